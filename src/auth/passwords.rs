@@ -1,0 +1,38 @@
+//! Names and passwords: the one path for HTTP Basic and for login (`django.contrib.auth.authenticate` with
+//! `ModelBackend`), so that unknown, inactive and unusable accounts cost what a wrong password costs.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::db::{DbError, User};
+use crate::django::hashers::{EncodedPassword, verify_nobody};
+use crate::server::State;
+
+/// The active user of this name and password. The connection is back in the pool before hashing begins, and hashing
+/// runs on the blocking pool, as many at a time as [`State`] permits.
+///
+/// # Errors
+/// The database's.
+pub async fn authenticate(
+    state: &State,
+    username: String,
+    password: Zeroizing<String>,
+) -> Result<Option<User>, DbError> {
+    let user = state.db.run(move |connection, table| table.find_by_username(connection, &username)).await?;
+    let interrupted = || DbError::Unavailable("hashing was cut short".into());
+    let permit = Arc::clone(&state.hashing_permits).acquire_owned().await.map_err(|_| interrupted())?;
+    let hashing = state.settings.hashing;
+    actix_web::web::block(move || {
+        // Held until the hash is done, even when the client has gone.
+        let _permit = permit;
+        let Some(user) = user else {
+            verify_nobody(&password, &hashing);
+            return None;
+        };
+        let verification = EncodedPassword::parse(&user.password).verify(&password, &hashing);
+        (verification.correct && user.is_active).then_some(user)
+    })
+    .await
+    .map_err(|_| interrupted())
+}

@@ -1,0 +1,98 @@
+//! `DATABASE_URL` as Django's own tools read it (dj-database-url 2, django-environ), turned into what Diesel takes.
+
+use zeroize::Zeroizing;
+
+/// Which database a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite
+    Sqlite,
+    /// PostgreSQL
+    Postgres,
+    /// MySQL or MariaDB
+    Mysql,
+}
+
+impl Backend {
+    /// The Cargo feature that brings this backend.
+    pub fn feature(self) -> &'static str {
+        match self {
+            Backend::Sqlite => "sqlite",
+            Backend::Postgres => "postgres",
+            Backend::Mysql => "mysql",
+        }
+    }
+
+    /// Whether this build speaks to it.
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Backend::Sqlite => cfg!(feature = "sqlite"),
+            Backend::Postgres => cfg!(feature = "postgres"),
+            Backend::Mysql => cfg!(feature = "mysql"),
+        }
+    }
+}
+
+/// A database's address with its password: no `Debug`, wiped when dropped.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    backend: Backend,
+    /// The URL for libpq and the MySQL client, the path of the file for SQLite.
+    target: Zeroizing<String>,
+}
+
+impl DatabaseUrl {
+    /// Parses `sqlite:////absolute/path`, `sqlite:///relative/path`, `postgres://`, `postgresql://` and `mysql://`.
+    ///
+    /// # Errors
+    /// What is wrong with it, without repeating the URL, which may hold a password.
+    pub fn parse(text: &str) -> Result<DatabaseUrl, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err("is not a URL".into());
+        };
+        let (backend, target) = match scheme {
+            "sqlite" => (Backend::Sqlite, sqlite_path(rest)?),
+            "postgres" | "postgresql" => (Backend::Postgres, format!("postgresql://{rest}")),
+            "mysql" => (Backend::Mysql, format!("mysql://{rest}")),
+            _ => return Err("has a scheme other than sqlite, postgres and mysql".into()),
+        };
+        if !backend.is_built_in() {
+            let feature = backend.feature();
+            return Err(format!(
+                "needs a build with the feature {feature}: cargo build --release --features {feature}"
+            ));
+        }
+        if target.contains('\0') {
+            return Err("holds a NUL character".into());
+        }
+        Ok(DatabaseUrl { backend, target: Zeroizing::new(target) })
+    }
+
+    /// The URL of the SQLite file at this path.
+    pub fn sqlite_file(path: &str) -> DatabaseUrl {
+        DatabaseUrl { backend: Backend::Sqlite, target: Zeroizing::new(path.to_owned()) }
+    }
+
+    /// Which database it names.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// What the driver takes: a URL, or SQLite's path.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+}
+
+fn sqlite_path(rest: &str) -> Result<String, String> {
+    // sqlite://HOST/path has no host: sqlite:///relative, sqlite:////absolute.
+    let Some(path) = rest.strip_prefix('/') else {
+        return Err("names no file: sqlite:/// and a relative path, sqlite://// and an absolute one".into());
+    };
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.is_empty() || path == ":memory:" {
+        return Err("names no file: a sidecar reads the database of another process".into());
+    }
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+    decoded.map(Into::into).map_err(|_| "holds a path that is not UTF-8".into())
+}

@@ -1,0 +1,178 @@
+//! The table of environment variables, and the reader that looks each up, applies its default and collects mistakes.
+
+use super::SecretText;
+
+/// One environment variable: what `--help` and an error say of it.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, in a sentence.
+    pub meaning: &'static str,
+    /// The text that counts when it is unset; `None`: there is none.
+    pub default: Option<&'static str>,
+    /// A value that would be right.
+    pub example: &'static str,
+    /// Whether it may also be given as `NAME_FILE`, and its value is never shown.
+    pub secret: bool,
+}
+
+const fn plain(
+    name: &'static str,
+    meaning: &'static str,
+    default: Option<&'static str>,
+    example: &'static str,
+) -> Variable {
+    Variable { name, meaning, default, example, secret: false }
+}
+
+const fn secret(
+    name: &'static str,
+    meaning: &'static str,
+    default: Option<&'static str>,
+    example: &'static str,
+) -> Variable {
+    Variable { name, meaning, default, example, secret: true }
+}
+
+/// Every variable the program reads.
+pub const VARIABLES: &[Variable] = &[
+    secret("DATABASE_URL", "The Django application's database: sqlite, postgres or mysql; passwords percent-encoded", None, "postgres://sidecar:secret@127.0.0.1:5432/watchtower"),
+    secret("DATABASE_READ_URL", "A replica for exports and statistics; who is calling is always decided on DATABASE_URL", None, "postgres://sidecar:secret@replica:5432/watchtower"),
+    secret("DJANGO_SECRET_KEY", "SECRET_KEY", None, "the value of SECRET_KEY in settings.py"),
+    secret("DJANGO_SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS, a JSON array", Some("[]"), r#"["an-older-key"]"#),
+    plain("DJANGO_USER_TABLE", "AUTH_USER_MODEL._meta.db_table", Some("auth_user"), "accounts_user"),
+    plain("DJANGO_USERNAME_FIELD", "The column of USERNAME_FIELD", Some("username"), "email"),
+    plain("DJANGO_SESSION_COOKIE_NAME", "SESSION_COOKIE_NAME", Some("sessionid"), "sessionid"),
+    plain("DJANGO_SESSION_COOKIE_AGE", "SESSION_COOKIE_AGE, in seconds", Some("1209600"), "1209600"),
+    plain("DJANGO_SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_DOMAIN", None, ".example.com"),
+    plain("DJANGO_SESSION_COOKIE_PATH", "SESSION_COOKIE_PATH", Some("/"), "/"),
+    plain("DJANGO_SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE", Some("false"), "true"),
+    plain("DJANGO_SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_HTTPONLY", Some("true"), "true"),
+    plain("DJANGO_SESSION_COOKIE_SAMESITE", "SESSION_COOKIE_SAMESITE: Lax, Strict, None or False", Some("Lax"), "Lax"),
+    plain("DJANGO_AUTHENTICATION_BACKENDS", "AUTHENTICATION_BACKENDS, a JSON array", Some(r#"["django.contrib.auth.backends.ModelBackend"]"#), r#"["django.contrib.auth.backends.ModelBackend"]"#),
+    plain("DJANGO_REST_AUTHENTICATION", "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order", Some("session,basic"), "session,basic"),
+    plain("DJANGO_ALLOWED_HOSTS", "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without", Some("[]"), r#"["watchtower.example.com"]"#),
+    plain("DJANGO_DEBUG", "DEBUG", Some("false"), "false"),
+    plain("DJANGO_USE_TZ", "USE_TZ", Some("true"), "true"),
+    plain("DJANGO_TIME_ZONE", "TIME_ZONE", Some("UTC"), "Europe/Berlin"),
+    plain("DJANGO_APPEND_SLASH", "APPEND_SLASH", Some("true"), "true"),
+    plain("DJANGO_PBKDF2_ITERATIONS", "PBKDF2PasswordHasher.iterations of the installed Django: what a refused login costs", Some("1000000"), "600000"),
+    plain("SIDECAR_BIND", "Where to listen: address:port or unix:/path", Some("127.0.0.1:8000"), "127.0.0.1:8000"),
+    plain("SIDECAR_MOUNT", "The path the two endpoints live under; set and empty for a proxy that strips it", Some("/api/admin"), "/api/admin"),
+    plain("SIDECAR_OPS_BIND", "A listener of its own for healthz and readyz, which then leave the main one", None, "127.0.0.1:9000"),
+    plain("SIDECAR_LOGIN", "on: serve POST /api/login/ and POST /api/logout/", Some("off"), "on"),
+    plain("SIDECAR_LOG", "The log level or filter", Some("info"), "info"),
+    plain("SIDECAR_LOG_FORMAT", "text or json", Some("text"), "json"),
+    plain("SIDECAR_LOG_FILE", "A file the log is appended to as well as standard error", None, "/var/log/watchtower.log"),
+];
+
+/// Looks variables up and collects what is wrong with them.
+pub(super) struct Variables<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    errors: Vec<String>,
+}
+
+impl<'a> Variables<'a> {
+    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Variables { lookup, errors: Vec::new() }
+    }
+
+    pub(super) fn into_errors(self) -> Vec<String> {
+        self.errors
+    }
+
+    /// The variable's value or its default, parsed; `None` after a mistake.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = match self.text(name) {
+            Ok(Some(text)) => text,
+            Ok(None) => SecretText::new(variable(name).default.unwrap_or_default().to_owned()),
+            Err(()) => return None,
+        };
+        self.parsed(name, &text, parse)
+    }
+
+    /// The variable's value, parsed; `None` when it is unset or after a mistake.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(name).ok()??;
+        self.parsed(name, &text, parse)
+    }
+
+    /// As [`Variables::optional`], but unset is a mistake.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match self.text(name) {
+            Ok(Some(text)) => self.parsed(name, &text, parse),
+            Ok(None) => {
+                self.mistake(name, "is required but not set");
+                None
+            }
+            Err(()) => None,
+        }
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        text: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        parse(text).map_err(|wrong| self.mistake(name, &wrong)).ok()
+    }
+
+    fn mistake(&mut self, name: &str, wrong: &str) {
+        let example = variable(name).example;
+        self.errors.push(format!("{name} {wrong}; for example {name}='{example}'"));
+    }
+
+    /// The text of the variable, or of the file that `NAME_FILE` names when the variable is a secret.
+    fn text(&mut self, name: &'static str) -> Result<Option<SecretText>, ()> {
+        let given = (self.lookup)(name).map(SecretText::new);
+        // An empty mount is a mount: the proxy strips the path.
+        let given = given.filter(|text| !text.is_empty() || name == "SIDECAR_MOUNT");
+        if !variable(name).secret {
+            return Ok(given);
+        }
+        let file_name = format!("{name}_FILE");
+        let path = (self.lookup)(&file_name).filter(|path| !path.is_empty());
+        match (given, path) {
+            (given, None) => Ok(given),
+            (Some(_), Some(_)) => {
+                self.mistake(name, &format!("and {file_name} are both set: keep one"));
+                Err(())
+            }
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(mut text) => {
+                    if text.ends_with('\n') {
+                        text.pop();
+                    }
+                    Ok(Some(SecretText::new(text)))
+                }
+                Err(error) => {
+                    self.errors.push(format!("{file_name} can't be read: {error}; for example {file_name}=/run/secrets/{}", name.to_ascii_lowercase()));
+                    Err(())
+                }
+            },
+        }
+    }
+}
+
+/// The entry of [`VARIABLES`] with this name.
+fn variable(name: &str) -> &'static Variable {
+    // Names come from this module's own callers as literals; the test `every_name_that_is_read_is_in_the_table` reads
+    // every one of them.
+    VARIABLES
+        .iter()
+        .find(|variable| variable.name == name)
+        .unwrap_or_else(|| unreachable!("{name} is missing in VARIABLES"))
+}

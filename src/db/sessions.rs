@@ -1,0 +1,174 @@
+//! The `django_session` table (`django.contrib.sessions.backends.db.SessionStore`), and the store that offers it to
+//! actix-session, so that any Actix application can share Django's sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_web::cookie::time::Duration;
+use diesel::prelude::*;
+
+use super::connection::{Connection, with_connection};
+use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
+use super::{Clock, Db, DbError, Instant};
+use crate::django::sessions::SessionData;
+use crate::django::settings::Settings;
+
+/// One row of `django_session`, as it is read and written.
+pub struct SessionRow {
+    /// The session key: the cookie's value
+    pub key: String,
+    /// The signed session data
+    pub data: String,
+}
+
+impl SessionRow {
+    /// The data of the session with this key, unless it has expired (`SessionStore._get_session_from_db`).
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn find(connection: &mut Connection, key: &str, now: Instant) -> Result<Option<String>, DbError> {
+        if key.contains('\0') {
+            // No key holds a NUL; PostgreSQL would refuse the question.
+            return Ok(None);
+        }
+        let live = django_session
+            .select(session_data)
+            .filter(session_key.eq(key).and(expire_date.gt(now)));
+        Ok(with_connection!(connection, conn => live.first(conn).optional())?)
+    }
+
+    /// Writes a new row (`SessionStore.save(must_create=True)`).
+    ///
+    /// # Errors
+    /// The database's, and that the key is taken.
+    pub fn insert(&self, connection: &mut Connection, expires: Instant) -> Result<(), DbError> {
+        let row = (session_key.eq(&self.key), session_data.eq(&self.data), expire_date.eq(expires));
+        with_connection!(connection, conn => diesel::insert_into(django_session).values(row).execute(conn))?;
+        Ok(())
+    }
+
+    /// Deletes the row with this key, if there is one (`SessionStore.delete`).
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn delete(connection: &mut Connection, key: &str) -> Result<(), DbError> {
+        let row = django_session.filter(session_key.eq(key));
+        with_connection!(connection, conn => diesel::delete(row).execute(conn))?;
+        Ok(())
+    }
+}
+
+/// Selects the columns that are read, to see that the table is there and the role may read it.
+pub(super) fn probe(connection: &mut Connection) -> Result<(), DbError> {
+    let nothing = django_session.select((session_key, session_data, expire_date.is_null())).limit(0);
+    let _: Vec<(String, String, bool)> = with_connection!(connection, conn => nothing.load(conn))?;
+    Ok(())
+}
+
+/// A new session key of Django's form (`SessionBase._get_new_session_key`: 32 of `a-z0-9`).
+///
+/// # Errors
+/// The operating system gives no randomness.
+pub fn new_session_key() -> Result<String, getrandom::Error> {
+    crate::django::sessions::new_session_key(getrandom::fill)
+}
+
+/// Django's database session store behind actix-session's trait: same table, same key form, same signed data, so that
+/// a session made by either side is good on the other.
+///
+/// actix-session keeps every value as JSON text, which is what Django's session data is made of.
+#[derive(Clone)]
+pub struct DjangoSessionStore {
+    db: Db,
+    settings: Arc<Settings>,
+    clock: Clock,
+}
+
+impl DjangoSessionStore {
+    /// A store that signs with `SECRET_KEY` and verifies with the fallbacks as well.
+    pub fn new(db: Db, settings: Arc<Settings>, clock: Clock) -> Self {
+        DjangoSessionStore { db, settings, clock }
+    }
+
+    /// The state as signed session data.
+    ///
+    /// # Errors
+    /// A value is not JSON.
+    fn encode(&self, state: &HashMap<String, String>) -> Result<String, anyhow::Error> {
+        let mut data = SessionData::new();
+        // A HashMap has no order; sorted, equal states give equal rows.
+        let mut members: Vec<_> = state.iter().collect();
+        members.sort_unstable();
+        for (name, json) in members {
+            data.set_json(name, json)?;
+        }
+        Ok(data.encode(&self.settings.secret_keys, self.clock.now_plus(0).unix_seconds()))
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl Fn(&mut Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, anyhow::Error> {
+        Ok(self.db.run(move |connection, _| job(connection)).await?)
+    }
+}
+
+impl SessionStore for DjangoSessionStore {
+    /// The live session with this key. As in Django, data that can't be decoded is an empty session.
+    async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
+        let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
+        let row = self.run(move |connection| SessionRow::find(connection, &key, now)).await.map_err(LoadError::Other)?;
+        Ok(row.map(|data| match SessionData::decode(&data, &self.settings.secret_keys) {
+            Ok(data) => data.iter().map(|(name, json)| (name.to_owned(), json.to_owned())).collect(),
+            Err(_) => HashMap::new(),
+        }))
+    }
+
+    async fn save(&self, state: HashMap<String, String>, ttl: &Duration) -> Result<SessionKey, SaveError> {
+        let key = new_session_key().map_err(|error| SaveError::Other(error.into()))?;
+        let expires = self.clock.now_plus(ttl.whole_seconds());
+        let row = SessionRow { key: key.clone(), data: self.encode(&state).map_err(SaveError::Serialization)? };
+        self.run(move |connection| row.insert(connection, expires)).await.map_err(SaveError::Other)?;
+        SessionKey::try_from(key).map_err(|error| SaveError::Serialization(error.into()))
+    }
+
+    /// Rewrites the row; where it has gone meanwhile, a new session under a new key takes its place.
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: HashMap<String, String>,
+        ttl: &Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        let data = self.encode(&state).map_err(UpdateError::Serialization)?;
+        let expires = self.clock.now_plus(ttl.whole_seconds());
+        let name = key.as_ref().to_owned();
+        let updated = self
+            .run(move |connection| {
+                let row = diesel::update(django_session.filter(session_key.eq(&name)))
+                    .set((session_data.eq(&data), expire_date.eq(expires)));
+                Ok(with_connection!(connection, conn => row.execute(conn))?)
+            })
+            .await
+            .map_err(UpdateError::Other)?;
+        match updated {
+            0 => self.save(state, ttl).await.map_err(|error| UpdateError::Other(error.into())),
+            _ => Ok(key),
+        }
+    }
+
+    async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
+        let (key, expires) = (key.as_ref().to_owned(), self.clock.now_plus(ttl.whole_seconds()));
+        self.run(move |connection| {
+            let row = diesel::update(django_session.filter(session_key.eq(&key))).set(expire_date.eq(expires));
+            with_connection!(connection, conn => row.execute(conn))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
+        let key = key.as_ref().to_owned();
+        self.run(move |connection| SessionRow::delete(connection, &key)).await
+    }
+}

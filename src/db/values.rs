@@ -1,0 +1,244 @@
+//! What a database returns, converted as Django's backend converts it (`DatabaseOperations.get_db_converters` of each
+//! backend, and the drivers' own conversions beneath it).
+
+use diesel::backend::Backend;
+
+use crate::django::dates::DateTime;
+use crate::django::sessions::UserId;
+
+/// 2000-01-01 in Unix microseconds: PostgreSQL counts from there.
+#[cfg(feature = "postgres")]
+pub(super) const UNIX_MICROSECONDS_OF_2000: i64 = 946_684_800_000_000;
+
+/// Why a stored value can't be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueError {
+    /// Django fails while it reads the value, inside the view's `try`; the text is Python's `str(e)`.
+    Unreadable(String),
+    /// Django reads it and fails when it renders the JSON, outside the view's `try`.
+    Unrenderable,
+}
+
+impl std::fmt::Display for ValueError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ValueError::Unreadable(text) => f.write_str(text),
+            ValueError::Unrenderable => f.write_str("a value is not JSON serializable"),
+        }
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+fn unreadable<T>(text: impl Into<String>) -> Result<T, ValueError> {
+    Err(ValueError::Unreadable(text.into()))
+}
+
+/// What a boolean column holds, as Python sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boolean {
+    /// `True` or `False`
+    Bool(bool),
+    /// MySQL's tinyint other than 0 and 1 stays a number.
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL reads it"))]
+    Number(i64),
+}
+
+impl Boolean {
+    /// Python's truth value.
+    pub(super) fn is_true(self) -> bool {
+        match self {
+            Boolean::Bool(value) => value,
+            Boolean::Number(number) => number != 0,
+        }
+    }
+}
+
+/// A database that Django supports, as a reader of its columns.
+pub(super) trait DjangoBackend: Backend {
+    /// A primary key: an integer, or a UUID in whatever type the backend has for it.
+    fn id(value: Self::RawValue<'_>) -> Result<UserId, ValueError>;
+    /// A text, handed to `read`.
+    fn text<R>(value: Self::RawValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError>;
+    /// A boolean.
+    fn boolean(value: Self::RawValue<'_>) -> Result<Boolean, ValueError>;
+    /// A date and time, naive where the database has no zones.
+    fn datetime(value: Self::RawValue<'_>) -> Result<DateTime, ValueError>;
+}
+
+/// A UUID in 32 hexadecimal digits, with or without hyphens.
+fn uuid(text: &str) -> Result<UserId, ValueError> {
+    let mut digits = text.bytes().filter(|b| *b != b'-').map(|b| char::from(b).to_digit(16));
+    let mut bytes = [0u8; 16];
+    for byte in &mut bytes {
+        match (digits.next().flatten(), digits.next().flatten()) {
+            // Two hexadecimal digits are at most 255.
+            (Some(high), Some(low)) => *byte = (high * 16 + low) as u8,
+            _ => return unreadable("badly formed hexadecimal UUID string"),
+        }
+    }
+    match digits.next() {
+        None => Ok(UserId::Uuid(bytes)),
+        Some(_) => unreadable("badly formed hexadecimal UUID string"),
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use diesel::pg::{Pg, PgValue};
+
+    use super::*;
+
+    const INT8: u32 = 20;
+    const INT2: u32 = 21;
+    const INT4: u32 = 23;
+    const TIMESTAMP: u32 = 1114;
+    const TIMESTAMPTZ: u32 = 1184;
+    const UUID: u32 = 2950;
+
+    fn integer<const N: usize>(value: PgValue<'_>) -> Result<[u8; N], ValueError> {
+        value.as_bytes().try_into().or_else(|_| unreadable("an integer of unexpected width"))
+    }
+
+    impl DjangoBackend for Pg {
+        fn id(value: PgValue<'_>) -> Result<UserId, ValueError> {
+            match value.get_oid().get() {
+                INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?))),
+                INT4 => Ok(UserId::Integer(i32::from_be_bytes(integer(value)?).into())),
+                INT2 => Ok(UserId::Integer(i16::from_be_bytes(integer(value)?).into())),
+                UUID => Ok(UserId::Uuid(integer(value)?)),
+                _ => Self::text(value, uuid)?,
+            }
+        }
+
+        fn text<R>(value: PgValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+            match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) => Ok(read(text)),
+                Err(_) => unreadable("invalid UTF-8"),
+            }
+        }
+
+        fn boolean(value: PgValue<'_>) -> Result<Boolean, ValueError> {
+            Ok(Boolean::Bool(value.as_bytes() != [0]))
+        }
+
+        fn datetime(value: PgValue<'_>) -> Result<DateTime, ValueError> {
+            let aware = match value.get_oid().get() {
+                TIMESTAMPTZ => true,
+                TIMESTAMP => false,
+                _ => return unreadable("a column that is no timestamp"),
+            };
+            let mut datetime = match i64::from_be_bytes(integer(value)?) {
+                // psycopg2 turns the infinities into Python's extremes.
+                i64::MAX => DateTime::MAX,
+                i64::MIN => DateTime::MIN,
+                since_2000 => {
+                    let unix = since_2000.saturating_add(UNIX_MICROSECONDS_OF_2000);
+                    DateTime::from_unix_microseconds(unix).map_err(|error| ValueError::Unreadable(error.to_string()))?
+                }
+            };
+            datetime.offset_seconds = aware.then_some(0);
+            Ok(datetime)
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
+
+    use super::*;
+    use crate::django::dates::parse_datetime;
+
+    impl DjangoBackend for Sqlite {
+        fn id(mut value: SqliteValue<'_, '_, '_>) -> Result<UserId, ValueError> {
+            match value.value_type() {
+                Some(SqliteType::Text) => uuid(value.read_text()),
+                _ => Ok(UserId::Integer(value.read_long())),
+            }
+        }
+
+        fn text<R>(mut value: SqliteValue<'_, '_, '_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+            match value.value_type() {
+                Some(SqliteType::Binary) => Err(ValueError::Unrenderable),
+                // `read_text` puts U+FFFD for what is not UTF-8, where Python's sqlite3 raises.
+                _ if value.read_text().contains('\u{fffd}') && std::str::from_utf8(value.read_blob()).is_err() => {
+                    unreadable("Could not decode to UTF-8 column")
+                }
+                _ => Ok(read(value.read_text())),
+            }
+        }
+
+        /// `Database.register_converter("bool", b"1".__eq__)`: true is the text `1` and nothing else.
+        fn boolean(mut value: SqliteValue<'_, '_, '_>) -> Result<Boolean, ValueError> {
+            Ok(Boolean::Bool(value.read_text() == "1"))
+        }
+
+        fn datetime(mut value: SqliteValue<'_, '_, '_>) -> Result<DateTime, ValueError> {
+            match parse_datetime(value.read_text()) {
+                Ok(Some(datetime)) => Ok(datetime),
+                Ok(None) => unreadable("'NoneType' object has no attribute 'isoformat'"),
+                Err(text) => unreadable(text),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "mysql")]
+mod mysql {
+    use diesel::deserialize::FromSql;
+    use diesel::mysql::data_types::MysqlTime;
+    use diesel::mysql::{Mysql, MysqlType, MysqlValue};
+    use diesel::sql_types::{BigInt, Datetime};
+
+    use super::*;
+
+    fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
+        <i64 as FromSql<BigInt, Mysql>>::from_sql(value).map_err(|error| ValueError::Unreadable(error.to_string()))
+    }
+
+    impl DjangoBackend for Mysql {
+        fn id(value: MysqlValue<'_>) -> Result<UserId, ValueError> {
+            match value.value_type() {
+                MysqlType::String | MysqlType::Blob => Self::text(value, uuid)?,
+                _ => integer(value).map(UserId::Integer),
+            }
+        }
+
+        fn text<R>(value: MysqlValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+            match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) => Ok(read(text)),
+                Err(_) => unreadable("invalid UTF-8"),
+            }
+        }
+
+        /// `DatabaseOperations.convert_booleanfield_value`: `if value in {0, 1}: value = bool(value)`.
+        fn boolean(value: MysqlValue<'_>) -> Result<Boolean, ValueError> {
+            Ok(match integer(value)? {
+                0 => Boolean::Bool(false),
+                1 => Boolean::Bool(true),
+                number => Boolean::Number(number),
+            })
+        }
+
+        fn datetime(value: MysqlValue<'_>) -> Result<DateTime, ValueError> {
+            let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)
+                .map_err(|error| ValueError::Unreadable(error.to_string()))?;
+            if time.year == 0 || time.month == 0 || time.day == 0 {
+                // The drivers give Python None for a zero date.
+                return unreadable("'NoneType' object has no attribute 'isoformat'");
+            }
+            // MySQL's calendar fields are small: a year of four digits, a month of two, ...
+            Ok(DateTime {
+                year: time.year as i32,
+                month: time.month as u8,
+                day: time.day as u8,
+                hour: time.hour as u8,
+                minute: time.minute as u8,
+                second: time.second as u8,
+                microsecond: time.second_part as u32,
+                offset_seconds: None,
+            })
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `watchtower-sidecar demo`: a throw-away SQLite database with exactly Django's tables, one administrator with a real
+//! PBKDF2 hash, and some hundred plausible users, gone when the program ends.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{Bool, Text};
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
+use hmac::Hmac;
+use sha2::Sha256;
+use tempfile::TempDir;
+
+use crate::django::dates::DateTime;
+
+/// Django's own DDL, as its migrations create it.
+const SCHEMA: &str = include_str!("../schema/sqlite.sql");
+
+/// How many users there are besides the administrator.
+const USERS: usize = 240;
+
+/// The administrator's name.
+pub const USERNAME: &str = "admin";
+
+/// The administrator's password: it opens nothing but this database of made-up people.
+pub const PASSWORD: &str = "watchtower-demo";
+
+const FIRST_NAMES: [&str; 16] = [
+    "Ana", "Björn", "Chloé", "Dmitri", "Élodie", "Fatima", "George", "Hiroshi", "Ingrid", "José", "Katarzyna", "Łukasz",
+    "美咲", "Nadia", "Øystein", "Παύλος",
+];
+
+const LAST_NAMES: [&str; 15] = [
+    "Almeida", "Brontë", "Castro", "Dvořák", "Eriksen", "Fischer", "García", "Håkansson", "Ito", "Jónsdóttir",
+    "Kowalski", "Lindqvist", "Müller", "Nowak", "O'Brien",
+];
+
+/// A database in a folder of its own, deleted when this is dropped.
+pub struct Demo {
+    folder: TempDir,
+}
+
+impl Demo {
+    /// Makes the folder, the tables and the users.
+    ///
+    /// # Errors
+    /// The folder or the database can't be written.
+    pub fn create(pbkdf2_iterations: u32) -> Result<Demo, Box<dyn std::error::Error>> {
+        let demo = Demo { folder: TempDir::with_prefix("watchtower-demo-")? };
+        let mut connection = SqliteConnection::establish(&demo.path().to_string_lossy())?;
+        connection.batch_execute(SCHEMA)?;
+        connection.transaction(|connection| fill(connection, pbkdf2_iterations))?;
+        Ok(demo)
+    }
+
+    /// The database file.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("db.sqlite3")
+    }
+
+    /// Its `DATABASE_URL`.
+    pub fn database_url(&self) -> String {
+        sqlite_url(&self.path())
+    }
+}
+
+/// The customer's own lines, ready to paste.
+pub fn instructions(base_url: &str) -> String {
+    format!(
+        r#"The demo is running at {base_url} with {USERS} made-up users. Paste these lines into another terminal:
+
+# First login to get session
+curl -X POST {base_url}/api/login/ \
+  -H "Content-Type: application/json" \
+  -d '{{"username": "{USERNAME}", "password": "{PASSWORD}"}}' \
+  -c cookies.txt
+
+# Then test the export endpoint
+curl -X GET {base_url}/api/admin/export-users/ \
+  -b cookies.txt
+
+# And look at the numbers, with HTTP Basic
+curl -u {USERNAME}:{PASSWORD} {base_url}/api/admin/export-stats/
+
+Ctrl-C ends it and deletes the database."#
+    )
+}
+
+fn sqlite_url(path: &Path) -> String {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    let path = path.to_string_lossy();
+    let segments = path.split('/').map(|segment| utf8_percent_encode(segment, NON_ALPHANUMERIC).to_string());
+    format!("sqlite:///{}", segments.collect::<Vec<_>>().join("/"))
+}
+
+/// One row of the user table.
+struct Row {
+    username: String,
+    first_name: &'static str,
+    last_name: &'static str,
+    password: String,
+    is_staff: bool,
+    is_active: bool,
+    is_tv_user: bool,
+    is_movie_user: bool,
+    joined: DateTime,
+}
+
+fn fill(connection: &mut SqliteConnection, pbkdf2_iterations: u32) -> diesel::QueryResult<()> {
+    // 2021-03-01 09:00:00 UTC; the others joined over the years that follow.
+    const FIRST_JOINED: i64 = 1_614_589_200;
+    insert(
+        connection,
+        &Row {
+            username: USERNAME.to_owned(),
+            first_name: "Ada",
+            last_name: "Admin",
+            password: encode(PASSWORD, "watchtowerdemosalt0000", pbkdf2_iterations),
+            is_staff: true,
+            is_active: true,
+            is_tv_user: false,
+            is_movie_user: false,
+            joined: joined(FIRST_JOINED, 0),
+        },
+    )?;
+    for number in 0..USERS {
+        // Fixed strides through the lists give a mix without randomness: two runs show the same people.
+        let seconds = FIRST_JOINED + number as i64 * 612_347;
+        insert(
+            connection,
+            &Row {
+                username: format!("user{number:03}"),
+                first_name: FIRST_NAMES[number % FIRST_NAMES.len()],
+                last_name: LAST_NAMES[(number * 7) % LAST_NAMES.len()],
+                // As Django marks an account that no password opens (`make_password(None)`).
+                password: format!("!{number:040}"),
+                is_staff: false,
+                is_active: number % 11 != 0,
+                is_tv_user: number % 3 != 0,
+                is_movie_user: number % 4 == 0,
+                joined: joined(seconds, if number % 5 == 0 { 0 } else { number as i64 * 4_099 }),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// `PBKDF2PasswordHasher.encode` (Django 5.2).
+fn encode(password: &str, salt: &str, iterations: u32) -> String {
+    let mut hash = [0u8; 32];
+    // HMAC takes keys of any length, so there is no error.
+    let _ = pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), iterations, &mut hash);
+    format!("pbkdf2_sha256${iterations}${salt}${}", STANDARD.encode(hash))
+}
+
+fn joined(unix_seconds: i64, microseconds: i64) -> DateTime {
+    // Dates of this century are in `datetime`'s range.
+    DateTime::from_unix_microseconds(unix_seconds * 1_000_000 + microseconds).unwrap_or(DateTime::MIN)
+}
+
+fn insert(connection: &mut SqliteConnection, row: &Row) -> diesel::QueryResult<()> {
+    let stored = DateTime { offset_seconds: None, ..row.joined };
+    diesel::sql_query(
+        "INSERT INTO auth_user (username, first_name, last_name, email, password, is_superuser, is_staff, is_active, \
+         is_tv_user, is_movie_user, date_joined) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+    )
+    .bind::<Text, _>(&row.username)
+    .bind::<Text, _>(row.first_name)
+    .bind::<Text, _>(row.last_name)
+    .bind::<Text, _>(format!("{}@example.com", row.username))
+    .bind::<Text, _>(&row.password)
+    .bind::<Bool, _>(row.is_staff)
+    .bind::<Bool, _>(row.is_active)
+    .bind::<Bool, _>(row.is_tv_user)
+    .bind::<Bool, _>(row.is_movie_user)
+    .bind::<Text, _>(stored.to_string())
+    .execute(connection)
+    .map(drop)
+}

@@ -1,0 +1,159 @@
+//! The `Authorization` header of HTTP Basic, as `rest_framework.authentication.BasicAuthentication` reads it (DRF 3.18).
+//! The lenient base64 is CPython's `binascii.a2b_base64` with `strict_mode=False`.
+//! Leaves out the user: whether the credentials are right is the caller's question.
+
+use zeroize::Zeroizing;
+
+/// What an `Authorization` header says. No `Debug`: it holds a password.
+pub enum Basic {
+    /// No header, or another scheme: the authenticator passes (`authenticate` returns `None`).
+    NotBasic,
+    /// A Basic header that cannot be read; the text is DRF's `detail`.
+    Malformed(&'static str),
+    /// A user name and a password, byte for byte as decoded: nothing is trimmed or normalised.
+    Credentials {
+        /// Up to the first colon
+        username: String,
+        /// All behind it
+        password: Zeroizing<String>,
+    },
+}
+
+const NO_CREDENTIALS: &str = "Invalid basic header. No credentials provided.";
+const SPACES: &str = "Invalid basic header. Credentials string should not contain spaces.";
+const NOT_BASE64: &str = "Invalid basic header. Credentials not correctly base64 encoded.";
+
+/// `BasicAuthentication.authenticate` of DRF 3.18, up to the credentials. Several header lines are one value joined with
+/// `,`, as gunicorn joins them. Text without a colon is malformed (DRF >= 3.15).
+pub fn parse_basic(authorization: &[u8]) -> Basic {
+    let mut words = authorization.split(is_ascii_whitespace).filter(|word| !word.is_empty());
+    match words.next() {
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"basic") => {}
+        _ => return Basic::NotBasic,
+    }
+    let encoded = match (words.next(), words.next()) {
+        (None, _) => return Basic::Malformed(NO_CREDENTIALS),
+        (Some(_), Some(_)) => return Basic::Malformed(SPACES),
+        (Some(encoded), None) => encoded,
+    };
+    let Some(decoded) = lenient_base64(encoded) else {
+        return Basic::Malformed(NOT_BASE64);
+    };
+    let text = match std::str::from_utf8(&decoded) {
+        Ok(text) => Zeroizing::new(text.to_owned()),
+        // Latin-1: each byte is the code point of the same number. Two bytes each in UTF-8, so that the buffer never
+        // grows and leaves a copy behind.
+        Err(_) => {
+            let mut text = Zeroizing::new(String::with_capacity(decoded.len() * 2));
+            text.extend(decoded.iter().copied().map(char::from));
+            text
+        }
+    };
+    match text.split_once(':') {
+        Some((username, password)) => {
+            Basic::Credentials { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) }
+        }
+        None => Basic::Malformed(NOT_BASE64),
+    }
+}
+
+/// What Python's `bytes.split()` splits at; Rust's own notion lacks the vertical tab.
+fn is_ascii_whitespace(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// `binascii.a2b_base64`: foreign bytes are skipped, reading ends at correct padding, `None` if it is missing.
+pub(super) fn lenient_base64(encoded: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len() / 4 * 3 + 3));
+    let (mut quad_position, mut pads, mut left) = (0, 0, 0u8);
+    for &byte in encoded {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => {
+                if quad_position >= 2 {
+                    pads += 1;
+                    if quad_position + pads >= 4 {
+                        return Some(decoded);
+                    }
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        pads = 0;
+        match quad_position {
+            0 => left = digit,
+            1 => {
+                decoded.push(left << 2 | digit >> 4);
+                left = digit & 0x0f;
+            }
+            2 => {
+                decoded.push(left << 4 | digit >> 2);
+                left = digit & 0x03;
+            }
+            _ => decoded.push(left << 6 | digit),
+        }
+        quad_position = (quad_position + 1) % 4;
+    }
+    (quad_position == 0).then_some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(header: &[u8]) -> (Option<String>, String) {
+        match parse_basic(header) {
+            Basic::NotBasic => (None, "not basic".to_owned()),
+            Basic::Malformed(detail) => (None, detail.to_owned()),
+            Basic::Credentials { username, password } => (Some(username), password.to_string()),
+        }
+    }
+
+    fn credentials(username: &str, password: &str) -> (Option<String>, String) {
+        (Some(username.to_owned()), password.to_owned())
+    }
+
+    #[test]
+    fn another_scheme_is_not_basic() {
+        for header in [&b""[..], b"Bearer x", b"Basic: x", b"BasicYTpi", b"Token a", b"\xa0Basic YTpi"] {
+            assert_eq!(verdict(header).1, "not basic");
+        }
+    }
+
+    #[test]
+    fn any_ascii_whitespace_separates_and_the_scheme_has_no_case() {
+        assert_eq!(verdict(b" \tbAsIc\x0b \x0cYTpi\r\n"), credentials("a", "b"));
+    }
+
+    #[test]
+    fn the_number_of_words_is_checked_before_the_base64() {
+        assert_eq!(verdict(b"Basic ").1, NO_CREDENTIALS);
+        assert_eq!(verdict(b"Basic ! !").1, SPACES);
+        assert_eq!(verdict(b"Basic YTpi,Basic YTpi").1, SPACES);
+    }
+
+    #[test]
+    fn foreign_bytes_are_dropped_and_decoding_stops_at_correct_padding() {
+        assert_eq!(verdict(b"Basic -Y_T!p\xe9i"), credentials("a", "b"));
+        assert_eq!(verdict(b"Basic YTo=QUJD"), credentials("a", ""));
+        assert_eq!(verdict(b"Basic YTpi===="), credentials("a", "b"));
+        assert_eq!(verdict(b"Basic YTo").1, NOT_BASE64);
+        assert_eq!(verdict(b"Basic YTpiY").1, NOT_BASE64);
+    }
+
+    #[test]
+    fn text_without_a_colon_is_malformed() {
+        assert_eq!(verdict(b"Basic QQ==QUJD").1, NOT_BASE64);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_latin1_as_a_whole() {
+        // C3 A9 3A FF: the first two bytes are UTF-8 on their own.
+        assert_eq!(verdict(b"Basic w6k6/w=="), credentials("\u{c3}\u{a9}", "\u{ff}"));
+    }
+}

@@ -1,0 +1,204 @@
+//! `django.middleware.csrf.CsrfViewMiddleware` (Django 5.2, 6.1) as DRF's `SessionAuthentication.enforce_csrf` uses it: is a
+//! request that a session admits sent by the site's own pages?
+//! Leaves out CSRF_USE_SESSIONS, a CSRF_HEADER_NAME other than Django's, and renewing the cookie (Django's business).
+
+mod multipart;
+mod post_body;
+mod urls;
+
+pub use post_body::{DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody};
+
+use super::request::{is_same_domain, latin1};
+use subtle::ConstantTimeEq as _;
+use urls::urlsplit;
+use zeroize::Zeroizing;
+
+/// The field of a form that may hold the csrf token.
+pub const FORM_FIELD: &str = "csrfmiddlewaretoken";
+
+/// `CSRF_SECRET_LENGTH`
+const SECRET_LENGTH: usize = 32;
+
+/// `CSRF_ALLOWED_CHARS`
+const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// What of a request the check reads. No `Debug`: the cookie and the header are secrets.
+pub struct CsrfRequest<'a> {
+    /// The method, in upper case
+    pub method: &'a str,
+    /// `request.is_secure()`
+    pub is_secure: bool,
+    /// `request.get_host()`: the `Host` header as sent, port included
+    pub host: &'a str,
+    /// `request.get_port()`; counts only beside [`CsrfSettings::cookie_domain`].
+    pub server_port: u16,
+    /// `Origin`
+    pub origin: Option<&'a [u8]>,
+    /// `Referer`
+    pub referer: Option<&'a [u8]>,
+    /// The cookie `csrftoken`, as [`super::cookies::cookie`] reads it
+    pub csrf_cookie: Option<&'a str>,
+    /// `X-CSRFToken`
+    pub csrf_header: Option<&'a [u8]>,
+}
+
+/// The Django settings the check reads; by default Django's defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CsrfSettings<'a> {
+    /// `CSRF_TRUSTED_ORIGINS`
+    pub trusted_origins: &'a [String],
+    /// `CSRF_COOKIE_DOMAIN`
+    pub cookie_domain: Option<&'a str>,
+}
+
+/// A check that has passed all but the csrf token. No `Debug`: it holds the secret.
+pub struct PendingCheck<'a> {
+    secret: Zeroizing<[u8; SECRET_LENGTH]>,
+    csrf_header: Option<&'a [u8]>,
+    reads_form: bool,
+}
+
+/// The whole check: `CSRFCheck.process_view`. `form_value` gives the form's `csrfmiddlewaretoken`; it is called as late as
+/// Django reads `request.POST`, for a POST with a good cookie. The error is the X in DRF's `CSRF Failed: X`.
+pub fn check(
+    request: &CsrfRequest<'_>,
+    settings: &CsrfSettings<'_>,
+    form_value: impl FnOnce() -> Option<String>,
+) -> Result<(), String> {
+    match check_origin_and_cookie(request, settings)? {
+        None => Ok(()),
+        Some(pending) => {
+            let form_value = if pending.reads_form() { form_value() } else { None };
+            pending.check_csrf_token(form_value.as_deref())
+        }
+    }
+}
+
+/// The first half of [`check`], for a caller who reads the body asynchronously: method, `Origin` or `Referer`, cookie.
+/// `None` if the method needs no check. A good cookie leaves a [`PendingCheck`].
+pub fn check_origin_and_cookie<'a>(
+    request: &CsrfRequest<'a>,
+    settings: &CsrfSettings<'_>,
+) -> Result<Option<PendingCheck<'a>>, String> {
+    if matches!(request.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") {
+        return Ok(None);
+    }
+    if let Some(origin) = request.origin {
+        let origin = latin1(origin);
+        if !is_origin_verified(&origin, request, settings) {
+            return Err(format!("Origin checking failed - {origin} does not match any trusted origins."));
+        }
+    } else if request.is_secure {
+        check_referer(request, settings)?;
+    }
+    let cookie = request.csrf_cookie.ok_or("CSRF cookie not set.")?;
+    let secret = secret_of(cookie).map_err(|reason| format!("CSRF cookie {reason}."))?;
+    Ok(Some(PendingCheck { secret, csrf_header: request.csrf_header, reads_form: request.method == "POST" }))
+}
+
+impl PendingCheck<'_> {
+    /// Whether Django reads `request.POST` now: [`PostBody::read`] then tells the form's value or how the request fails.
+    pub fn reads_form(&self) -> bool {
+        self.reads_form
+    }
+
+    /// The end of `CsrfViewMiddleware._check_token`. Without a form value (or an empty one) the header decides. The
+    /// comparison takes the same time wherever the difference is.
+    pub fn check_csrf_token(&self, form_value: Option<&str>) -> Result<(), String> {
+        let (csrf_token, source) = match form_value {
+            Some(value) if self.reads_form && !value.is_empty() => (Zeroizing::new(value.to_owned()), "POST"),
+            _ => {
+                let header = self.csrf_header.ok_or("CSRF token missing.")?;
+                (Zeroizing::new(latin1(header)), "the 'X-Csrftoken' HTTP header")
+            }
+        };
+        let reason = match secret_of(&csrf_token) {
+            Err(reason) => reason,
+            Ok(secret) if bool::from(secret.ct_eq(&self.secret[..])) => return Ok(()),
+            Ok(_) => "incorrect",
+        };
+        Err(format!("CSRF token from {source} {reason}."))
+    }
+}
+
+/// `_check_token_format`, then `_unmask_cipher_token` if it is masked.
+fn secret_of(csrf_token: &str) -> Result<Zeroizing<[u8; SECRET_LENGTH]>, &'static str> {
+    let length = csrf_token.chars().count();
+    if length != SECRET_LENGTH && length != 2 * SECRET_LENGTH {
+        return Err("has incorrect length");
+    }
+    if !csrf_token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err("has invalid characters");
+    }
+    let bytes = csrf_token.as_bytes();
+    let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
+    if length == SECRET_LENGTH {
+        secret.copy_from_slice(bytes);
+        return Ok(secret);
+    }
+    let (mask, cipher) = bytes.split_at(SECRET_LENGTH);
+    for ((plain, &cipher), &mask) in secret.iter_mut().zip(cipher).zip(mask) {
+        let count = ALPHABET.len();
+        *plain = ALPHABET[(index(cipher) + count - index(mask)) % count];
+    }
+    Ok(secret)
+}
+
+/// `CSRF_ALLOWED_CHARS.index`, without a table in memory whose access would depend on the secret.
+fn index(character: u8) -> usize {
+    usize::from(match character {
+        b'a'..=b'z' => character - b'a',
+        b'A'..=b'Z' => character - b'A' + 26,
+        digit => digit.wrapping_sub(b'0').wrapping_add(52),
+    })
+}
+
+/// `_origin_verified`
+fn is_origin_verified(origin: &str, request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> bool {
+    let scheme = if request.is_secure { "https" } else { "http" };
+    if origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) == Some(request.host) {
+        return true;
+    }
+    let (wildcards, exact): (Vec<&String>, Vec<&String>) =
+        settings.trusted_origins.iter().partition(|trusted| trusted.contains('*'));
+    if exact.into_iter().any(|trusted| trusted == origin) {
+        return true;
+    }
+    let Some(origin) = urlsplit(origin) else {
+        return false;
+    };
+    wildcards.into_iter().filter_map(|trusted| urlsplit(trusted)).any(|trusted| {
+        trusted.scheme == origin.scheme && is_same_domain(&origin.netloc, trusted.netloc.trim_start_matches('*'))
+    })
+}
+
+/// `_check_referer`
+fn check_referer(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Result<(), String> {
+    const MALFORMED: &str = "Referer checking failed - Referer is malformed.";
+    let referer = request.referer.ok_or("Referer checking failed - no Referer.")?;
+    let referer = urlsplit(&latin1(referer)).ok_or(MALFORMED)?;
+    if referer.scheme.is_empty() || referer.netloc.is_empty() {
+        return Err(MALFORMED.to_owned());
+    }
+    if referer.scheme != "https" {
+        return Err("Referer checking failed - Referer is insecure while host is secure.".to_owned());
+    }
+    let mut trusted = settings.trusted_origins.iter().filter_map(|trusted| urlsplit(trusted));
+    if trusted.any(|trusted| is_same_domain(&referer.netloc, trusted.netloc.trim_start_matches('*'))) {
+        return Ok(());
+    }
+    let is_good = match settings.cookie_domain {
+        None => is_same_domain(&referer.netloc, request.host),
+        Some(domain) => match request.server_port {
+            80 | 443 => is_same_domain(&referer.netloc, domain),
+            port => is_same_domain(&referer.netloc, &format!("{domain}:{port}")),
+        },
+    };
+    if is_good {
+        return Ok(());
+    }
+    Err(format!("Referer checking failed - {} does not match any trusted origins.", referer.geturl()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! `Argon2PasswordHasher`: `argon2` and then libargon2's own text, `$argon2id$v=19$m=102400,t=2,p=8$salt$hash`.
+//! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
+//! other than 16 and 19, which libargon2 computes but nothing writes.
+
+use super::{Unusable, equal};
+use ::argon2::{Algorithm, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use zeroize::Zeroizing;
+
+/// More memory than this is refused: 1 GiB. Django's default is 100 MiB.
+const MAX_MEMORY_KIB: u64 = 1024 * 1024;
+/// More KiB written, passes times memory, than this (some seconds) are refused. Django's default is 200 MiB.
+const MAX_WORK_KIB: u64 = 4 * 1024 * 1024;
+
+/// A stored Argon2 hash.
+pub struct Argon2 {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Vec<u8>,
+    hash: Zeroizing<Vec<u8>>,
+}
+
+impl Argon2 {
+    /// `decode_string`, over the text behind `argon2$`.
+    pub(super) fn parse(rest: &str) -> Result<Self, Unusable> {
+        Self::decode(rest).unwrap_or(Err(Unusable::Malformed))
+    }
+
+    /// `None`: malformed.
+    fn decode(rest: &str) -> Option<Result<Self, Unusable>> {
+        // A C string ends at NUL; a non-ASCII character anywhere raises before that.
+        let rest = rest.is_ascii().then(|| rest.split('\0').next())??;
+        let (variety, rest) = rest.split_once('$')?;
+        let algorithm = match variety {
+            "argon2id" => Algorithm::Argon2id,
+            "argon2i" => Algorithm::Argon2i,
+            "argon2d" => Algorithm::Argon2d,
+            _ => return None,
+        };
+        let (version, rest) = match rest.strip_prefix("v=") {
+            Some(rest) => rest.split_once('$')?,
+            None => ("16", rest),
+        };
+        let version = match version {
+            "16" => Version::V0x10,
+            "19" => Version::V0x13,
+            _ => return None,
+        };
+        let mut fields = rest.split('$');
+        let (costs, salt, hash) = (fields.next()?, fields.next()?, fields.next()?);
+        let mut costs = costs.split(',');
+        let memory = decimal(costs.next()?.strip_prefix("m=")?)?;
+        let passes = decimal(costs.next()?.strip_prefix("t=")?)?;
+        let lanes = decimal(costs.next()?.strip_prefix("p=")?)?;
+        if costs.next().is_some() || fields.next().is_some() {
+            return None;
+        }
+        let salt = STANDARD_NO_PAD.decode(salt).ok()?;
+        let hash = Zeroizing::new(STANDARD_NO_PAD.decode(hash).ok()?);
+        if salt.len() < 8 {
+            return None;
+        }
+        if u64::from(memory) > MAX_MEMORY_KIB
+            || u64::from(memory) * u64::from(passes) > MAX_WORK_KIB
+        {
+            return Some(Err(Unusable::TooCostly));
+        }
+        // Refuses what `validate_inputs` does: no pass, no lane, under 8 KiB per lane, a hash under 4 bytes.
+        let params = Params::new(memory, passes, lanes, Some(hash.len())).ok()?;
+        Some(Ok(Self {
+            algorithm,
+            version,
+            params,
+            salt,
+            hash,
+        }))
+    }
+
+    pub(super) fn verify(&self, password: &str) -> bool {
+        let mut computed = Zeroizing::new(vec![0; self.hash.len()]);
+        let hasher = ::argon2::Argon2::new(self.algorithm, self.version, self.params.clone());
+        let done = hasher.hash_password_into(password.as_bytes(), &self.salt, &mut computed);
+        // Fails only for lack of memory, as libargon2 does; Django too takes that for a wrong password.
+        done.is_ok() && equal(&computed, &self.hash)
+    }
+}
+
+/// `decode_decimal`: digits without a leading zero.
+fn decimal(text: &str) -> Option<u32> {
+    let canonical = text == "0" || !text.starts_with(['0', '+']);
+    canonical.then(|| text.parse().ok())?
+}

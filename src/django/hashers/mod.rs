@@ -1,0 +1,162 @@
+//! Passwords against the texts Django stores: `EncodedPassword::parse`, then `verify`.
+//! Mirrors `contrib.auth.hashers` (`verify_password`, `identify_hasher` and the hashers) of Django 4.0 to 6.1 with its
+//! default `PASSWORD_HASHERS` and bcrypt. Leaves out encoding new passwords and hash upgrades (the sidecar never writes
+//! passwords), and md5, sha1 and crypt, which no default setting has had since 4.0.
+//! What raises in Django (an HTML 500) and what costs more than the limits below is a wrong password here.
+
+mod argon2;
+mod bcrypt;
+mod pbkdf2;
+mod scrypt;
+
+use argon2::Argon2;
+use bcrypt::Bcrypt;
+use pbkdf2::{Digest, Pbkdf2};
+use scrypt::Scrypt;
+use std::hint::black_box;
+use subtle::ConstantTimeEq;
+
+/// The project's default hasher, Django's `PBKDF2PasswordHasher`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hashing {
+    /// `PBKDF2PasswordHasher.iterations`: 1,000,000 in Django 5.2; other versions differ.
+    pub pbkdf2_iterations: u32,
+}
+
+/// What comparing a password showed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verification {
+    /// Whether the password is the user's.
+    pub correct: bool,
+    /// How many iterations of PBKDF2 were computed, so that a test can compare costs without a clock.
+    pub iterations: u64,
+}
+
+/// A user's password column, parsed. No `Debug`: it is a hash.
+pub enum EncodedPassword {
+    /// `pbkdf2_sha256`, `pbkdf2_sha1`
+    Pbkdf2(Pbkdf2),
+    /// `argon2`: argon2id, argon2i and argon2d
+    Argon2(Argon2),
+    /// `bcrypt_sha256`, `bcrypt`
+    Bcrypt(Bcrypt),
+    /// `scrypt`
+    Scrypt(Scrypt),
+    /// Nothing a password could match.
+    Unusable(Unusable),
+}
+
+/// Why no password can match.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// `set_unusable_password()`: the text begins with `!`.
+    NoPassword,
+    /// Empty, plain text, or an algorithm outside the default `PASSWORD_HASHERS`.
+    UnknownAlgorithm,
+    /// A known algorithm in a form that raises in Django, or that can never equal what Django would encode.
+    Malformed,
+    /// A known algorithm whose cost passes the sidecar's limits.
+    TooCostly,
+}
+
+impl EncodedPassword {
+    /// Parses the password column. Never fails: what cannot be used is [`EncodedPassword::Unusable`].
+    pub fn parse(encoded: &str) -> Self {
+        if encoded.starts_with('!') {
+            return Self::Unusable(Unusable::NoPassword);
+        }
+        let (algorithm, rest) = encoded.split_once('$').unwrap_or((encoded, ""));
+        let parsed = match algorithm {
+            "pbkdf2_sha256" => Pbkdf2::parse(Digest::Sha256, rest).map(Self::Pbkdf2),
+            "pbkdf2_sha1" => Pbkdf2::parse(Digest::Sha1, rest).map(Self::Pbkdf2),
+            "argon2" => Argon2::parse(rest).map(Self::Argon2),
+            "bcrypt_sha256" => Bcrypt::parse(true, rest).map(Self::Bcrypt),
+            "bcrypt" => Bcrypt::parse(false, rest).map(Self::Bcrypt),
+            "scrypt" => Scrypt::parse(rest).map(Self::Scrypt),
+            _ => Err(Unusable::UnknownAlgorithm),
+        };
+        parsed.unwrap_or_else(Self::Unusable)
+    }
+
+    /// `verify_password`: costs what Django's does, also for a wrong password and for an unusable one. Takes tens to
+    /// hundreds of milliseconds of processor time; do not call it on a thread that serves others.
+    pub fn verify(&self, password: &str, hashing: &Hashing) -> Verification {
+        let (correct, iterations) = match self {
+            Self::Pbkdf2(stored) => (stored.verify(password), u64::from(stored.iterations())),
+            Self::Argon2(stored) => (stored.verify(password), 0),
+            Self::Bcrypt(stored) => (stored.verify(password), 0),
+            Self::Scrypt(stored) => (stored.verify(password), 0),
+            Self::Unusable(_) => return verify_nobody(password, hashing),
+        };
+        let extra = if correct {
+            0
+        } else {
+            self.harden_runtime(password, hashing)
+        };
+        Verification {
+            correct,
+            iterations: iterations + extra,
+        }
+    }
+
+    /// Why nothing can match, if so.
+    pub fn unusable(&self) -> Option<Unusable> {
+        match self {
+            Self::Unusable(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// The extra work after a wrong password, so that it takes as long as that of an unknown user. Django does some only
+    /// when the algorithm is the default one (`verify_password` asks `not hasher_changed`); this is the place for more.
+    /// Returns the iterations computed.
+    fn harden_runtime(&self, password: &str, hashing: &Hashing) -> u64 {
+        match self {
+            Self::Pbkdf2(stored) if stored.digest() == Digest::Sha256 => {
+                let extra = hashing
+                    .pbkdf2_iterations
+                    .saturating_sub(stored.iterations());
+                if extra > 0 {
+                    black_box(stored.digest().derive(
+                        password.as_bytes(),
+                        stored.salt().as_bytes(),
+                        extra,
+                    ));
+                }
+                u64::from(extra)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The work for a user who does not exist (`ModelBackend.authenticate`) or has no usable password: one default hash.
+pub fn verify_nobody(password: &str, hashing: &Hashing) -> Verification {
+    // As long as Django's random salts; nothing is compared with the result.
+    const SALT: &[u8; 22] = b"watchtowerwatchtowerwa";
+    let iterations = hashing.pbkdf2_iterations.max(1);
+    black_box(Digest::Sha256.derive(black_box(password.as_bytes()), SALT, iterations));
+    Verification {
+        correct: false,
+        iterations: u64::from(iterations),
+    }
+}
+
+/// `constant_time_compare`
+fn equal(computed: &[u8], stored: &[u8]) -> bool {
+    computed.ct_eq(stored).into()
+}
+
+/// A number as `%d` prints it. Any other spelling that Python's `int()` takes is re-encoded differently, so it never
+/// equals the stored text; `None` then.
+fn canonical_number(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    // More digits than 64 bits hold are a number all the same, beyond every limit.
+    canonical
+        .then(|| text.parse().ok())
+        .flatten()
+        .or_else(|| (canonical && text.len() > 19).then_some(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! What Django and Django REST framework do, as pure functions: no Actix, no Diesel, no environment, no clock.
+//! Each module names the Django module it mirrors; tests compare them with a live Django.
+
+pub mod authentication;
+pub mod cookies;
+pub mod csrf;
+pub mod dates;
+pub mod hashers;
+pub mod json;
+pub mod metadata;
+pub mod negotiation;
+pub mod renderers;
+pub mod request;
+pub mod sessions;
+pub mod settings;
+pub mod signing;

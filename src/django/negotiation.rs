@@ -1,0 +1,208 @@
+//! Which renderer answers: `rest_framework.negotiation.DefaultContentNegotiation` of DRF 3.18 with its limits, over the two
+//! default renderers, and the `indent` parameter as `JSONRenderer.get_indent` reads it.
+//! Leaves out format suffixes. Where Python's sets make the choice random, the first token in the header wins; where a
+//! parameter makes Django fail (an HTML 500) its media type matches nothing.
+
+mod header_parameters;
+
+pub(super) use header_parameters::{HeaderParameters, parse_header_parameters, python_int};
+
+use super::request::{latin1, strip};
+
+const MAX_ACCEPT_HEADER_LENGTH: usize = 8192;
+const MAX_ACCEPT_TOKENS: usize = 64;
+/// `max_media_type_length`, in Accept and Content-Type alike.
+pub(super) const MAX_MEDIA_TYPE_LENGTH: usize = 256;
+
+/// The format a renderer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `JSONRenderer`: `application/json`, `?format=json`
+    #[default]
+    Json,
+    /// `BrowsableAPIRenderer`: `text/html`, `?format=api`
+    Html,
+}
+
+/// The accepted renderer. By default compact JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Renderer {
+    /// What it writes
+    pub format: Format,
+    /// Blanks a level, 1 to 8; `None` is compact. Only of JSON.
+    pub indent: Option<u8>,
+}
+
+/// Why there is no renderer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNegotiated {
+    /// `?format=` names no renderer (`Http404`: 404 `{"detail":"Not found."}`).
+    NotFound,
+    /// No accepted media type matches (`NotAcceptable`: 406).
+    NotAcceptable,
+}
+
+/// `DefaultContentNegotiation.select_renderer` for an `Accept` header (absent is `*/*`, several lines are joined with `,`)
+/// and the value of `?format=` (empty is absent).
+pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer, NotNegotiated> {
+    let formats: &[Format] = match format {
+        None | Some("") => &[Format::Json, Format::Html],
+        Some("json") => &[Format::Json],
+        Some("api") => &[Format::Html],
+        Some(_) => return Err(NotNegotiated::NotFound),
+    };
+    let media_types: Vec<MediaType> =
+        accept_list(accept.unwrap_or(b"*/*")).iter().filter_map(|token| MediaType::parse(token)).collect();
+    for precedence in (0..=3).rev() {
+        for &format in formats {
+            let mut accepted = media_types.iter().filter(|media_type| media_type.precedence() == precedence);
+            if let Some(media_type) = accepted.find(|media_type| media_type.matches(format)) {
+                let indent = match format {
+                    Format::Json => media_type.indent(),
+                    Format::Html => None,
+                };
+                return Ok(Renderer { format, indent });
+            }
+        }
+    }
+    Err(NotNegotiated::NotAcceptable)
+}
+
+/// `get_accept_list`
+fn accept_list(header: &[u8]) -> Vec<String> {
+    let header = match header.get(..MAX_ACCEPT_HEADER_LENGTH) {
+        Some(start) if header.len() > MAX_ACCEPT_HEADER_LENGTH => {
+            let cut = start.iter().rposition(|&byte| byte == b',').map_or(0, |comma| comma + 1);
+            &start[..cut]
+        }
+        _ => header,
+    };
+    let header = latin1(header);
+    let tokens = header.split(',').map(strip);
+    let usable = tokens.filter(|token| !token.is_empty() && token.chars().count() <= MAX_MEDIA_TYPE_LENGTH);
+    usable.take(MAX_ACCEPT_TOKENS).map(str::to_owned).collect()
+}
+
+/// `rest_framework.utils.mediatypes._MediaType` of an accepted type.
+struct MediaType {
+    parsed: HeaderParameters,
+}
+
+impl MediaType {
+    fn parse(token: &str) -> Option<Self> {
+        Some(Self { parsed: parse_header_parameters(token)? })
+    }
+
+    fn types(&self) -> (&str, &str) {
+        self.parsed.value.split_once('/').unwrap_or((&self.parsed.value, ""))
+    }
+
+    fn precedence(&self) -> u8 {
+        match self.types() {
+            ("*", _) => 0,
+            (_, "*") => 1,
+            _ if self.parsed.parameters.iter().all(|(name, _)| name == "q") => 2,
+            _ => 3,
+        }
+    }
+
+    /// `renderer_media_type.match(self)`; the renderers' types have no parameters to compare.
+    fn matches(&self, format: Format) -> bool {
+        media_type_matches(self.types(), match format {
+            Format::Json => ("application", "json"),
+            Format::Html => ("text", "html"),
+        })
+    }
+
+    /// `JSONRenderer.get_indent` of the accepted media type, which for `*/*` and `application/*` is put together anew.
+    fn indent(&self) -> Option<u8> {
+        let rebuilt;
+        let parameters = if self.precedence() < 2 {
+            let own = self.parsed.parameters.iter().map(|(name, value)| format!(";{name}={value}"));
+            rebuilt = parse_header_parameters(&format!("application/json{}", own.collect::<String>()))?;
+            &rebuilt
+        } else {
+            &self.parsed
+        };
+        // Zero, and what is below, is compact; the clamp makes the cast exact.
+        match python_int(parameters.get("indent")?)?.clamp(0, 8) {
+            0 => None,
+            spaces => Some(spaces as u8),
+        }
+    }
+}
+
+/// `_MediaType.match` for a type without parameters of its own.
+pub(super) fn media_type_matches(given: (&str, &str), own: (&str, &str)) -> bool {
+    (given.1 == "*" || given.1 == own.1) && (given.0 == "*" || given.0 == own.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: Result<Renderer, NotNegotiated> = Ok(Renderer { format: Format::Json, indent: None });
+    const HTML: Result<Renderer, NotNegotiated> = Ok(Renderer { format: Format::Html, indent: None });
+    const NOT_ACCEPTABLE: Result<Renderer, NotNegotiated> = Err(NotNegotiated::NotAcceptable);
+
+    fn by_accept(accept: &str) -> Result<Renderer, NotNegotiated> {
+        negotiate(Some(accept.as_bytes()), None)
+    }
+
+    fn indented(spaces: u8) -> Result<Renderer, NotNegotiated> {
+        Ok(Renderer { format: Format::Json, indent: Some(spaces) })
+    }
+
+    #[test]
+    fn without_accept_the_answer_is_compact_json() {
+        assert_eq!(negotiate(None, None), JSON);
+        assert_eq!(by_accept("*/*"), JSON);
+        assert_eq!(by_accept("application/*"), JSON);
+        assert_eq!(by_accept(""), NOT_ACCEPTABLE);
+    }
+
+    #[test]
+    fn a_browser_gets_html() {
+        assert_eq!(by_accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), HTML);
+        assert_eq!(by_accept("text/*"), HTML);
+    }
+
+    #[test]
+    fn quality_does_not_count_but_parameters_are_more_specific() {
+        assert_eq!(by_accept("application/json;q=0.1, text/html"), JSON);
+        assert_eq!(by_accept("application/json, text/html;level=1"), HTML);
+        assert_eq!(by_accept("application/json;q=0"), JSON);
+    }
+
+    #[test]
+    fn the_indent_is_read_as_python_reads_an_int() {
+        assert_eq!(by_accept("application/json; indent=4"), indented(4));
+        assert_eq!(by_accept("*/*; indent=\" +0_4 \""), indented(4));
+        assert_eq!(by_accept("application/json; indent=99"), indented(8));
+        assert_eq!(by_accept("application/json; indent*=utf-8''%32"), indented(2));
+        assert_eq!(by_accept("application/json; indent*0=1; indent*1=0"), indented(8));
+        for compact in ["0", "-3", "x", "", "4.0", "0x4"] {
+            assert_eq!(by_accept(&format!("application/json;indent={compact}")), JSON);
+        }
+    }
+
+    #[test]
+    fn format_overrides_and_is_exact() {
+        assert_eq!(negotiate(None, Some("api")), HTML);
+        assert_eq!(negotiate(Some(b"application/json"), Some("api")), NOT_ACCEPTABLE);
+        assert_eq!(negotiate(Some(b"image/png"), Some("")), NOT_ACCEPTABLE);
+        for unknown in ["xml", "JSON", "admin", "json\0"] {
+            assert_eq!(negotiate(Some(b"image/png"), Some(unknown)), Err(NotNegotiated::NotFound));
+        }
+    }
+
+    #[test]
+    fn the_limits_skip_long_types_and_cut_long_headers() {
+        let long = format!("application/json;x={}", "a".repeat(300));
+        assert_eq!(by_accept(&long), NOT_ACCEPTABLE);
+        assert_eq!(by_accept(&format!("{long},text/html")), HTML);
+        assert_eq!(by_accept(&format!("{}text/html", "image/png,".repeat(64))), NOT_ACCEPTABLE);
+        assert_eq!(by_accept(&format!("text/html,{}", " ".repeat(8200))), HTML);
+        assert_eq!(by_accept(&format!("{}text/html", " ".repeat(8192))), NOT_ACCEPTABLE);
+    }
+}

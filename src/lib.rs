@@ -1,0 +1,31 @@
+//! **watchtower-sidecar** stands beside an unmodified Django + Django REST framework application, reads that
+//! application's own database, decides for itself who is calling, and answers two admin endpoints byte for byte as the
+//! Django views would.
+//!
+//! A request flows one way in, `main -> server -> routes -> auth -> db`, and its answer one way out,
+//! `db -> export -> routes`:
+//!
+//! * [`config`]: environment variables, parsed once; every mistake reported at once
+//! * [`server`]: the application's parts put together, started and stopped
+//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies
+//! * [`routes`]: the URL table and the handlers: the two views, login and logout, health checks
+//! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method
+//! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
+//! * [`export`]: rows to bytes to spool to response
+//! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
+//! * [`django`]: a leaf of pure functions: Django's formats and decisions
+//! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`
+
+pub mod auth;
+pub mod config;
+pub mod db;
+#[cfg(feature = "sqlite")]
+pub mod demo;
+pub mod django;
+pub mod error;
+pub mod export;
+pub mod middleware;
+pub mod response;
+pub mod routes;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,113 @@
+//! The command line: `serve` (the default) and `demo`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use watchtower_sidecar::config::{Bind, Config, VARIABLES};
+use watchtower_sidecar::server::Application;
+use watchtower_sidecar::telemetry;
+
+/// `EX_USAGE` of sysexits.h
+const BAD_CONFIGURATION: u8 = 64;
+
+/// Answers a Django application's admin export endpoints from its own database.
+#[derive(Parser)]
+#[command(version, after_long_help = variables())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the endpoints (the default), configured by environment variables
+    #[command(after_help = variables(), after_long_help = variables())]
+    Serve,
+    /// Serve a throw-away database of made-up users, to try the program without Django
+    #[cfg(feature = "sqlite")]
+    Demo,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    match Arguments::parse().command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(|name| std::env::var(name).ok(), |_| {}).await,
+        #[cfg(feature = "sqlite")]
+        Command::Demo => demo().await,
+    }
+}
+
+/// Serves with the configuration that `lookup` finds; `started` is told the base URL.
+async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&str)) -> ExitCode {
+    let config = match Config::from_vars(lookup) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprint!("{errors}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    if let Err(error) = telemetry::start(&config.logging) {
+        eprintln!("the log file can't be opened: {error}");
+        return ExitCode::FAILURE;
+    }
+    for warning in config.warnings() {
+        log::warn!("{warning}");
+    }
+    let application = match Application::build(config) {
+        Ok(application) => application,
+        Err(error) => {
+            eprintln!("can't start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let url = match application.address() {
+        Bind::Tcp(address) => format!("http://{address}"),
+        Bind::Unix(path) => format!("unix:{}", path.display()),
+    };
+    log::info!("listening on {url}");
+    started(&url);
+    match application.run_until_stopped().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stopped: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn demo() -> ExitCode {
+    use watchtower_sidecar::demo::{Demo, instructions};
+
+    let demo = match Demo::create(1_000_000) {
+        Ok(demo) => demo,
+        Err(error) => {
+            eprintln!("the demo's database can't be made: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // What the environment says of the listener and the log counts; the rest is the demo's own.
+    let lookup = |name: &str| match name {
+        "DATABASE_URL" => Some(demo.database_url()),
+        "DJANGO_SECRET_KEY" => Some("demo-key-of-a-database-of-made-up-people".to_owned()),
+        "DJANGO_ALLOWED_HOSTS" => Some(r#"["localhost", "127.0.0.1", "[::1]"]"#.to_owned()),
+        "SIDECAR_LOGIN" => std::env::var(name).ok().or(Some("on".to_owned())),
+        name if name.starts_with("SIDECAR_") => std::env::var(name).ok(),
+        _ => None,
+    };
+    serve(lookup, |url| println!("{}", instructions(url))).await
+}
+
+/// The table of environment variables for `--help`.
+fn variables() -> String {
+    let mut text = String::from("Environment variables:\n");
+    for variable in VARIABLES {
+        let default = match variable.default {
+            Some(default) => format!("default: {default}"),
+            None => format!("no default; for example {}", variable.example),
+        };
+        let file = if variable.secret { format!("; or {}_FILE, a file that holds it", variable.name) } else { String::new() };
+        text.push_str(&format!("  {}\n      {} ({default}{file})\n", variable.name, variable.meaning));
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! What Django's default middleware does around every view: `SecurityMiddleware`, the response half of
+//! `SessionMiddleware`, `CommonMiddleware` (host check, missing slash) and `XFrameOptionsMiddleware` (Django 5.2).
+//!
+//! Also the one place where a raw request path becomes Django's `path_info`: whatever its percent-encoding, a known path
+//! reaches the router in its plain spelling. Health checks pass by untouched.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
+
+use crate::auth::session::{self, SessionAccess};
+use crate::auth::joined;
+use crate::django::cookies;
+use crate::django::request::{append_slash_location, host_is_allowed, path_info};
+use crate::error::{Error, Kind};
+use crate::server::State;
+
+/// `SecurityMiddleware.process_response` with Django's defaults.
+const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+];
+
+/// Where a request goes.
+enum Resolved {
+    /// To a handler, under this path.
+    Handler(String),
+    /// To the same path with a slash.
+    MissingSlash(String),
+    /// Nowhere.
+    NotFound,
+}
+
+/// The middleware itself.
+///
+/// # Errors
+/// Those of the service it wraps.
+pub async fn django(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(state) = req.app_data::<Data<State>>().cloned() else {
+        return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
+    };
+    let path = path_info(req.uri().path());
+    if state.paths.is_health(&path) {
+        return Ok(next.call(req).await?.map_into_boxed_body());
+    }
+
+    let mut frame_options = true;
+    let mut response = if !is_host_allowed(&state, &req) {
+        frame_options = false;
+        req.into_response(Error::new(Kind::BadRequestPage).error_response())
+    } else {
+        match resolve(&state, path) {
+            Resolved::Handler(path) => {
+                rewrite(&mut req, &path);
+                next.call(req).await?.map_into_boxed_body()
+            }
+            Resolved::MissingSlash(_) if state.settings.debug && is_with_body(req.method()) => {
+                // `CommonMiddleware` raises: a redirect would lose the form's data.
+                req.into_response(Error::new(Kind::ServerErrorPage).error_response())
+            }
+            Resolved::MissingSlash(path) => {
+                frame_options = false;
+                let location = append_slash_location(&path, req.uri().query());
+                req.into_response(redirect(&location))
+            }
+            Resolved::NotFound => req.into_response(Error::new(Kind::NotFoundPage).error_response()),
+        }
+    };
+
+    end_dead_session(&state, &mut response);
+    let headers = response.headers_mut();
+    if frame_options {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
+    response.response_mut().head_mut().set_camel_case_headers(true);
+    Ok(response)
+}
+
+/// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
+fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
+    let host = joined(req.headers(), header::HOST);
+    let bound = req.app_config().local_addr();
+    let server = format!("{}:{}", bound.ip(), bound.port());
+    host_is_allowed(host.as_deref(), &server, &state.settings.allowed_hosts, state.settings.debug)
+}
+
+/// Django's URL resolver, and `CommonMiddleware.should_redirect_with_slash`.
+fn resolve(state: &State, path: String) -> Resolved {
+    if state.paths.is_django(&path) {
+        return Resolved::Handler(path);
+    }
+    let with_slash = format!("{path}/");
+    match state.settings.append_slash && state.paths.is_django(&with_slash) {
+        true => Resolved::MissingSlash(with_slash),
+        false => Resolved::NotFound,
+    }
+}
+
+fn is_with_body(method: &Method) -> bool {
+    matches!(*method, Method::DELETE | Method::POST | Method::PUT | Method::PATCH)
+}
+
+/// Gives the router the plain spelling of a known path.
+fn rewrite(req: &mut ServiceRequest, path: &str) {
+    let path_and_query = match req.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    // Both parts were parts of a URI before: a known path is plain ASCII, the query is as it came.
+    if let Ok(uri) = path_and_query.parse::<Uri>() {
+        req.match_info_mut().get_mut().update(&uri);
+        req.head_mut().uri = uri;
+    }
+}
+
+fn redirect(location: &str) -> HttpResponse {
+    HttpResponse::MovedPermanently()
+        .insert_header((header::LOCATION, location))
+        .content_type("text/html; charset=utf-8")
+        .body("")
+}
+
+/// `SessionMiddleware.process_response`: `Vary` once the session was looked at, and the cookie's deletion when it names
+/// no session.
+fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
+    let request = response.request();
+    let access = request.extensions().get::<SessionAccess>().map(|access| access.is_dead);
+    // Django holds a key that is too short for no key at all, looked at or not.
+    let is_dead = access.unwrap_or_default()
+        || session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key));
+    if access.is_none() && !is_dead {
+        return;
+    }
+    let headers = response.headers_mut();
+    vary_on_cookie(headers);
+    if is_dead {
+        let cookie = &state.settings.session_cookie;
+        let deletion = cookies::delete_cookie(&cookie.name, &cookie.attributes());
+        if let Ok(value) = HeaderValue::from_str(&deletion) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+}
+
+/// `patch_vary_headers(response, ("Cookie",))`.
+fn vary_on_cookie(headers: &mut HeaderMap) {
+    let vary = match headers.get(header::VARY).and_then(|value| value.to_str().ok()) {
+        Some(present) => format!("{present}, Cookie"),
+        None => "Cookie".to_owned(),
+    };
+    // Made of header names only.
+    if let Ok(value) = HeaderValue::from_str(&vary) {
+        headers.insert(header::VARY, value);
+    }
+}

@@ -1,0 +1,170 @@
+//! Login and logout (`django.contrib.auth.login` and `logout`, Django 5.2), served with `SIDECAR_LOGIN=on`.
+//!
+//! Stricter than Django: JSON from the same site only, and always a new session key.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::auth::session::{self, SessionAccess};
+use crate::auth::{joined, passwords};
+use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key};
+use crate::django::cookies;
+use crate::django::negotiation::Renderer;
+use crate::django::renderers::write_json_string;
+use crate::django::sessions::{
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, UserId, session_auth_hash,
+    verify_session_auth_hash,
+};
+use crate::django::settings::Settings;
+use crate::error::{Error, Kind, LoginRefusal};
+use crate::server::State;
+
+/// The largest body login reads, in bytes.
+const LARGEST_BODY: usize = 16 * 1024;
+
+#[derive(Deserialize)]
+struct Credentials {
+    username: String,
+    password: Zeroizing<String>,
+}
+
+/// `POST /api/login/`: a session that Django accepts, for a name and password that Django accepts.
+pub async fn login(req: HttpRequest, payload: Payload, state: Data<State>) -> Result<HttpResponse, Error> {
+    require_same_site_post(&req)?;
+    if req.content_type() != "application/json" {
+        return Err(refuse(LoginRefusal::UnsupportedMediaType));
+    }
+    let body = match payload.to_bytes_limited(LARGEST_BODY).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return Err(refuse(LoginRefusal::Malformed)),
+        Err(_) => return Err(refuse(LoginRefusal::TooLarge)),
+    };
+    let credentials: Credentials =
+        serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
+
+    let outage = |error| Error::unavailable(error, Renderer::default());
+    let user = passwords::authenticate(&state, credentials.username, credentials.password).await.map_err(outage)?;
+    let Some(user) = user else { return Err(refuse(LoginRefusal::InvalidCredentials)) };
+
+    let mut json = br#"{"success":true,"user":{"id":"#.to_vec();
+    match &user.id {
+        UserId::Integer(id) => json.extend_from_slice(id.to_string().as_bytes()),
+        id @ UserId::Uuid(_) => write_json_string(&mut json, &id.to_string()),
+    }
+    json.extend_from_slice(b",\"username\":");
+    write_json_string(&mut json, &user.username);
+    json.extend_from_slice(format!(",\"is_staff\":{}}}}}", user.is_staff).as_bytes());
+
+    let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
+    let age = state.settings.session_cookie.age_seconds;
+    let now = state.clock.now_plus(0);
+    let change = NewSession {
+        user,
+        key: key.clone(),
+        old_key: session::cookie(&state, &req).filter(|key| session::is_plausible(key)),
+        now,
+        expires: state.clock.now_plus(age),
+        settings: Arc::clone(&state.settings),
+    };
+    state.db.run(move |connection, table| change.write(connection, table)).await.map_err(outage)?;
+
+    req.extensions_mut().insert(SessionAccess { is_dead: false });
+    let cookie = &state.settings.session_cookie;
+    let set = cookies::set_cookie(&cookie.name, &key, age, now.unix_seconds(), &cookie.attributes());
+    Ok(HttpResponse::Ok().insert_header((header::SET_COOKIE, set)).content_type("application/json").body(json))
+}
+
+/// `POST /api/logout/`: the row and the cookie go, whoever holds them.
+pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
+    require_same_site_post(&req)?;
+    let key = session::cookie(&state, &req);
+    let has_cookie = key.is_some();
+    if let Some(key) = key.filter(|key| session::is_plausible(key)) {
+        let deleted = state.db.run(move |connection, _| SessionRow::delete(connection, &key)).await;
+        deleted.map_err(|error| Error::unavailable(error, Renderer::default()))?;
+    }
+    req.extensions_mut().insert(SessionAccess { is_dead: has_cookie });
+    Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"success":true}"#))
+}
+
+/// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
+struct NewSession {
+    user: User,
+    key: String,
+    old_key: Option<String>,
+    now: Instant,
+    expires: Instant,
+    settings: Arc<Settings>,
+}
+
+impl NewSession {
+    fn write(&self, connection: &mut Connection, table: &UserTable) -> Result<(), DbError> {
+        let keys = &self.settings.secret_keys;
+        connection.transaction(|connection| {
+            let mut data = SessionData::new();
+            if let Some(old_key) = &self.old_key
+                && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+            {
+                if let Some(old) = SessionData::decode(&old, keys).ok().filter(|old| self.may_keep(old, table)) {
+                    data = old;
+                }
+                SessionRow::delete(connection, old_key)?;
+            }
+            data.set_str(USER_ID_NAME, &self.user.id.to_string());
+            data.set_str(BACKEND_NAME, self.backend());
+            data.set_str(AUTH_HASH_NAME, &session_auth_hash(&self.user.password, keys.current()));
+            let row = SessionRow { key: self.key.clone(), data: data.encode(keys, self.now.unix_seconds()) };
+            row.insert(connection, self.expires)?;
+            table.update_last_login(connection, &self.user.id, self.now)
+        })
+    }
+
+    /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.
+    fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
+        old.get(USER_ID_NAME).is_none()
+            || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
+                && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys) == AuthHash::Current)
+    }
+
+    /// The backend that `authenticate()` would name: the one whose rules the sidecar follows, or the project's first.
+    fn backend(&self) -> &str {
+        const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
+        let backends = &self.settings.authentication_backends;
+        match backends.iter().any(|backend| backend == MODEL_BACKEND) {
+            true => MODEL_BACKEND,
+            false => backends.first().map_or(MODEL_BACKEND, String::as_str),
+        }
+    }
+}
+
+/// `POST` only, and not from a page of another site.
+fn require_same_site_post(req: &HttpRequest) -> Result<(), Error> {
+    if req.method() != Method::POST {
+        return Err(refuse(LoginRefusal::MethodNotAllowed));
+    }
+    let host = joined(req.headers(), header::HOST).unwrap_or_default();
+    let is_foreign = match joined(req.headers(), header::ORIGIN) {
+        Some(origin) => !is_origin_of(&origin, &host),
+        None => joined(req.headers(), "sec-fetch-site").is_some_and(|site| site == b"cross-site"),
+    };
+    match is_foreign {
+        true => Err(refuse(LoginRefusal::ForeignOrigin)),
+        false => Ok(()),
+    }
+}
+
+/// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS.
+fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
+    let rest = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
+    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+}
+
+fn refuse(refusal: LoginRefusal) -> Error {
+    Error::new(Kind::Login(refusal))
+}

@@ -1,0 +1,26 @@
+//! Health checks for operators: no authentication, no host check, nothing that helps an attacker.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use log::warn;
+
+use crate::server::State;
+
+/// `GET healthz`: the process is alive. It asks the database nothing.
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#)
+}
+
+/// `GET readyz`: the database answers and both tables are as they should be; else 503 and the name of the failing check.
+pub async fn readyz(state: Data<State>) -> HttpResponse {
+    let (status, body) = match state.db.ready().await {
+        Ok(()) => (StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
+        Err((check, error)) => {
+            warn!("not ready: {check}: {error}");
+            let body = format!(r#"{{"status":"unavailable","failed":"{check}"}}"#);
+            (StatusCode::SERVICE_UNAVAILABLE, body)
+        }
+    };
+    HttpResponse::build(status).content_type("application/json").body(body)
+}

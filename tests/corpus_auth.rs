@@ -1,0 +1,139 @@
+//! Random session data and password hashes: the same verdicts as a live Django's, and no panic.
+//! Reads what `tests/differential/corpus_auth.py` wrote to the file named by `DJANGO_CORPUS_AUTH`; skipped without it.
+//! What Django answers with an HTML 500 is "not authenticated" for the sidecar.
+
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use watchtower_sidecar::django::hashers::{EncodedPassword, Hashing, verify_nobody};
+use watchtower_sidecar::django::json::MAX_DEPTH;
+use watchtower_sidecar::django::sessions::{
+    AuthHash, KeyType, SessionData, Undecodable, verify_session_auth_hash,
+};
+use watchtower_sidecar::django::signing::{SecretKey, SecretKeys};
+
+const ENOUGH: usize = 10_000;
+
+struct Corpus {
+    keys: SecretKeys,
+    password_column: String,
+    hashing: Hashing,
+    lines: Vec<Value>,
+}
+
+/// `None`, and a line that says so, when there is no corpus.
+fn corpus() -> Option<Corpus> {
+    let Some(path) = std::env::var_os("DJANGO_CORPUS_AUTH") else {
+        eprintln!("skipped: DJANGO_CORPUS_AUTH is not set");
+        return None;
+    };
+    let file = BufReader::new(File::open(path).expect("the file DJANGO_CORPUS_AUTH names"));
+    let mut lines: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(&line.expect("a readable line")).expect("a line of JSON"))
+        .collect();
+    let settings = lines.remove(0);
+    let key = |value: &Value| SecretKey::new(text(value).to_owned());
+    let fallbacks = settings["fallbacks"]
+        .as_array()
+        .expect("a list of fallback keys");
+    Some(Corpus {
+        keys: SecretKeys::new(key(&settings["key"]), fallbacks.iter().map(key).collect()),
+        password_column: text(&settings["password_column"]).to_owned(),
+        hashing: Hashing {
+            pbkdf2_iterations: settings["iterations"].as_u64().expect("a number") as u32,
+        },
+        lines,
+    })
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string in the corpus")
+}
+
+/// Compares every input of a kind, and shows the first few that differ.
+fn compare(corpus: &Corpus, kind: &str, difference: impl Fn(&Value) -> Option<String>) {
+    let inputs: Vec<_> = corpus
+        .lines
+        .iter()
+        .filter(|line| line["kind"] == kind)
+        .collect();
+    let differences: Vec<_> = inputs
+        .iter()
+        .filter_map(|line| difference(line).map(|found| format!("{line}\n  the sidecar: {found}")))
+        .collect();
+    let shown = &differences[..differences.len().min(5)];
+    assert!(
+        differences.is_empty(),
+        "{} differ:\n{}",
+        differences.len(),
+        shown.join("\n")
+    );
+    assert!(
+        inputs.len() >= ENOUGH,
+        "only {} inputs of kind {kind}",
+        inputs.len()
+    );
+}
+
+#[test]
+fn random_session_data_is_read_as_django_reads_it() {
+    let Some(corpus) = corpus() else { return };
+    compare(&corpus, "session", |line| {
+        let verdict = &line["verdict"];
+        let depth = verdict["depth"].as_u64().unwrap_or(0);
+        let session = match SessionData::decode(text(&line["input"]), &corpus.keys) {
+            Ok(session) => session,
+            Err(Undecodable::TooDeep) if depth > MAX_DEPTH as u64 => return None,
+            Err(Undecodable::NotAnObject) if verdict["decoded"] == "no object" => return None,
+            Err(Undecodable::NotAnObject) => return Some("not an object".to_owned()),
+            Err(_) if verdict["decoded"] == "undecodable" => return None,
+            Err(reason) => return Some(format!("{reason:?}")),
+        };
+        let as_text = |key_type| session.user_id(key_type).map(|id| id.to_string());
+        let auth = match verify_session_auth_hash(&session, &corpus.password_column, &corpus.keys) {
+            AuthHash::Current => "Current",
+            AuthHash::Fallback => "Fallback",
+            AuthHash::Wrong => "Wrong",
+        };
+        let ours = serde_json::json!({
+            "decoded": "object", "depth": depth, "json": session.to_json(),
+            "integer": as_text(KeyType::Integer), "uuid": as_text(KeyType::Uuid), "auth": auth,
+        });
+        (ours != *verdict).then(|| ours.to_string())
+    });
+}
+
+#[test]
+fn random_session_data_survives_being_written_and_read_again() {
+    let Some(corpus) = corpus() else { return };
+    compare(&corpus, "session", |line| {
+        let session = SessionData::decode(text(&line["input"]), &corpus.keys).ok()?;
+        let again = SessionData::decode(&session.encode(&corpus.keys, 1_700_000_000), &corpus.keys);
+        let same = again.as_ref().is_ok_and(|again| *again == session);
+        (!same).then(|| format!("{:?} after encode", again.err()))
+    });
+}
+
+#[test]
+fn random_password_hashes_are_verified_as_django_verifies_them() {
+    let Some(corpus) = corpus() else { return };
+    compare(&corpus, "password", |line| {
+        let encoded = EncodedPassword::parse(text(&line["input"]));
+        let password = text(&line["password"]);
+        let verification = encoded.verify(password, &corpus.hashing);
+        if verification.correct != (line["verdict"] == "correct") {
+            return Some(format!(
+                "correct: {}, {:?}",
+                verification.correct,
+                encoded.unusable()
+            ));
+        }
+        // A wrong password never costs less than an unknown user, where Django itself evens the costs.
+        let nobody = verify_nobody(password, &corpus.hashing).iterations;
+        let evened = matches!(&encoded, EncodedPassword::Unusable(_))
+            || text(&line["input"]).starts_with("pbkdf2_sha256$");
+        let cheap = !verification.correct && evened && verification.iterations < nobody;
+        cheap.then(|| format!("only {} iterations", verification.iterations))
+    });
+}

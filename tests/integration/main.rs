@@ -1,0 +1,28 @@
+//! The integration tests: the whole service on a port of its own, over a database of its own. No Python is needed.
+//!
+//! Every test that depends on the database runs on SQLite, and on PostgreSQL and MariaDB where `TEST_POSTGRES_URL` and
+//! `TEST_MYSQL_URL` name a server on which it may create databases (`tests/run` provides both).
+//!
+//! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
+//! * `access`: who gets in, and for how long
+//! * `export`: the two views' answers, spooling, log lines
+//! * `login`: login and logout
+//! * `models`: custom user models
+//! * `outage`: a database that is away
+//! * `program`: the binary: `--help`, exit codes, `demo`
+//! * `store`: `DjangoSessionStore`
+//! * `tls`: encrypted connections to the database
+
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod app;
+mod client;
+mod database;
+mod export;
+mod login;
+mod models;
+mod outage;
+mod program;
+mod store;
+mod tls;

@@ -1,0 +1,115 @@
+//! The binary as an operator runs it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::app::KEY;
+use crate::client::send;
+use crate::database::Database;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_watchtower-sidecar");
+
+/// A running process, ended with the test.
+pub struct Program {
+    child: Child,
+    pub address: String,
+}
+
+impl Program {
+    /// `serve` over `database`.
+    pub fn serve(database: &Database, variables: &[(&str, &str)]) -> Program {
+        let mut command = Command::new(PROGRAM);
+        command
+            .env_clear()
+            .env("DATABASE_URL", &database.url)
+            .env("DJANGO_SECRET_KEY", KEY)
+            .env("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)
+            .env("SIDECAR_BIND", "127.0.0.1:0")
+            .envs(variables.iter().copied())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = log.find_map(|line| Some(line.unwrap().split_once("listening on http://")?.1.to_owned())).unwrap();
+        // The pipe must not fill up while the program runs.
+        std::thread::spawn(move || log.for_each(drop));
+        Program { child, address }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn every_mistake_in_the_configuration_is_reported_at_once() {
+    let variables = [("DATABASE_URL", "oracle://x:hunter2@db/x"), ("DJANGO_DEBUG", "maybe"), ("SIDECAR_BIND", "here")];
+    let output = run(&["serve"], &variables);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    for name in ["DATABASE_URL", "DJANGO_SECRET_KEY", "DJANGO_DEBUG", "SIDECAR_BIND"] {
+        assert!(text.contains(&format!("- {name} ")) && text.contains(&format!("for example {name}=")), "{text}");
+    }
+    assert!(text.starts_with("4 mistakes in the configuration:\n"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn help_shows_every_variable_with_its_default() {
+    for arguments in [["--help"].as_slice(), &["serve", "--help"]] {
+        let text = String::from_utf8(run(arguments, &[]).stdout).unwrap();
+        for variable in watchtower_sidecar::config::VARIABLES {
+            assert!(text.contains(variable.name), "{}", variable.name);
+            assert!(variable.default.is_none_or(|default| text.contains(&format!("default: {default}"))));
+        }
+    }
+}
+
+#[test]
+fn an_address_in_use_is_a_failed_start() {
+    let database = Database::filled_sqlite();
+    let first = Program::serve(&database, &[]);
+    let output = run(
+        &[],
+        &[("DATABASE_URL", &database.url), ("DJANGO_SECRET_KEY", KEY), ("SIDECAR_BIND", &first.address)],
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_demos_own_lines_work_as_printed() {
+    let mut child = Command::new(PROGRAM)
+        .arg("demo")
+        .env_clear()
+        .env("SIDECAR_BIND", "127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = Vec::new();
+    for line in lines.by_ref() {
+        printed.push(line.unwrap());
+        if printed.last().unwrap().starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    let program = Program { address: printed[0].split("http://").nth(1).unwrap().split(' ').next().unwrap().into(), child };
+    let credentials = printed.iter().find_map(|line| line.trim().strip_prefix("-d '")).unwrap();
+    let credentials = credentials.split('\'').next().unwrap();
+    let headers = [("Content-Type", "application/json")];
+    let login = send(&program.address, "POST", "/api/login/", &headers, credentials);
+    assert_eq!(login.status, 200);
+    let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
+    let export = send(&program.address, "GET", "/api/admin/export-users/", &[("Cookie", &cookie)], "").json();
+    assert!(export["count"].as_u64().unwrap() >= 100);
+    let users = export["users"].as_array().unwrap();
+    assert!(users.iter().any(|user| !user["first_name"].as_str().unwrap().is_ascii()));
+    assert!(users.iter().any(|user| user["movie_service"] == true));
+}

@@ -1,0 +1,51 @@
+//! Encrypted connections to the database, with certificates of the servers' own. `tests/run` makes an authority, gives
+//! each server a certificate for `localhost`, and names the authority's file in `TEST_TLS_CA`.
+
+use crate::app::App;
+use crate::database::Database;
+
+/// The URL by name instead of by address, with these parameters.
+fn with_parameters(database: &Database, parameters: &str) -> String {
+    let url = database.url.replacen("127.0.0.1", "localhost", 1);
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{parameters}")
+}
+
+fn is_ready(url: &str) -> bool {
+    App::with(&Database::sqlite(), &[("DATABASE_URL", url)]).get("/readyz", &[]).status == 200
+}
+
+fn authority() -> Option<String> {
+    let file = std::env::var("TEST_TLS_CA").ok();
+    if file.is_none() {
+        println!("skipped: TEST_TLS_CA is not set");
+    }
+    file
+}
+
+#[test]
+fn postgres_is_verified_by_its_certificate() {
+    let (Some(ca), Some(database)) = (authority(), Database::postgres()) else { return };
+    database.execute(&database.schema());
+    let wrong_ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/another-ca.pem");
+    assert!(is_ready(&with_parameters(&database, &format!("sslmode=verify-full&sslrootcert={ca}"))));
+    assert!(!is_ready(&with_parameters(&database, &format!("sslmode=verify-full&sslrootcert={wrong_ca}"))));
+}
+
+#[test]
+fn mariadb_is_verified_by_its_certificate() {
+    let (Some(ca), Some(database)) = (authority(), Database::mysql()) else { return };
+    database.execute(&database.schema());
+    let wrong_ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/another-ca.pem");
+    assert!(is_ready(&with_parameters(&database, &format!("ssl_mode=verify_identity&ssl_ca={ca}"))));
+    assert!(!is_ready(&with_parameters(&database, &format!("ssl_mode=verify_identity&ssl_ca={wrong_ca}"))));
+}
+
+#[test]
+fn a_build_without_the_database_says_so() {
+    if cfg!(feature = "mysql") {
+        return;
+    }
+    let error = watchtower_sidecar::config::DatabaseUrl::parse("mysql://u:p@localhost/d").err().unwrap();
+    assert!(error.contains("cargo build --release --features mysql"), "{error}");
+}
