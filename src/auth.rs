@@ -70,7 +70,10 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
     if !matches!(*req.method(), Method::GET | Method::OPTIONS) {
         return fail(Kind::MethodNotAllowed(req.method().to_string()));
     }
-    Ok(AdminUser { username: user.username, renderer })
+    Ok(AdminUser {
+        username: user.username,
+        renderer,
+    })
 }
 
 /// What the authenticators make of a request.
@@ -96,19 +99,25 @@ async fn authenticate(
             Authenticator::Session => {
                 let access = session::authenticate(state, req).await.map_err(outage)?;
                 let user = access.user;
-                req.extensions_mut().insert(SessionAccess { is_dead: access.is_dead });
+                req.extensions_mut().insert(SessionAccess {
+                    is_dead: access.is_dead,
+                });
                 if let Some(user) = user {
                     csrf::enforce(req, payload.take(), renderer).await?;
                     return Ok(Identity::User(user));
                 }
             }
             Authenticator::Basic => {
-                let Some(header) = joined(req.headers(), header::AUTHORIZATION) else { continue };
+                let Some(header) = joined(req.headers(), header::AUTHORIZATION) else {
+                    continue;
+                };
                 match parse_basic(&header) {
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {
-                        let user = passwords::authenticate(state, username, password).await.map_err(outage)?;
+                        let user = passwords::authenticate(state, username, password)
+                            .await
+                            .map_err(outage)?;
                         return Ok(match user {
                             Some(user) => Identity::User(user),
                             None => Identity::Refused("Invalid username/password."),

@@ -83,7 +83,9 @@ impl std::fmt::Display for ConfigErrors {
         let count = self.0.len();
         let noun = if count == 1 { "mistake" } else { "mistakes" };
         writeln!(f, "{count} {noun} in the configuration:")?;
-        self.0.iter().try_for_each(|error| writeln!(f, "  - {error}"))
+        self.0
+            .iter()
+            .try_for_each(|error| writeln!(f, "  - {error}"))
     }
 }
 
@@ -103,7 +105,9 @@ impl Config {
         let user_table = vars.value("DJANGO_USER_TABLE", identifier);
         let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);
 
-        let key = vars.required("DJANGO_SECRET_KEY", |key| Ok(SecretKey::new(key.to_owned())));
+        let key = vars.required("DJANGO_SECRET_KEY", |key| {
+            Ok(SecretKey::new(key.to_owned()))
+        });
         let fallbacks = vars.value("DJANGO_SECRET_KEY_FALLBACKS", secret_keys);
 
         let debug = vars.value("DJANGO_DEBUG", boolean);
@@ -172,7 +176,11 @@ impl Config {
                 ops_bind,
                 mount,
                 login,
-                logging: Logging { filter, format, file },
+                logging: Logging {
+                    filter,
+                    format,
+                    file,
+                },
             }),
             _ => Err(ConfigErrors(errors)),
         }
@@ -237,7 +245,10 @@ fn string_array(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
-    Ok(string_array(text)?.into_iter().map(SecretKey::new).collect())
+    Ok(string_array(text)?
+        .into_iter()
+        .map(SecretKey::new)
+        .collect())
 }
 
 fn seconds(text: &str) -> Result<i64, String> {
@@ -314,8 +325,13 @@ fn bind(text: &str) -> Result<Bind, String> {
 fn mount(text: &str) -> Result<String, String> {
     let path = text.strip_suffix('/').unwrap_or(text);
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let segments_are_plain = path.split('/').skip(1).all(|s| !s.is_empty() && s != "." && s != "..");
-    match path.is_empty() || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain) {
+    let segments_are_plain = path
+        .split('/')
+        .skip(1)
+        .all(|s| !s.is_empty() && s != "." && s != "..");
+    match path.is_empty()
+        || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain)
+    {
         true => Ok(path.to_owned()),
         false => Err("is not a path of plain segments, nor empty".into()),
     }

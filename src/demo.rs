@@ -27,13 +27,40 @@ pub const USERNAME: &str = "admin";
 pub const PASSWORD: &str = "watchtower-demo";
 
 const FIRST_NAMES: [&str; 16] = [
-    "Ana", "Björn", "Chloé", "Dmitri", "Élodie", "Fatima", "George", "Hiroshi", "Ingrid", "José", "Katarzyna", "Łukasz",
-    "美咲", "Nadia", "Øystein", "Παύλος",
+    "Ana",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Élodie",
+    "Fatima",
+    "George",
+    "Hiroshi",
+    "Ingrid",
+    "José",
+    "Katarzyna",
+    "Łukasz",
+    "美咲",
+    "Nadia",
+    "Øystein",
+    "Παύλος",
 ];
 
 const LAST_NAMES: [&str; 15] = [
-    "Almeida", "Brontë", "Castro", "Dvořák", "Eriksen", "Fischer", "García", "Håkansson", "Ito", "Jónsdóttir",
-    "Kowalski", "Lindqvist", "Müller", "Nowak", "O'Brien",
+    "Almeida",
+    "Brontë",
+    "Castro",
+    "Dvořák",
+    "Eriksen",
+    "Fischer",
+    "García",
+    "Håkansson",
+    "Ito",
+    "Jónsdóttir",
+    "Kowalski",
+    "Lindqvist",
+    "Müller",
+    "Nowak",
+    "O'Brien",
 ];
 
 /// A database in a folder of its own, deleted when this is dropped.
@@ -47,7 +74,9 @@ impl Demo {
     /// # Errors
     /// The folder or the database can't be written.
     pub fn create(pbkdf2_iterations: u32) -> Result<Demo, Box<dyn std::error::Error>> {
-        let demo = Demo { folder: TempDir::with_prefix("watchtower-demo-")? };
+        let demo = Demo {
+            folder: TempDir::with_prefix("watchtower-demo-")?,
+        };
         let mut connection = SqliteConnection::establish(&demo.path().to_string_lossy())?;
         connection.batch_execute(SCHEMA)?;
         connection.transaction(|connection| fill(connection, pbkdf2_iterations))?;
@@ -90,7 +119,9 @@ Ctrl-C ends it and deletes the database."#
 fn sqlite_url(path: &Path) -> String {
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     let path = path.to_string_lossy();
-    let segments = path.split('/').map(|segment| utf8_percent_encode(segment, NON_ALPHANUMERIC).to_string());
+    let segments = path
+        .split('/')
+        .map(|segment| utf8_percent_encode(segment, NON_ALPHANUMERIC).to_string());
     format!("sqlite:///{}", segments.collect::<Vec<_>>().join("/"))
 }
 
@@ -139,7 +170,14 @@ fn fill(connection: &mut SqliteConnection, pbkdf2_iterations: u32) -> diesel::Qu
                 is_active: number % 11 != 0,
                 is_tv_user: number % 3 != 0,
                 is_movie_user: number % 4 == 0,
-                joined: joined(seconds, if number % 5 == 0 { 0 } else { number as i64 * 4_099 }),
+                joined: joined(
+                    seconds,
+                    if number % 5 == 0 {
+                        0
+                    } else {
+                        number as i64 * 4_099
+                    },
+                ),
             },
         )?;
     }
@@ -150,17 +188,25 @@ fn fill(connection: &mut SqliteConnection, pbkdf2_iterations: u32) -> diesel::Qu
 fn encode(password: &str, salt: &str, iterations: u32) -> String {
     let mut hash = [0u8; 32];
     // HMAC takes keys of any length, so there is no error.
-    let _ = pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), iterations, &mut hash);
-    format!("pbkdf2_sha256${iterations}${salt}${}", STANDARD.encode(hash))
+    let _ =
+        pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), iterations, &mut hash);
+    format!(
+        "pbkdf2_sha256${iterations}${salt}${}",
+        STANDARD.encode(hash)
+    )
 }
 
 fn joined(unix_seconds: i64, microseconds: i64) -> DateTime {
     // Dates of this century are in `datetime`'s range.
-    DateTime::from_unix_microseconds(unix_seconds * 1_000_000 + microseconds).unwrap_or(DateTime::MIN)
+    DateTime::from_unix_microseconds(unix_seconds * 1_000_000 + microseconds)
+        .unwrap_or(DateTime::MIN)
 }
 
 fn insert(connection: &mut SqliteConnection, row: &Row) -> diesel::QueryResult<()> {
-    let stored = DateTime { offset_seconds: None, ..row.joined };
+    let stored = DateTime {
+        offset_seconds: None,
+        ..row.joined
+    };
     diesel::sql_query(
         "INSERT INTO auth_user (username, first_name, last_name, email, password, is_superuser, is_staff, is_active, \
          is_tv_user, is_movie_user, date_joined) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",

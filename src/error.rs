@@ -81,12 +81,20 @@ pub struct Error {
 impl Error {
     /// Rendered as JSON, compact.
     pub fn new(kind: Kind) -> Self {
-        Error { kind, renderer: Renderer::default(), challenge: None }
+        Error {
+            kind,
+            renderer: Renderer::default(),
+            challenge: None,
+        }
     }
 
     /// Rendered as the client asked.
     pub fn rendered(kind: Kind, renderer: Renderer) -> Self {
-        Error { kind, renderer, challenge: None }
+        Error {
+            kind,
+            renderer,
+            challenge: None,
+        }
     }
 
     /// With 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
@@ -136,7 +144,9 @@ impl ResponseError for Error {
             Kind::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Kind::ParseError(_) | Kind::BadRequestPage => StatusCode::BAD_REQUEST,
             Kind::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Login(refusal) => match refusal {
                 LoginRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -153,9 +163,11 @@ impl ResponseError for Error {
         let status = self.status_code();
         match &self.kind {
             Kind::BadRequestPage => page(status, "Bad Request (400)", ""),
-            Kind::NotFoundPage => {
-                page(status, "Not Found", "The requested resource was not found on this server.")
-            }
+            Kind::NotFoundPage => page(
+                status,
+                "Not Found",
+                "The requested resource was not found on this server.",
+            ),
             Kind::ServerErrorPage => page(status, "Server Error (500)", ""),
             Kind::Login(refusal) => self.login_response(*refusal),
             Kind::ExportFailed(details) => {
@@ -179,7 +191,10 @@ impl ResponseError for Error {
                 if let Kind::NotAuthenticated | Kind::AuthenticationFailed(_) = self.kind
                     && let Some(challenge) = self.challenge
                 {
-                    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+                    answer.headers_mut().insert(
+                        header::WWW_AUTHENTICATE,
+                        HeaderValue::from_static(challenge),
+                    );
                 }
                 if let Kind::Unavailable = self.kind {
                     let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
@@ -213,14 +228,18 @@ impl Error {
             LoginRefusal::ForeignOrigin => "Requests from another site are refused.",
             LoginRefusal::UnsupportedMediaType => "The content type must be application/json.",
             LoginRefusal::TooLarge => "The request body is too large.",
-            LoginRefusal::Malformed => "The body must be a JSON object with the strings username and password.",
+            LoginRefusal::Malformed => {
+                "The body must be a JSON object with the strings username and password."
+            }
             LoginRefusal::InvalidCredentials => "Invalid credentials",
         };
         let mut answer = HttpResponse::build(self.status_code());
         if refusal == LoginRefusal::MethodNotAllowed {
             answer.insert_header((header::ALLOW, "POST"));
         }
-        answer.content_type("application/json").body(format!(r#"{{"success":false,"error":"{reason}"}}"#))
+        answer
+            .content_type("application/json")
+            .body(format!(r#"{{"success":false,"error":"{reason}"}}"#))
     }
 }
 
@@ -229,5 +248,7 @@ fn page(status: StatusCode, title: &str, details: &str) -> HttpResponse {
     let html = format!(
         "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n  <h1>{title}</h1><p>{details}</p>\n</body>\n</html>\n"
     );
-    HttpResponseBuilder::new(status).content_type("text/html; charset=utf-8").body(html)
+    HttpResponseBuilder::new(status)
+        .content_type("text/html; charset=utf-8")
+        .body(html)
 }

@@ -42,7 +42,10 @@ struct Spool {
 
 impl Spool {
     fn new() -> Spool {
-        Spool { file: SpooledTempFile::new(IN_MEMORY), length: 0 }
+        Spool {
+            file: SpooledTempFile::new(IN_MEMORY),
+            length: 0,
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -72,10 +75,20 @@ impl Export {
             users.write(row)
         })?;
         let head = format!(r#"{{"success":true,"count":{count},"users":["#).into_bytes();
-        let tail = format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes();
-        let export = Export { count, head, users, tail, renderer };
+        let tail =
+            format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes();
+        let export = Export {
+            count,
+            head,
+            users,
+            tail,
+            renderer,
+        };
         match renderer {
-            Renderer { format: Format::Json, indent: None } => Ok(export),
+            Renderer {
+                format: Format::Json,
+                indent: None,
+            } => Ok(export),
             _ => export.reshaped().map_err(ExportError::Spool),
         }
     }
@@ -84,7 +97,11 @@ impl Export {
     fn reshaped(mut self) -> io::Result<Export> {
         let mut users = Spool::new();
         let is_page = self.renderer.format == Format::Html;
-        let mut indenter = Indenter::new(if is_page { 2 } else { self.renderer.indent.unwrap_or_default() });
+        let mut indenter = Indenter::new(if is_page {
+            2
+        } else {
+            self.renderer.indent.unwrap_or_default()
+        });
         if is_page {
             users.write(&response::page_head(StatusCode::OK))?;
         }
@@ -113,7 +130,12 @@ impl Export {
         if is_page {
             users.write(response::PAGE_TAIL)?;
         }
-        Ok(Export { head: Vec::new(), users, tail: Vec::new(), ..self })
+        Ok(Export {
+            head: Vec::new(),
+            users,
+            tail: Vec::new(),
+            ..self
+        })
     }
 
     /// The response, with its length.
@@ -183,7 +205,9 @@ impl Pieces {
 
     fn read_blocking(mut self) -> io::Result<(Bytes, Pieces)> {
         let mut chunk = Vec::with_capacity(CHUNK);
-        Read::by_ref(&mut self.users).take(CHUNK as u64).read_to_end(&mut chunk)?;
+        Read::by_ref(&mut self.users)
+            .take(CHUNK as u64)
+            .read_to_end(&mut chunk)?;
         Ok((chunk.into(), self))
     }
 }

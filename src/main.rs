@@ -106,8 +106,15 @@ fn variables() -> String {
             Some(default) => format!("default: {default}"),
             None => format!("no default; for example {}", variable.example),
         };
-        let file = if variable.secret { format!("; or {}_FILE, a file that holds it", variable.name) } else { String::new() };
-        text.push_str(&format!("  {}\n      {} ({default}{file})\n", variable.name, variable.meaning));
+        let file = if variable.secret {
+            format!("; or {}_FILE, a file that holds it", variable.name)
+        } else {
+            String::new()
+        };
+        text.push_str(&format!(
+            "  {}\n      {} ({default}{file})\n",
+            variable.name, variable.meaning
+        ));
     }
     text
 }

@@ -12,8 +12,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
-use crate::auth::session::{self, SessionAccess};
 use crate::auth::joined;
+use crate::auth::session::{self, SessionAccess};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::error::{Error, Kind};
@@ -71,7 +71,9 @@ pub async fn django(
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => req.into_response(Error::new(Kind::NotFoundPage).error_response()),
+            Resolved::NotFound => {
+                req.into_response(Error::new(Kind::NotFoundPage).error_response())
+            }
         }
     };
 
@@ -85,7 +87,10 @@ pub async fn django(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
-    response.response_mut().head_mut().set_camel_case_headers(true);
+    response
+        .response_mut()
+        .head_mut()
+        .set_camel_case_headers(true);
     Ok(response)
 }
 
@@ -94,7 +99,12 @@ fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
     let host = joined(req.headers(), header::HOST);
     let bound = req.app_config().local_addr();
     let server = format!("{}:{}", bound.ip(), bound.port());
-    host_is_allowed(host.as_deref(), &server, &state.settings.allowed_hosts, state.settings.debug)
+    host_is_allowed(
+        host.as_deref(),
+        &server,
+        &state.settings.allowed_hosts,
+        state.settings.debug,
+    )
 }
 
 /// Django's URL resolver, and `CommonMiddleware.should_redirect_with_slash`.
@@ -110,7 +120,10 @@ fn resolve(state: &State, path: String) -> Resolved {
 }
 
 fn is_with_body(method: &Method) -> bool {
-    matches!(*method, Method::DELETE | Method::POST | Method::PUT | Method::PATCH)
+    matches!(
+        *method,
+        Method::DELETE | Method::POST | Method::PUT | Method::PATCH
+    )
 }
 
 /// Gives the router the plain spelling of a known path.
@@ -137,7 +150,10 @@ fn redirect(location: &str) -> HttpResponse {
 /// no session.
 fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     let request = response.request();
-    let access = request.extensions().get::<SessionAccess>().map(|access| access.is_dead);
+    let access = request
+        .extensions()
+        .get::<SessionAccess>()
+        .map(|access| access.is_dead);
     // Django holds a key that is too short for no key at all, looked at or not.
     let is_dead = access.unwrap_or_default()
         || session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key));
@@ -157,7 +173,10 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
 
 /// `patch_vary_headers(response, ("Cookie",))`.
 fn vary_on_cookie(headers: &mut HeaderMap) {
-    let vary = match headers.get(header::VARY).and_then(|value| value.to_str().ok()) {
+    let vary = match headers
+        .get(header::VARY)
+        .and_then(|value| value.to_str().ok())
+    {
         Some(present) => format!("{present}, Cookie"),
         None => "Cookie".to_owned(),
     };

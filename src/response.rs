@@ -27,7 +27,8 @@ pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse 
 /// The head of such an answer, for a body that is sent in another way.
 pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
     let mut head = HttpResponse::build(status);
-    head.insert_header((header::ALLOW, "GET, OPTIONS")).insert_header((header::VARY, "Accept"));
+    head.insert_header((header::ALLOW, "GET, OPTIONS"))
+        .insert_header((header::VARY, "Accept"));
     head.content_type(match renderer.format {
         Format::Json => "application/json",
         Format::Html => "text/html; charset=utf-8",

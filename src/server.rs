@@ -16,6 +16,7 @@ use crate::db::{Clock, DateShape, Db, DbOptions, DjangoSessionStore};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
+use crate::telemetry::Complaints;
 
 /// What every handler shares.
 pub struct State {
@@ -31,6 +32,8 @@ pub struct State {
     pub sessions: DjangoSessionStore,
     /// How many passwords may be hashed at once
     pub hashing_permits: Arc<Semaphore>,
+    /// What was complained of within the hour
+    pub complaints: Arc<Complaints>,
     /// Where everything is served
     pub paths: Paths,
 }
@@ -60,9 +63,13 @@ impl Application {
         let state = Data::new(State {
             sessions: DjangoSessionStore::new(db.clone(), settings.clone(), clock.clone()),
             db,
-            dates: DateShape { use_tz: settings.use_tz, time_zone: settings.time_zone.clone() },
+            dates: DateShape {
+                use_tz: settings.use_tz,
+                time_zone: settings.time_zone.clone(),
+            },
             // One core stays free for everything that is no password.
             hashing_permits: Arc::new(Semaphore::new(cores().saturating_sub(1).max(1))),
+            complaints: Arc::default(),
             paths: Paths::new(&config.mount, config.login, config.ops_bind.is_none()),
             settings,
             clock,
@@ -96,7 +103,11 @@ impl Application {
                 Some(server.workers(1).run())
             }
         };
-        Ok(Application { address, main: main.run(), ops })
+        Ok(Application {
+            address,
+            main: main.run(),
+            ops,
+        })
     }
 
     /// Where it listens, with the port the system chose.
@@ -119,7 +130,9 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         match self.ops {
             None => self.main.await,
-            Some(ops) => futures_util::future::try_join(self.main, ops).await.map(drop),
+            Some(ops) => futures_util::future::try_join(self.main, ops)
+                .await
+                .map(drop),
         }
     }
 }

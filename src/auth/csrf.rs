@@ -7,7 +7,9 @@ use futures_util::StreamExt as _;
 
 use crate::auth::joined;
 use crate::django::cookies;
-use crate::django::csrf::{CsrfRequest, CsrfSettings, DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody, check_origin_and_cookie};
+use crate::django::csrf::{
+    CsrfRequest, CsrfSettings, DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody, check_origin_and_cookie,
+};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
 
@@ -19,11 +21,20 @@ const COOKIE_NAME: &str = "csrftoken";
 ///
 /// # Errors
 /// 403 with the reason; 400 or 415 for a body that DRF can't parse.
-pub async fn enforce(req: &HttpRequest, payload: Option<Payload>, renderer: Renderer) -> Result<(), Error> {
+pub async fn enforce(
+    req: &HttpRequest,
+    payload: Option<Payload>,
+    renderer: Renderer,
+) -> Result<(), Error> {
     let header_of = |name: &str| joined(req.headers(), name);
     let host = header_of("host").unwrap_or_default();
-    let (origin, referer, csrf_header) = (header_of("origin"), header_of("referer"), header_of("x-csrftoken"));
-    let csrf_cookie = header_of("cookie").and_then(|cookies| cookies::cookie(&cookies, COOKIE_NAME));
+    let (origin, referer, csrf_header) = (
+        header_of("origin"),
+        header_of("referer"),
+        header_of("x-csrftoken"),
+    );
+    let csrf_cookie =
+        header_of("cookie").and_then(|cookies| cookies::cookie(&cookies, COOKIE_NAME));
     let request = CsrfRequest {
         method: req.method().as_str(),
         is_secure: is_secure(req),
@@ -35,38 +46,56 @@ pub async fn enforce(req: &HttpRequest, payload: Option<Payload>, renderer: Rend
         csrf_header: csrf_header.as_deref(),
     };
     let failed = |reason| Error::rendered(Kind::CsrfFailed(reason), renderer);
-    let Some(pending) = check_origin_and_cookie(&request, &CsrfSettings::default()).map_err(failed)? else {
+    let Some(pending) =
+        check_origin_and_cookie(&request, &CsrfSettings::default()).map_err(failed)?
+    else {
         return Ok(());
     };
     let form_value = match pending.reads_form() {
         false => None,
-        true => match PostBody::read(header_of("content-type").as_deref(), &body(req, payload).await) {
+        true => match PostBody::read(
+            header_of("content-type").as_deref(),
+            &body(req, payload).await,
+        ) {
             PostBody::Form(value) => value,
-            PostBody::ParseError(detail) => return Err(Error::rendered(Kind::ParseError(detail), renderer)),
+            PostBody::ParseError(detail) => {
+                return Err(Error::rendered(Kind::ParseError(detail), renderer));
+            }
             PostBody::UnsupportedMediaType(detail) => {
-                return Err(Error::rendered(Kind::UnsupportedMediaType(detail), renderer));
+                return Err(Error::rendered(
+                    Kind::UnsupportedMediaType(detail),
+                    renderer,
+                ));
             }
             PostBody::BadRequest => return Err(Error::new(Kind::BadRequestPage)),
         },
     };
-    pending.check_csrf_token(form_value.as_deref()).map_err(failed)
+    pending
+        .check_csrf_token(form_value.as_deref())
+        .map_err(failed)
 }
 
 /// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers` and `forwarded_allow_ips`: a proxy on
 /// this machine says that it ended TLS. No peer address is a unix socket's.
 fn is_secure(req: &HttpRequest) -> bool {
-    const SECURE_SCHEME_HEADERS: [(&str, &str); 3] =
-        [("x-forwarded-protocol", "ssl"), ("x-forwarded-proto", "https"), ("x-forwarded-ssl", "on")];
-    let is_local = req.peer_addr().is_none_or(|peer| peer.ip().to_canonical().is_loopback());
+    const SECURE_SCHEME_HEADERS: [(&str, &str); 3] = [
+        ("x-forwarded-protocol", "ssl"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-ssl", "on"),
+    ];
+    let is_local = req
+        .peer_addr()
+        .is_none_or(|peer| peer.ip().to_canonical().is_loopback());
     is_local
-        && SECURE_SCHEME_HEADERS
-            .iter()
-            .any(|(name, value)| joined(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes()))
+        && SECURE_SCHEME_HEADERS.iter().any(|(name, value)| {
+            joined(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes())
+        })
 }
 
 /// The body, as far as its parsers look at it. As under WSGI, a body without a length is no body.
 async fn body(req: &HttpRequest, payload: Option<Payload>) -> Vec<u8> {
-    let Some(mut payload) = payload.filter(|_| req.headers().contains_key(header::CONTENT_LENGTH)) else {
+    let Some(mut payload) = payload.filter(|_| req.headers().contains_key(header::CONTENT_LENGTH))
+    else {
         return Vec::new();
     };
     let mut body = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::db::{DbError, User};
-use crate::django::hashers::{EncodedPassword, verify_nobody};
+use crate::django::hashers::{EncodedPassword, Unusable, verify_nobody};
 use crate::server::State;
 
 /// The active user of this name and password. The connection is back in the pool before hashing begins, and hashing
@@ -19,10 +19,16 @@ pub async fn authenticate(
     username: String,
     password: Zeroizing<String>,
 ) -> Result<Option<User>, DbError> {
-    let user = state.db.run(move |connection, table| table.find_by_username(connection, &username)).await?;
+    let user = state
+        .db
+        .run(move |connection, table| table.find_by_username(connection, &username))
+        .await?;
     let interrupted = || DbError::Unavailable("hashing was cut short".into());
-    let permit = Arc::clone(&state.hashing_permits).acquire_owned().await.map_err(|_| interrupted())?;
-    let hashing = state.settings.hashing;
+    let permit = Arc::clone(&state.hashing_permits)
+        .acquire_owned()
+        .await
+        .map_err(|_| interrupted())?;
+    let (hashing, complaints) = (state.settings.hashing, Arc::clone(&state.complaints));
     actix_web::web::block(move || {
         // Held until the hash is done, even when the client has gone.
         let _permit = permit;
@@ -30,7 +36,15 @@ pub async fn authenticate(
             verify_nobody(&password, &hashing);
             return None;
         };
-        let verification = EncodedPassword::parse(&user.password).verify(&password, &hashing);
+        let encoded = EncodedPassword::parse(&user.password);
+        if let Some(Unusable::Malformed | Unusable::TooCostly) = encoded.unusable() {
+            let message = format!(
+                "nobody can log in with the stored password of user {}",
+                user.id
+            );
+            complaints.warn((), &message);
+        }
+        let verification = encoded.verify(&password, &hashing);
         (verification.correct && user.is_active).then_some(user)
     })
     .await

@@ -1,13 +1,17 @@
 //! The session cookie: `SessionMiddleware`, `django.contrib.auth.get_user` and DRF's `SessionAuthentication`, without
 //! Django's writes. A row that Django would delete stays; the cookie that Django would delete is deleted.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use crate::auth::joined;
 use crate::db::{DbError, SessionRow, User};
 use crate::django::cookies;
-use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData, verify_session_auth_hash};
+use crate::django::sessions::{
+    AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, verify_session_auth_hash,
+};
 use crate::server::State;
 
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.
@@ -29,8 +33,14 @@ pub struct Caller {
 }
 
 impl Caller {
-    const ANONYMOUS: Caller = Caller { user: None, is_dead: false };
-    const DEAD: Caller = Caller { user: None, is_dead: true };
+    const ANONYMOUS: Caller = Caller {
+        user: None,
+        is_dead: false,
+    };
+    const DEAD: Caller = Caller {
+        user: None,
+        is_dead: true,
+    };
 }
 
 /// The value of the session cookie, if the request has one.
@@ -49,29 +59,59 @@ pub fn is_plausible(key: &str) -> bool {
 /// # Errors
 /// The database's.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
-    let Some(key) = cookie(state, req) else { return Ok(Caller::ANONYMOUS) };
+    let Some(key) = cookie(state, req) else {
+        return Ok(Caller::ANONYMOUS);
+    };
     if !is_plausible(&key) {
         return Ok(Caller::DEAD);
     }
-    let (settings, now) = (state.settings.clone(), state.clock.now_plus(0));
+    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let now = state.clock.now_plus(0);
     state
         .db
         .run(move |connection, table| {
-            let Some(data) = SessionRow::find(connection, &key, now)? else { return Ok(Caller::DEAD) };
-            let Ok(session) = SessionData::decode(&data, &settings.secret_keys) else { return Ok(Caller::ANONYMOUS) };
-            let Some(user_id) = session.user_id(table.key_type()) else { return Ok(Caller::ANONYMOUS) };
+            let Some(data) = SessionRow::find(connection, &key, now)? else {
+                return Ok(Caller::DEAD);
+            };
+            let session = match SessionData::decode(&data, &settings.secret_keys) {
+                Ok(session) => session,
+                Err(reason) => {
+                    complaints.warn(
+                        &key,
+                        &format!("a session's data can't be decoded: {reason:?}"),
+                    );
+                    return Ok(Caller::ANONYMOUS);
+                }
+            };
+            let Some(user_id) = session.user_id(table.key_type()) else {
+                if session.get(USER_ID_NAME).is_some_and(|json| json != "null") {
+                    complaints.warn(
+                        &key,
+                        "a session's _auth_user_id is no key of the user table",
+                    );
+                }
+                return Ok(Caller::ANONYMOUS);
+            };
             let backend = session.get_str(BACKEND_NAME);
             if !backend.is_some_and(|backend| settings.authentication_backends.contains(&backend)) {
                 return Ok(Caller::ANONYMOUS);
             }
             // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
-            let Some(user) = table.find_by_id(connection, &user_id)?.filter(|user| user.is_active) else {
+            let Some(user) = table
+                .find_by_id(connection, &user_id)?
+                .filter(|user| user.is_active)
+            else {
                 return Ok(Caller::ANONYMOUS);
             };
-            Ok(match verify_session_auth_hash(&session, &user.password, &settings.secret_keys) {
-                AuthHash::Current | AuthHash::Fallback => Caller { user: Some(user), is_dead: false },
-                AuthHash::Wrong => Caller::DEAD,
-            })
+            Ok(
+                match verify_session_auth_hash(&session, &user.password, &settings.secret_keys) {
+                    AuthHash::Current | AuthHash::Fallback => Caller {
+                        user: Some(user),
+                        is_dead: false,
+                    },
+                    AuthHash::Wrong => Caller::DEAD,
+                },
+            )
         })
         .await
 }

@@ -65,12 +65,18 @@ impl DatabaseUrl {
         if target.contains('\0') {
             return Err("holds a NUL character".into());
         }
-        Ok(DatabaseUrl { backend, target: Zeroizing::new(target) })
+        Ok(DatabaseUrl {
+            backend,
+            target: Zeroizing::new(target),
+        })
     }
 
     /// The URL of the SQLite file at this path.
     pub fn sqlite_file(path: &str) -> DatabaseUrl {
-        DatabaseUrl { backend: Backend::Sqlite, target: Zeroizing::new(path.to_owned()) }
+        DatabaseUrl {
+            backend: Backend::Sqlite,
+            target: Zeroizing::new(path.to_owned()),
+        }
     }
 
     /// Which database it names.
@@ -87,12 +93,16 @@ impl DatabaseUrl {
 fn sqlite_path(rest: &str) -> Result<String, String> {
     // sqlite://HOST/path has no host: sqlite:///relative, sqlite:////absolute.
     let Some(path) = rest.strip_prefix('/') else {
-        return Err("names no file: sqlite:/// and a relative path, sqlite://// and an absolute one".into());
+        return Err(
+            "names no file: sqlite:/// and a relative path, sqlite://// and an absolute one".into(),
+        );
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
     if path.is_empty() || path == ":memory:" {
         return Err("names no file: a sidecar reads the database of another process".into());
     }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
-    decoded.map(Into::into).map_err(|_| "holds a path that is not UTF-8".into())
+    decoded
+        .map(Into::into)
+        .map_err(|_| "holds a path that is not UTF-8".into())
 }

@@ -13,7 +13,10 @@ fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
 }
 
 fn errors(variables: &[(&str, &str)]) -> Vec<String> {
-    config(variables).err().map(|errors| errors.0).unwrap_or_default()
+    config(variables)
+        .err()
+        .map(|errors| errors.0)
+        .unwrap_or_default()
 }
 
 #[test]
@@ -21,20 +24,32 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
     let config = config(&[]).ok().unwrap();
     assert_eq!(config.bind, Bind::Tcp("127.0.0.1:8000".parse().unwrap()));
     assert_eq!(config.mount, "/api/admin");
-    assert!(!config.login && !config.django.debug && config.django.use_tz && config.django.append_slash);
+    assert!(
+        !config.login && !config.django.debug && config.django.use_tz && config.django.append_slash
+    );
     assert_eq!(config.django.session_cookie.name, "sessionid");
     assert_eq!(config.django.session_cookie.age_seconds, 1_209_600);
     assert_eq!(config.django.session_cookie.same_site, Some(SameSite::Lax));
-    assert_eq!(config.django.rest_authentication, [Authenticator::Session, Authenticator::Basic]);
+    assert_eq!(
+        config.django.rest_authentication,
+        [Authenticator::Session, Authenticator::Basic]
+    );
     assert_eq!(config.database_url.backend(), Backend::Sqlite);
     assert_eq!(config.database_url.target(), "/var/lib/app/db.sqlite3");
 }
 
 #[test]
 fn every_name_that_is_read_is_in_the_table() {
-    let names: HashMap<_, _> = VARIABLES.iter().map(|variable| (variable.name, ())).collect();
+    let names: HashMap<_, _> = VARIABLES
+        .iter()
+        .map(|variable| (variable.name, ()))
+        .collect();
     let read = |name: &str| {
-        assert!(names.contains_key(name.strip_suffix("_FILE").unwrap_or(name)) || names.contains_key(name), "{name}");
+        assert!(
+            names.contains_key(name.strip_suffix("_FILE").unwrap_or(name))
+                || names.contains_key(name),
+            "{name}"
+        );
         None
     };
     assert_eq!(Config::from_vars(read).err().unwrap().0.len(), 2);
@@ -42,7 +57,10 @@ fn every_name_that_is_read_is_in_the_table() {
 
 #[test]
 fn a_mistake_names_the_variable_and_an_example_but_no_secret() {
-    let found = errors(&[("DATABASE_URL", "postgres:hunter2"), ("DJANGO_SECRET_KEY_FALLBACKS", "hunter2")]);
+    let found = errors(&[
+        ("DATABASE_URL", "postgres:hunter2"),
+        ("DJANGO_SECRET_KEY_FALLBACKS", "hunter2"),
+    ]);
     assert_eq!(found.len(), 2);
     assert!(found[0].starts_with("DATABASE_URL is not a URL; for example DATABASE_URL='"));
     assert!(found.iter().all(|text| !text.contains("hunter2")));
@@ -74,11 +92,27 @@ fn wrong_values_are_refused() {
 #[test]
 fn values_are_read_as_djangos_tools_write_them() {
     let target = |url| DatabaseUrl::parse(url).ok().unwrap().target().to_owned();
-    assert_eq!(target("sqlite:///relative/my%20db.sqlite3"), "relative/my db.sqlite3");
-    assert_eq!(target("postgres://u:p%40ss@h/d?sslmode=require"), "postgresql://u:p%40ss@h/d?sslmode=require");
-    let config = config(&[("SIDECAR_MOUNT", ""), ("DJANGO_SESSION_COOKIE_SAMESITE", "False"), ("SIDECAR_BIND", "unix:/run/s")]);
+    assert_eq!(
+        target("sqlite:///relative/my%20db.sqlite3"),
+        "relative/my db.sqlite3"
+    );
+    assert_eq!(
+        target("postgres://u:p%40ss@h/d?sslmode=require"),
+        "postgresql://u:p%40ss@h/d?sslmode=require"
+    );
+    let config = config(&[
+        ("SIDECAR_MOUNT", ""),
+        ("DJANGO_SESSION_COOKIE_SAMESITE", "False"),
+        ("SIDECAR_BIND", "unix:/run/s"),
+    ]);
     let config = config.ok().unwrap();
-    assert_eq!((config.mount.as_str(), config.django.session_cookie.same_site), ("", None));
+    assert_eq!(
+        (
+            config.mount.as_str(),
+            config.django.session_cookie.same_site
+        ),
+        ("", None)
+    );
     assert_eq!(config.bind, Bind::Unix("/run/s".into()));
 }
 
@@ -88,8 +122,16 @@ fn a_secret_may_stand_in_a_file_but_not_in_both_places() {
     file.write_all(b"sqlite:////from/a/file\n").unwrap();
     let path = file.path().to_str().unwrap();
     assert_eq!(errors(&[("DATABASE_URL_FILE", path)]).len(), 1);
-    let from_file = config(&[("DATABASE_URL", ""), ("DATABASE_URL_FILE", path)]).ok().unwrap();
+    let from_file = config(&[("DATABASE_URL", ""), ("DATABASE_URL_FILE", path)])
+        .ok()
+        .unwrap();
     assert_eq!(from_file.database_url.target(), "/from/a/file");
-    let missing = errors(&[("DJANGO_SECRET_KEY", ""), ("DJANGO_SECRET_KEY_FILE", "/no/such/file")]);
-    assert!(missing[0].starts_with("DJANGO_SECRET_KEY_FILE can't be read"), "{missing:?}");
+    let missing = errors(&[
+        ("DJANGO_SECRET_KEY", ""),
+        ("DJANGO_SECRET_KEY_FILE", "/no/such/file"),
+    ]);
+    assert!(
+        missing[0].starts_with("DJANGO_SECRET_KEY_FILE can't be read"),
+        "{missing:?}"
+    );
 }

@@ -22,7 +22,13 @@ const fn plain(
     default: Option<&'static str>,
     example: &'static str,
 ) -> Variable {
-    Variable { name, meaning, default, example, secret: false }
+    Variable {
+        name,
+        meaning,
+        default,
+        example,
+        secret: false,
+    }
 }
 
 const fn secret(
@@ -31,39 +37,165 @@ const fn secret(
     default: Option<&'static str>,
     example: &'static str,
 ) -> Variable {
-    Variable { name, meaning, default, example, secret: true }
+    Variable {
+        name,
+        meaning,
+        default,
+        example,
+        secret: true,
+    }
 }
 
 /// Every variable the program reads.
 pub const VARIABLES: &[Variable] = &[
-    secret("DATABASE_URL", "The Django application's database: sqlite, postgres or mysql; passwords percent-encoded", None, "postgres://sidecar:secret@127.0.0.1:5432/watchtower"),
-    secret("DATABASE_READ_URL", "A replica for exports and statistics; who is calling is always decided on DATABASE_URL", None, "postgres://sidecar:secret@replica:5432/watchtower"),
-    secret("DJANGO_SECRET_KEY", "SECRET_KEY", None, "the value of SECRET_KEY in settings.py"),
-    secret("DJANGO_SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS, a JSON array", Some("[]"), r#"["an-older-key"]"#),
-    plain("DJANGO_USER_TABLE", "AUTH_USER_MODEL._meta.db_table", Some("auth_user"), "accounts_user"),
-    plain("DJANGO_USERNAME_FIELD", "The column of USERNAME_FIELD", Some("username"), "email"),
-    plain("DJANGO_SESSION_COOKIE_NAME", "SESSION_COOKIE_NAME", Some("sessionid"), "sessionid"),
-    plain("DJANGO_SESSION_COOKIE_AGE", "SESSION_COOKIE_AGE, in seconds", Some("1209600"), "1209600"),
-    plain("DJANGO_SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_DOMAIN", None, ".example.com"),
-    plain("DJANGO_SESSION_COOKIE_PATH", "SESSION_COOKIE_PATH", Some("/"), "/"),
-    plain("DJANGO_SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE", Some("false"), "true"),
-    plain("DJANGO_SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_HTTPONLY", Some("true"), "true"),
-    plain("DJANGO_SESSION_COOKIE_SAMESITE", "SESSION_COOKIE_SAMESITE: Lax, Strict, None or False", Some("Lax"), "Lax"),
-    plain("DJANGO_AUTHENTICATION_BACKENDS", "AUTHENTICATION_BACKENDS, a JSON array", Some(r#"["django.contrib.auth.backends.ModelBackend"]"#), r#"["django.contrib.auth.backends.ModelBackend"]"#),
-    plain("DJANGO_REST_AUTHENTICATION", "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order", Some("session,basic"), "session,basic"),
-    plain("DJANGO_ALLOWED_HOSTS", "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without", Some("[]"), r#"["watchtower.example.com"]"#),
+    secret(
+        "DATABASE_URL",
+        "The Django application's database: sqlite, postgres or mysql; passwords percent-encoded",
+        None,
+        "postgres://sidecar:secret@127.0.0.1:5432/watchtower",
+    ),
+    secret(
+        "DATABASE_READ_URL",
+        "A replica for exports and statistics; who is calling is always decided on DATABASE_URL",
+        None,
+        "postgres://sidecar:secret@replica:5432/watchtower",
+    ),
+    secret(
+        "DJANGO_SECRET_KEY",
+        "SECRET_KEY",
+        None,
+        "the value of SECRET_KEY in settings.py",
+    ),
+    secret(
+        "DJANGO_SECRET_KEY_FALLBACKS",
+        "SECRET_KEY_FALLBACKS, a JSON array",
+        Some("[]"),
+        r#"["an-older-key"]"#,
+    ),
+    plain(
+        "DJANGO_USER_TABLE",
+        "AUTH_USER_MODEL._meta.db_table",
+        Some("auth_user"),
+        "accounts_user",
+    ),
+    plain(
+        "DJANGO_USERNAME_FIELD",
+        "The column of USERNAME_FIELD",
+        Some("username"),
+        "email",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_NAME",
+        "SESSION_COOKIE_NAME",
+        Some("sessionid"),
+        "sessionid",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_AGE",
+        "SESSION_COOKIE_AGE, in seconds",
+        Some("1209600"),
+        "1209600",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_DOMAIN",
+        "SESSION_COOKIE_DOMAIN",
+        None,
+        ".example.com",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_PATH",
+        "SESSION_COOKIE_PATH",
+        Some("/"),
+        "/",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_SECURE",
+        "SESSION_COOKIE_SECURE",
+        Some("false"),
+        "true",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_HTTPONLY",
+        "SESSION_COOKIE_HTTPONLY",
+        Some("true"),
+        "true",
+    ),
+    plain(
+        "DJANGO_SESSION_COOKIE_SAMESITE",
+        "SESSION_COOKIE_SAMESITE: Lax, Strict, None or False",
+        Some("Lax"),
+        "Lax",
+    ),
+    plain(
+        "DJANGO_AUTHENTICATION_BACKENDS",
+        "AUTHENTICATION_BACKENDS, a JSON array",
+        Some(r#"["django.contrib.auth.backends.ModelBackend"]"#),
+        r#"["django.contrib.auth.backends.ModelBackend"]"#,
+    ),
+    plain(
+        "DJANGO_REST_AUTHENTICATION",
+        "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order",
+        Some("session,basic"),
+        "session,basic",
+    ),
+    plain(
+        "DJANGO_ALLOWED_HOSTS",
+        "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without",
+        Some("[]"),
+        r#"["watchtower.example.com"]"#,
+    ),
     plain("DJANGO_DEBUG", "DEBUG", Some("false"), "false"),
     plain("DJANGO_USE_TZ", "USE_TZ", Some("true"), "true"),
-    plain("DJANGO_TIME_ZONE", "TIME_ZONE", Some("UTC"), "Europe/Berlin"),
+    plain(
+        "DJANGO_TIME_ZONE",
+        "TIME_ZONE",
+        Some("UTC"),
+        "Europe/Berlin",
+    ),
     plain("DJANGO_APPEND_SLASH", "APPEND_SLASH", Some("true"), "true"),
-    plain("DJANGO_PBKDF2_ITERATIONS", "PBKDF2PasswordHasher.iterations of the installed Django: what a refused login costs", Some("1000000"), "600000"),
-    plain("SIDECAR_BIND", "Where to listen: address:port or unix:/path", Some("127.0.0.1:8000"), "127.0.0.1:8000"),
-    plain("SIDECAR_MOUNT", "The path the two endpoints live under; set and empty for a proxy that strips it", Some("/api/admin"), "/api/admin"),
-    plain("SIDECAR_OPS_BIND", "A listener of its own for healthz and readyz, which then leave the main one", None, "127.0.0.1:9000"),
-    plain("SIDECAR_LOGIN", "on: serve POST /api/login/ and POST /api/logout/", Some("off"), "on"),
-    plain("SIDECAR_LOG", "The log level or filter", Some("info"), "info"),
+    plain(
+        "DJANGO_PBKDF2_ITERATIONS",
+        "PBKDF2PasswordHasher.iterations of the installed Django: what a refused login costs",
+        Some("1000000"),
+        "600000",
+    ),
+    plain(
+        "SIDECAR_BIND",
+        "Where to listen: address:port or unix:/path",
+        Some("127.0.0.1:8000"),
+        "127.0.0.1:8000",
+    ),
+    plain(
+        "SIDECAR_MOUNT",
+        "The path the two endpoints live under; set and empty for a proxy that strips it",
+        Some("/api/admin"),
+        "/api/admin",
+    ),
+    plain(
+        "SIDECAR_OPS_BIND",
+        "A listener of its own for healthz and readyz, which then leave the main one",
+        None,
+        "127.0.0.1:9000",
+    ),
+    plain(
+        "SIDECAR_LOGIN",
+        "on: serve POST /api/login/ and POST /api/logout/",
+        Some("off"),
+        "on",
+    ),
+    plain(
+        "SIDECAR_LOG",
+        "The log level or filter",
+        Some("info"),
+        "info",
+    ),
     plain("SIDECAR_LOG_FORMAT", "text or json", Some("text"), "json"),
-    plain("SIDECAR_LOG_FILE", "A file the log is appended to as well as standard error", None, "/var/log/watchtower.log"),
+    plain(
+        "SIDECAR_LOG_FILE",
+        "A file the log is appended to as well as standard error",
+        None,
+        "/var/log/watchtower.log",
+    ),
 ];
 
 /// Looks variables up and collects what is wrong with them.
@@ -74,7 +206,10 @@ pub(super) struct Variables<'a> {
 
 impl<'a> Variables<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Variables { lookup, errors: Vec::new() }
+        Variables {
+            lookup,
+            errors: Vec::new(),
+        }
     }
 
     pub(super) fn into_errors(self) -> Vec<String> {
@@ -132,7 +267,8 @@ impl<'a> Variables<'a> {
 
     fn mistake(&mut self, name: &str, wrong: &str) {
         let example = variable(name).example;
-        self.errors.push(format!("{name} {wrong}; for example {name}='{example}'"));
+        self.errors
+            .push(format!("{name} {wrong}; for example {name}='{example}'"));
     }
 
     /// The text of the variable, or of the file that `NAME_FILE` names when the variable is a secret.

@@ -46,18 +46,36 @@ impl UserTable {
     ///
     /// # Errors
     /// The database is away, or the table or one of its indispensable columns is missing.
-    pub(super) fn load(connection: &mut Connection, name: &str, username_field: &str) -> Result<UserTable, DbError> {
+    pub(super) fn load(
+        connection: &mut Connection,
+        name: &str,
+        username_field: &str,
+    ) -> Result<UserTable, DbError> {
         let columns = columns(connection, name)?;
-        let type_of = |wanted: &str| columns.iter().find(|c| c.name == wanted).map(|c| c.type_name.to_ascii_lowercase());
-        let missing = REQUIRED.into_iter().chain([username_field]).find(|column| type_of(column).is_none());
+        let type_of = |wanted: &str| {
+            columns
+                .iter()
+                .find(|c| c.name == wanted)
+                .map(|c| c.type_name.to_ascii_lowercase())
+        };
+        let missing = REQUIRED
+            .into_iter()
+            .chain([username_field])
+            .find(|column| type_of(column).is_none());
         if let Some(column) = missing {
-            return Err(DbError::Schema(format!("the table {name:?} has no column {column:?}")));
+            return Err(DbError::Schema(format!(
+                "the table {name:?} has no column {column:?}"
+            )));
         }
         let key = match type_of("id").unwrap_or_default() {
             t if t == "uuid" => KeyColumn::Uuid,
             t if t.contains("int") => KeyColumn::Integer,
             t if t.contains("char") => KeyColumn::UuidText,
-            t => return Err(DbError::Schema(format!("the key of {name:?} is neither an integer nor a UUID but {t:?}"))),
+            t => {
+                return Err(DbError::Schema(format!(
+                    "the key of {name:?} is neither an integer nor a UUID but {t:?}"
+                )));
+            }
         };
         Ok(UserTable {
             name: name.to_owned(),

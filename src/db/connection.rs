@@ -73,9 +73,13 @@ impl Manager {
                 Ok(Connection::Sqlite(conn))
             }
             #[cfg(feature = "postgres")]
-            Backend::Postgres => diesel::PgConnection::establish(&self.postgres_url()).map(Connection::Postgres),
+            Backend::Postgres => {
+                diesel::PgConnection::establish(&self.postgres_url()).map(Connection::Postgres)
+            }
             #[cfg(feature = "mysql")]
-            Backend::Mysql => diesel::MysqlConnection::establish(self.url.target()).map(Connection::Mysql),
+            Backend::Mysql => {
+                diesel::MysqlConnection::establish(self.url.target()).map(Connection::Mysql)
+            }
             // `DatabaseUrl::parse` refuses a backend that is not built in, with a sentence for the operator.
             #[allow(unreachable_patterns)]
             other => Err(diesel::ConnectionError::BadConnection(format!(
@@ -100,7 +104,10 @@ impl Manager {
     #[cfg(feature = "postgres")]
     fn postgres_url(&self) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
-        for (name, value) in [("connect_timeout", "5"), ("fallback_application_name", "watchtower-sidecar")] {
+        for (name, value) in [
+            ("connect_timeout", "5"),
+            ("fallback_application_name", "watchtower-sidecar"),
+        ] {
             if !url.contains(&format!("{name}=")) {
                 let separator = if url.contains('?') { '&' } else { '?' };
                 url.push_str(&format!("{separator}{name}={value}"));
@@ -115,13 +122,18 @@ impl ManageConnection for Manager {
     type Error = diesel::ConnectionError;
 
     fn connect(&self) -> Result<Pooled, diesel::ConnectionError> {
-        self.establish().map(|connection| Pooled { connection, dead: false })
+        self.establish().map(|connection| Pooled {
+            connection,
+            dead: false,
+        })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), diesel::ConnectionError> {
         match pooled.connection.is_alive() {
             true => Ok(()),
-            false => Err(diesel::ConnectionError::BadConnection("the connection is dead".into())),
+            false => Err(diesel::ConnectionError::BadConnection(
+                "the connection is dead".into(),
+            )),
         }
     }
 

@@ -37,7 +37,14 @@ pub struct DateShape {
 }
 
 /// The columns of one exported user, in the order they are selected; `is_movie_user` follows where the model has it.
-const EXPORTED: [&str; 6] = ["id", "username", "email", "first_name", "last_name", "is_active"];
+const EXPORTED: [&str; 6] = [
+    "id",
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "is_active",
+];
 
 struct ExportUsers<'a> {
     table: &'a UserTable,
@@ -46,7 +53,10 @@ struct ExportUsers<'a> {
 }
 
 /// How a backend writes the truth of a boolean column in a `WHERE` (`Lookup.as_sql` of `exact` with `True`).
-fn push_is_true<'b, DB: Backend + 'static>(out: &mut AstPass<'_, 'b, DB>, column: &'b str) -> QueryResult<()> {
+fn push_is_true<'b, DB: Backend + 'static>(
+    out: &mut AstPass<'_, 'b, DB>,
+    column: &'b str,
+) -> QueryResult<()> {
     out.push_identifier(column)?;
     if !is_postgres::<DB>() {
         out.push_sql(" = 1");
@@ -130,7 +140,10 @@ impl UserTable {
     ) -> Result<(), ExportError> {
         self.require_tv_user()?;
         let time_zone = (!dates.use_tz).then_some(dates.time_zone.as_str());
-        let query = ExportUsers { table: self, time_zone };
+        let query = ExportUsers {
+            table: self,
+            time_zone,
+        };
         match dates.use_tz {
             true => each::<true>(query, connection, &mut write),
             false => each::<false>(query, connection, &mut write),
@@ -144,10 +157,13 @@ impl UserTable {
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_tv_user()?;
         let query = CountUsers { table: self };
-        let stats: Vec<Stats> = with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
+        let stats: Vec<Stats> =
+            with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
         match stats.as_slice() {
             [stats] => Ok(*stats),
-            _ => Err(ExportError::Database(DbError::Schema("a count of users gave no row".into()))),
+            _ => Err(ExportError::Database(DbError::Schema(
+                "a count of users gave no row".into(),
+            ))),
         }
     }
 
@@ -177,7 +193,10 @@ fn each<const AWARE: bool>(
     };
     match connection {
         #[cfg(feature = "sqlite")]
-        Connection::Sqlite(conn) => query.load_iter(conn).map_err(DbError::from)?.try_for_each(&mut accept),
+        Connection::Sqlite(conn) => query
+            .load_iter(conn)
+            .map_err(DbError::from)?
+            .try_for_each(&mut accept),
         // The default mode would load the whole result first.
         #[cfg(feature = "postgres")]
         Connection::Postgres(conn) => query
@@ -185,7 +204,10 @@ fn each<const AWARE: bool>(
             .map_err(DbError::from)?
             .try_for_each(&mut accept),
         #[cfg(feature = "mysql")]
-        Connection::Mysql(conn) => query.load_iter(conn).map_err(DbError::from)?.try_for_each(&mut accept),
+        Connection::Mysql(conn) => query
+            .load_iter(conn)
+            .map_err(DbError::from)?
+            .try_for_each(&mut accept),
     }
 }
 
@@ -200,9 +222,16 @@ impl<const AWARE: bool> JsonRow<AWARE> {
             UserId::Integer(id) => out.extend_from_slice(itoa::Buffer::new().format(id).as_bytes()),
             id @ UserId::Uuid(_) => write_json_string(&mut out, &id.to_string()),
         }
-        for (index, name) in [(1, ",\"username\":"), (2, ",\"email\":"), (3, ",\"first_name\":"), (4, ",\"last_name\":")] {
+        for (index, name) in [
+            (1, ",\"username\":"),
+            (2, ",\"email\":"),
+            (3, ",\"first_name\":"),
+            (4, ",\"last_name\":"),
+        ] {
             out.extend_from_slice(name.as_bytes());
-            let written = optional(row, index, |value| DB::text(value, |text| write_json_string(&mut out, text)))?;
+            let written = optional(row, index, |value| {
+                DB::text(value, |text| write_json_string(&mut out, text))
+            })?;
             if written.is_none() {
                 out.extend_from_slice(b"null");
             }
@@ -216,7 +245,9 @@ impl<const AWARE: bool> JsonRow<AWARE> {
         write_boolean(&mut out, optional(row, 5, DB::boolean)?);
         out.extend_from_slice(b",\"date_joined\":\"");
         let Some(mut joined) = optional(row, 6, DB::datetime)? else {
-            return Err(ValueError::Unreadable("'NoneType' object has no attribute 'isoformat'".into()));
+            return Err(ValueError::Unreadable(
+                "'NoneType' object has no attribute 'isoformat'".into(),
+            ));
         };
         if AWARE && joined.offset_seconds.is_none() {
             joined.offset_seconds = Some(0);
@@ -232,7 +263,9 @@ fn write_boolean(out: &mut Vec<u8>, value: Option<Boolean>) {
         None => out.extend_from_slice(b"null"),
         Some(Boolean::Bool(true)) => out.extend_from_slice(b"true"),
         Some(Boolean::Bool(false)) => out.extend_from_slice(b"false"),
-        Some(Boolean::Number(number)) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Some(Boolean::Number(number)) => {
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes())
+        }
     }
 }
 
@@ -245,7 +278,11 @@ impl Stats {
             UserId::Integer(count) => Ok(count),
             UserId::Uuid(_) => Err(ValueError::Unreadable("a count that is no number".into())),
         };
-        Ok(Stats { total_active_users: count(0)?, tv_users: count(1)?, movie_users: count(2)? })
+        Ok(Stats {
+            total_active_users: count(0)?,
+            tv_users: count(1)?,
+            movie_users: count(2)?,
+        })
     }
 }
 

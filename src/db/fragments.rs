@@ -80,5 +80,6 @@ pub(super) fn required<'a, DB: Backend, T>(
     index: usize,
     read: impl FnOnce(DB::RawValue<'_>) -> Result<T, ValueError>,
 ) -> Result<T, ValueError> {
-    optional(row, index, read)?.ok_or_else(|| ValueError::Unreadable("a NULL where there can be none".into()))
+    optional(row, index, read)?
+        .ok_or_else(|| ValueError::Unreadable("a NULL where there can be none".into()))
 }

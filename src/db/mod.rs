@@ -188,7 +188,11 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.block(|shared| shared.replica.as_ref().unwrap_or(&shared.primary), job).await
+        self.block(
+            |shared| shared.replica.as_ref().unwrap_or(&shared.primary),
+            job,
+        )
+        .await
     }
 
     /// Whether the database answers and holds both tables, for `readyz`.
@@ -211,7 +215,12 @@ impl Db {
             probed.unwrap_or_else(|error: DbError| Err(("database", error)))
         })
         .await
-        .unwrap_or_else(|_| Err(("database", DbError::Unavailable("the probe was cut short".into()))))
+        .unwrap_or_else(|_| {
+            Err((
+                "database",
+                DbError::Unavailable("the probe was cut short".into()),
+            ))
+        })
     }
 
     async fn block<T, E>(
@@ -243,7 +252,9 @@ impl Shared {
     ) -> Result<T, E> {
         let mut tries_left = 2;
         loop {
-            let mut pooled = pool.get().map_err(|error| DbError::Unavailable(error.to_string()))?;
+            let mut pooled = pool
+                .get()
+                .map_err(|error| DbError::Unavailable(error.to_string()))?;
             match job(&mut pooled.connection) {
                 Ok(value) => return Ok(value),
                 Err(error) if pooled.connection.is_alive() => return Err(error),

@@ -27,7 +27,11 @@ impl SessionRow {
     ///
     /// # Errors
     /// The database's.
-    pub fn find(connection: &mut Connection, key: &str, now: Instant) -> Result<Option<String>, DbError> {
+    pub fn find(
+        connection: &mut Connection,
+        key: &str,
+        now: Instant,
+    ) -> Result<Option<String>, DbError> {
         if key.contains('\0') {
             // No key holds a NUL; PostgreSQL would refuse the question.
             return Ok(None);
@@ -43,7 +47,11 @@ impl SessionRow {
     /// # Errors
     /// The database's, and that the key is taken.
     pub fn insert(&self, connection: &mut Connection, expires: Instant) -> Result<(), DbError> {
-        let row = (session_key.eq(&self.key), session_data.eq(&self.data), expire_date.eq(expires));
+        let row = (
+            session_key.eq(&self.key),
+            session_data.eq(&self.data),
+            expire_date.eq(expires),
+        );
         with_connection!(connection, conn => diesel::insert_into(django_session).values(row).execute(conn))?;
         Ok(())
     }
@@ -61,7 +69,9 @@ impl SessionRow {
 
 /// Selects the columns that are read, to see that the table is there and the role may read it.
 pub(super) fn probe(connection: &mut Connection) -> Result<(), DbError> {
-    let nothing = django_session.select((session_key, session_data, expire_date.is_null())).limit(0);
+    let nothing = django_session
+        .select((session_key, session_data, expire_date.is_null()))
+        .limit(0);
     let _: Vec<(String, String, bool)> = with_connection!(connection, conn => nothing.load(conn))?;
     Ok(())
 }
@@ -88,7 +98,11 @@ pub struct DjangoSessionStore {
 impl DjangoSessionStore {
     /// A store that signs with `SECRET_KEY` and verifies with the fallbacks as well.
     pub fn new(db: Db, settings: Arc<Settings>, clock: Clock) -> Self {
-        DjangoSessionStore { db, settings, clock }
+        DjangoSessionStore {
+            db,
+            settings,
+            clock,
+        }
     }
 
     /// The state as signed session data.
@@ -103,7 +117,10 @@ impl DjangoSessionStore {
         for (name, json) in members {
             data.set_json(name, json)?;
         }
-        Ok(data.encode(&self.settings.secret_keys, self.clock.now_plus(0).unix_seconds()))
+        Ok(data.encode(
+            &self.settings.secret_keys,
+            self.clock.now_plus(0).unix_seconds(),
+        ))
     }
 
     async fn run<T: Send + 'static>(
@@ -118,18 +135,35 @@ impl SessionStore for DjangoSessionStore {
     /// The live session with this key. As in Django, data that can't be decoded is an empty session.
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
         let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
-        let row = self.run(move |connection| SessionRow::find(connection, &key, now)).await.map_err(LoadError::Other)?;
-        Ok(row.map(|data| match SessionData::decode(&data, &self.settings.secret_keys) {
-            Ok(data) => data.iter().map(|(name, json)| (name.to_owned(), json.to_owned())).collect(),
-            Err(_) => HashMap::new(),
-        }))
+        let row = self
+            .run(move |connection| SessionRow::find(connection, &key, now))
+            .await
+            .map_err(LoadError::Other)?;
+        Ok(row.map(
+            |data| match SessionData::decode(&data, &self.settings.secret_keys) {
+                Ok(data) => data
+                    .iter()
+                    .map(|(name, json)| (name.to_owned(), json.to_owned()))
+                    .collect(),
+                Err(_) => HashMap::new(),
+            },
+        ))
     }
 
-    async fn save(&self, state: HashMap<String, String>, ttl: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(
+        &self,
+        state: HashMap<String, String>,
+        ttl: &Duration,
+    ) -> Result<SessionKey, SaveError> {
         let key = new_session_key().map_err(|error| SaveError::Other(error.into()))?;
         let expires = self.clock.now_plus(ttl.whole_seconds());
-        let row = SessionRow { key: key.clone(), data: self.encode(&state).map_err(SaveError::Serialization)? };
-        self.run(move |connection| row.insert(connection, expires)).await.map_err(SaveError::Other)?;
+        let row = SessionRow {
+            key: key.clone(),
+            data: self.encode(&state).map_err(SaveError::Serialization)?,
+        };
+        self.run(move |connection| row.insert(connection, expires))
+            .await
+            .map_err(SaveError::Other)?;
         SessionKey::try_from(key).map_err(|error| SaveError::Serialization(error.into()))
     }
 
@@ -152,15 +186,22 @@ impl SessionStore for DjangoSessionStore {
             .await
             .map_err(UpdateError::Other)?;
         match updated {
-            0 => self.save(state, ttl).await.map_err(|error| UpdateError::Other(error.into())),
+            0 => self
+                .save(state, ttl)
+                .await
+                .map_err(|error| UpdateError::Other(error.into())),
             _ => Ok(key),
         }
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
-        let (key, expires) = (key.as_ref().to_owned(), self.clock.now_plus(ttl.whole_seconds()));
+        let (key, expires) = (
+            key.as_ref().to_owned(),
+            self.clock.now_plus(ttl.whole_seconds()),
+        );
         self.run(move |connection| {
-            let row = diesel::update(django_session.filter(session_key.eq(&key))).set(expire_date.eq(expires));
+            let row = diesel::update(django_session.filter(session_key.eq(&key)))
+                .set(expire_date.eq(expires));
             with_connection!(connection, conn => row.execute(conn))?;
             Ok(())
         })
@@ -169,6 +210,7 @@ impl SessionStore for DjangoSessionStore {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let key = key.as_ref().to_owned();
-        self.run(move |connection| SessionRow::delete(connection, &key)).await
+        self.run(move |connection| SessionRow::delete(connection, &key))
+            .await
     }
 }

@@ -11,7 +11,10 @@ use crate::django::dates::DateTime;
 
 /// The SQL type of a Django `DateTimeField`; `schema.rs` takes it in place of Diesel's own of this name.
 #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
-#[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 1184, array_oid = 1185)))]
+#[cfg_attr(
+    feature = "postgres",
+    diesel(postgres_type(oid = 1184, array_oid = 1185))
+)]
 #[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Text")))]
 #[cfg_attr(feature = "mysql", diesel(mysql_type(name = "DateTime")))]
 pub struct Timestamp;
@@ -57,7 +60,9 @@ impl Clock {
     /// Now plus `seconds` (`django.utils.timezone.now`).
     pub fn now_plus(&self, seconds: i64) -> Instant {
         let now = jiff::Timestamp::now();
-        let then = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(jiff::Timestamp::MAX);
+        let then = now
+            .checked_add(jiff::SignedDuration::from_secs(seconds))
+            .unwrap_or(jiff::Timestamp::MAX);
         let civil = self.zone.to_datetime(then);
         Instant {
             unix_microseconds: then.as_microsecond(),
@@ -118,6 +123,9 @@ impl ToSql<Timestamp, diesel::mysql::Mysql> for Instant {
             0,
         );
         // The bytes are copied into `out` at once.
-        ToSql::<diesel::sql_types::Datetime, diesel::mysql::Mysql>::to_sql(&time, &mut out.reborrow())
+        ToSql::<diesel::sql_types::Datetime, diesel::mysql::Mysql>::to_sql(
+            &time,
+            &mut out.reborrow(),
+        )
     }
 }

@@ -51,7 +51,11 @@ impl UserTable {
     ///
     /// # Errors
     /// The database's.
-    pub fn find_by_id(&self, connection: &mut Connection, id: &UserId) -> Result<Option<User>, DbError> {
+    pub fn find_by_id(
+        &self,
+        connection: &mut Connection,
+        id: &UserId,
+    ) -> Result<Option<User>, DbError> {
         self.find(connection, Wanted::key(self, id))
     }
 
@@ -59,7 +63,11 @@ impl UserTable {
     ///
     /// # Errors
     /// The database's.
-    pub fn find_by_username(&self, connection: &mut Connection, username: &str) -> Result<Option<User>, DbError> {
+    pub fn find_by_username(
+        &self,
+        connection: &mut Connection,
+        username: &str,
+    ) -> Result<Option<User>, DbError> {
         if username.contains('\0') {
             // No text of these databases holds a NUL that Django stored; PostgreSQL would refuse the question.
             return Ok(None);
@@ -68,7 +76,10 @@ impl UserTable {
     }
 
     fn find(&self, connection: &mut Connection, wanted: Wanted) -> Result<Option<User>, DbError> {
-        let query = FindUser { table: self, wanted };
+        let query = FindUser {
+            table: self,
+            wanted,
+        };
         let mut users: Vec<User> = with_connection!(connection, conn => query.load(conn))?;
         Ok(match users.len() {
             1 => users.pop(),
@@ -81,11 +92,20 @@ impl UserTable {
     ///
     /// # Errors
     /// The database's.
-    pub fn update_last_login(&self, connection: &mut Connection, id: &UserId, now: Instant) -> Result<(), DbError> {
+    pub fn update_last_login(
+        &self,
+        connection: &mut Connection,
+        id: &UserId,
+        now: Instant,
+    ) -> Result<(), DbError> {
         if !self.has("last_login") {
             return Ok(());
         }
-        let update = UpdateLastLogin { table: self, wanted: Wanted::key(self, id), now };
+        let update = UpdateLastLogin {
+            table: self,
+            wanted: Wanted::key(self, id),
+            now,
+        };
         with_connection!(connection, conn => update.execute(conn))?;
         Ok(())
     }
@@ -100,7 +120,11 @@ impl Wanted {
         }
     }
 
-    fn push<'b, DB>(&'b self, table: &'b UserTable, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
+    fn push<'b, DB>(
+        &'b self,
+        table: &'b UserTable,
+        out: &mut AstPass<'_, 'b, DB>,
+    ) -> QueryResult<()>
     where
         DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
         i64: ToSql<BigInt, DB>,
@@ -142,7 +166,16 @@ where
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("SELECT ");
-        push_columns(&mut out, ["id", &self.table.username_field, "password", "is_active", "is_staff"])?;
+        push_columns(
+            &mut out,
+            [
+                "id",
+                &self.table.username_field,
+                "password",
+                "is_active",
+                "is_staff",
+            ],
+        )?;
         out.push_sql(" FROM ");
         out.push_identifier(&self.table.name)?;
         self.wanted.push(self.table, &mut out)?;
@@ -184,7 +217,9 @@ impl User {
         Ok(User {
             id: required(row, 0, DB::id)?,
             username: optional(row, 1, |value| DB::text(value, str::to_owned))?.unwrap_or_default(),
-            password: Zeroizing::new(optional(row, 2, |value| DB::text(value, str::to_owned))?.unwrap_or_default()),
+            password: Zeroizing::new(
+                optional(row, 2, |value| DB::text(value, str::to_owned))?.unwrap_or_default(),
+            ),
             is_active: optional(row, 3, DB::boolean)?.is_some_and(|value| value.is_true()),
             is_staff: optional(row, 4, DB::boolean)?.is_some_and(|value| value.is_true()),
         })

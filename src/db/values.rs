@@ -40,7 +40,10 @@ pub(super) enum Boolean {
     /// `True` or `False`
     Bool(bool),
     /// MySQL's tinyint other than 0 and 1 stays a number.
-    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL reads it"))]
+    #[cfg_attr(
+        not(feature = "mysql"),
+        expect(dead_code, reason = "only MySQL reads it")
+    )]
     Number(i64),
 }
 
@@ -68,7 +71,10 @@ pub(super) trait DjangoBackend: Backend {
 
 /// A UUID in 32 hexadecimal digits, with or without hyphens.
 fn uuid(text: &str) -> Result<UserId, ValueError> {
-    let mut digits = text.bytes().filter(|b| *b != b'-').map(|b| char::from(b).to_digit(16));
+    let mut digits = text
+        .bytes()
+        .filter(|b| *b != b'-')
+        .map(|b| char::from(b).to_digit(16));
     let mut bytes = [0u8; 16];
     for byte in &mut bytes {
         match (digits.next().flatten(), digits.next().flatten()) {
@@ -97,7 +103,10 @@ mod postgres {
     const UUID: u32 = 2950;
 
     fn integer<const N: usize>(value: PgValue<'_>) -> Result<[u8; N], ValueError> {
-        value.as_bytes().try_into().or_else(|_| unreadable("an integer of unexpected width"))
+        value
+            .as_bytes()
+            .try_into()
+            .or_else(|_| unreadable("an integer of unexpected width"))
     }
 
     impl DjangoBackend for Pg {
@@ -134,7 +143,8 @@ mod postgres {
                 i64::MIN => DateTime::MIN,
                 since_2000 => {
                     let unix = since_2000.saturating_add(UNIX_MICROSECONDS_OF_2000);
-                    DateTime::from_unix_microseconds(unix).map_err(|error| ValueError::Unreadable(error.to_string()))?
+                    DateTime::from_unix_microseconds(unix)
+                        .map_err(|error| ValueError::Unreadable(error.to_string()))?
                 }
             };
             datetime.offset_seconds = aware.then_some(0);
@@ -158,11 +168,16 @@ mod sqlite {
             }
         }
 
-        fn text<R>(mut value: SqliteValue<'_, '_, '_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+        fn text<R>(
+            mut value: SqliteValue<'_, '_, '_>,
+            read: impl FnOnce(&str) -> R,
+        ) -> Result<R, ValueError> {
             match value.value_type() {
                 Some(SqliteType::Binary) => Err(ValueError::Unrenderable),
                 // `read_text` puts U+FFFD for what is not UTF-8, where Python's sqlite3 raises.
-                _ if value.read_text().contains('\u{fffd}') && std::str::from_utf8(value.read_blob()).is_err() => {
+                _ if value.read_text().contains('\u{fffd}')
+                    && std::str::from_utf8(value.read_blob()).is_err() =>
+                {
                     unreadable("Could not decode to UTF-8 column")
                 }
                 _ => Ok(read(value.read_text())),
@@ -194,7 +209,8 @@ mod mysql {
     use super::*;
 
     fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
-        <i64 as FromSql<BigInt, Mysql>>::from_sql(value).map_err(|error| ValueError::Unreadable(error.to_string()))
+        <i64 as FromSql<BigInt, Mysql>>::from_sql(value)
+            .map_err(|error| ValueError::Unreadable(error.to_string()))
     }
 
     impl DjangoBackend for Mysql {

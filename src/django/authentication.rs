@@ -26,7 +26,9 @@ const NOT_BASE64: &str = "Invalid basic header. Credentials not correctly base64
 /// `BasicAuthentication.authenticate` of DRF 3.18, up to the credentials. Several header lines are one value joined with
 /// `,`, as gunicorn joins them. Text without a colon is malformed (DRF >= 3.15).
 pub fn parse_basic(authorization: &[u8]) -> Basic {
-    let mut words = authorization.split(is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words = authorization
+        .split(is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
     match words.next() {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"basic") => {}
         _ => return Basic::NotBasic,
@@ -50,9 +52,10 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
         }
     };
     match text.split_once(':') {
-        Some((username, password)) => {
-            Basic::Credentials { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) }
-        }
+        Some((username, password)) => Basic::Credentials {
+            username: username.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+        },
         None => Basic::Malformed(NOT_BASE64),
     }
 }
@@ -120,7 +123,14 @@ mod tests {
 
     #[test]
     fn another_scheme_is_not_basic() {
-        for header in [&b""[..], b"Bearer x", b"Basic: x", b"BasicYTpi", b"Token a", b"\xa0Basic YTpi"] {
+        for header in [
+            &b""[..],
+            b"Bearer x",
+            b"Basic: x",
+            b"BasicYTpi",
+            b"Token a",
+            b"\xa0Basic YTpi",
+        ] {
             assert_eq!(verdict(header).1, "not basic");
         }
     }
@@ -154,6 +164,9 @@ mod tests {
     #[test]
     fn what_is_not_utf8_is_latin1_as_a_whole() {
         // C3 A9 3A FF: the first two bytes are UTF-8 on their own.
-        assert_eq!(verdict(b"Basic w6k6/w=="), credentials("\u{c3}\u{a9}", "\u{ff}"));
+        assert_eq!(
+            verdict(b"Basic w6k6/w=="),
+            credentials("\u{c3}\u{a9}", "\u{ff}")
+        );
     }
 }

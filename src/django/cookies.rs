@@ -25,7 +25,10 @@ pub fn cookie(header: &[u8], name: &str) -> Option<String> {
 /// `http.cookies._unquote`: `\"` and `\ooo` inside a pair of double quotes. A backslash before a newline stays, because
 /// Python's regular expression has no DOTALL.
 fn unquote(value: &str) -> String {
-    let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+    let Some(inner) = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
         return value.to_owned();
     };
     let mut text = String::with_capacity(inner.len());
@@ -105,7 +108,11 @@ pub fn delete_cookie(name: &str, attributes: &CookieAttributes<'_>) -> String {
     let secure = name.starts_with("__Secure-")
         || name.starts_with("__Host-")
         || attributes.same_site == Some(SameSite::None);
-    let attributes = CookieAttributes { secure, http_only: false, ..*attributes };
+    let attributes = CookieAttributes {
+        secure,
+        http_only: false,
+        ..*attributes
+    };
     output(name, "", "Thu, 01 Jan 1970 00:00:00 GMT", 0, &attributes)
 }
 
@@ -161,13 +168,24 @@ fn quote(value: &str) -> String {
 mod tests {
     use super::*;
 
-    const DEFAULT: CookieAttributes<'_> =
-        CookieAttributes { path: "/", domain: None, secure: false, http_only: true, same_site: Some(SameSite::Lax) };
+    const DEFAULT: CookieAttributes<'_> = CookieAttributes {
+        path: "/",
+        domain: None,
+        secure: false,
+        http_only: true,
+        same_site: Some(SameSite::Lax),
+    };
 
     #[test]
     fn the_last_cookie_of_a_name_wins() {
-        assert_eq!(cookie(b"sessionid=a; x=y;sessionid=b", "sessionid").as_deref(), Some("b"));
-        assert_eq!(cookie(b"sessionid=a; sessionid", "sessionid").as_deref(), Some("a"));
+        assert_eq!(
+            cookie(b"sessionid=a; x=y;sessionid=b", "sessionid").as_deref(),
+            Some("b")
+        );
+        assert_eq!(
+            cookie(b"sessionid=a; sessionid", "sessionid").as_deref(),
+            Some("a")
+        );
         assert_eq!(cookie(b"Sessionid=a", "sessionid"), None);
     }
 
@@ -178,19 +196,28 @@ mod tests {
 
     #[test]
     fn unicode_blanks_around_a_value_are_dropped() {
-        assert_eq!(cookie(b"\xc2\xa0a\x1f =\xe2\x80\x83 b \x0b", "a").as_deref(), Some("b"));
+        assert_eq!(
+            cookie(b"\xc2\xa0a\x1f =\xe2\x80\x83 b \x0b", "a").as_deref(),
+            Some("b")
+        );
     }
 
     #[test]
     fn quotes_are_removed_as_python_removes_them() {
-        assert_eq!(cookie(br#"a="b\"c\073\\d""#, "a").as_deref(), Some("b\"c;\\d"));
+        assert_eq!(
+            cookie(br#"a="b\"c\073\\d""#, "a").as_deref(),
+            Some("b\"c;\\d")
+        );
         assert_eq!(cookie(b"a=\"", "a").as_deref(), Some("\""));
         assert_eq!(cookie(b"a=\"b\\\nc\"", "a").as_deref(), Some("b\\\nc"));
     }
 
     #[test]
     fn bytes_that_are_not_utf8_become_replacement_characters() {
-        assert_eq!(cookie(b"a=\xff\xe2\x82", "a").as_deref(), Some("\u{fffd}\u{fffd}"));
+        assert_eq!(
+            cookie(b"a=\xff\xe2\x82", "a").as_deref(),
+            Some("\u{fffd}\u{fffd}")
+        );
     }
 
     #[test]
@@ -199,7 +226,12 @@ mod tests {
             set_cookie("sessionid", "abc", 1_209_600, 1_700_000_000, &DEFAULT),
             "sessionid=abc; expires=Tue, 28 Nov 2023 22:13:20 GMT; HttpOnly; Max-Age=1209600; Path=/; SameSite=Lax"
         );
-        let all = CookieAttributes { domain: Some("example.com"), secure: true, same_site: Some(SameSite::None), ..DEFAULT };
+        let all = CookieAttributes {
+            domain: Some("example.com"),
+            secure: true,
+            same_site: Some(SameSite::None),
+            ..DEFAULT
+        };
         assert_eq!(
             set_cookie("sessionid", "a b", 0, 0, &all),
             "sessionid=\"a b\"; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Max-Age=0; Path=/; \
@@ -214,7 +246,10 @@ mod tests {
             "sessionid=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax"
         );
         assert!(delete_cookie("__Host-sessionid", &DEFAULT).ends_with("; Secure"));
-        let cross_site = CookieAttributes { same_site: Some(SameSite::None), ..DEFAULT };
+        let cross_site = CookieAttributes {
+            same_site: Some(SameSite::None),
+            ..DEFAULT
+        };
         assert!(delete_cookie("sessionid", &cross_site).ends_with("; SameSite=None; Secure"));
     }
 }

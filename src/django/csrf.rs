@@ -68,7 +68,11 @@ pub fn check(
     match check_origin_and_cookie(request, settings)? {
         None => Ok(()),
         Some(pending) => {
-            let form_value = if pending.reads_form() { form_value() } else { None };
+            let form_value = if pending.reads_form() {
+                form_value()
+            } else {
+                None
+            };
             pending.check_csrf_token(form_value.as_deref())
         }
     }
@@ -86,14 +90,20 @@ pub fn check_origin_and_cookie<'a>(
     if let Some(origin) = request.origin {
         let origin = latin1(origin);
         if !is_origin_verified(&origin, request, settings) {
-            return Err(format!("Origin checking failed - {origin} does not match any trusted origins."));
+            return Err(format!(
+                "Origin checking failed - {origin} does not match any trusted origins."
+            ));
         }
     } else if request.is_secure {
         check_referer(request, settings)?;
     }
     let cookie = request.csrf_cookie.ok_or("CSRF cookie not set.")?;
     let secret = secret_of(cookie).map_err(|reason| format!("CSRF cookie {reason}."))?;
-    Ok(Some(PendingCheck { secret, csrf_header: request.csrf_header, reads_form: request.method == "POST" }))
+    Ok(Some(PendingCheck {
+        secret,
+        csrf_header: request.csrf_header,
+        reads_form: request.method == "POST",
+    }))
 }
 
 impl PendingCheck<'_> {
@@ -106,10 +116,15 @@ impl PendingCheck<'_> {
     /// comparison takes the same time wherever the difference is.
     pub fn check_csrf_token(&self, form_value: Option<&str>) -> Result<(), String> {
         let (csrf_token, source) = match form_value {
-            Some(value) if self.reads_form && !value.is_empty() => (Zeroizing::new(value.to_owned()), "POST"),
+            Some(value) if self.reads_form && !value.is_empty() => {
+                (Zeroizing::new(value.to_owned()), "POST")
+            }
             _ => {
                 let header = self.csrf_header.ok_or("CSRF token missing.")?;
-                (Zeroizing::new(latin1(header)), "the 'X-Csrftoken' HTTP header")
+                (
+                    Zeroizing::new(latin1(header)),
+                    "the 'X-Csrftoken' HTTP header",
+                )
             }
         };
         let reason = match secret_of(&csrf_token) {
@@ -154,37 +169,60 @@ fn index(character: u8) -> usize {
 }
 
 /// `_origin_verified`
-fn is_origin_verified(origin: &str, request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> bool {
+fn is_origin_verified(
+    origin: &str,
+    request: &CsrfRequest<'_>,
+    settings: &CsrfSettings<'_>,
+) -> bool {
     let scheme = if request.is_secure { "https" } else { "http" };
-    if origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) == Some(request.host) {
+    if origin
+        .strip_prefix(scheme)
+        .and_then(|rest| rest.strip_prefix("://"))
+        == Some(request.host)
+    {
         return true;
     }
-    let (wildcards, exact): (Vec<&String>, Vec<&String>) =
-        settings.trusted_origins.iter().partition(|trusted| trusted.contains('*'));
+    let (wildcards, exact): (Vec<&String>, Vec<&String>) = settings
+        .trusted_origins
+        .iter()
+        .partition(|trusted| trusted.contains('*'));
     if exact.into_iter().any(|trusted| trusted == origin) {
         return true;
     }
     let Some(origin) = urlsplit(origin) else {
         return false;
     };
-    wildcards.into_iter().filter_map(|trusted| urlsplit(trusted)).any(|trusted| {
-        trusted.scheme == origin.scheme && is_same_domain(&origin.netloc, trusted.netloc.trim_start_matches('*'))
-    })
+    wildcards
+        .into_iter()
+        .filter_map(|trusted| urlsplit(trusted))
+        .any(|trusted| {
+            trusted.scheme == origin.scheme
+                && is_same_domain(&origin.netloc, trusted.netloc.trim_start_matches('*'))
+        })
 }
 
 /// `_check_referer`
 fn check_referer(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Result<(), String> {
     const MALFORMED: &str = "Referer checking failed - Referer is malformed.";
-    let referer = request.referer.ok_or("Referer checking failed - no Referer.")?;
+    let referer = request
+        .referer
+        .ok_or("Referer checking failed - no Referer.")?;
     let referer = urlsplit(&latin1(referer)).ok_or(MALFORMED)?;
     if referer.scheme.is_empty() || referer.netloc.is_empty() {
         return Err(MALFORMED.to_owned());
     }
     if referer.scheme != "https" {
-        return Err("Referer checking failed - Referer is insecure while host is secure.".to_owned());
+        return Err(
+            "Referer checking failed - Referer is insecure while host is secure.".to_owned(),
+        );
     }
-    let mut trusted = settings.trusted_origins.iter().filter_map(|trusted| urlsplit(trusted));
-    if trusted.any(|trusted| is_same_domain(&referer.netloc, trusted.netloc.trim_start_matches('*'))) {
+    let mut trusted = settings
+        .trusted_origins
+        .iter()
+        .filter_map(|trusted| urlsplit(trusted));
+    if trusted
+        .any(|trusted| is_same_domain(&referer.netloc, trusted.netloc.trim_start_matches('*')))
+    {
         return Ok(());
     }
     let is_good = match settings.cookie_domain {
@@ -197,7 +235,10 @@ fn check_referer(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Resu
     if is_good {
         return Ok(());
     }
-    Err(format!("Referer checking failed - {} does not match any trusted origins.", referer.geturl()))
+    Err(format!(
+        "Referer checking failed - {} does not match any trusted origins.",
+        referer.geturl()
+    ))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! `django.utils.dateparse.parse_datetime` (Django 5.2 and 6.1 on Python 3.11). The calendar is the proleptic Gregorian.
 //! Leaves out time zones other than fixed offsets, `fold`, and the fraction of a second in an offset.
 
+mod iso_format;
 mod parse;
 
 pub(super) use parse::decimal_digit;
@@ -63,7 +64,8 @@ pub fn civil_from_days(days: i64) -> (i64, u8, u8) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     // Both fit: a month is 1 to 12, a day 1 to 31.
@@ -85,8 +87,16 @@ fn days_in_month(year: i64, month: u8) -> u8 {
 
 impl DateTime {
     /// `datetime.min`; naive
-    pub const MIN: Self =
-        Self { year: 1, month: 1, day: 1, hour: 0, minute: 0, second: 0, microsecond: 0, offset_seconds: None };
+    pub const MIN: Self = Self {
+        year: 1,
+        month: 1,
+        day: 1,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        microsecond: 0,
+        offset_seconds: None,
+    };
     /// `datetime.max`; naive
     pub const MAX: Self = Self {
         year: 9999,
@@ -104,7 +114,9 @@ impl DateTime {
         let seconds = microseconds.div_euclid(1_000_000);
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
         if !(1..=9999).contains(&year) {
-            return Err(YearOutOfRange { year: if year < 1 { year - 1 } else { year } });
+            return Err(YearOutOfRange {
+                year: if year < 1 { year - 1 } else { year },
+            });
         }
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         // Each fits: the remainders are bounded by their divisors.
@@ -186,7 +198,9 @@ fn two_digits(number: u32) -> [u8; 2] {
 /// `django.utils.http.http_date(epoch_seconds)`: `Thu, 01 Jan 1970 00:00:00 GMT`. Years beyond 1 to 9999, where Python
 /// raises, are clamped.
 pub fn http_date(unix_seconds: i64) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const FIRST: i64 = -62_135_596_800;
     const LAST: i64 = 253_402_300_799;
@@ -224,10 +238,34 @@ mod tests {
     fn isoformat_prints_microseconds_and_offset_seconds_only_if_there_are_any() {
         let datetime = DateTime::from_unix_microseconds(1_577_836_800_000_000).unwrap();
         assert_eq!(isoformat(&datetime), "2020-01-01T00:00:00+00:00");
-        assert_eq!(isoformat(&DateTime { microsecond: 70, ..datetime }), "2020-01-01T00:00:00.000070+00:00");
-        assert_eq!(isoformat(&DateTime { offset_seconds: Some(3208), ..datetime }), "2020-01-01T00:00:00+00:53:28");
-        assert_eq!(isoformat(&DateTime { offset_seconds: Some(-12_600), ..datetime }), "2020-01-01T00:00:00-03:30");
-        assert_eq!(isoformat(&DateTime { offset_seconds: None, ..datetime }), "2020-01-01T00:00:00");
+        assert_eq!(
+            isoformat(&DateTime {
+                microsecond: 70,
+                ..datetime
+            }),
+            "2020-01-01T00:00:00.000070+00:00"
+        );
+        assert_eq!(
+            isoformat(&DateTime {
+                offset_seconds: Some(3208),
+                ..datetime
+            }),
+            "2020-01-01T00:00:00+00:53:28"
+        );
+        assert_eq!(
+            isoformat(&DateTime {
+                offset_seconds: Some(-12_600),
+                ..datetime
+            }),
+            "2020-01-01T00:00:00-03:30"
+        );
+        assert_eq!(
+            isoformat(&DateTime {
+                offset_seconds: None,
+                ..datetime
+            }),
+            "2020-01-01T00:00:00"
+        );
         assert_eq!(datetime.to_string(), "2020-01-01 00:00:00+00:00");
         assert_eq!(isoformat(&DateTime::MIN), "0001-01-01T00:00:00");
         assert_eq!(isoformat(&DateTime::MAX), "9999-12-31T23:59:59.999999");
@@ -235,13 +273,31 @@ mod tests {
 
     #[test]
     fn a_year_outside_datetime_is_named_as_psycopg2_names_it() {
-        let year_of = |days: i64| DateTime::from_unix_microseconds(days * 86_400_000_000).unwrap_err().to_string();
-        assert_eq!(year_of(days_from_civil(10_000, 1, 1)), "year 10000 is out of range");
+        let year_of = |days: i64| {
+            DateTime::from_unix_microseconds(days * 86_400_000_000)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            year_of(days_from_civil(10_000, 1, 1)),
+            "year 10000 is out of range"
+        );
         // 44 BC is the year -43 of astronomers.
-        assert_eq!(year_of(days_from_civil(-43, 3, 15)), "year -44 is out of range");
-        assert_eq!(year_of(days_from_civil(0, 12, 31)), "year -1 is out of range");
-        assert!(DateTime::from_unix_microseconds(days_from_civil(1, 1, 1) * 86_400_000_000).is_ok());
-        assert!(DateTime::from_unix_microseconds(i64::MIN).is_err() && DateTime::from_unix_microseconds(i64::MAX).is_err());
+        assert_eq!(
+            year_of(days_from_civil(-43, 3, 15)),
+            "year -44 is out of range"
+        );
+        assert_eq!(
+            year_of(days_from_civil(0, 12, 31)),
+            "year -1 is out of range"
+        );
+        assert!(
+            DateTime::from_unix_microseconds(days_from_civil(1, 1, 1) * 86_400_000_000).is_ok()
+        );
+        assert!(
+            DateTime::from_unix_microseconds(i64::MIN).is_err()
+                && DateTime::from_unix_microseconds(i64::MAX).is_err()
+        );
     }
 
     #[test]

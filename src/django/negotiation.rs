@@ -51,11 +51,15 @@ pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer
         Some("api") => &[Format::Html],
         Some(_) => return Err(NotNegotiated::NotFound),
     };
-    let media_types: Vec<MediaType> =
-        accept_list(accept.unwrap_or(b"*/*")).iter().filter_map(|token| MediaType::parse(token)).collect();
+    let media_types: Vec<MediaType> = accept_list(accept.unwrap_or(b"*/*"))
+        .iter()
+        .filter_map(|token| MediaType::parse(token))
+        .collect();
     for precedence in (0..=3).rev() {
         for &format in formats {
-            let mut accepted = media_types.iter().filter(|media_type| media_type.precedence() == precedence);
+            let mut accepted = media_types
+                .iter()
+                .filter(|media_type| media_type.precedence() == precedence);
             if let Some(media_type) = accepted.find(|media_type| media_type.matches(format)) {
                 let indent = match format {
                     Format::Json => media_type.indent(),
@@ -72,14 +76,18 @@ pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer
 fn accept_list(header: &[u8]) -> Vec<String> {
     let header = match header.get(..MAX_ACCEPT_HEADER_LENGTH) {
         Some(start) if header.len() > MAX_ACCEPT_HEADER_LENGTH => {
-            let cut = start.iter().rposition(|&byte| byte == b',').map_or(0, |comma| comma + 1);
+            let cut = start
+                .iter()
+                .rposition(|&byte| byte == b',')
+                .map_or(0, |comma| comma + 1);
             &start[..cut]
         }
         _ => header,
     };
     let header = latin1(header);
     let tokens = header.split(',').map(strip);
-    let usable = tokens.filter(|token| !token.is_empty() && token.chars().count() <= MAX_MEDIA_TYPE_LENGTH);
+    let usable =
+        tokens.filter(|token| !token.is_empty() && token.chars().count() <= MAX_MEDIA_TYPE_LENGTH);
     usable.take(MAX_ACCEPT_TOKENS).map(str::to_owned).collect()
 }
 
@@ -90,11 +98,16 @@ struct MediaType {
 
 impl MediaType {
     fn parse(token: &str) -> Option<Self> {
-        Some(Self { parsed: parse_header_parameters(token)? })
+        Some(Self {
+            parsed: parse_header_parameters(token)?,
+        })
     }
 
     fn types(&self) -> (&str, &str) {
-        self.parsed.value.split_once('/').unwrap_or((&self.parsed.value, ""))
+        self.parsed
+            .value
+            .split_once('/')
+            .unwrap_or((&self.parsed.value, ""))
     }
 
     fn precedence(&self) -> u8 {
@@ -108,18 +121,26 @@ impl MediaType {
 
     /// `renderer_media_type.match(self)`; the renderers' types have no parameters to compare.
     fn matches(&self, format: Format) -> bool {
-        media_type_matches(self.types(), match format {
-            Format::Json => ("application", "json"),
-            Format::Html => ("text", "html"),
-        })
+        media_type_matches(
+            self.types(),
+            match format {
+                Format::Json => ("application", "json"),
+                Format::Html => ("text", "html"),
+            },
+        )
     }
 
     /// `JSONRenderer.get_indent` of the accepted media type, which for `*/*` and `application/*` is put together anew.
     fn indent(&self) -> Option<u8> {
         let rebuilt;
         let parameters = if self.precedence() < 2 {
-            let own = self.parsed.parameters.iter().map(|(name, value)| format!(";{name}={value}"));
-            rebuilt = parse_header_parameters(&format!("application/json{}", own.collect::<String>()))?;
+            let own = self
+                .parsed
+                .parameters
+                .iter()
+                .map(|(name, value)| format!(";{name}={value}"));
+            rebuilt =
+                parse_header_parameters(&format!("application/json{}", own.collect::<String>()))?;
             &rebuilt
         } else {
             &self.parsed
@@ -141,8 +162,14 @@ pub(super) fn media_type_matches(given: (&str, &str), own: (&str, &str)) -> bool
 mod tests {
     use super::*;
 
-    const JSON: Result<Renderer, NotNegotiated> = Ok(Renderer { format: Format::Json, indent: None });
-    const HTML: Result<Renderer, NotNegotiated> = Ok(Renderer { format: Format::Html, indent: None });
+    const JSON: Result<Renderer, NotNegotiated> = Ok(Renderer {
+        format: Format::Json,
+        indent: None,
+    });
+    const HTML: Result<Renderer, NotNegotiated> = Ok(Renderer {
+        format: Format::Html,
+        indent: None,
+    });
     const NOT_ACCEPTABLE: Result<Renderer, NotNegotiated> = Err(NotNegotiated::NotAcceptable);
 
     fn by_accept(accept: &str) -> Result<Renderer, NotNegotiated> {
@@ -150,7 +177,10 @@ mod tests {
     }
 
     fn indented(spaces: u8) -> Result<Renderer, NotNegotiated> {
-        Ok(Renderer { format: Format::Json, indent: Some(spaces) })
+        Ok(Renderer {
+            format: Format::Json,
+            indent: Some(spaces),
+        })
     }
 
     #[test]
@@ -163,7 +193,10 @@ mod tests {
 
     #[test]
     fn a_browser_gets_html() {
-        assert_eq!(by_accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), HTML);
+        assert_eq!(
+            by_accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            HTML
+        );
         assert_eq!(by_accept("text/*"), HTML);
     }
 
@@ -179,20 +212,35 @@ mod tests {
         assert_eq!(by_accept("application/json; indent=4"), indented(4));
         assert_eq!(by_accept("*/*; indent=\" +0_4 \""), indented(4));
         assert_eq!(by_accept("application/json; indent=99"), indented(8));
-        assert_eq!(by_accept("application/json; indent*=utf-8''%32"), indented(2));
-        assert_eq!(by_accept("application/json; indent*0=1; indent*1=0"), indented(8));
+        assert_eq!(
+            by_accept("application/json; indent*=utf-8''%32"),
+            indented(2)
+        );
+        assert_eq!(
+            by_accept("application/json; indent*0=1; indent*1=0"),
+            indented(8)
+        );
         for compact in ["0", "-3", "x", "", "4.0", "0x4"] {
-            assert_eq!(by_accept(&format!("application/json;indent={compact}")), JSON);
+            assert_eq!(
+                by_accept(&format!("application/json;indent={compact}")),
+                JSON
+            );
         }
     }
 
     #[test]
     fn format_overrides_and_is_exact() {
         assert_eq!(negotiate(None, Some("api")), HTML);
-        assert_eq!(negotiate(Some(b"application/json"), Some("api")), NOT_ACCEPTABLE);
+        assert_eq!(
+            negotiate(Some(b"application/json"), Some("api")),
+            NOT_ACCEPTABLE
+        );
         assert_eq!(negotiate(Some(b"image/png"), Some("")), NOT_ACCEPTABLE);
         for unknown in ["xml", "JSON", "admin", "json\0"] {
-            assert_eq!(negotiate(Some(b"image/png"), Some(unknown)), Err(NotNegotiated::NotFound));
+            assert_eq!(
+                negotiate(Some(b"image/png"), Some(unknown)),
+                Err(NotNegotiated::NotFound)
+            );
         }
     }
 
@@ -201,8 +249,14 @@ mod tests {
         let long = format!("application/json;x={}", "a".repeat(300));
         assert_eq!(by_accept(&long), NOT_ACCEPTABLE);
         assert_eq!(by_accept(&format!("{long},text/html")), HTML);
-        assert_eq!(by_accept(&format!("{}text/html", "image/png,".repeat(64))), NOT_ACCEPTABLE);
+        assert_eq!(
+            by_accept(&format!("{}text/html", "image/png,".repeat(64))),
+            NOT_ACCEPTABLE
+        );
         assert_eq!(by_accept(&format!("text/html,{}", " ".repeat(8200))), HTML);
-        assert_eq!(by_accept(&format!("{}text/html", " ".repeat(8192))), NOT_ACCEPTABLE);
+        assert_eq!(
+            by_accept(&format!("{}text/html", " ".repeat(8192))),
+            NOT_ACCEPTABLE
+        );
     }
 }

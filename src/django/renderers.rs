@@ -46,7 +46,9 @@ pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
         }
         let (escape, length): ([u8; 6], usize) = match class {
             MAYBE_SEPARATOR => match bytes[position..] {
-                [_, 0x80, last @ (0xa8 | 0xa9), ..] => (*if last == 0xa8 { b"\\u2028" } else { b"\\u2029" }, 3),
+                [_, 0x80, last @ (0xa8 | 0xa9), ..] => {
+                    (*if last == 0xa8 { b"\\u2028" } else { b"\\u2029" }, 3)
+                }
                 _ => {
                     position += 1;
                     continue;
@@ -88,7 +90,13 @@ pub struct Indenter {
 impl Indenter {
     /// An indenter by `spaces` blanks a level.
     pub fn new(spaces: u8) -> Self {
-        Self { spaces: usize::from(spaces), depth: 0, in_string: false, escaped: false, opened: false }
+        Self {
+            spaces: usize::from(spaces),
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            opened: false,
+        }
     }
 
     /// Appends to `out` what the next `piece` of the compact text becomes.
@@ -172,8 +180,14 @@ mod tests {
     #[test]
     fn only_quotes_backslashes_controls_and_the_two_separators_are_escaped() {
         assert_eq!(json_string("a\"\\/b"), r#""a\"\\/b""#);
-        assert_eq!(json_string("\u{8}\u{c}\n\r\t\0\u{1f}\u{7f}<>&'"), "\"\\b\\f\\n\\r\\t\\u0000\\u001f\u{7f}<>&'\"");
-        assert_eq!(json_string("é☃\u{1f600}\u{2027}\u{2028}\u{2029}\u{202a}"), "\"é☃\u{1f600}\u{2027}\\u2028\\u2029\u{202a}\"");
+        assert_eq!(
+            json_string("\u{8}\u{c}\n\r\t\0\u{1f}\u{7f}<>&'"),
+            "\"\\b\\f\\n\\r\\t\\u0000\\u001f\u{7f}<>&'\""
+        );
+        assert_eq!(
+            json_string("é☃\u{1f600}\u{2027}\u{2028}\u{2029}\u{202a}"),
+            "\"é☃\u{1f600}\u{2027}\\u2028\\u2029\u{202a}\""
+        );
         assert_eq!(json_string(""), "\"\"");
     }
 
@@ -191,7 +205,9 @@ mod tests {
         for size in 1..compact.len() {
             let mut indenter = Indenter::new(4);
             let mut out = Vec::new();
-            compact.chunks(size).for_each(|piece| indenter.push(piece, &mut out));
+            compact
+                .chunks(size)
+                .for_each(|piece| indenter.push(piece, &mut out));
             assert_eq!(out, whole);
         }
     }

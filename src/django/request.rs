@@ -19,9 +19,13 @@ pub fn host_is_allowed(
         return false;
     };
     if debug && allowed_hosts.is_empty() {
-        return [".localhost", "127.0.0.1", "[::1]"].iter().any(|pattern| is_same_domain(&domain, pattern));
+        return [".localhost", "127.0.0.1", "[::1]"]
+            .iter()
+            .any(|pattern| is_same_domain(&domain, pattern));
     }
-    allowed_hosts.iter().any(|pattern| pattern == "*" || is_same_domain(&domain, pattern))
+    allowed_hosts
+        .iter()
+        .any(|pattern| pattern == "*" || is_same_domain(&domain, pattern))
 }
 
 /// `split_domain_port` of a lower-case host, without the port: `None` where Django's regular expression does not match,
@@ -29,7 +33,10 @@ pub fn host_is_allowed(
 fn domain(host: &[u8]) -> Option<String> {
     let end = match host {
         [b'[', rest @ ..] => rest.iter().position(|&byte| byte == b']')? + 2,
-        _ => host.iter().position(|&byte| byte == b':').unwrap_or(host.len()),
+        _ => host
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(host.len()),
     };
     let (name, port) = host.split_at(end);
     let is_valid_name = match name {
@@ -40,9 +47,16 @@ fn domain(host: &[u8]) -> Option<String> {
             let (before, after) = (&address[..colon], &address[colon + 1..]);
             before.iter().all(is_hex)
                 && !after.is_empty()
-                && after.iter().all(|byte| is_hex(byte) || matches!(byte, b'.' | b':'))
+                && after
+                    .iter()
+                    .all(|byte| is_hex(byte) || matches!(byte, b'.' | b':'))
         }
-        _ => !name.is_empty() && name.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-')),
+        _ => {
+            !name.is_empty()
+                && name
+                    .iter()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'))
+        }
     };
     let is_valid_port = match port {
         [] => true,
@@ -77,14 +91,22 @@ pub fn path_info(raw_path: &str) -> String {
             push_percent(*byte, &mut path);
         }
     }
-    if path.is_empty() { "/".to_owned() } else { path }
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        path
+    }
 }
 
 /// The `Location` of the redirect that appends a slash (`CommonMiddleware.get_full_path_with_slash`):
 /// `escape_uri_path(path)`, the raw query through `iri_to_uri`, and a second slash at the start escaped.
 pub fn append_slash_location(path_with_slash: &str, raw_query: Option<&str>) -> String {
     let mut location = String::with_capacity(path_with_slash.len() + 1);
-    quote(path_with_slash.as_bytes(), b"/:@&+$,-_.!~*'()", &mut location);
+    quote(
+        path_with_slash.as_bytes(),
+        b"/:@&+$,-_.!~*'()",
+        &mut location,
+    );
     if let Some(query) = raw_query.filter(|query| !query.is_empty()) {
         location.push('?');
         // WSGI hands the query over as Latin-1, and Django quotes that text's UTF-8.
@@ -110,7 +132,11 @@ fn quote(bytes: &[u8], safe: &[u8], out: &mut String) {
 
 fn push_percent(byte: u8, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 0x0f)])]);
+    out.extend([
+        '%',
+        char::from(HEX[usize::from(byte >> 4)]),
+        char::from(HEX[usize::from(byte & 0x0f)]),
+    ]);
 }
 
 /// `urllib.parse.unquote_to_bytes`: a `%` that no two hexadecimal digits follow stays.
@@ -152,13 +178,17 @@ impl Query {
     /// `QueryDict(raw)`: split at `&` alone, a field without `=` has an empty value, `+` is a blank, percent escapes are
     /// UTF-8 with U+FFFD for what is not. At most 1000 fields, empty ones counted (Django >= 5.2).
     pub fn parse(raw: &str) -> Result<Query, TooManyFields> {
-        if !raw.is_empty() && raw.bytes().filter(|&byte| byte == b'&').count() >= MAX_NUMBER_FIELDS {
+        if !raw.is_empty() && raw.bytes().filter(|&byte| byte == b'&').count() >= MAX_NUMBER_FIELDS
+        {
             return Err(TooManyFields);
         }
-        let fields = raw.split('&').filter(|field| !field.is_empty()).map(|field| {
-            let (name, value) = field.split_once('=').unwrap_or((field, ""));
-            (unquote_plus(name), unquote_plus(value))
-        });
+        let fields = raw
+            .split('&')
+            .filter(|field| !field.is_empty())
+            .map(|field| {
+                let (name, value) = field.split_once('=').unwrap_or((field, ""));
+                (unquote_plus(name), unquote_plus(value))
+            });
         Ok(Query(fields.collect()))
     }
 
@@ -172,12 +202,18 @@ impl Query {
 
     /// `QueryDict.get(name)`: the last value.
     pub fn last(&self, name: &str) -> Option<String> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
     }
 
     /// `QueryDict.getlist` for all names at once: the fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -191,7 +227,9 @@ fn unquote_plus(text: &str) -> String {
     let mut rest = text.as_str();
     while !rest.is_empty() {
         let ascii = rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len());
-        out.push_str(&String::from_utf8_lossy(&percent_decode(&rest.as_bytes()[..ascii])));
+        out.push_str(&String::from_utf8_lossy(&percent_decode(
+            &rest.as_bytes()[..ascii],
+        )));
         rest = &rest[ascii..];
         let foreign = rest.find(|c: char| c.is_ascii()).unwrap_or(rest.len());
         out.push_str(&rest[..foreign]);
@@ -227,14 +265,23 @@ mod tests {
     #[test]
     fn a_host_is_compared_without_case_port_and_final_dot() {
         assert!(allowed("Example.COM.:8000", &["example.com"]));
-        assert!(allowed("a.example.com", &[".Example.com"]) && allowed("example.com", &[".example.com"]));
-        assert!(!allowed("a.example.com", &["example.com"]) && !allowed("badexample.com", &[".example.com"]));
+        assert!(
+            allowed("a.example.com", &[".Example.com"])
+                && allowed("example.com", &[".example.com"])
+        );
+        assert!(
+            !allowed("a.example.com", &["example.com"])
+                && !allowed("badexample.com", &[".example.com"])
+        );
         assert!(allowed("[::1]:80", &["[::1]"]) && allowed("anything", &["*"]));
     }
 
     #[test]
     fn a_malformed_host_is_refused_even_by_the_star() {
-        for host in ["", ".", "a b", "a_b", "a:", "a:b", "[::1", "[:]", "[1.2:3]", "a\n", "é", "user@a", "a,b"] {
+        for host in [
+            "", ".", "a b", "a_b", "a:", "a:b", "[::1", "[:]", "[1.2:3]", "a\n", "é", "user@a",
+            "a,b",
+        ] {
             assert!(!allowed(host, &["*"]), "{host:?}");
         }
     }
@@ -242,22 +289,36 @@ mod tests {
     #[test]
     fn debug_allows_the_local_names_while_nothing_is_configured() {
         for host in [&b"localhost:1"[..], b"a.localhost", b"127.0.0.1", b"[::1]"] {
-            assert!(host_is_allowed(Some(host), "", &[], true) && !host_is_allowed(Some(host), "", &[], false));
+            assert!(
+                host_is_allowed(Some(host), "", &[], true)
+                    && !host_is_allowed(Some(host), "", &[], false)
+            );
         }
-        assert!(!host_is_allowed(Some(b"localhost"), "", &["a".to_owned()], true));
+        assert!(!host_is_allowed(
+            Some(b"localhost"),
+            "",
+            &["a".to_owned()],
+            true
+        ));
         assert!(host_is_allowed(None, "127.0.0.1:8000", &[], true));
     }
 
     #[test]
     fn the_path_is_percent_decoded_and_broken_utf8_encoded_again() {
-        assert_eq!(path_info("/api/%61dmin%2Fexport%2Dusers/"), "/api/admin/export-users/");
+        assert_eq!(
+            path_info("/api/%61dmin%2Fexport%2Dusers/"),
+            "/api/admin/export-users/"
+        );
         assert_eq!(path_info("/%ff%C3%A9%e2%82x%zz%"), "/%FFé%E2%82x%zz%");
         assert_eq!(path_info(""), "/");
     }
 
     #[test]
     fn the_redirect_keeps_the_raw_query_and_the_host() {
-        assert_eq!(append_slash_location("/a b;é/", Some("x=%41&y=\"<")), "/a%20b%3B%C3%A9/?x=%41&y=%22%3C");
+        assert_eq!(
+            append_slash_location("/a b;é/", Some("x=%41&y=\"<")),
+            "/a%20b%3B%C3%A9/?x=%41&y=%22%3C"
+        );
         assert_eq!(append_slash_location("//evil/", Some("")), "/%2Fevil/");
         assert_eq!(append_slash_location("/a/", None), "/a/");
     }
@@ -265,7 +326,10 @@ mod tests {
     #[test]
     fn the_last_value_wins_and_a_semicolon_separates_nothing() {
         let query = Query::parse("format=a&&format=b+c%C3%A9%ff;format=d&e&=f").unwrap();
-        assert_eq!(query.last("format").as_deref(), Some("b cé\u{fffd};format=d"));
+        assert_eq!(
+            query.last("format").as_deref(),
+            Some("b cé\u{fffd};format=d")
+        );
         assert_eq!(query.last("e").as_deref(), Some(""));
         assert_eq!(query.last("").as_deref(), Some("f"));
         assert_eq!(query.last("x"), None);

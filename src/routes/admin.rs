@@ -21,22 +21,31 @@ const LOGGER: &str = "api.views.admin.admin_views";
 pub async fn export_users(admin: AdminUser, state: Data<State>) -> Result<HttpResponse, Error> {
     info!(target: LOGGER, "Admin user {} requesting user export for TwentyFour/Seven", admin.username);
     let (dates, renderer) = (state.dates.clone(), admin.renderer);
-    let collect = state.db.run_on_replica(move |connection, table| Export::collect(connection, table, &dates, renderer));
+    let collect = state.db.run_on_replica(move |connection, table| {
+        Export::collect(connection, table, &dates, renderer)
+    });
     let failed = |details: String| {
         error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {details}");
         Kind::ExportFailed(state.settings.debug.then_some(details))
     };
-    let export = collect.await.map_err(|error| view_error(error, renderer, failed))?;
+    let export = collect
+        .await
+        .map_err(|error| view_error(error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     let count = export.count;
-    let response = export.into_response().map_err(|error| view_error(ExportError::Spool(error), renderer, failed))?;
+    let response = export
+        .into_response()
+        .map_err(|error| view_error(ExportError::Spool(error), renderer, failed))?;
     info!(target: LOGGER, "Successfully exported {count} TV users for TwentyFour/Seven import");
     Ok(response)
 }
 
 /// `GET export-stats/`: how many users there are, and how many would be exported.
 pub async fn export_stats(admin: AdminUser, state: Data<State>) -> Result<HttpResponse, Error> {
-    let stats = state.db.run_on_replica(|connection, table| table.stats(connection)).await;
+    let stats = state
+        .db
+        .run_on_replica(|connection, table| table.stats(connection))
+        .await;
     let stats = stats.map_err(|error| {
         view_error(error, admin.renderer, |details| {
             error!(target: LOGGER, "Error getting export stats: {details}");
@@ -47,23 +56,41 @@ pub async fn export_stats(admin: AdminUser, state: Data<State>) -> Result<HttpRe
         r#"{{"success":true,"stats":{{"total_active_users":{},"tv_users":{},"movie_users":{},"exportable_users":{}}}}}"#,
         stats.total_active_users, stats.tv_users, stats.movie_users, stats.tv_users
     );
-    Ok(response::api(StatusCode::OK, admin.renderer, json.as_bytes()))
+    Ok(response::api(
+        StatusCode::OK,
+        admin.renderer,
+        json.as_bytes(),
+    ))
 }
 
 /// `OPTIONS export-users/` (`SimpleMetadata`).
 pub async fn describe_export_users(admin: AdminUser) -> HttpResponse {
-    response::api(StatusCode::OK, admin.renderer, metadata::EXPORT_USERS.as_bytes())
+    response::api(
+        StatusCode::OK,
+        admin.renderer,
+        metadata::EXPORT_USERS.as_bytes(),
+    )
 }
 
 /// `OPTIONS export-stats/` (`SimpleMetadata`).
 pub async fn describe_export_stats(admin: AdminUser) -> HttpResponse {
-    response::api(StatusCode::OK, admin.renderer, metadata::EXPORT_STATS.as_bytes())
+    response::api(
+        StatusCode::OK,
+        admin.renderer,
+        metadata::EXPORT_STATS.as_bytes(),
+    )
 }
 
 /// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.
-fn view_error(error: ExportError, renderer: Renderer, failed: impl FnOnce(String) -> Kind) -> Error {
+fn view_error(
+    error: ExportError,
+    renderer: Renderer,
+    failed: impl FnOnce(String) -> Kind,
+) -> Error {
     match error {
-        ExportError::Database(error @ crate::db::DbError::Unavailable(_)) => Error::unavailable(error, renderer),
+        ExportError::Database(error @ crate::db::DbError::Unavailable(_)) => {
+            Error::unavailable(error, renderer)
+        }
         ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
         ExportError::View(details) => Error::rendered(failed(details), renderer),
         ExportError::Spool(error) => Error::rendered(failed(error.to_string()), renderer),

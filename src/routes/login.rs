@@ -35,7 +35,11 @@ struct Credentials {
 }
 
 /// `POST /api/login/`: a session that Django accepts, for a name and password that Django accepts.
-pub async fn login(req: HttpRequest, payload: Payload, state: Data<State>) -> Result<HttpResponse, Error> {
+pub async fn login(
+    req: HttpRequest,
+    payload: Payload,
+    state: Data<State>,
+) -> Result<HttpResponse, Error> {
     require_same_site_post(&req)?;
     if req.content_type() != "application/json" {
         return Err(refuse(LoginRefusal::UnsupportedMediaType));
@@ -49,8 +53,12 @@ pub async fn login(req: HttpRequest, payload: Payload, state: Data<State>) -> Re
         serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
 
     let outage = |error| Error::unavailable(error, Renderer::default());
-    let user = passwords::authenticate(&state, credentials.username, credentials.password).await.map_err(outage)?;
-    let Some(user) = user else { return Err(refuse(LoginRefusal::InvalidCredentials)) };
+    let user = passwords::authenticate(&state, credentials.username, credentials.password)
+        .await
+        .map_err(outage)?;
+    let Some(user) = user else {
+        return Err(refuse(LoginRefusal::InvalidCredentials));
+    };
 
     let mut json = br#"{"success":true,"user":{"id":"#.to_vec();
     match &user.id {
@@ -72,12 +80,26 @@ pub async fn login(req: HttpRequest, payload: Payload, state: Data<State>) -> Re
         expires: state.clock.now_plus(age),
         settings: Arc::clone(&state.settings),
     };
-    state.db.run(move |connection, table| change.write(connection, table)).await.map_err(outage)?;
+    state
+        .db
+        .run(move |connection, table| change.write(connection, table))
+        .await
+        .map_err(outage)?;
 
-    req.extensions_mut().insert(SessionAccess { is_dead: false });
+    req.extensions_mut()
+        .insert(SessionAccess { is_dead: false });
     let cookie = &state.settings.session_cookie;
-    let set = cookies::set_cookie(&cookie.name, &key, age, now.unix_seconds(), &cookie.attributes());
-    Ok(HttpResponse::Ok().insert_header((header::SET_COOKIE, set)).content_type("application/json").body(json))
+    let set = cookies::set_cookie(
+        &cookie.name,
+        &key,
+        age,
+        now.unix_seconds(),
+        &cookie.attributes(),
+    );
+    Ok(HttpResponse::Ok()
+        .insert_header((header::SET_COOKIE, set))
+        .content_type("application/json")
+        .body(json))
 }
 
 /// `POST /api/logout/`: the row and the cookie go, whoever holds them.
@@ -86,11 +108,18 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
     let key = session::cookie(&state, &req);
     let has_cookie = key.is_some();
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
-        let deleted = state.db.run(move |connection, _| SessionRow::delete(connection, &key)).await;
+        let deleted = state
+            .db
+            .run(move |connection, _| SessionRow::delete(connection, &key))
+            .await;
         deleted.map_err(|error| Error::unavailable(error, Renderer::default()))?;
     }
-    req.extensions_mut().insert(SessionAccess { is_dead: has_cookie });
-    Ok(HttpResponse::Ok().content_type("application/json").body(r#"{"success":true}"#))
+    req.extensions_mut().insert(SessionAccess {
+        is_dead: has_cookie,
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(r#"{"success":true}"#))
 }
 
 /// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
@@ -111,15 +140,24 @@ impl NewSession {
             if let Some(old_key) = &self.old_key
                 && let Some(old) = SessionRow::find(connection, old_key, self.now)?
             {
-                if let Some(old) = SessionData::decode(&old, keys).ok().filter(|old| self.may_keep(old, table)) {
+                if let Some(old) = SessionData::decode(&old, keys)
+                    .ok()
+                    .filter(|old| self.may_keep(old, table))
+                {
                     data = old;
                 }
                 SessionRow::delete(connection, old_key)?;
             }
             data.set_str(USER_ID_NAME, &self.user.id.to_string());
             data.set_str(BACKEND_NAME, self.backend());
-            data.set_str(AUTH_HASH_NAME, &session_auth_hash(&self.user.password, keys.current()));
-            let row = SessionRow { key: self.key.clone(), data: data.encode(keys, self.now.unix_seconds()) };
+            data.set_str(
+                AUTH_HASH_NAME,
+                &session_auth_hash(&self.user.password, keys.current()),
+            );
+            let row = SessionRow {
+                key: self.key.clone(),
+                data: data.encode(keys, self.now.unix_seconds()),
+            };
             row.insert(connection, self.expires)?;
             table.update_last_login(connection, &self.user.id, self.now)
         })
@@ -129,7 +167,8 @@ impl NewSession {
     fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
         old.get(USER_ID_NAME).is_none()
             || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
-                && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys) == AuthHash::Current)
+                && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys)
+                    == AuthHash::Current)
     }
 
     /// The backend that `authenticate()` would name: the one whose rules the sidecar follows, or the project's first.
@@ -161,7 +200,9 @@ fn require_same_site_post(req: &HttpRequest) -> Result<(), Error> {
 
 /// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS.
 fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
-    let rest = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
+    let rest = origin
+        .strip_prefix(b"https://")
+        .or_else(|| origin.strip_prefix(b"http://"));
     rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
 }
 

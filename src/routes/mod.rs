@@ -30,7 +30,10 @@ impl Paths {
             export_users: format!("{mount}/export-users/"),
             export_stats: format!("{mount}/export-stats/"),
             login: login.then(|| ["/api/login/".into(), "/api/logout/".into()]),
-            health: roots.iter().map(|root| [format!("{root}/healthz"), format!("{root}/readyz")]).collect(),
+            health: roots
+                .iter()
+                .map(|root| [format!("{root}/healthz"), format!("{root}/readyz")])
+                .collect(),
         }
     }
 
@@ -46,19 +49,30 @@ impl Paths {
 
     fn django(&self) -> impl Iterator<Item = &str> {
         let login = self.login.iter().flatten();
-        [&self.export_users, &self.export_stats].into_iter().chain(login).map(String::as_str)
+        [&self.export_users, &self.export_stats]
+            .into_iter()
+            .chain(login)
+            .map(String::as_str)
     }
 
     /// Puts every handler at its path.
     pub fn configure(&self, app: &mut ServiceConfig) {
         app.service(
             web::resource(&self.export_users)
-                .route(web::route().guard(guard::Options()).to(admin::describe_export_users))
+                .route(
+                    web::route()
+                        .guard(guard::Options())
+                        .to(admin::describe_export_users),
+                )
                 .route(web::to(admin::export_users)),
         );
         app.service(
             web::resource(&self.export_stats)
-                .route(web::route().guard(guard::Options()).to(admin::describe_export_stats))
+                .route(
+                    web::route()
+                        .guard(guard::Options())
+                        .to(admin::describe_export_stats),
+                )
                 .route(web::to(admin::export_stats)),
         );
         if let Some([login, logout]) = &self.login {

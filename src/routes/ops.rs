@@ -9,7 +9,9 @@ use crate::server::State;
 
 /// `GET healthz`: the process is alive. It asks the database nothing.
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(r#"{"status":"ok"}"#)
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(r#"{"status":"ok"}"#)
 }
 
 /// `GET readyz`: the database answers and both tables are as they should be; else 503 and the name of the failing check.
@@ -22,5 +24,7 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
             (StatusCode::SERVICE_UNAVAILABLE, body)
         }
     };
-    HttpResponse::build(status).content_type("application/json").body(body)
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .body(body)
 }

@@ -9,7 +9,10 @@ const DENIED: &str = r#"{"detail":"You do not have permission to perform this ac
 /// `curl -u name:password`
 fn basic(name: &str, password: &str) -> String {
     use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}")))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"))
+    )
 }
 
 #[test]
@@ -23,7 +26,10 @@ fn a_caller_without_credentials_is_refused_as_django_refuses() {
     assert_eq!(answer.header("x-frame-options"), Some("DENY"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
-    assert_eq!(answer.header("cross-origin-opener-policy"), Some("same-origin"));
+    assert_eq!(
+        answer.header("cross-origin-opener-policy"),
+        Some("same-origin")
+    );
     assert_eq!(answer.header("www-authenticate"), None);
 }
 
@@ -54,10 +60,26 @@ fn what_changes_in_the_database_counts_at_the_next_request() {
     for database in Database::of_every_kind() {
         let app = App::over(&database);
         let changes = [
-            ("deactivated", "UPDATE auth_user SET is_active = false WHERE id = 1", ANONYMOUS),
-            ("demoted", "UPDATE auth_user SET is_staff = false WHERE id = 1", DENIED),
-            ("password", "UPDATE auth_user SET password = 'pbkdf2_sha256$1$salt$other' WHERE id = 1", ANONYMOUS),
-            ("expired", "UPDATE django_session SET expire_date = '2001-01-01 00:00:00'", ANONYMOUS),
+            (
+                "deactivated",
+                "UPDATE auth_user SET is_active = false WHERE id = 1",
+                ANONYMOUS,
+            ),
+            (
+                "demoted",
+                "UPDATE auth_user SET is_staff = false WHERE id = 1",
+                DENIED,
+            ),
+            (
+                "password",
+                "UPDATE auth_user SET password = 'pbkdf2_sha256$1$salt$other' WHERE id = 1",
+                ANONYMOUS,
+            ),
+            (
+                "expired",
+                "UPDATE django_session SET expire_date = '2001-01-01 00:00:00'",
+                ANONYMOUS,
+            ),
             ("logged-out", "DELETE FROM django_session", ANONYMOUS),
             ("gone", "DELETE FROM auth_user WHERE id = 1", ANONYMOUS),
         ];
@@ -83,8 +105,12 @@ fn a_dead_cookie_is_deleted_and_its_row_is_left_alone() {
     let session = insert_session(&database, "dead", "1", KEY);
     database.execute("UPDATE auth_user SET password = 'changed' WHERE id = 1");
     let answer = app.export_as(&session);
-    let deletion = r#"sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax"#;
-    assert_eq!((answer.status, answer.header("set-cookie")), (403, Some(deletion)));
+    let deletion =
+        r#"sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax"#;
+    assert_eq!(
+        (answer.status, answer.header("set-cookie")),
+        (403, Some(deletion))
+    );
     assert_eq!(database.count("django_session"), 1);
 }
 
@@ -114,9 +140,20 @@ fn no_request_writes_to_the_database() {
         let app = App::over(&database);
         let session = insert_session(&database, "rows", "1", OLD_KEY);
         app.export_as(&session);
-        app.get("/api/admin/export-users/", &[("Authorization", &basic("admin", PASSWORD))]);
-        app.get("/api/admin/export-users/", &[("Authorization", &basic("admin", "wrong"))]);
+        app.get(
+            "/api/admin/export-users/",
+            &[("Authorization", &basic("admin", PASSWORD))],
+        );
+        app.get(
+            "/api/admin/export-users/",
+            &[("Authorization", &basic("admin", "wrong"))],
+        );
         assert_eq!(database.count("django_session"), 1, "{}", database.name());
-        assert_eq!(database.count("auth_user WHERE last_login IS NOT NULL"), 0, "{}", database.name());
+        assert_eq!(
+            database.count("auth_user WHERE last_login IS NOT NULL"),
+            0,
+            "{}",
+            database.name()
+        );
     }
 }

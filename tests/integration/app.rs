@@ -42,8 +42,13 @@ impl App {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        vars.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let config = Config::from_vars(|name| vars.get(name).cloned()).unwrap_or_else(|errors| panic!("{errors}"));
+        vars.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let config = Config::from_vars(|name| vars.get(name).cloned())
+            .unwrap_or_else(|errors| panic!("{errors}"));
 
         let (started, port) = mpsc::channel();
         std::thread::spawn(move || {
@@ -53,7 +58,9 @@ impl App {
                 application.run_until_stopped().await.unwrap();
             });
         });
-        App { address: format!("127.0.0.1:{}", port.recv().unwrap()) }
+        App {
+            address: format!("127.0.0.1:{}", port.recv().unwrap()),
+        }
     }
 
     pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -66,7 +73,10 @@ impl App {
 
     /// `GET export-users/` with a session cookie.
     pub fn export_as(&self, session_key: &str) -> Answer {
-        self.get("/api/admin/export-users/", &[("Cookie", &format!("sessionid={session_key}"))])
+        self.get(
+            "/api/admin/export-users/",
+            &[("Cookie", &format!("sessionid={session_key}"))],
+        )
     }
 
     /// Logs in, with an old session's cookie if there is one.

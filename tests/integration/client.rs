@@ -15,7 +15,10 @@ pub struct Answer {
 impl Answer {
     /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let mut found = self
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value.as_str())
     }
 
@@ -29,7 +32,10 @@ impl Answer {
 
     /// The value that `Set-Cookie` gives this cookie.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let set = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("set-cookie"));
+        let set = self
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case("set-cookie"));
         set.filter_map(|(_, value)| value.split(';').next()?.strip_prefix(&format!("{name}=")))
             .map(str::to_owned)
             .next()
@@ -37,10 +43,19 @@ impl Answer {
 }
 
 /// Sends one request and reads the whole answer.
-pub fn send(address: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn send(
+    address: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut request =
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -53,14 +68,28 @@ pub fn send(address: &str, method: &str, target: &str, headers: &[(&str, &str)],
 
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head_end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap();
     let body = answer.split_off(head_end + 4);
     let head = String::from_utf8(answer).unwrap();
     let mut lines = head.trim_end().split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let headers: Vec<(String, String)> = lines
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    Answer { status, headers, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }

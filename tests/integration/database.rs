@@ -55,9 +55,18 @@ impl Database {
     /// An empty SQLite file.
     pub fn sqlite() -> Database {
         let folder = TempDir::new().unwrap();
-        let path = folder.path().join("db.sqlite3").to_str().unwrap().to_owned();
+        let path = folder
+            .path()
+            .join("db.sqlite3")
+            .to_str()
+            .unwrap()
+            .to_owned();
         std::fs::File::create(&path).unwrap();
-        Database { url: format!("sqlite:///{path}"), kind: Kind::Sqlite(path), _folder: Some(folder) }
+        Database {
+            url: format!("sqlite:///{path}"),
+            kind: Kind::Sqlite(path),
+            _folder: Some(folder),
+        }
     }
 
     /// An empty PostgreSQL database, where there is a server.
@@ -65,8 +74,14 @@ impl Database {
         let server = server("TEST_POSTGRES_URL")?;
         let name = unique_name();
         let mut admin = diesel::PgConnection::establish(&server).unwrap();
-        admin.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        Some(Database { kind: Kind::Postgres, url: with_database(&server, &name), _folder: None })
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .unwrap();
+        Some(Database {
+            kind: Kind::Postgres,
+            url: with_database(&server, &name),
+            _folder: None,
+        })
     }
 
     /// An empty MariaDB database, where there is a server.
@@ -75,8 +90,14 @@ impl Database {
         let server = server("TEST_MYSQL_URL")?;
         let name = unique_name();
         let mut admin = diesel::MysqlConnection::establish(&server).unwrap();
-        admin.batch_execute(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).unwrap();
-        Some(Database { kind: Kind::Mysql, url: with_database(&server, &name), _folder: None })
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+            .unwrap();
+        Some(Database {
+            kind: Kind::Mysql,
+            url: with_database(&server, &name),
+            _folder: None,
+        })
     }
 
     #[cfg(not(feature = "mysql"))]
@@ -108,10 +129,19 @@ impl Database {
     /// Runs statements.
     pub fn execute(&self, sql: &str) {
         match &self.kind {
-            Kind::Sqlite(path) => diesel::SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
-            Kind::Postgres => diesel::PgConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap(),
+            Kind::Sqlite(path) => diesel::SqliteConnection::establish(path)
+                .unwrap()
+                .batch_execute(sql)
+                .unwrap(),
+            Kind::Postgres => diesel::PgConnection::establish(&self.url)
+                .unwrap()
+                .batch_execute(sql)
+                .unwrap(),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => diesel::MysqlConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap(),
+            Kind::Mysql => diesel::MysqlConnection::establish(&self.url)
+                .unwrap()
+                .batch_execute(sql)
+                .unwrap(),
         }
     }
 
@@ -119,10 +149,16 @@ impl Database {
     pub fn count(&self, from: &str) -> i64 {
         let query = diesel::sql_query(format!("SELECT COUNT(*) AS count FROM {from}"));
         let count: Count = match &self.kind {
-            Kind::Sqlite(path) => query.get_result(&mut diesel::SqliteConnection::establish(path).unwrap()).unwrap(),
-            Kind::Postgres => query.get_result(&mut diesel::PgConnection::establish(&self.url).unwrap()).unwrap(),
+            Kind::Sqlite(path) => query
+                .get_result(&mut diesel::SqliteConnection::establish(path).unwrap())
+                .unwrap(),
+            Kind::Postgres => query
+                .get_result(&mut diesel::PgConnection::establish(&self.url).unwrap())
+                .unwrap(),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => query.get_result(&mut diesel::MysqlConnection::establish(&self.url).unwrap()).unwrap(),
+            Kind::Mysql => query
+                .get_result(&mut diesel::MysqlConnection::establish(&self.url).unwrap())
+                .unwrap(),
         };
         count.count
     }

@@ -20,8 +20,16 @@ fn the_export_holds_active_tv_users_oldest_first() {
         let app = App::over(&database);
         let session = insert_session(&database, "admin", "1", KEY);
         let answer = app.export_as(&session);
-        assert_eq!((answer.status, answer.text()), (200, TWO_USERS), "{}", database.name());
-        assert_eq!(answer.header("content-length"), Some(TWO_USERS.len().to_string().as_str()));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, TWO_USERS),
+            "{}",
+            database.name()
+        );
+        assert_eq!(
+            answer.header("content-length"),
+            Some(TWO_USERS.len().to_string().as_str())
+        );
         assert_eq!(answer.header("content-type"), Some("application/json"));
     }
 }
@@ -34,7 +42,12 @@ fn the_statistics_count_active_users() {
         let cookie = format!("sessionid={session}");
         let answer = app.get("/api/admin/export-stats/", &[("Cookie", &cookie)]);
         let expected = r#"{"success":true,"stats":{"total_active_users":3,"tv_users":2,"movie_users":1,"exportable_users":2}}"#;
-        assert_eq!((answer.status, answer.text()), (200, expected), "{}", database.name());
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, expected),
+            "{}",
+            database.name()
+        );
     }
 }
 
@@ -60,13 +73,30 @@ fn an_export_larger_than_the_spools_memory_arrives_whole() {
         }
         let answer = app.export_as(&session);
         assert!(answer.body.len() > 8 * 1024 * 1024, "{}", database.name());
-        assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
+        assert_eq!(
+            answer.header("content-length"),
+            Some(answer.body.len().to_string().as_str())
+        );
         let json = answer.json();
-        assert_eq!((json["count"].as_u64(), json["users"].as_array().unwrap().len()), (Some(25_002), 25_002));
+        assert_eq!(
+            (
+                json["count"].as_u64(),
+                json["users"].as_array().unwrap().len()
+            ),
+            (Some(25_002), 25_002)
+        );
 
         let cookie = format!("sessionid={session}");
-        let indented = app.get("/api/admin/export-users/", &[("Cookie", &cookie), ("Accept", "application/json; indent=4")]);
-        assert!(indented.text().starts_with("{\n    \"success\": true,\n    \"count\": 25002,\n    \"users\": [\n        {\n"));
+        let indented = app.get(
+            "/api/admin/export-users/",
+            &[
+                ("Cookie", &cookie),
+                ("Accept", "application/json; indent=4"),
+            ],
+        );
+        assert!(indented.text().starts_with(
+            "{\n    \"success\": true,\n    \"count\": 25002,\n    \"users\": [\n        {\n"
+        ));
         assert_eq!(indented.json(), json);
     }
 }
@@ -77,13 +107,23 @@ fn a_browser_gets_a_page_with_everything_escaped() {
     let app = App::over(&database);
     let session = insert_session(&database, "admin", "1", KEY);
     let cookie = format!("sessionid={session}");
-    let headers = [("Cookie", cookie.as_str()), ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let headers = [
+        ("Cookie", cookie.as_str()),
+        ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+    ];
     let answer = app.get("/api/admin/export-users/", &headers);
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
     assert!(answer.text().contains("&lt;O&#x27;Brien&gt;") && !answer.text().contains("<O'Brien>"));
     let refused = app.get("/api/admin/export-users/", &[("Accept", "text/html")]);
     assert_eq!(refused.status, 403);
-    assert!(refused.text().contains("Authentication credentials were not provided."));
+    assert!(
+        refused
+            .text()
+            .contains("Authentication credentials were not provided.")
+    );
 }
 
 #[test]
@@ -95,14 +135,31 @@ fn a_model_without_is_tv_user_gets_the_documented_errors() {
         let app = App::over(&database);
         let export = app.export_as(&session);
         let expected = r#"{"success":false,"error":"Failed to export users. Please try again.","details":null}"#;
-        assert_eq!((export.status, export.text()), (500, expected), "{}", database.name());
+        assert_eq!(
+            (export.status, export.text()),
+            (500, expected),
+            "{}",
+            database.name()
+        );
         let stats = app.get("/api/admin/export-stats/", &[("Cookie", &cookie)]);
         let expected = r#"{"success":false,"error":"Failed to get export statistics"}"#;
-        assert_eq!((stats.status, stats.text()), (500, expected), "{}", database.name());
+        assert_eq!(
+            (stats.status, stats.text()),
+            (500, expected),
+            "{}",
+            database.name()
+        );
 
-        let debug = App::with(&database, &[("DJANGO_DEBUG", "true")]).export_as(&session).json();
+        let debug = App::with(&database, &[("DJANGO_DEBUG", "true")])
+            .export_as(&session)
+            .json();
         let details = debug["details"].as_str().unwrap();
-        assert!(details.starts_with("Cannot resolve keyword 'is_tv_user' into field. Choices are: date_joined, "), "{details}");
+        assert!(
+            details.starts_with(
+                "Cannot resolve keyword 'is_tv_user' into field. Choices are: date_joined, "
+            ),
+            "{details}"
+        );
     }
 }
 
@@ -113,10 +170,22 @@ fn a_model_without_is_movie_user_has_no_movie_users() {
         let session = insert_session(&database, "admin", "1", KEY);
         let app = App::over(&database);
         let users = app.export_as(&session).json();
-        assert_eq!(users["users"][1]["movie_service"], serde_json::json!(false), "{}", database.name());
+        assert_eq!(
+            users["users"][1]["movie_service"],
+            serde_json::json!(false),
+            "{}",
+            database.name()
+        );
         let cookie = format!("sessionid={session}");
-        let stats = app.get("/api/admin/export-stats/", &[("Cookie", &cookie)]).json();
-        assert_eq!(stats["stats"]["movie_users"], serde_json::json!(0), "{}", database.name());
+        let stats = app
+            .get("/api/admin/export-stats/", &[("Cookie", &cookie)])
+            .json();
+        assert_eq!(
+            stats["stats"]["movie_users"],
+            serde_json::json!(0),
+            "{}",
+            database.name()
+        );
     }
 }
 
@@ -124,7 +193,13 @@ fn a_model_without_is_movie_user_has_no_movie_users() {
 fn without_use_tz_dates_are_naive_and_on_postgres_in_the_time_zone() {
     for database in Database::of_every_kind() {
         let session = insert_session(&database, "admin", "1", KEY);
-        let app = App::with(&database, &[("DJANGO_USE_TZ", "false"), ("DJANGO_TIME_ZONE", "Europe/Berlin")]);
+        let app = App::with(
+            &database,
+            &[
+                ("DJANGO_USE_TZ", "false"),
+                ("DJANGO_TIME_ZONE", "Europe/Berlin"),
+            ],
+        );
         let joined = app.export_as(&session).json()["users"][0]["date_joined"].clone();
         let expected = match database.name() {
             "postgres" => "2020-01-03T13:30:00",
@@ -140,9 +215,18 @@ fn the_views_log_lines_reach_the_log_file_under_their_own_name() {
     let session = insert_session(&database, "admin", "1", KEY);
     let folder = tempfile::TempDir::new().unwrap();
     let log_file = folder.path().join("watchtower.log");
-    let program = crate::program::Program::serve(&database, &[("SIDECAR_LOG_FILE", log_file.to_str().unwrap())]);
+    let program = crate::program::Program::serve(
+        &database,
+        &[("SIDECAR_LOG_FILE", log_file.to_str().unwrap())],
+    );
     let cookie = format!("sessionid={session}");
-    let answer = crate::client::send(&program.address, "GET", "/api/admin/export-users/", &[("Cookie", &cookie)], "");
+    let answer = crate::client::send(
+        &program.address,
+        "GET",
+        "/api/admin/export-users/",
+        &[("Cookie", &cookie)],
+        "",
+    );
     assert_eq!(answer.status, 200);
     let log = fs::read_to_string(&log_file).unwrap();
     for line in [
@@ -152,5 +236,8 @@ fn the_views_log_lines_reach_the_log_file_under_their_own_name() {
     ] {
         assert!(log.contains(line), "{log}");
     }
-    assert!(!log.contains(&session) && !log.contains(KEY) && !log.contains("b@example.com"), "{log}");
+    assert!(
+        !log.contains(&session) && !log.contains(KEY) && !log.contains("b@example.com"),
+        "{log}"
+    );
 }

@@ -6,6 +6,7 @@
 //! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
 //! * `access`: who gets in, and for how long
 //! * `export`: the two views' answers, spooling, log lines
+//! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
 //! * `models`: custom user models
 //! * `outage`: a database that is away
@@ -20,6 +21,7 @@ mod app;
 mod client;
 mod database;
 mod export;
+mod listeners;
 mod login;
 mod models;
 mod outage;

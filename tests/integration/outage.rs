@@ -9,9 +9,19 @@ use crate::database::Database;
 fn health_checks_answer_at_the_root_and_under_the_mount_for_any_host() {
     for database in Database::of_every_kind() {
         let app = App::with(&database, &[("DJANGO_ALLOWED_HOSTS", "[]")]);
-        for path in ["/healthz", "/readyz", "/api/admin/healthz", "/api/admin/readyz"] {
+        for path in [
+            "/healthz",
+            "/readyz",
+            "/api/admin/healthz",
+            "/api/admin/readyz",
+        ] {
             let answer = app.get(path, &[]);
-            assert_eq!((answer.status, answer.text()), (200, r#"{"status":"ok"}"#), "{path} on {}", database.name());
+            assert_eq!(
+                (answer.status, answer.text()),
+                (200, r#"{"status":"ok"}"#),
+                "{path} on {}",
+                database.name()
+            );
         }
         assert_eq!(app.get("/api/admin/export-users/", &[]).status, 400);
     }
@@ -23,10 +33,16 @@ fn a_missing_table_is_not_ready_and_its_check_is_named() {
         let app = App::over(&database);
         database.execute("DROP TABLE django_session");
         let answer = app.get("/readyz", &[]);
-        assert_eq!((answer.status, answer.text()), (503, r#"{"status":"unavailable","failed":"django_session"}"#));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (503, r#"{"status":"unavailable","failed":"django_session"}"#)
+        );
         let app = App::with(&database, &[("DJANGO_USER_TABLE", "no_such_table")]);
         let answer = app.get("/readyz", &[]);
-        assert_eq!((answer.status, answer.text()), (503, r#"{"status":"unavailable","failed":"user_table"}"#));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (503, r#"{"status":"unavailable","failed":"user_table"}"#)
+        );
     }
 }
 
@@ -39,13 +55,22 @@ fn a_service_started_before_its_database_recovers_by_itself() {
 
     assert_eq!(app.get("/healthz", &[]).status, 200);
     let answer = app.get("/readyz", &[]);
-    assert_eq!((answer.status, answer.text()), (503, r#"{"status":"unavailable","failed":"database"}"#));
+    assert_eq!(
+        (answer.status, answer.text()),
+        (503, r#"{"status":"unavailable","failed":"database"}"#)
+    );
     let answer = app.export_as("a-session-key");
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("5"))
+    );
     // Who needs no database is answered without one.
     assert_eq!(app.get("/api/admin/export-users/", &[]).status, 403);
     assert_eq!(app.export_as("short").status, 403);
-    assert!(!std::path::Path::new(&path).exists(), "the file must not be created");
+    assert!(
+        !std::path::Path::new(&path).exists(),
+        "the file must not be created"
+    );
 
     let arrived = Database::filled_sqlite();
     let session = insert_session(&arrived, "admin", "1", KEY);
@@ -57,7 +82,11 @@ fn a_service_started_before_its_database_recovers_by_itself() {
 #[test]
 fn a_server_that_is_away_is_an_outage_and_no_refusal() {
     // A port on which nobody listens: bound once, then free.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut schemes = vec!["postgres"];
     if cfg!(feature = "mysql") {
         schemes.push("mysql");
@@ -66,7 +95,14 @@ fn a_server_that_is_away_is_an_outage_and_no_refusal() {
         let url = format!("{scheme}://sidecar:a%20secret@127.0.0.1:{port}/watchtower");
         let app = App::with(&Database::sqlite(), &[("DATABASE_URL", &url)]);
         let answer = app.export_as("a-session-key");
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{scheme}");
-        assert_eq!(answer.text(), r#"{"detail":"The service is temporarily unavailable."}"#);
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("5")),
+            "{scheme}"
+        );
+        assert_eq!(
+            answer.text(),
+            r#"{"detail":"The service is temporarily unavailable."}"#
+        );
     }
 }

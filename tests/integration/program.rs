@@ -29,10 +29,15 @@ impl Program {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = log.find_map(|line| Some(line.unwrap().split_once("listening on http://")?.1.to_owned())).unwrap();
+        let address = log
+            .find_map(|line| Some(line.unwrap().split_once("listening on ")?.1.to_owned()))
+            .unwrap();
         // The pipe must not fill up while the program runs.
         std::thread::spawn(move || log.for_each(drop));
-        Program { child, address }
+        Program {
+            child,
+            address: address.trim_start_matches("http://").to_owned(),
+        }
     }
 }
 
@@ -44,19 +49,39 @@ impl Drop for Program {
 }
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(PROGRAM).args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+    Command::new(PROGRAM)
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
 }
 
 #[test]
 fn every_mistake_in_the_configuration_is_reported_at_once() {
-    let variables = [("DATABASE_URL", "oracle://x:hunter2@db/x"), ("DJANGO_DEBUG", "maybe"), ("SIDECAR_BIND", "here")];
+    let variables = [
+        ("DATABASE_URL", "oracle://x:hunter2@db/x"),
+        ("DJANGO_DEBUG", "maybe"),
+        ("SIDECAR_BIND", "here"),
+    ];
     let output = run(&["serve"], &variables);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{text}");
-    for name in ["DATABASE_URL", "DJANGO_SECRET_KEY", "DJANGO_DEBUG", "SIDECAR_BIND"] {
-        assert!(text.contains(&format!("- {name} ")) && text.contains(&format!("for example {name}=")), "{text}");
+    for name in [
+        "DATABASE_URL",
+        "DJANGO_SECRET_KEY",
+        "DJANGO_DEBUG",
+        "SIDECAR_BIND",
+    ] {
+        assert!(
+            text.contains(&format!("- {name} ")) && text.contains(&format!("for example {name}=")),
+            "{text}"
+        );
     }
-    assert!(text.starts_with("4 mistakes in the configuration:\n"), "{text}");
+    assert!(
+        text.starts_with("4 mistakes in the configuration:\n"),
+        "{text}"
+    );
     assert!(!text.contains("hunter2"), "{text}");
 }
 
@@ -66,7 +91,11 @@ fn help_shows_every_variable_with_its_default() {
         let text = String::from_utf8(run(arguments, &[]).stdout).unwrap();
         for variable in watchtower_sidecar::config::VARIABLES {
             assert!(text.contains(variable.name), "{}", variable.name);
-            assert!(variable.default.is_none_or(|default| text.contains(&format!("default: {default}"))));
+            assert!(
+                variable
+                    .default
+                    .is_none_or(|default| text.contains(&format!("default: {default}")))
+            );
         }
     }
 }
@@ -77,7 +106,11 @@ fn an_address_in_use_is_a_failed_start() {
     let first = Program::serve(&database, &[]);
     let output = run(
         &[],
-        &[("DATABASE_URL", &database.url), ("DJANGO_SECRET_KEY", KEY), ("SIDECAR_BIND", &first.address)],
+        &[
+            ("DATABASE_URL", &database.url),
+            ("DJANGO_SECRET_KEY", KEY),
+            ("SIDECAR_BIND", &first.address),
+        ],
     );
     assert_eq!(output.status.code(), Some(1));
 }
@@ -100,16 +133,46 @@ fn the_demos_own_lines_work_as_printed() {
             break;
         }
     }
-    let program = Program { address: printed[0].split("http://").nth(1).unwrap().split(' ').next().unwrap().into(), child };
-    let credentials = printed.iter().find_map(|line| line.trim().strip_prefix("-d '")).unwrap();
+    let program = Program {
+        address: printed[0]
+            .split("http://")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap()
+            .into(),
+        child,
+    };
+    let credentials = printed
+        .iter()
+        .find_map(|line| line.trim().strip_prefix("-d '"))
+        .unwrap();
     let credentials = credentials.split('\'').next().unwrap();
     let headers = [("Content-Type", "application/json")];
-    let login = send(&program.address, "POST", "/api/login/", &headers, credentials);
+    let login = send(
+        &program.address,
+        "POST",
+        "/api/login/",
+        &headers,
+        credentials,
+    );
     assert_eq!(login.status, 200);
     let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
-    let export = send(&program.address, "GET", "/api/admin/export-users/", &[("Cookie", &cookie)], "").json();
+    let export = send(
+        &program.address,
+        "GET",
+        "/api/admin/export-users/",
+        &[("Cookie", &cookie)],
+        "",
+    )
+    .json();
     assert!(export["count"].as_u64().unwrap() >= 100);
     let users = export["users"].as_array().unwrap();
-    assert!(users.iter().any(|user| !user["first_name"].as_str().unwrap().is_ascii()));
+    assert!(
+        users
+            .iter()
+            .any(|user| !user["first_name"].as_str().unwrap().is_ascii())
+    );
     assert!(users.iter().any(|user| user["movie_service"] == true));
 }

@@ -30,11 +30,18 @@ fn store(database: &Database) -> DjangoSessionStore {
         user_table: config.user_table,
         username_field: config.username_field,
     });
-    DjangoSessionStore::new(db, Arc::new(config.django), Clock::new(true, "UTC").unwrap())
+    DjangoSessionStore::new(
+        db,
+        Arc::new(config.django),
+        Clock::new(true, "UTC").unwrap(),
+    )
 }
 
 fn state(members: &[(&str, &str)]) -> HashMap<String, String> {
-    members.iter().map(|(name, json)| ((*name).to_owned(), (*json).to_owned())).collect()
+    members
+        .iter()
+        .map(|(name, json)| ((*name).to_owned(), (*json).to_owned()))
+        .collect()
 }
 
 fn key(text: &str) -> SessionKey {
@@ -51,10 +58,18 @@ async fn a_saved_session_loads_again_until_it_is_deleted() {
         let session_key = store.save(saved, &DAY).await.unwrap();
         assert_eq!(session_key.as_ref().len(), 32);
         let loaded = store.load(&session_key).await.unwrap();
-        let expected = state(&[("cart", r#"{"items":[1,2.5,"\u00e9\u2603"]}"#), ("seen", "true")]);
+        let expected = state(&[
+            ("cart", r#"{"items":[1,2.5,"\u00e9\u2603"]}"#),
+            ("seen", "true"),
+        ]);
         assert_eq!(loaded, Some(expected), "{}", database.name());
         store.delete(&session_key).await.unwrap();
-        assert_eq!(store.load(&session_key).await.unwrap(), None, "{}", database.name());
+        assert_eq!(
+            store.load(&session_key).await.unwrap(),
+            None,
+            "{}",
+            database.name()
+        );
         store.delete(&session_key).await.unwrap();
     }
 }
@@ -65,13 +80,29 @@ async fn an_update_keeps_the_key_and_an_update_of_a_vanished_session_makes_a_new
         let store = store(&database);
         let session_key = store.save(state(&[("n", "1")]), &DAY).await.unwrap();
         let text = session_key.as_ref().to_owned();
-        let updated = store.update(session_key, state(&[("n", "2")]), &DAY).await.unwrap();
+        let updated = store
+            .update(session_key, state(&[("n", "2")]), &DAY)
+            .await
+            .unwrap();
         assert_eq!(updated.as_ref(), text);
-        assert_eq!(store.load(&updated).await.unwrap(), Some(state(&[("n", "2")])), "{}", database.name());
+        assert_eq!(
+            store.load(&updated).await.unwrap(),
+            Some(state(&[("n", "2")])),
+            "{}",
+            database.name()
+        );
         store.delete(&updated).await.unwrap();
-        let renewed = store.update(updated, state(&[("n", "3")]), &DAY).await.unwrap();
+        let renewed = store
+            .update(updated, state(&[("n", "3")]), &DAY)
+            .await
+            .unwrap();
         assert_ne!(renewed.as_ref(), text);
-        assert_eq!(store.load(&renewed).await.unwrap(), Some(state(&[("n", "3")])), "{}", database.name());
+        assert_eq!(
+            store.load(&renewed).await.unwrap(),
+            Some(state(&[("n", "3")])),
+            "{}",
+            database.name()
+        );
         assert_eq!(database.count("django_session"), 1);
     }
 }
@@ -80,10 +111,22 @@ async fn an_update_keeps_the_key_and_an_update_of_a_vanished_session_makes_a_new
 async fn a_session_lives_as_long_as_its_ttl_says() {
     for database in Database::of_every_kind() {
         let store = store(&database);
-        let session_key = store.save(state(&[("n", "1")]), &Duration::seconds(-1)).await.unwrap();
-        assert_eq!(store.load(&session_key).await.unwrap(), None, "{}", database.name());
+        let session_key = store
+            .save(state(&[("n", "1")]), &Duration::seconds(-1))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.load(&session_key).await.unwrap(),
+            None,
+            "{}",
+            database.name()
+        );
         store.update_ttl(&session_key, &DAY).await.unwrap();
-        assert!(store.load(&session_key).await.unwrap().is_some(), "{}", database.name());
+        assert!(
+            store.load(&session_key).await.unwrap().is_some(),
+            "{}",
+            database.name()
+        );
     }
 }
 
@@ -97,8 +140,16 @@ async fn djangos_own_rows_load_under_the_key_and_its_fallbacks() {
             assert_eq!(loaded["_auth_user_id"], r#""1""#, "{}", database.name());
         }
         // As in Django: data that no key has signed is an empty session.
-        let session_key = insert_session(&database, "foreign", "1", "a key that nobody ever configured");
-        assert_eq!(store.load(&key(&session_key)).await.unwrap(), Some(HashMap::new()));
+        let session_key = insert_session(
+            &database,
+            "foreign",
+            "1",
+            "a key that nobody ever configured",
+        );
+        assert_eq!(
+            store.load(&key(&session_key)).await.unwrap(),
+            Some(HashMap::new())
+        );
         assert_eq!(store.load(&key("no such session")).await.unwrap(), None);
     }
 }
@@ -112,11 +163,20 @@ async fn the_stock_session_middleware_of_actix_session_works_over_it() {
     }
     for database in Database::of_every_kind() {
         let middleware = SessionMiddleware::new(store(&database), Key::generate());
-        let app = test::init_service(App::new().wrap(middleware).route("/", web::get().to(count))).await;
+        let app =
+            test::init_service(App::new().wrap(middleware).route("/", web::get().to(count))).await;
         let first = test::call_service(&app, test::TestRequest::get().uri("/").to_request()).await;
         let cookie = first.response().cookies().next().unwrap().into_owned();
-        let again = test::TestRequest::get().uri("/").cookie(cookie).to_request();
-        assert_eq!(test::call_and_read_body(&app, again).await, "2", "{}", database.name());
+        let again = test::TestRequest::get()
+            .uri("/")
+            .cookie(cookie)
+            .to_request();
+        assert_eq!(
+            test::call_and_read_body(&app, again).await,
+            "2",
+            "{}",
+            database.name()
+        );
         assert_eq!(database.count("django_session"), 1);
     }
 }

@@ -12,7 +12,10 @@ fn with_parameters(database: &Database, parameters: &str) -> String {
 }
 
 fn is_ready(url: &str) -> bool {
-    App::with(&Database::sqlite(), &[("DATABASE_URL", url)]).get("/readyz", &[]).status == 200
+    App::with(&Database::sqlite(), &[("DATABASE_URL", url)])
+        .get("/readyz", &[])
+        .status
+        == 200
 }
 
 fn authority() -> Option<String> {
@@ -25,20 +28,42 @@ fn authority() -> Option<String> {
 
 #[test]
 fn postgres_is_verified_by_its_certificate() {
-    let (Some(ca), Some(database)) = (authority(), Database::postgres()) else { return };
+    let (Some(ca), Some(database)) = (authority(), Database::postgres()) else {
+        return;
+    };
     database.execute(&database.schema());
-    let wrong_ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/another-ca.pem");
-    assert!(is_ready(&with_parameters(&database, &format!("sslmode=verify-full&sslrootcert={ca}"))));
-    assert!(!is_ready(&with_parameters(&database, &format!("sslmode=verify-full&sslrootcert={wrong_ca}"))));
+    let wrong_ca = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/integration/another-ca.pem"
+    );
+    assert!(is_ready(&with_parameters(
+        &database,
+        &format!("sslmode=verify-full&sslrootcert={ca}")
+    )));
+    assert!(!is_ready(&with_parameters(
+        &database,
+        &format!("sslmode=verify-full&sslrootcert={wrong_ca}")
+    )));
 }
 
 #[test]
 fn mariadb_is_verified_by_its_certificate() {
-    let (Some(ca), Some(database)) = (authority(), Database::mysql()) else { return };
+    let (Some(ca), Some(database)) = (authority(), Database::mysql()) else {
+        return;
+    };
     database.execute(&database.schema());
-    let wrong_ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/another-ca.pem");
-    assert!(is_ready(&with_parameters(&database, &format!("ssl_mode=verify_identity&ssl_ca={ca}"))));
-    assert!(!is_ready(&with_parameters(&database, &format!("ssl_mode=verify_identity&ssl_ca={wrong_ca}"))));
+    let wrong_ca = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/integration/another-ca.pem"
+    );
+    assert!(is_ready(&with_parameters(
+        &database,
+        &format!("ssl_mode=verify_identity&ssl_ca={ca}")
+    )));
+    assert!(!is_ready(&with_parameters(
+        &database,
+        &format!("ssl_mode=verify_identity&ssl_ca={wrong_ca}")
+    )));
 }
 
 #[test]
@@ -46,6 +71,11 @@ fn a_build_without_the_database_says_so() {
     if cfg!(feature = "mysql") {
         return;
     }
-    let error = watchtower_sidecar::config::DatabaseUrl::parse("mysql://u:p@localhost/d").err().unwrap();
-    assert!(error.contains("cargo build --release --features mysql"), "{error}");
+    let error = watchtower_sidecar::config::DatabaseUrl::parse("mysql://u:p@localhost/d")
+        .err()
+        .unwrap();
+    assert!(
+        error.contains("cargo build --release --features mysql"),
+        "{error}"
+    );
 }

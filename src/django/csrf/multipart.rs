@@ -30,15 +30,24 @@ pub(super) fn parse(
     body: &[u8],
 ) -> Result<Option<String>, Error> {
     if !content_type.starts_with("multipart/") {
-        return Err(Error::Parse(format!("Invalid Content-Type: {content_type}")));
+        return Err(Error::Parse(format!(
+            "Invalid Content-Type: {content_type}"
+        )));
     }
     if !content_type.is_ascii() {
-        return Err(Error::Parse(format!("Invalid non-ASCII Content-Type in multipart: {content_type}")));
+        return Err(Error::Parse(format!(
+            "Invalid non-ASCII Content-Type in multipart: {content_type}"
+        )));
     }
     let boundary = parsed.and_then(|parsed| parsed.get("boundary"));
-    let boundary = boundary.filter(|boundary| is_boundary(boundary)).ok_or_else(|| {
-        Error::Parse(format!("Invalid boundary in multipart: {}", boundary.unwrap_or("None")))
-    })?;
+    let boundary = boundary
+        .filter(|boundary| is_boundary(boundary))
+        .ok_or_else(|| {
+            Error::Parse(format!(
+                "Invalid boundary in multipart: {}",
+                boundary.unwrap_or("None")
+            ))
+        })?;
 
     let separator = format!("--{boundary}");
     let (mut found, mut fields, mut files, mut bytes_read) = (None, 0, 0, 0);
@@ -68,8 +77,14 @@ pub(super) fn parse(
             return Err(Error::Suspicious);
         }
         if name == FORM_FIELD {
-            let decoded = if part.is_base64 { strict_base64(part.content) } else { None };
-            found = Some(String::from_utf8_lossy(decoded.as_deref().unwrap_or(part.content)).into_owned());
+            let decoded = if part.is_base64 {
+                strict_base64(part.content)
+            } else {
+                None
+            };
+            found = Some(
+                String::from_utf8_lossy(decoded.as_deref().unwrap_or(part.content)).into_owned(),
+            );
         }
     }
     Ok(found)
@@ -83,7 +98,10 @@ fn is_boundary(boundary: &str) -> bool {
 
 /// `BoundaryIter`: what stands before the next separator, without the line's end, and what stands behind it.
 fn next_part<'a>(data: &'a [u8], separator: &[u8]) -> (&'a [u8], &'a [u8]) {
-    let Some(start) = data.windows(separator.len()).position(|window| window == separator) else {
+    let Some(start) = data
+        .windows(separator.len())
+        .position(|window| window == separator)
+    else {
         return (data, &[]);
     };
     let part = &data[..start];
@@ -103,11 +121,18 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     /// `parse_boundary_stream`
     fn parse(data: &'a [u8]) -> Result<Self, Error> {
-        let mut part = Self { name: None, is_file: false, is_base64: false, content: &[] };
+        let mut part = Self {
+            name: None,
+            is_file: false,
+            is_base64: false,
+            content: &[],
+        };
         let start = &data[..data.len().min(MAX_HEADER_SIZE)];
         let Some(end) = start.windows(4).position(|window| window == b"\r\n\r\n") else {
             if start.len() == MAX_HEADER_SIZE {
-                return Err(Error::Parse("Request max total header size exceeded.".to_owned()));
+                return Err(Error::Parse(
+                    "Request max total header size exceeded.".to_owned(),
+                ));
             }
             return Ok(part);
         };
@@ -118,8 +143,14 @@ impl<'a> Part<'a> {
             let line = &lines[..line_end.unwrap_or(lines.len())];
             header = line_end.map(|line_end| &lines[line_end + 2..]);
             // Django skips the lines it cannot read.
-            if let Some((name, value)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(':')) {
-                part.set_header(name.to_lowercase().trim_end_matches(' '), value.trim_start_matches(' '));
+            if let Some((name, value)) = std::str::from_utf8(line)
+                .ok()
+                .and_then(|line| line.split_once(':'))
+            {
+                part.set_header(
+                    name.to_lowercase().trim_end_matches(' '),
+                    value.trim_start_matches(' '),
+                );
             }
         }
         Ok(part)
@@ -132,7 +163,9 @@ impl<'a> Part<'a> {
         match name {
             "content-disposition" => {
                 let is_whitespace = |c| matches!(c, ' ' | '\t'..='\r');
-                self.name = value.get("name").map(|name| name.trim_matches(is_whitespace).to_owned());
+                self.name = value
+                    .get("name")
+                    .map(|name| name.trim_matches(is_whitespace).to_owned());
                 self.is_file = value.get("filename").is_some_and(|name| !name.is_empty());
             }
             "content-transfer-encoding" => self.is_base64 = strip(&value.value) == "base64",
@@ -143,8 +176,17 @@ impl<'a> Part<'a> {
 
 /// `base64.b64decode(data, validate=True)`
 fn strict_base64(data: &[u8]) -> Option<Vec<u8>> {
-    let digits = data.strip_suffix(b"==").or_else(|| data.strip_suffix(b"=")).unwrap_or(data);
-    let is_strict = data.len() % 4 == 0
-        && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
-    if is_strict { lenient_base64(data).map(|decoded| decoded.to_vec()) } else { None }
+    let digits = data
+        .strip_suffix(b"==")
+        .or_else(|| data.strip_suffix(b"="))
+        .unwrap_or(data);
+    let is_strict = data.len().is_multiple_of(4)
+        && digits
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+    if is_strict {
+        lenient_base64(data).map(|decoded| decoded.to_vec())
+    } else {
+        None
+    }
 }

@@ -3,7 +3,9 @@
 //! Leaves out charsets other than UTF-8 and Latin-1 (read as UTF-8). JSON nested deeper than the parser goes counts as read.
 
 use super::super::json::{self, JsonError};
-use super::super::negotiation::{HeaderParameters, MAX_MEDIA_TYPE_LENGTH, media_type_matches, parse_header_parameters};
+use super::super::negotiation::{
+    HeaderParameters, MAX_MEDIA_TYPE_LENGTH, media_type_matches, parse_header_parameters,
+};
 use super::super::request::{Query, latin1};
 use super::FORM_FIELD;
 use super::multipart;
@@ -34,10 +36,17 @@ impl PostBody {
             return PostBody::Form(None);
         }
         let raw_type = latin1(content_type.unwrap_or_default());
-        let parsed = if raw_type.len() > MAX_MEDIA_TYPE_LENGTH { None } else { parse_header_parameters(&raw_type) };
+        let parsed = if raw_type.len() > MAX_MEDIA_TYPE_LENGTH {
+            None
+        } else {
+            parse_header_parameters(&raw_type)
+        };
         let accepts = |main: &str, sub: &str| {
             parsed.as_ref().is_some_and(|parsed| {
-                media_type_matches(parsed.value.split_once('/').unwrap_or((&parsed.value, "")), (main, sub))
+                media_type_matches(
+                    parsed.value.split_once('/').unwrap_or((&parsed.value, "")),
+                    (main, sub),
+                )
             })
         };
         let is_form = |name: &str| parsed.as_ref().is_some_and(|parsed| parsed.value == name);
@@ -54,7 +63,9 @@ impl PostBody {
                 Err(multipart::Error::Suspicious) => PostBody::BadRequest,
             }
         } else {
-            PostBody::UnsupportedMediaType(format!("Unsupported media type \"{raw_type}\" in request."))
+            PostBody::UnsupportedMediaType(format!(
+                "Unsupported media type \"{raw_type}\" in request."
+            ))
         }
     }
 }
@@ -75,7 +86,10 @@ fn read_json(content_type: Option<&HeaderParameters>, body: &[u8]) -> PostBody {
     if body.len() > DATA_UPLOAD_MAX_MEMORY_SIZE {
         return PostBody::BadRequest;
     }
-    let charset = content_type.and_then(|parsed| parsed.get("charset")).unwrap_or_default().to_ascii_lowercase();
+    let charset = content_type
+        .and_then(|parsed| parsed.get("charset"))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let text = match charset.as_str() {
         "latin-1" | "latin1" | "iso-8859-1" => Ok(latin1(body)),
         _ => decode_utf8(body).map(str::to_owned),
@@ -101,8 +115,14 @@ fn decode_utf8(bytes: &[u8]) -> Result<&str, String> {
         _ => "invalid continuation byte",
     };
     Err(match length {
-        1 => format!("'utf-8' codec can't decode byte 0x{:02x} in position {start}: {reason}", bytes[start]),
-        _ => format!("'utf-8' codec can't decode bytes in position {start}-{}: {reason}", start + length - 1),
+        1 => format!(
+            "'utf-8' codec can't decode byte 0x{:02x} in position {start}: {reason}",
+            bytes[start]
+        ),
+        _ => format!(
+            "'utf-8' codec can't decode bytes in position {start}-{}: {reason}",
+            start + length - 1
+        ),
     })
 }
 
@@ -111,10 +131,16 @@ fn strict_json(text: &str) -> Result<(), String> {
     if let Some((position, constant)) = first_constant(text) {
         // Everything before the constant is fine if the text cut off there lacks just a value.
         let end = text[..position].chars().count();
-        if let Err(JsonError::Syntax { message: "Expecting value", position, .. }) = json::loads(&text[..position])
+        if let Err(JsonError::Syntax {
+            message: "Expecting value",
+            position,
+            ..
+        }) = json::loads(&text[..position])
             && position == end
         {
-            return Err(format!("Out of range float values are not JSON compliant: '{constant}'"));
+            return Err(format!(
+                "Out of range float values are not JSON compliant: '{constant}'"
+            ));
         }
     }
     match json::loads(text) {
@@ -133,7 +159,9 @@ fn first_constant(text: &str) -> Option<(usize, &'static str)> {
             b'\\' if in_string => position += 1,
             b'N' | b'I' | b'-' if !in_string => {
                 let rest = &bytes[position..];
-                let constant = ["NaN", "Infinity", "-Infinity"].into_iter().find(|name| rest.starts_with(name.as_bytes()));
+                let constant = ["NaN", "Infinity", "-Infinity"]
+                    .into_iter()
+                    .find(|name| rest.starts_with(name.as_bytes()));
                 if let Some(constant) = constant {
                     return Some((position, constant));
                 }

@@ -14,12 +14,16 @@ pub(super) struct SplitUrl {
 
 /// `urlsplit(url)`; `None` for its `ValueError` (square brackets that hold no IPv6 address).
 pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
-    let url: String = url.trim_start_matches(|c| c <= ' ').replace(['\t', '\r', '\n'], "");
+    let url: String = url
+        .trim_start_matches(|c| c <= ' ')
+        .replace(['\t', '\r', '\n'], "");
     let mut rest = url.as_str();
     let mut scheme = String::new();
     if let Some((name, behind)) = rest.split_once(':') {
         let is_scheme_character = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-        if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(is_scheme_character) {
+        if name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(is_scheme_character)
+        {
             scheme = name.to_ascii_lowercase();
             rest = behind;
         }
@@ -52,7 +56,9 @@ pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
 fn is_bracketed_host(host: &str) -> bool {
     if let Some(future) = host.strip_prefix('v') {
         return future.split_once('.').is_some_and(|(version, rest)| {
-            !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit()) && !rest.is_empty()
+            !version.is_empty()
+                && version.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && !rest.is_empty()
         });
     }
     let address = match host.split_once('%') {
@@ -66,7 +72,11 @@ fn is_bracketed_host(host: &str) -> bool {
 impl SplitUrl {
     /// `geturl()` of a URL that has a network location.
     pub(super) fn geturl(&self) -> String {
-        let slash = if self.path.is_empty() || self.path.starts_with('/') { "" } else { "/" };
+        let slash = if self.path.is_empty() || self.path.starts_with('/') {
+            ""
+        } else {
+            "/"
+        };
         let mut url = format!("{}://{}{slash}{}", self.scheme, self.netloc, self.path);
         for (mark, part) in [('?', &self.query), ('#', &self.fragment)] {
             if !part.is_empty() {

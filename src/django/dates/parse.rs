@@ -1,9 +1,10 @@
-//! `django.utils.dateparse.parse_datetime` (Django 5.2, 6.1): first `datetime.fromisoformat` as CPython 3.11's C code
-//! reads it, byte by byte, then Django's own regular expression, which tells "not a date" (`None`) from "no such date".
-//! Leaves out what only later Pythons accept (24:00) and drops the fraction of a second in an offset.
+//! `django.utils.dateparse.parse_datetime` (Django 5.2, 6.1): first `datetime.fromisoformat`, then Django's own regular
+//! expression, which tells "not a date" (`None`) from "no such date" (`ValueError`).
+//! Leaves out `parse_date` and `parse_time`.
 
 use super::super::request::is_blank;
-use super::{DateTime, civil_from_days, days_from_civil, days_in_month};
+use super::iso_format::from_iso_format;
+use super::{DateTime, days_in_month};
 
 /// `parse_datetime(text)`: `Ok(None)` if the text is not well formed; an error, the text of Python's `ValueError`, if it
 /// is but names no date (`day is out of range for month`).
@@ -14,19 +15,27 @@ pub fn parse_datetime(text: &str) -> Result<Option<DateTime>, String> {
     }
 }
 
+/// The arguments of `datetime()`, not yet checked.
 #[derive(Default)]
-struct Fields {
-    year: u32,
-    month: u32,
-    day: u32,
-    time: [u32; 4],
-    offset_seconds: Option<i32>,
+pub(super) struct Fields {
+    pub(super) year: u32,
+    pub(super) month: u32,
+    pub(super) day: u32,
+    /// Hour, minute, second, microsecond
+    pub(super) time: [u32; 4],
+    pub(super) offset_seconds: Option<i32>,
 }
 
 impl Fields {
     /// `datetime(...)` with its checks in their order, after those of the offset.
-    fn into_datetime(self) -> Result<DateTime, String> {
-        let Self { year, month, day, time: [hour, minute, second, microsecond], offset_seconds } = self;
+    pub(super) fn into_datetime(self) -> Result<DateTime, String> {
+        let Self {
+            year,
+            month,
+            day,
+            time: [hour, minute, second, microsecond],
+            offset_seconds,
+        } = self;
         if let Some(offset) = offset_seconds.filter(|offset| offset.abs() >= 86_400) {
             return Err(format!(
                 "offset must be a timedelta strictly between -timedelta(hours=24) and timedelta(hours=24), not {}.",
@@ -76,174 +85,6 @@ fn timedelta_repr(offset: i32) -> String {
     }
 }
 
-/// The byte at a position; like C's strings, NUL behind the end.
-fn at(text: &[u8], position: usize) -> u8 {
-    text.get(position).copied().unwrap_or(0)
-}
-
-/// `parse_digits`
-fn digits(text: &[u8], position: usize, count: usize) -> Option<u32> {
-    let mut number = 0;
-    for offset in 0..count {
-        let digit = at(text, position + offset);
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        number = number * 10 + u32::from(digit - b'0');
-    }
-    Some(number)
-}
-
-/// `datetime_fromisoformat`; `None` for every `ValueError`.
-fn from_iso_format(text: &[u8]) -> Option<DateTime> {
-    if text.len() < 7 {
-        return None;
-    }
-    let separator = find_separator(text)?;
-    let (year, month, day) = iso_date(text, separator)?;
-    let mut fields = Fields { year, month, day, ..Fields::default() };
-    if text.len() > separator {
-        // The separator may be any one character; bytes that are none at all cannot occur here.
-        let width = match text[separator] {
-            0xf0.. => 4,
-            0xe0.. => 3,
-            0x80.. => 2,
-            _ => 1,
-        };
-        let rest = text.get(separator + width..)?;
-        (fields.time, fields.offset_seconds) = iso_time(rest)?;
-    }
-    fields.into_datetime().ok()
-}
-
-/// `_find_isoformat_datetime_separator`
-fn find_separator(text: &[u8]) -> Option<usize> {
-    if text.len() == 7 {
-        return Some(7);
-    }
-    if text[4] == b'-' {
-        if text[5] != b'W' {
-            return Some(10);
-        }
-        if at(text, 8) != b'-' {
-            return Some(8);
-        }
-        return match text.len() {
-            9 => None,
-            // YYYY-Www-## could be either; Python takes the hyphen for the separator.
-            11.. if text[10].is_ascii_digit() => Some(8),
-            _ => Some(10),
-        };
-    }
-    if text[4] != b'W' {
-        return Some(8);
-    }
-    let end = 7 + text[7..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    Some(if end < 9 {
-        end
-    } else if end % 2 == 0 {
-        7
-    } else {
-        8
-    })
-}
-
-/// `parse_isoformat_date` over the first `length` bytes: a calendar date, or a week date turned into one.
-fn iso_date(text: &[u8], length: usize) -> Option<(u32, u32, u32)> {
-    let year = digits(text, 0, 4)?;
-    let hyphens = usize::from(at(text, 4) == b'-');
-    let mut position = 4 + hyphens;
-    if at(text, position) == b'W' {
-        let week = digits(text, position + 1, 2)?;
-        position += 3;
-        let mut weekday = 1;
-        if position < length {
-            if hyphens == 1 && at(text, position) != b'-' {
-                return None;
-            }
-            weekday = digits(text, position + hyphens, 1)?;
-        }
-        return iso_week_date(year, week, weekday);
-    }
-    let month = digits(text, position, 2)?;
-    position += 2;
-    if hyphens == 1 && at(text, position) != b'-' {
-        return None;
-    }
-    Some((year, month, digits(text, position + hyphens, 2)?))
-}
-
-/// `iso_to_ymd`
-fn iso_week_date(year: u32, week: u32, weekday: u32) -> Option<(u32, u32, u32)> {
-    if year < 1 || !(1..=53).contains(&week) || !(1..=7).contains(&weekday) {
-        return None;
-    }
-    let first_monday = |year: i64| {
-        // The week of 4 January is the first; 1970-01-01 was a Thursday.
-        let fourth = days_from_civil(year, 1, 4);
-        fourth - (fourth + 3).rem_euclid(7)
-    };
-    let monday = first_monday(year.into()) + 7 * i64::from(week - 1);
-    if week == 53 && monday >= first_monday(i64::from(year) + 1) {
-        return None;
-    }
-    let (year, month, day) = civil_from_days(monday + i64::from(weekday - 1));
-    Some((u32::try_from(year).ok()?, month.into(), day.into()))
-}
-
-/// `parse_isoformat_time`: the clock and the offset.
-fn iso_time(text: &[u8]) -> Option<([u32; 4], Option<i32>)> {
-    // C's `do .. while` looks at one byte more than an empty text has.
-    let zone = text.iter().position(|byte| matches!(byte, b'+' | b'-' | b'Z'));
-    let (time, all_read) = iso_clock(text, zone.unwrap_or(text.len()))?;
-    let Some(zone) = zone else {
-        return all_read.then_some((time, None));
-    };
-    if text[zone] == b'Z' {
-        return (at(text, zone + 1) == 0).then_some((time, Some(0)));
-    }
-    let offset_text = &text[zone + 1..];
-    let ([hours, minutes, seconds, _], all_read) = iso_clock(offset_text, offset_text.len())?;
-    if !all_read {
-        return None;
-    }
-    // At most 99:99:99.
-    let magnitude = (hours * 3600 + minutes * 60 + seconds) as i32;
-    Some((time, Some(if text[zone] == b'-' { -magnitude } else { magnitude })))
-}
-
-/// `parse_hh_mm_ss_ff` over the first `end` bytes, which may peek at the byte behind them; the flag is false if it left
-/// something unread.
-fn iso_clock(text: &[u8], end: usize) -> Option<([u32; 4], bool)> {
-    let mut values = [0; 4];
-    let mut position = 0;
-    let mut colons = true;
-    for (index, value) in values[..3].iter_mut().enumerate() {
-        *value = digits(text, position, 2)?;
-        let next = at(text, position + 2);
-        position += 3;
-        if index == 0 {
-            colons = next == b':';
-        }
-        if position >= end {
-            return Some((values, next == 0));
-        }
-        match next {
-            b':' if colons => {}
-            b'.' | b',' => break,
-            _ if !colons => position -= 1,
-            _ => return None,
-        }
-    }
-    let read = (end - position).min(6);
-    values[3] = digits(text, position, read)? * 10u32.pow(6 - read as u32);
-    position += read;
-    while at(text, position).is_ascii_digit() {
-        position += 1;
-    }
-    Some((values, at(text, position) == 0))
-}
-
 /// Django's `datetime_re`, anchored at the start, its `$` also before a final newline. `\d` and `\s` are Unicode's.
 fn match_regex(text: &str) -> Option<Fields> {
     // Backtracking decides nothing: each `\d{1,2}` is followed by something that is not a digit.
@@ -257,7 +98,13 @@ fn match_regex(text: &str) -> Option<Fields> {
     let hour = reader.number(1, 2)?;
     reader.one_of(":")?;
     let minute = reader.number(1, 2)?;
-    let mut fields = Fields { year, month, day, time: [hour, minute, 0, 0], offset_seconds: None };
+    let mut fields = Fields {
+        year,
+        month,
+        day,
+        time: [hour, minute, 0, 0],
+        offset_seconds: None,
+    };
     if reader.one_of(":").is_some() {
         fields.time[2] = reader.number(1, 2)?;
         if reader.one_of(".,").is_some() {
@@ -297,13 +144,24 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn digit_count(&self) -> u32 {
-        self.rest.chars().take_while(|&c| decimal_digit(c).is_some()).take(6).map(|_| 1).sum()
+        self.rest
+            .chars()
+            .take_while(|&c| decimal_digit(c).is_some())
+            .take(6)
+            .map(|_| 1)
+            .sum()
     }
 
     /// `\d{least,most}` and `int()` of it.
     fn number(&mut self, least: usize, most: usize) -> Option<u32> {
         let (mut number, mut count) = (0, 0);
-        while let Some(digit) = self.rest.chars().next().filter(|_| count < most).and_then(decimal_digit) {
+        while let Some(digit) = self
+            .rest
+            .chars()
+            .next()
+            .filter(|_| count < most)
+            .and_then(decimal_digit)
+        {
             number = number * 10 + digit;
             count += 1;
             let mut characters = self.rest.chars();
@@ -314,7 +172,11 @@ impl Reader<'_> {
     }
 
     fn one_of(&mut self, characters: &str) -> Option<char> {
-        let first = self.rest.chars().next().filter(|&c| characters.contains(c))?;
+        let first = self
+            .rest
+            .chars()
+            .next()
+            .filter(|&c| characters.contains(c))?;
         self.rest = &self.rest[first.len_utf8()..];
         Some(first)
     }
@@ -323,11 +185,12 @@ impl Reader<'_> {
 /// The value of a decimal digit of any script (`unicodedata.decimal`, Unicode 14 as in Python 3.11).
 pub(in crate::django) fn decimal_digit(c: char) -> Option<u32> {
     const ZEROS: [u32; 66] = [
-        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
-        0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
-        0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0,
-        0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60,
-        0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
+        0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
+        0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
+        0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0,
+        0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0,
+        0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
     ];
     let code = u32::from(c);
     if code < 0x80 {
@@ -355,10 +218,22 @@ mod tests {
     fn the_texts_of_a_sqlite_column_are_read() {
         assert_eq!(isoformat("2020-01-02"), "2020-01-02T00:00:00");
         assert_eq!(isoformat("2020-01-02 03:04"), "2020-01-02T03:04:00");
-        assert_eq!(isoformat("2020-01-02T03:04:05.5"), "2020-01-02T03:04:05.500000");
-        assert_eq!(isoformat("2020-01-02 03:04:05.123456789"), "2020-01-02T03:04:05.123456");
-        assert_eq!(isoformat("2020-01-02 03:04:05Z"), "2020-01-02T03:04:05+00:00");
-        assert_eq!(isoformat("2020-01-02 03:04:05+0200"), "2020-01-02T03:04:05+02:00");
+        assert_eq!(
+            isoformat("2020-01-02T03:04:05.5"),
+            "2020-01-02T03:04:05.500000"
+        );
+        assert_eq!(
+            isoformat("2020-01-02 03:04:05.123456789"),
+            "2020-01-02T03:04:05.123456"
+        );
+        assert_eq!(
+            isoformat("2020-01-02 03:04:05Z"),
+            "2020-01-02T03:04:05+00:00"
+        );
+        assert_eq!(
+            isoformat("2020-01-02 03:04:05+0200"),
+            "2020-01-02T03:04:05+02:00"
+        );
         assert_eq!(isoformat("2020-1-2 3:4"), "2020-01-02T03:04:00");
         assert_eq!(isoformat("20200102T030405"), "2020-01-02T03:04:05");
         assert_eq!(isoformat("2020-W53-7"), "2021-01-03T00:00:00");
@@ -366,14 +241,20 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_told_from_no_such_date() {
-        assert_eq!(isoformat("2020-02-30 00:00:00"), "day is out of range for month");
+        assert_eq!(
+            isoformat("2020-02-30 00:00:00"),
+            "day is out of range for month"
+        );
         assert_eq!(isoformat("2020-02-30"), "None");
         assert_eq!(isoformat("2020-13-01 00:00"), "month must be in 1..12");
         assert_eq!(isoformat("0000-01-01 00:00"), "year 0 is out of range");
         assert_eq!(isoformat("2020-01-01 24:00"), "hour must be in 0..23");
         assert_eq!(isoformat("infinity"), "None");
-        assert_eq!(isoformat("2020-01-01 00:00 -99:00"), "offset must be a timedelta strictly between \
-            -timedelta(hours=24) and timedelta(hours=24), not datetime.timedelta(days=-5, seconds=75600).");
+        assert_eq!(
+            isoformat("2020-01-01 00:00 -99:00"),
+            "offset must be a timedelta strictly between \
+            -timedelta(hours=24) and timedelta(hours=24), not datetime.timedelta(days=-5, seconds=75600)."
+        );
     }
 
     #[test]

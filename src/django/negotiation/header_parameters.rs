@@ -16,7 +16,10 @@ pub(in crate::django) struct HeaderParameters {
 impl HeaderParameters {
     /// The value of the parameter `name` (in lower case).
     pub(in crate::django) fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -31,7 +34,10 @@ struct Continuation {
 /// `parse_header_parameters(line)`; `None` where it raises `ValueError` (a charset nobody knows) and where Python raises
 /// `TypeError` (`a*` beside `a*0`).
 pub(in crate::django) fn parse_header_parameters(line: &str) -> Option<HeaderParameters> {
-    let mut parsed = HeaderParameters { value: String::new(), parameters: Vec::new() };
+    let mut parsed = HeaderParameters {
+        value: String::new(),
+        parameters: Vec::new(),
+    };
     if !line.contains(';') {
         parsed.value = strip(line).to_lowercase();
         return Some(parsed);
@@ -45,22 +51,42 @@ pub(in crate::django) fn parse_header_parameters(line: &str) -> Option<HeaderPar
         match continuation(&name) {
             Some((base, number)) => {
                 let encoded = name.ends_with('*');
-                continuations.push(Continuation { name: base.to_owned(), number: number.map(str::to_owned), value, encoded });
+                continuations.push(Continuation {
+                    name: base.to_owned(),
+                    number: number.map(str::to_owned),
+                    value,
+                    encoded,
+                });
             }
-            None => set(&mut parsed.parameters, &name, unquote(&format!("\"{}\"", quote(&value)))),
+            None => set(
+                &mut parsed.parameters,
+                &name,
+                unquote(&format!("\"{}\"", quote(&value))),
+            ),
         }
     }
     while let Some(first) = continuations.first() {
         let name = first.name.clone();
-        let (mut of_name, others): (Vec<_>, Vec<_>) = continuations.into_iter().partition(|part| part.name == name);
+        let (mut of_name, others): (Vec<_>, Vec<_>) = continuations
+            .into_iter()
+            .partition(|part| part.name == name);
         continuations = others;
         // Python cannot compare None with a number.
-        if of_name.iter().any(|part| part.number.is_none() != of_name[0].number.is_none()) {
+        if of_name
+            .iter()
+            .any(|part| part.number.is_none() != of_name[0].number.is_none())
+        {
             return None;
         }
         of_name.sort_by(|a, b| {
-            let numbers = a.number.as_deref().map(compare_key).cmp(&b.number.as_deref().map(compare_key));
-            numbers.then_with(|| a.value.cmp(&b.value)).then_with(|| a.encoded.cmp(&b.encoded))
+            let numbers = a
+                .number
+                .as_deref()
+                .map(compare_key)
+                .cmp(&b.number.as_deref().map(compare_key));
+            numbers
+                .then_with(|| a.value.cmp(&b.value))
+                .then_with(|| a.encoded.cmp(&b.encoded))
         });
         set(&mut parsed.parameters, &name, joined(&of_name)?);
     }
@@ -94,7 +120,10 @@ fn split(line: &str) -> Vec<(String, String)> {
         }
         let part = &text[..end];
         parts.push(match part.split_once('=') {
-            Some((name, value)) => (strip(&strip(name).to_lowercase()).to_owned(), strip(value).to_owned()),
+            Some((name, value)) => (
+                strip(&strip(name).to_lowercase()).to_owned(),
+                strip(value).to_owned(),
+            ),
             None => (strip(part).to_owned(), String::new()),
         });
         rest = text.get(end + 1..);
@@ -105,10 +134,16 @@ fn split(line: &str) -> Vec<(String, String)> {
 /// `email.utils.unquote`
 fn unquote(text: &str) -> String {
     if text.len() > 1 {
-        if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        if let Some(inner) = text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+        {
             return inner.replace("\\\\", "\\").replace("\\\"", "\"");
         }
-        if let Some(inner) = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
+        if let Some(inner) = text
+            .strip_prefix('<')
+            .and_then(|rest| rest.strip_suffix('>'))
+        {
             return inner.to_owned();
         }
     }
@@ -123,14 +158,19 @@ fn quote(text: &str) -> String {
 /// `email.utils.rfc2231_continuation`: `^(\w+)\*(([0-9]+)\*?)?$` in ASCII.
 fn continuation(name: &str) -> Option<(&str, Option<&str>)> {
     let (base, number) = name.split_once('*')?;
-    if base.is_empty() || !base.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+    if base.is_empty()
+        || !base
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
         return None;
     }
     if number.is_empty() {
         return Some((base, None));
     }
     let digits = number.strip_suffix('*').unwrap_or(number);
-    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((base, Some(digits)))
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then_some((base, Some(digits)))
 }
 
 /// Orders decimal numbers of any length.
@@ -143,7 +183,11 @@ fn compare_key(digits: &str) -> (usize, &str) {
 fn joined(continuations: &[Continuation]) -> Option<String> {
     let mut text = String::new();
     for part in continuations {
-        if part.encoded { text += &percent_decode_latin1(&part.value) } else { text += &part.value }
+        if part.encoded {
+            text += &percent_decode_latin1(&part.value)
+        } else {
+            text += &part.value
+        }
     }
     let text = quote(&text);
     if !continuations.iter().any(|part| part.encoded) {
@@ -189,9 +233,18 @@ fn raw_unicode_escape(text: &str) -> Vec<u8> {
 fn decode(bytes: &[u8], charset: &str) -> Option<String> {
     match normalize_encoding(charset).as_str() {
         "utf_8" | "utf8" => Some(String::from_utf8_lossy(bytes).into_owned()),
-        "us_ascii" | "ascii" => {
-            Some(bytes.iter().map(|&byte| if byte < 0x80 { char::from(byte) } else { '\u{fffd}' }).collect())
-        }
+        "us_ascii" | "ascii" => Some(
+            bytes
+                .iter()
+                .map(|&byte| {
+                    if byte < 0x80 {
+                        char::from(byte)
+                    } else {
+                        '\u{fffd}'
+                    }
+                })
+                .collect(),
+        ),
         "iso_8859_1" | "iso8859_1" | "latin_1" | "latin1" => Some(latin1(bytes)),
         _ => None,
     }
@@ -200,8 +253,16 @@ fn decode(bytes: &[u8], charset: &str) -> Option<String> {
 /// `encodings.normalize_encoding`, in lower case: whatever stands between letters, digits and dots is one `_`.
 fn normalize_encoding(charset: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || c == '.';
-    let parts: Vec<&str> = charset.split(|c| !is_part(c)).filter(|part| !part.is_empty()).collect();
-    parts.join("_").chars().filter(char::is_ascii).collect::<String>().to_ascii_lowercase()
+    let parts: Vec<&str> = charset
+        .split(|c| !is_part(c))
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts
+        .join("_")
+        .chars()
+        .filter(char::is_ascii)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 /// Python's `int(text)`: blanks around, a sign, single underscores between digits, digits of any script. Saturates.
@@ -217,7 +278,9 @@ pub(in crate::django) fn python_int(text: &str) -> Option<i64> {
             return None;
         }
         for c in group.chars() {
-            number = number.saturating_mul(10).saturating_add(decimal_digit(c)?.into());
+            number = number
+                .saturating_mul(10)
+                .saturating_add(decimal_digit(c)?.into());
         }
     }
     Some(if negative { -number } else { number })
@@ -232,22 +295,36 @@ mod tests {
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-        Some(expected.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+        Some(
+            expected
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+        )
     }
 
     #[test]
     fn a_quoted_semicolon_does_not_separate() {
-        assert_eq!(parameters("a/b; X=\"1;2\\\"\"; y=<z>;; =w; v"), pairs(&[("x", "1;2\""), ("y", "z"), ("v", "")]));
+        assert_eq!(
+            parameters("a/b; X=\"1;2\\\"\"; y=<z>;; =w; v"),
+            pairs(&[("x", "1;2\""), ("y", "z"), ("v", "")])
+        );
     }
 
     #[test]
     fn a_repeated_parameter_keeps_its_first_place_and_its_last_value() {
-        assert_eq!(parameters("a/b;x=1;y=2;x=3"), pairs(&[("x", "3"), ("y", "2")]));
+        assert_eq!(
+            parameters("a/b;x=1;y=2;x=3"),
+            pairs(&[("x", "3"), ("y", "2")])
+        );
     }
 
     #[test]
     fn continuations_are_joined_in_numerical_order() {
-        assert_eq!(parameters("a/b; x*10=c; x*2=b; x*1=a"), pairs(&[("x", "abc")]));
+        assert_eq!(
+            parameters("a/b; x*10=c; x*2=b; x*1=a"),
+            pairs(&[("x", "abc")])
+        );
         assert_eq!(parameters("a/b; x*=utf-8'en'%C3%A9"), pairs(&[("x", "é")]));
     }
 
