@@ -1,14 +1,13 @@
 //! Encrypted connections to the database, with certificates of the servers' own. `tests/run` makes an authority, gives
-//! each server a certificate for `localhost`, and names the authority's file in `TEST_TLS_CA`.
+//! each server a certificate for this machine, and names the authority's file in `TEST_TLS_CA`.
 
 use crate::app::App;
 use crate::database::Database;
 
-/// The URL by name instead of by address, with these parameters.
+/// The database's URL with these parameters.
 fn with_parameters(database: &Database, parameters: &str) -> String {
-    let url = database.url.replacen("127.0.0.1", "localhost", 1);
-    let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}{parameters}")
+    let separator = if database.url.contains('?') { '&' } else { '?' };
+    format!("{}{separator}{parameters}", database.url)
 }
 
 fn is_ready(url: &str) -> bool {

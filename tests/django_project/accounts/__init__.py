@@ -1,0 +1,1 @@
+"""The user model, in the shapes that the tests need."""

@@ -1,0 +1,1 @@
+"""The reference Django project: what the sidecar is measured against."""

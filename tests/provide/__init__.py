@@ -1,0 +1,1 @@
+"""What tests/run provides before the tests: Python environments, database servers, certificates."""
