@@ -4,7 +4,7 @@
 //! up to a few MiB, then in an unlinked temporary file), the connection goes back to the pool, and the answer has a
 //! length, an honest status, and holds no snapshot for a slow reader.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
@@ -29,13 +29,19 @@ pub struct Export {
     /// How many users it holds
     pub count: u64,
     head: Vec<u8>,
-    users: Spool,
+    users: Spooled,
     tail: Vec<u8>,
     renderer: Renderer,
 }
 
-/// Bytes written once, then read once.
+/// Bytes on their way in: gathered into chunks, since a row is much shorter than what is worth a system call.
 struct Spool {
+    writer: BufWriter<SpooledTempFile>,
+    length: u64,
+}
+
+/// Bytes that are all in, to be read from the first on.
+struct Spooled {
     file: SpooledTempFile,
     length: u64,
 }
@@ -43,14 +49,26 @@ struct Spool {
 impl Spool {
     fn new() -> Spool {
         Spool {
-            file: SpooledTempFile::new(IN_MEMORY),
+            writer: BufWriter::with_capacity(CHUNK, SpooledTempFile::new(IN_MEMORY)),
             length: 0,
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.length += bytes.len() as u64;
-        self.file.write_all(bytes)
+        self.writer.write_all(bytes)
+    }
+
+    fn finish(self) -> io::Result<Spooled> {
+        let mut file = self
+            .writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(Spooled {
+            file,
+            length: self.length,
+        })
     }
 }
 
@@ -80,7 +98,7 @@ impl Export {
         let export = Export {
             count,
             head,
-            users,
+            users: users.finish().map_err(ExportError::Spool)?,
             tail,
             renderer,
         };
@@ -118,7 +136,6 @@ impl Export {
             users.write(&escaped)
         };
         reshape(&self.head)?;
-        self.users.file.rewind()?;
         let mut chunk = vec![0; CHUNK];
         loop {
             match self.users.file.read(&mut chunk)? {
@@ -132,18 +149,14 @@ impl Export {
         }
         Ok(Export {
             head: Vec::new(),
-            users,
+            users: users.finish()?,
             tail: Vec::new(),
             ..self
         })
     }
 
     /// The response, with its length.
-    ///
-    /// # Errors
-    /// The spool can't be read again.
-    pub fn into_response(mut self) -> io::Result<HttpResponse> {
-        self.users.file.rewind()?;
+    pub fn into_response(self) -> HttpResponse {
         let length = self.head.len() as u64 + self.users.length + self.tail.len() as u64;
         let pieces = Pieces {
             next: Next::Head,
@@ -152,7 +165,7 @@ impl Export {
             tail: self.tail.into(),
         };
         let body = SizedStream::new(length, stream::try_unfold(pieces, Pieces::advance));
-        Ok(response::api_head(StatusCode::OK, self.renderer).body(body))
+        response::api_head(StatusCode::OK, self.renderer).body(body)
     }
 }
 

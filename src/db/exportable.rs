@@ -11,6 +11,8 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::catalogue::UserTable;
 use super::connection::{Connection, with_connection};
 use super::fragments::{dynamic_query, optional, push_columns, required, row_of_every_backend};
+#[cfg(feature = "mysql")]
+use super::mysql_export;
 use super::values::{Boolean, DjangoBackend, ValueError};
 use super::{DbError, ExportError};
 use crate::django::renderers::write_json_string;
@@ -64,6 +66,38 @@ fn push_is_true<'b, DB: Backend + 'static>(
     Ok(())
 }
 
+/// `SELECT` and the columns that [`JsonRow`] reads, `FROM` the user table.
+pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
+    out: &mut AstPass<'_, 'b, DB>,
+    table: &'b UserTable,
+    time_zone: Option<&str>,
+) -> QueryResult<()> {
+    out.push_sql("SELECT ");
+    push_columns(out, EXPORTED)?;
+    out.push_sql(", ");
+    out.push_identifier("date_joined")?;
+    if let Some(zone) = time_zone.filter(|_| is_postgres::<DB>()) {
+        // A zone's name comes from the configuration, which knows it for one of the tz database.
+        out.push_sql(&format!(" AT TIME ZONE '{zone}'"));
+    }
+    if table.has("is_movie_user") {
+        out.push_sql(", ");
+        out.push_identifier("is_movie_user")?;
+    }
+    out.push_sql(" FROM ");
+    out.push_identifier(&table.name)
+}
+
+/// `filter(is_active=True, is_tv_user=True)`
+pub(super) fn push_where_exportable<DB: Backend + 'static>(
+    out: &mut AstPass<'_, '_, DB>,
+) -> QueryResult<()> {
+    out.push_sql(" WHERE ");
+    push_is_true(out, "is_active")?;
+    out.push_sql(" AND ");
+    push_is_true(out, "is_tv_user")
+}
+
 fn is_postgres<DB: 'static>() -> bool {
     #[cfg(feature = "postgres")]
     return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
@@ -73,27 +107,8 @@ fn is_postgres<DB: 'static>() -> bool {
 
 impl<DB: Backend + 'static> QueryFragment<DB> for ExportUsers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        push_columns(&mut out, EXPORTED)?;
-        out.push_sql(", ");
-        match self.time_zone.filter(|_| is_postgres::<DB>()) {
-            Some(zone) => {
-                out.push_identifier("date_joined")?;
-                // A zone's name comes from the configuration, which knows it for one of the tz database.
-                out.push_sql(&format!(" AT TIME ZONE '{zone}'"));
-            }
-            None => out.push_identifier("date_joined")?,
-        }
-        if self.table.has("is_movie_user") {
-            out.push_sql(", ");
-            out.push_identifier("is_movie_user")?;
-        }
-        out.push_sql(" FROM ");
-        out.push_identifier(&self.table.name)?;
-        out.push_sql(" WHERE ");
-        push_is_true(&mut out, "is_active")?;
-        out.push_sql(" AND ");
-        push_is_true(&mut out, "is_tv_user")?;
+        push_select_exported(&mut out, self.table, self.time_zone)?;
+        push_where_exportable(&mut out)?;
         out.push_sql(" ORDER BY ");
         out.push_identifier("date_joined")?;
         out.push_sql(" ASC");
@@ -139,6 +154,10 @@ impl UserTable {
         mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<(), ExportError> {
         self.require_tv_user()?;
+        if let Some(missing) = self.missing_attribute(connection)? {
+            let details = format!("'User' object has no attribute '{missing}'");
+            return Err(ExportError::View(details));
+        }
         let time_zone = (!dates.use_tz).then_some(dates.time_zone.as_str());
         let query = ExportUsers {
             table: self,
@@ -167,6 +186,16 @@ impl UserTable {
         }
     }
 
+    /// The first column without which Django's loop over the users raises `AttributeError`. The view reads the caller's
+    /// `username` in any case, the others only of users that it finds.
+    fn missing_attribute(&self, connection: &mut Connection) -> Result<Option<&str>, ExportError> {
+        let Some(missing) = EXPORTED.into_iter().find(|column| !self.has(column)) else {
+            return Ok(None);
+        };
+        let raises = missing == "username" || self.stats(connection)?.tv_users > 0;
+        Ok(raises.then_some(missing))
+    }
+
     /// Django's `FieldError` for a model without `is_tv_user`.
     fn require_tv_user(&self) -> Result<(), ExportError> {
         if self.has("is_tv_user") {
@@ -189,7 +218,7 @@ fn each<const AWARE: bool>(
     write: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), ExportError> {
     let mut accept = |row: QueryResult<JsonRow<AWARE>>| -> Result<(), ExportError> {
-        write(&row.map_err(ExportError::from)?.0).map_err(ExportError::Spool)
+        write(&row.map_err(ExportError::from)?.json).map_err(ExportError::Spool)
     };
     match connection {
         #[cfg(feature = "sqlite")]
@@ -204,23 +233,26 @@ fn each<const AWARE: bool>(
             .map_err(DbError::from)?
             .try_for_each(&mut accept),
         #[cfg(feature = "mysql")]
-        Connection::Mysql(conn) => query
-            .load_iter(conn)
-            .map_err(DbError::from)?
-            .try_for_each(&mut accept),
+        Connection::Mysql(conn) => mysql_export::export::<AWARE>(query.table, conn, write),
     }
 }
 
 /// One exported user as compact JSON. `AWARE`: a naive date of the database is one in UTC (`USE_TZ`).
-struct JsonRow<const AWARE: bool>(Vec<u8>);
+pub(super) struct JsonRow<const AWARE: bool> {
+    pub(super) id: UserId,
+    pub(super) json: Vec<u8>,
+}
 
 impl<const AWARE: bool> JsonRow<AWARE> {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError> {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"{\"id\":");
-        match required(row, 0, DB::id)? {
-            UserId::Integer(id) => out.extend_from_slice(itoa::Buffer::new().format(id).as_bytes()),
-            id @ UserId::Uuid(_) => write_json_string(&mut out, &id.to_string()),
+        let id = required(row, 0, DB::id)?;
+        match &id {
+            UserId::Integer(id) => {
+                out.extend_from_slice(itoa::Buffer::new().format(*id).as_bytes());
+            }
+            UserId::Uuid(_) => write_json_string(&mut out, &id.to_string()),
         }
         for (index, name) in [
             (1, ",\"username\":"),
@@ -254,7 +286,7 @@ impl<const AWARE: bool> JsonRow<AWARE> {
         }
         joined.isoformat(&mut out);
         out.extend_from_slice(b"\"}");
-        Ok(JsonRow(out))
+        Ok(JsonRow { id, json: out })
     }
 }
 

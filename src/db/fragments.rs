@@ -5,8 +5,12 @@ use diesel::QueryResult;
 use diesel::backend::Backend;
 use diesel::query_builder::AstPass;
 use diesel::row::{Field, Row};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text};
 
+use super::catalogue::{KeyColumn, UserTable};
 use super::values::ValueError;
+use crate::django::sessions::UserId;
 
 /// Makes a fragment a query whose prepared statement is cached by its text, since that differs from table to table.
 macro_rules! dynamic_query {
@@ -47,6 +51,46 @@ macro_rules! row_of_every_backend {
     };
 }
 pub(super) use row_of_every_backend;
+
+/// A primary key as the user table's key column compares with it.
+pub(super) enum Key {
+    Integer(i64),
+    /// The database's own type, bound as text
+    Uuid(String),
+    /// Django's 32 hexadecimal digits
+    UuidText(String),
+}
+
+impl Key {
+    pub(super) fn new(table: &UserTable, id: &UserId) -> Key {
+        match (id, table.key) {
+            (UserId::Integer(id), _) => Key::Integer(*id),
+            (UserId::Uuid(_), KeyColumn::UuidText) => {
+                Key::UuidText(id.to_string().replace('-', ""))
+            }
+            (UserId::Uuid(_), _) => Key::Uuid(id.to_string()),
+        }
+    }
+
+    /// Writes it as a bound parameter.
+    pub(super) fn push<'b, DB>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+        i64: ToSql<BigInt, DB>,
+        String: ToSql<Text, DB>,
+    {
+        match self {
+            Key::Integer(id) => out.push_bind_param::<BigInt, _>(id),
+            Key::UuidText(id) => out.push_bind_param::<Text, _>(id),
+            Key::Uuid(id) => {
+                out.push_sql("CAST(");
+                out.push_bind_param::<Text, _>(id)?;
+                out.push_sql(" AS uuid)");
+                Ok(())
+            }
+        }
+    }
+}
 
 /// Writes quoted column names with commas between them.
 pub(super) fn push_columns<'b, DB: Backend>(

@@ -16,6 +16,8 @@ mod catalogue;
 mod connection;
 mod exportable;
 mod fragments;
+#[cfg(feature = "mysql")]
+mod mysql_export;
 mod schema;
 mod sessions;
 mod types;

@@ -12,9 +12,11 @@ use diesel::{QueryResult, RunQueryDsl};
 use zeroize::Zeroizing;
 
 use super::DbError;
-use super::catalogue::{KeyColumn, UserTable};
+use super::catalogue::UserTable;
 use super::connection::{Connection, with_connection};
-use super::fragments::{dynamic_query, optional, push_columns, required, row_of_every_backend};
+use super::fragments::{
+    Key, dynamic_query, optional, push_columns, required, row_of_every_backend,
+};
 use super::types::{Instant, Timestamp};
 use super::values::{DjangoBackend, ValueError};
 use crate::django::sessions::UserId;
@@ -35,8 +37,7 @@ pub struct User {
 
 /// Which user is looked for.
 enum Wanted {
-    Integer(i64),
-    Uuid(String),
+    Key(Key),
     Username(String),
 }
 
@@ -56,7 +57,7 @@ impl UserTable {
         connection: &mut Connection,
         id: &UserId,
     ) -> Result<Option<User>, DbError> {
-        self.find(connection, Wanted::key(self, id))
+        self.find(connection, Wanted::Key(Key::new(self, id)))
     }
 
     /// The user with this name (`UserManager.get_by_natural_key`).
@@ -103,7 +104,7 @@ impl UserTable {
         }
         let update = UpdateLastLogin {
             table: self,
-            wanted: Wanted::key(self, id),
+            wanted: Wanted::Key(Key::new(self, id)),
             now,
         };
         with_connection!(connection, conn => update.execute(conn))?;
@@ -112,14 +113,6 @@ impl UserTable {
 }
 
 impl Wanted {
-    fn key(table: &UserTable, id: &UserId) -> Wanted {
-        match (id, table.key) {
-            (UserId::Integer(id), _) => Wanted::Integer(*id),
-            (UserId::Uuid(_), KeyColumn::UuidText) => Wanted::Uuid(id.to_string().replace('-', "")),
-            (UserId::Uuid(_), _) => Wanted::Uuid(id.to_string()),
-        }
-    }
-
     fn push<'b, DB>(
         &'b self,
         table: &'b UserTable,
@@ -132,22 +125,10 @@ impl Wanted {
     {
         out.push_sql(" WHERE ");
         match self {
-            Wanted::Integer(id) => {
+            Wanted::Key(key) => {
                 out.push_identifier("id")?;
                 out.push_sql(" = ");
-                out.push_bind_param::<BigInt, _>(id)
-            }
-            Wanted::Uuid(id) if table.key == KeyColumn::Uuid => {
-                out.push_identifier("id")?;
-                out.push_sql(" = CAST(");
-                out.push_bind_param::<Text, _>(id)?;
-                out.push_sql(" AS uuid)");
-                Ok(())
-            }
-            Wanted::Uuid(id) => {
-                out.push_identifier("id")?;
-                out.push_sql(" = ");
-                out.push_bind_param::<Text, _>(id)
+                key.push(out)
             }
             Wanted::Username(username) => {
                 out.push_identifier(&table.username_field)?;

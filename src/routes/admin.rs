@@ -32,12 +32,8 @@ pub async fn export_users(admin: AdminUser, state: Data<State>) -> Result<HttpRe
         .await
         .map_err(|error| view_error(error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
-    let count = export.count;
-    let response = export
-        .into_response()
-        .map_err(|error| view_error(ExportError::Spool(error), renderer, failed))?;
-    info!(target: LOGGER, "Successfully exported {count} TV users for TwentyFour/Seven import");
-    Ok(response)
+    info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
+    Ok(export.into_response())
 }
 
 /// `GET export-stats/`: how many users there are, and how many would be exported.
