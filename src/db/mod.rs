@@ -32,7 +32,7 @@ pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
-use connection::{Manager, with_connection};
+use connection::{Manager, Pooled, with_connection};
 
 /// How long a request waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
@@ -252,21 +252,30 @@ impl Shared {
         pool: &Pool<Manager>,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut tries_left = 2;
-        loop {
-            let mut pooled = pool
-                .get()
-                .map_err(|error| DbError::Unavailable(error.to_string()))?;
-            match job(&mut pooled.connection) {
-                Ok(value) => return Ok(value),
-                Err(error) if pooled.connection.is_alive() => return Err(error),
-                Err(_) => pooled.dead = true,
+        let checked_out = || {
+            pool.get()
+                .map_err(|error| DbError::Unavailable(error.to_string()))
+        };
+        // `None`: the connection was dead, whatever the job made of it.
+        let run = |pooled: &mut Pooled| match job(&mut pooled.connection) {
+            Err(_) if !pooled.connection.is_alive() => {
+                pooled.dead = true;
+                None
             }
-            tries_left -= 1;
-            if tries_left == 0 {
-                return Err(DbError::Unavailable("the connection broke".into()).into());
+            result => Some(result),
+        };
+        if let Some(result) = run(&mut *checked_out()?) {
+            return result;
+        }
+        // After a restart of the database every idle connection is dead: each is asked before the job runs again.
+        for _ in 0..=POOL_SIZE {
+            let mut pooled = checked_out()?;
+            pooled.dead = !pooled.connection.is_alive();
+            if !pooled.dead {
+                return run(&mut pooled).unwrap_or_else(|| Err(connection_broke().into()));
             }
         }
+        Err(connection_broke().into())
     }
 
     /// The user table's catalogue entry: read once, when the database is first reached.
@@ -303,6 +312,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn connection_broke() -> DbError {
+    DbError::Unavailable("the connection broke".into())
 }
 
 fn begin<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {

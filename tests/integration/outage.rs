@@ -106,3 +106,24 @@ fn a_server_that_is_away_is_an_outage_and_no_refusal() {
         );
     }
 }
+
+#[test]
+fn a_restart_of_the_database_between_requests_is_not_noticed() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    database.execute(&database.schema());
+    let app = App::over(&database);
+    // Every connection of the pool is opened, and then killed while it is idle.
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| (0..20).for_each(|_| drop(app.export_as("a-session-key"))));
+        }
+    });
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    for _ in 0..20 {
+        assert_eq!(app.export_as("a-session-key").status, 403);
+    }
+}
