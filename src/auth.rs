@@ -97,6 +97,9 @@ async fn authenticate(
     for authenticator in &state.settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
+                // The answer depends on the cookie, even if the answer is that nobody could tell.
+                req.extensions_mut()
+                    .insert(SessionAccess { is_dead: false });
                 let access = session::authenticate(state, req).await.map_err(outage)?;
                 let user = access.user;
                 req.extensions_mut().insert(SessionAccess {

@@ -28,6 +28,7 @@ pub struct UserTable {
     pub(super) username_field: String,
     pub(super) key: KeyColumn,
     columns: BTreeSet<String>,
+    relations: Vec<&'static str>,
 }
 
 /// The columns without which nobody can be recognised (`AbstractBaseUser`, `PermissionsMixin`, `is_staff`).
@@ -77,11 +78,23 @@ impl UserTable {
                 )));
             }
         };
+        // Each stands for a table: two of `PermissionsMixin`'s, and the admin's log, whose entries point back at the user.
+        let mut relations = Vec::new();
+        for (relation, table) in [
+            ("groups", format!("{name}_groups")),
+            ("logentry", "django_admin_log".to_owned()),
+            ("user_permissions", format!("{name}_user_permissions")),
+        ] {
+            if !self::columns(connection, &table)?.is_empty() {
+                relations.push(relation);
+            }
+        }
         Ok(UserTable {
             name: name.to_owned(),
             username_field: username_field.to_owned(),
             key,
             columns: columns.into_iter().map(|column| column.name).collect(),
+            relations,
         })
     }
 
@@ -98,9 +111,12 @@ impl UserTable {
         self.columns.contains(column)
     }
 
-    /// The names of its columns, sorted.
-    pub fn columns(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(String::as_str)
+    /// The names by which Django filters users, sorted: columns and relations.
+    pub(super) fn field_names(&self) -> Vec<&str> {
+        let columns = self.columns.iter().map(String::as_str);
+        let mut names: Vec<&str> = columns.chain(self.relations.iter().copied()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// How `_auth_user_id` is read (`Field.to_python` of the key).

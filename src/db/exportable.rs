@@ -201,13 +201,9 @@ impl UserTable {
         if self.has("is_tv_user") {
             return Ok(());
         }
-        // `AbstractUser` brings these relations; a key `user` of `LogEntry` points back as `logentry`.
-        let relations = ["groups", "logentry", "user_permissions"];
-        let mut choices: Vec<&str> = self.columns().chain(relations).collect();
-        choices.sort_unstable();
         Err(ExportError::View(format!(
             "Cannot resolve keyword 'is_tv_user' into field. Choices are: {}",
-            choices.join(", ")
+            self.field_names().join(", ")
         )))
     }
 }

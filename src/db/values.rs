@@ -173,7 +173,11 @@ mod sqlite {
             read: impl FnOnce(&str) -> R,
         ) -> Result<R, ValueError> {
             match value.value_type() {
-                Some(SqliteType::Binary) => Err(ValueError::Unrenderable),
+                // DRF's encoder decodes bytes, and fails on what is not UTF-8.
+                Some(SqliteType::Binary) => match std::str::from_utf8(value.read_blob()) {
+                    Ok(text) => Ok(read(text)),
+                    Err(_) => Err(ValueError::Unrenderable),
+                },
                 // `read_text` puts U+FFFD for what is not UTF-8, where Python's sqlite3 raises.
                 _ if value.read_text().contains('\u{fffd}')
                     && std::str::from_utf8(value.read_blob()).is_err() =>

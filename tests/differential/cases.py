@@ -1,0 +1,240 @@
+"""What a case is: a sentence, a function that lays out its rows and gives its request, and what Django answers.
+
+    cases = Cases()
+
+    @cases(403)
+    def an_expired_session_is_anonymous(w):
+        return get(cookie=w.cookie(w.clerk, expires_in=-1))
+
+    test_answers = cases.test()
+
+The rows go into both databases, the request to both servers. Unless the case names a difference, both must answer alike
+and change the same rows. Everything the case laid out is gone afterwards, so that no case sees another's.
+"""
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import compare
+import signed
+from differences import AS_DJANGO, nothing
+from passwords import PASSWORD, pbkdf2
+from servers import Variant
+from stores import changes
+from wire import ask
+
+DEFAULT = Variant("default")
+FIRST_ID = 10_000
+
+
+@dataclass
+class User:
+    id: object
+    username: str
+    password: str
+    password_column: str
+
+
+@dataclass(repr=False)
+class Case:
+    name: str
+    build: object
+    status: dict
+    differs: object = AS_DJANGO
+    variant: Variant = DEFAULT
+    # The Django versions and databases on which the case makes sense; empty: all.
+    versions: tuple = ()
+    databases: tuple = ()
+    # Versions before the newest whose Django answers this status instead; the sidecar follows the newest.
+    older: dict = field(default_factory=dict)
+    # Versions whose Django differs in headers or body alone.
+    older_text: tuple = ()
+    compare_body: bool = True
+
+    def __repr__(self):
+        return self.name
+
+
+class Cases:
+    """The cases of one file, in order."""
+
+    def __init__(self, **common):
+        self.common = common
+        self.cases = []
+
+    def __call__(self, status, differs=AS_DJANGO, **more):
+        """A decorator that makes a case of a function."""
+
+        def register(build):
+            self.add(build.__name__, status, build, differs, **more)
+            return build
+
+        return register
+
+    def add(self, name, status, build, differs=AS_DJANGO, **more):
+        """One case; `build` may be a request instead of a function that makes one."""
+        if not isinstance(status, dict):
+            status = {"*": status}
+        make = build if callable(build) else lambda w: build
+        assert name not in [case.name for case in self.cases], f"two cases named {name}"
+        self.cases.append(Case(name.replace(" ", "_"), make, status, differs, **(self.common | more)))
+
+    def test(self):
+        @pytest.mark.parametrize("case", self.cases, ids=[case.name for case in self.cases])
+        def test_case(case, bench):
+            bench.check(case)
+
+        return test_case
+
+
+class World:
+    """What a case's function works with: rows in both copies, cookies, the seeded callers."""
+
+    def __init__(self, pair, database, django):
+        self.pair = pair
+        self.database = database
+        self.django = django
+        self.stores = pair.stores
+        self.variant = pair.variant
+        self.made = []
+        self.after = []
+        key = self.variant.model.get("key", "big")
+        self.key_of = (lambda n: uuid.UUID(int=n)) if key == "uuid" else (lambda n: n)
+        self.admin, self.clerk, self.root, self.plain, self.retired = (
+            self.seeded(number, name)
+            for number, name in enumerate(("admin", "clerk", "root", "plain", "retired"), start=1)
+        )
+
+    def seeded(self, number, username):
+        store = self.stores[0]
+        column = store.execute(f"SELECT password FROM {store.quoted(self.variant.table)} WHERE username = ?", [username])
+        return User(self.key_of(number), username, PASSWORD, column[0][0])
+
+    def stored_id(self, key):
+        """A key as the database's driver takes it."""
+        if not isinstance(key, uuid.UUID):
+            return key
+        return str(key) if self.database == "postgres" else key.hex
+
+    def user(self, username=None, password=PASSWORD, encoded=None, **columns):
+        """A user of the case's own: staff, active, not exported, unless told otherwise."""
+        number = FIRST_ID + len(self.made)
+        username = f"case-{number}" if username is None else username
+        encoded = pbkdf2(password) if encoded is None else encoded
+        row = {
+            "id": self.stored_id(self.key_of(number)),
+            "password": encoded,
+            "last_login": None,
+            "is_superuser": False,
+            "username": username,
+            "first_name": "Casey",
+            "last_name": "Case",
+            "email": f"case-{number}@example.com",
+            "is_staff": True,
+            "is_active": True,
+            "date_joined": datetime(2022, 2, 2, tzinfo=timezone.utc),
+        }
+        row |= {name: False for name in self.variant.model.get("fields", ["is_tv_user", "is_movie_user"])}
+        row |= columns
+        for store in self.stores:
+            store.insert(self.variant.table, row)
+        self.made.append(row["id"])
+        return User(self.key_of(number) if "id" not in columns else columns["id"], username, password, encoded)
+
+    def listed(self, **columns):
+        """A user of the case's own whom the export lists, and nobody else's request sees."""
+        return self.user(**({"is_tv_user": True, "is_staff": False} | columns))
+
+    def session(self, user=None, data=None, session_data=None, session_key=None, expires_in=3600, key=None, **how):
+        """A session row; its session key. `data` overrides entries of the payload, or is the payload; `session_data` the column."""
+        session_key = secrets.token_hex(16) if session_key is None else session_key
+        if session_data is None:
+            key = key or self.variant.settings.get("SECRET_KEY", signed.SECRET_KEY)
+            if user is not None:
+                hashed = {"_auth_user_hash": signed.auth_hash(user.password_column, how.pop("hash_key", key))}
+                data = signed.login_data(user.id, user.password_column, **(hashed | (data or {})))
+            session_data = signed.session_data(data, key, **how)
+        expire_date = datetime.now(timezone.utc) + timedelta(seconds=expires_in)
+        row = {"session_key": session_key, "session_data": session_data, "expire_date": expire_date}
+        for store in self.stores:
+            store.insert("django_session", row)
+        return session_key
+
+    def cookie(self, user=None, **how):
+        """The Cookie header of a session made by `session`."""
+        return f"{self.variant.settings.get('SESSION_COOKIE_NAME', 'sessionid')}={self.session(user, **how)}"
+
+    @property
+    def staff_cookie(self):
+        return self.cookie(self.clerk)
+
+    def execute(self, statement, values=()):
+        """A statement on both copies."""
+        for store in self.stores:
+            store.execute(statement, values)
+
+    def finally_execute(self, statement, values=()):
+        """A statement on both copies when the case is over."""
+        self.after.append((statement, values))
+
+    def clear(self):
+        for statement, values in self.after:
+            self.execute(statement, values)
+        for store in self.stores:
+            store.execute("DELETE FROM django_session")
+            for key in self.made:
+                store.execute(f"DELETE FROM {store.quoted(self.variant.table)} WHERE id = ?", [key])
+
+
+class Pair:
+    """The two servers of a variant, each on its own copy of the database."""
+
+    def __init__(self, variant, stores, django, sidecar):
+        self.variant = variant
+        self.stores = stores[:1] if variant.shared else stores
+        self.django = django
+        self.sidecar = sidecar
+
+    def ask_django(self, request):
+        return self.asked(self.django, self.stores[0], request)
+
+    def ask_sidecar(self, request):
+        return self.asked(self.sidecar, self.stores[-1], request)
+
+    @staticmethod
+    def asked(server, store, request):
+        """The answer, and what the request changed in the server's database."""
+        before = store.rows()
+        answer = ask(server.port, request)
+        return answer, changes(before, store.rows())
+
+
+def run(case, pair, database, django):
+    """Lays the case out, asks both, and asserts."""
+    world = World(pair, database, django)
+    try:
+        request = case.build(world)
+        answer, changed = pair.ask_django(request)
+        differs = AS_DJANGO if django in case.older_text else case.differs
+        expected = case.older.get(django, case.status.get(database, case.status.get("*")))
+        assert answer.status == expected, f"Django answered {answer.status}: {answer.body[:300]!r}"
+        if django not in case.older:
+            assert (differs.django_changes or nothing)(changed), f"Django changed {changed}"
+        if pair.sidecar is None:
+            return
+        own, own_changed = pair.ask_sidecar(request)
+        assert nothing(own_changed), f"the sidecar changed {own_changed}"
+        if django in case.older:
+            expected = differs.sidecar_status or case.status.get(database, case.status.get("*"))
+            assert own.status == expected, f"sidecar {own.status}, expected {expected} as the newest Django"
+        elif django in case.older_text:
+            assert own.status == answer.status, f"Django {answer.status}, sidecar {own.status}"
+        else:
+            found = compare.differences(answer, own, differs, case.compare_body)
+            assert not found, "\n".join([case.name, *found])
+    finally:
+        world.clear()

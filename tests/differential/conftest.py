@@ -1,0 +1,81 @@
+"""The suite's options, and the bench: databases and server pairs, started when a case first needs them."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for directory in (HERE, HERE.parent, HERE.parent.parent / "schema"):
+    sys.path.insert(0, str(directory))
+
+import cases  # noqa: E402
+import servers  # noqa: E402
+import stores  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", default="sqlite", choices=("sqlite", "postgres", "mysql"))
+    parser.addoption("--django", default="5.2", help="the Django version to compare with")
+    parser.addoption("--oracle-only", action="store_true", help="ask Django alone: are the expected statuses right?")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out the cases that make no sense on this database or version."""
+    database, django = config.getoption("database"), config.getoption("django")
+    kept, left_out = [], []
+    for item in items:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        fits = not case or (
+            (not case.databases or database in case.databases) and (not case.versions or django in case.versions)
+        )
+        (kept if fits else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+class Bench:
+    def __init__(self, database, django, oracle_only):
+        self.database = database
+        self.django = django
+        self.oracle_only = oracle_only
+        self.directory = Path(tempfile.mkdtemp(prefix="differential-"))
+        server_url = os.environ.get({"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}.get(database, ""), "")
+        self.stores = stores.Stores(database, server_url, django, self.directory)
+        self.pairs = {}
+
+    def pair(self, variant):
+        if variant.name not in self.pairs:
+            copies = self.stores.pair(variant.model)
+            own = copies[0] if variant.shared else copies[1]
+            django = servers.Django(variant, copies[0].url, self.django, self.directory)
+            sidecar = None if self.oracle_only else servers.Sidecar(variant, own.url, self.directory)
+            self.pairs[variant.name] = cases.Pair(variant, copies, django, sidecar)
+        return self.pairs[variant.name]
+
+    def check(self, case):
+        cases.run(case, self.pair(case.variant), self.database, self.django)
+
+    def world(self, variant):
+        """For a test that is more than one request."""
+        return cases.World(self.pair(variant), self.database, self.django)
+
+    def close(self):
+        for pair in self.pairs.values():
+            for server in (pair.django, pair.sidecar):
+                if server:
+                    server.stop()
+        self.stores.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bench(request):
+    option = request.config.getoption
+    made = Bench(option("database"), option("django"), option("oracle_only"))
+    yield made
+    made.close()

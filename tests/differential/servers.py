@@ -1,0 +1,132 @@
+"""Starts and stops the two servers of a pair: the reference project under gunicorn, and the sidecar."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provide import reference
+from provide.environments import target_directory
+
+from signed import SECRET_KEY
+
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One configuration of both sides, given in Django's own settings."""
+
+    name: str
+    settings: dict = field(default_factory=dict)
+    model: dict = field(default_factory=dict)
+    # The sidecar's own variables.
+    sidecar: dict = field(default_factory=dict)
+    # Further variables of the reference project.
+    oracle: dict = field(default_factory=dict)
+    # Both sides work on one database.
+    shared: bool = False
+
+    @property
+    def table(self):
+        return self.model.get("table", "auth_user")
+
+    def sidecar_environment(self, url):
+        """The environment of design.md section 5 that says the same as the settings."""
+        names = {
+            "SESSION_COOKIE_NAME", "SESSION_COOKIE_AGE", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH",
+            "SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE", "SECRET_KEY",
+            "SECRET_KEY_FALLBACKS", "AUTHENTICATION_BACKENDS", "ALLOWED_HOSTS", "DEBUG", "USE_TZ", "TIME_ZONE",
+            "APPEND_SLASH",
+        }
+        settings = {"SECRET_KEY": SECRET_KEY, "ALLOWED_HOSTS": ["*"]} | self.settings
+        environment = {f"DJANGO_{name}": spelled(value) for name, value in settings.items() if name in names}
+        classes = self.settings.get("REST_FRAMEWORK", {}).get("DEFAULT_AUTHENTICATION_CLASSES")
+        if classes:
+            short = ["session" if "Session" in path else "basic" for path in classes]
+            environment["DJANGO_REST_AUTHENTICATION"] = ",".join(short)
+        if "username_field" in self.model:
+            environment["DJANGO_USERNAME_FIELD"] = self.model["username_field"]
+        return environment | {
+            "PATH": os.environ.get("PATH", ""),
+            "DATABASE_URL": url,
+            "DJANGO_USER_TABLE": self.table,
+            "DJANGO_PBKDF2_ITERATIONS": "1000",
+            **self.sidecar,
+        }
+
+
+def spelled(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+class Server:
+    """A running server process; its log is in `log`."""
+
+    def __init__(self, name, directory):
+        self.log = Path(directory) / f"{name}.log"
+        self.process = None
+        self.port = None
+
+    def launch(self, command, environment, descriptors=(), cwd=None):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=descriptors, start_new_session=True,
+            )
+
+    def last_words(self):
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Django(Server):
+    def __init__(self, variant, url, django, directory):
+        super().__init__(f"django-{variant.name}", directory)
+        # The socket listens before gunicorn is up: a first request waits in its queue, nothing has to be polled.
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(64)
+            self.port = listener.getsockname()[1]
+            command = [
+                reference.python(django), "-m", "gunicorn", "reference.wsgi", "--workers=1", "--threads=1",
+                f"--bind=fd://{listener.fileno()}", "--no-control-socket", "--timeout=120", "--graceful-timeout=1",
+            ]
+            environment = reference.project_environment(url, variant.model, variant.settings, **variant.oracle)
+            self.launch(command, environment, [listener.fileno()], reference.PROJECT)
+
+
+class Sidecar(Server):
+    def __init__(self, variant, url, directory):
+        super().__init__(f"sidecar-{variant.name}", directory)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        environment = variant.sidecar_environment(url) | {"SIDECAR_BIND": f"127.0.0.1:{self.port}"}
+        self.launch([binary(), "serve"], environment)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"the sidecar did not start: {self.last_words()}") from None
+                time.sleep(0.02)
+
+
+def binary():
+    return os.environ.get("SIDECAR_BINARY") or str(target_directory() / "debug" / "watchtower-sidecar")

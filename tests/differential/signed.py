@@ -1,0 +1,70 @@
+"""Session rows as Django writes them, from the outside: signing, compression, auth hash; every part can be made wrong."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+import zlib
+
+SECRET_KEY = "reference-secret-key"
+SALT = "django.contrib.sessions.SessionStore"
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def base62(number):
+    digits = ""
+    while number:
+        number, digit = divmod(number, 62)
+        digits = BASE62[digit] + digits
+    return digits or "0"
+
+
+def salted_hmac(salt, value, key, digest="sha256"):
+    derived = hashlib.new(digest, (salt + key).encode()).digest()
+    return hmac.new(derived, value.encode("latin-1"), digest)
+
+
+def auth_hash(password_column, key=SECRET_KEY):
+    """`AbstractBaseUser.get_session_auth_hash` of the password column."""
+    salt = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+    return salted_hmac(salt, password_column, key).hexdigest()
+
+
+def login_data(user_id, password_column, **more):
+    """What `login()` leaves in a session; a key with the value `...` is left out."""
+    data = {
+        "_auth_user_id": str(user_id),
+        "_auth_user_backend": BACKEND,
+        "_auth_user_hash": auth_hash(password_column),
+    }
+    return {name: value for name, value in (data | more).items() if value is not ...}
+
+
+def payload(data, compress=None):
+    """The first part of session_data. `data` is JSON text, bytes, or an object; compressed if that is shorter, or as told."""
+    if not isinstance(data, bytes):
+        text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
+        data = text.encode("latin-1")
+    squeezed = zlib.compress(data)
+    if compress is None:
+        compress = len(squeezed) < len(data) - 1
+    return "." + base64url(squeezed) if compress else base64url(data)
+
+
+def sign(value, key=SECRET_KEY, salt=SALT, timestamp=None, digest="sha256"):
+    """`TimestampSigner.sign`; `timestamp` is the base62 text itself when it is a string."""
+    if timestamp is None:
+        timestamp = int(time.time())
+    text = timestamp if isinstance(timestamp, str) else base62(timestamp)
+    value = f"{value}:{text}"
+    return f"{value}:{base64url(salted_hmac(salt + 'signer', value, key, digest).digest())}"
+
+
+def session_data(data, key=SECRET_KEY, compress=None, **how):
+    return sign(payload(data, compress), key, **how)

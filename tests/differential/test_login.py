@@ -1,0 +1,246 @@
+"""Sessions both ways, on one database: made by either side, used on the other, ended by either. And the importer."""
+
+import base64
+import json
+import re
+import zlib
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import compare
+from cases import Variant
+from passwords import PASSWORD, pbkdf2
+from wire import EXPORT, Request, ask, get
+
+ON = {"SIDECAR_LOGIN": "on"}
+SHARED = Variant("login", sidecar=ON, shared=True)
+OTHER_COOKIE = Variant(
+    "login-other-cookie",
+    sidecar=ON,
+    shared=True,
+    settings={
+        "SESSION_COOKIE_NAME": "sid", "SESSION_COOKIE_AGE": 3600, "SESSION_COOKIE_DOMAIN": "example.com",
+        "SESSION_COOKIE_PATH": "/api", "SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_HTTPONLY": False,
+        "SESSION_COOKIE_SAMESITE": "Strict",
+    },
+)
+
+
+class Side:
+    """One of the two servers, as a client with a cookie sees it."""
+
+    def __init__(self, server, cookie_name="sessionid"):
+        self.server = server
+        self.cookie_name = cookie_name
+
+    def post(self, target, cookie=None, body=b""):
+        headers = [("Content-Type", "application/json")]
+        if cookie:
+            headers.append(("Cookie", f"{self.cookie_name}={cookie}"))
+        return ask(self.server.port, Request("POST", target, headers, body))
+
+    def log_in(self, username="clerk", password=PASSWORD, cookie=None):
+        body = json.dumps({"username": username, "password": password}).encode()
+        return self.post("/api/login/", cookie, body)
+
+    def key_of(self, answer):
+        assert answer.status == 200, answer.body
+        cookies = [value for value in answer.all("Set-Cookie") if value.startswith(f"{self.cookie_name}=")]
+        return cookies[0].split(";")[0].split("=", 1)[1]
+
+    def status(self, cookie, target=EXPORT):
+        return ask(self.server.port, get(target, cookie=f"{self.cookie_name}={cookie}")).status
+
+
+@pytest.fixture
+def world(bench):
+    made = bench.world(SHARED)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def django(world):
+    return Side(world.pair.django)
+
+
+@pytest.fixture
+def sidecar(world):
+    if world.pair.sidecar is None:
+        pytest.skip("the oracle alone")
+    return Side(world.pair.sidecar)
+
+
+@pytest.fixture(params=["django makes it", "the sidecar makes it"])
+def maker_and_other(request, django, sidecar):
+    return (django, sidecar) if request.param.startswith("django") else (sidecar, django)
+
+
+def session_row(world, key):
+    store = world.stores[0]
+    rows = store.execute("SELECT session_data, expire_date FROM django_session WHERE session_key = ?", [key])
+    return rows[0] if rows else None
+
+
+def decoded(session_data):
+    text = session_data.rsplit(":", 2)[0]
+    raw = base64.urlsafe_b64decode(text.lstrip(".") + "==")
+    return json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
+
+
+def data_of(world, key):
+    return decoded(session_row(world, key)[0])
+
+
+def test_a_session_is_good_on_the_other_side(maker_and_other):
+    maker, other = maker_and_other
+    key = maker.key_of(maker.log_in())
+    assert (maker.status(key), other.status(key)) == (200, 200)
+
+
+def test_a_logout_on_the_side_that_made_it_ends_it_on_both(maker_and_other):
+    maker, other = maker_and_other
+    key = maker.key_of(maker.log_in())
+    assert maker.post("/api/logout/", key).status == 200
+    assert (maker.status(key), other.status(key)) == (403, 403)
+
+
+def test_a_logout_on_the_other_side_ends_it_on_both(world, maker_and_other):
+    maker, other = maker_and_other
+    key = maker.key_of(maker.log_in())
+    assert other.post("/api/logout/", key).status == 200
+    assert (maker.status(key), other.status(key)) == (403, 403)
+    assert session_row(world, key) is None
+
+
+def test_a_new_password_ends_it_on_both(world, maker_and_other):
+    maker, other = maker_and_other
+    user = world.user()
+    key = maker.key_of(maker.log_in(user.username))
+    assert (maker.status(key), other.status(key)) == (200, 200)
+    world.execute("UPDATE auth_user SET password = ? WHERE id = ?", [pbkdf2("another"), user.id])
+    # The sidecar first: Django deletes the row.
+    sides = sorted((maker, other), key=lambda side: side.server is world.pair.django)
+    assert [side.status(key) for side in sides] == [403, 403]
+
+
+def test_both_write_the_same_session(world, django, sidecar):
+    user = world.user()
+    keys = [side.key_of(side.log_in(user.username)) for side in (django, sidecar)]
+    of_django, of_sidecar = (data_of(world, key) for key in keys)
+    assert of_sidecar == of_django
+    assert list(of_sidecar) == list(of_django)
+    assert all(re.fullmatch("[a-z0-9]{32}", key) for key in keys)
+    lasts, expiries = [], []
+    for key in keys:
+        expiries.append(as_time(session_row(world, key)[1]))
+    assert abs(expiries[0] - expiries[1]) < timedelta(seconds=20)
+    for side in (django, sidecar):
+        side.log_in(user.username)
+        lasts.append(world.stores[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])[0][0])
+    assert abs(as_time(lasts[0]) - as_time(lasts[1])) < timedelta(seconds=20)
+    assert abs(as_time(lasts[1]) - datetime.now(timezone.utc)) < timedelta(seconds=20)
+
+
+def as_time(value):
+    """What a driver returns for an instant; SQLite's text must be as Django writes it, PostgreSQL adds its offset."""
+    if isinstance(value, str):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6}|\.\d+\+00|\+00)?", value), value
+        value = datetime.fromisoformat(re.sub(r"\.\d+", lambda fraction: fraction[0].ljust(7, "0"), value))
+    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+def test_what_django_keeps_in_a_session_survives_the_same_users_login(world, sidecar, django):
+    user = world.user()
+    for side in (django, sidecar):
+        old = world.session(user, data={"cart": [1, "é☃", None], "seen": True})
+        new = side.key_of(side.log_in(user.username, cookie=old))
+        data = data_of(world, new)
+        assert (data["cart"], data["seen"]) == ([1, "é☃", None], True)
+    assert new != old and session_row(world, old) is None, "the sidecar always makes a new key"
+    assert django.status(new) == 200
+
+
+def test_another_users_session_is_flushed(world, maker_and_other):
+    side, other = maker_and_other
+    old = world.session(world.clerk, data={"cart": [1]})
+    new = side.key_of(side.log_in("admin", cookie=old))
+    assert "cart" not in data_of(world, new)
+    assert session_row(world, old) is None
+    assert (side.status(new), other.status(new)) == (200, 200)
+
+
+def test_a_session_of_the_same_user_under_an_older_password_is_flushed(world, maker_and_other):
+    side, _ = maker_and_other
+    old = world.session(world.clerk, data={"cart": [1], "_auth_user_hash": "0" * 64})
+    new = side.key_of(side.log_in(cookie=old))
+    assert "cart" not in data_of(world, new)
+    assert session_row(world, old) is None
+
+
+def test_an_anonymous_sessions_data_is_carried_over(world, maker_and_other):
+    side, other = maker_and_other
+    old = world.session(data={"cart": [1]})
+    new = side.key_of(side.log_in(cookie=old))
+    assert data_of(world, new)["cart"] == [1]
+    assert session_row(world, old) is None
+    assert other.status(new) == 200
+
+
+def test_an_expired_or_undecodable_session_leaves_nothing_behind(world, maker_and_other):
+    side, _ = maker_and_other
+    for how in ({"data": {"cart": [1]}, "expires_in": -5}, {"session_data": "broken"}):
+        old = world.session(**how)
+        new = side.key_of(side.log_in(cookie=old))
+        assert new != old and "cart" not in data_of(world, new)
+
+
+@pytest.mark.parametrize("variant", [SHARED, OTHER_COOKIE], ids=lambda variant: variant.name)
+def test_login_and_logout_set_djangos_cookie(bench, variant):
+    world = bench.world(variant)
+    if world.pair.sidecar is None:
+        pytest.skip("the oracle alone")
+    name = variant.settings.get("SESSION_COOKIE_NAME", "sessionid")
+    found = []
+    for server in (world.pair.django, world.pair.sidecar):
+        side = Side(server, name)
+        login = side.log_in()
+        key = side.key_of(login)
+        logout = side.post("/api/logout/", key)
+        found.append([(compare.headers(answer)["set-cookie"], answer.one("Vary")) for answer in (login, logout)])
+    world.clear()
+    assert found[0] == found[1]
+
+
+def test_a_user_whose_hash_is_of_another_hasher_logs_in_on_the_sidecar_for_django(world, sidecar, django):
+    user = world.user(encoded=pbkdf2(iterations=10))
+    key = sidecar.key_of(sidecar.log_in(user.username))
+    assert django.status(key) == 200
+
+
+def test_a_refused_login_makes_no_session(world, sidecar):
+    before = world.stores[0].rows()
+    inactive = world.user(is_active=False)
+    unusable = world.user(encoded="!abc")
+    for username, password in (("clerk", "wrong"), ("nobody", PASSWORD), (inactive.username, PASSWORD), (unusable.username, "")):
+        assert sidecar.log_in(username, password).status == 401
+    assert not [key for key in world.stores[0].rows().keys() - before.keys() if key[0] == "session"]
+
+
+def test_an_importer_imports_and_then_finds_nothing_new(django, sidecar):
+    """TwentyFour/Seven's way: log in, export, take in who is new; again; the same on either side."""
+    imported = []
+    for side in (django, sidecar):
+        known, counts = {}, []
+        for _ in range(2):
+            key = side.key_of(side.log_in("admin"))
+            answer = ask(side.server.port, get(EXPORT, cookie=f"sessionid={key}"))
+            export = json.loads(answer.body)
+            assert export["success"] and export["count"] == len(export["users"])
+            new = [user for user in export["users"] if user["username"] not in known and user["tv_service"]]
+            known |= {user["username"]: user for user in new}
+            counts.append(len(new))
+        assert counts[0] > 0 and counts[1] == 0
+        imported.append(known)
+    assert imported[0] == imported[1]
