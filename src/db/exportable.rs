@@ -48,10 +48,10 @@ const EXPORTED: [&str; 6] = [
     "is_active",
 ];
 
-struct ExportUsers<'a> {
-    table: &'a UserTable,
+pub(super) struct ExportUsers<'a> {
+    pub(super) table: &'a UserTable,
     /// The zone PostgreSQL converts to, without `USE_TZ`.
-    time_zone: Option<&'a str>,
+    pub(super) time_zone: Option<&'a str>,
 }
 
 /// How a backend writes the truth of a boolean column in a `WHERE` (`Lookup.as_sql` of `exact` with `True`).
@@ -116,8 +116,8 @@ impl<DB: Backend + 'static> QueryFragment<DB> for ExportUsers<'_> {
     }
 }
 
-struct CountUsers<'a> {
-    table: &'a UserTable,
+pub(super) struct CountUsers<'a> {
+    pub(super) table: &'a UserTable,
 }
 
 impl<DB: Backend + 'static> QueryFragment<DB> for CountUsers<'_> {

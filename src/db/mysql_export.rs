@@ -1,11 +1,12 @@
 //! The export on MySQL and MariaDB, whose client stores the whole result of a statement before its first row.
 //!
-//! So that memory does not grow with the rows (but by 32 bytes a user), it is read in pieces, all from one snapshot: first
-//! the keys and dates along the primary key, then, in the order of the dates, the rows of so many keys at a time.
+//! So that memory does not grow with the rows (but by 32 bytes a user), many rows are read in pieces, all from one
+//! snapshot: first the keys and dates along the primary key, then, in the order of the dates, the rows of so many keys at a
+//! time. A few are read as Django reads them, so that equal dates come in the order in which Django gets them.
 
 use std::collections::HashMap;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::deserialize::{FromSql, FromSqlRow};
 use diesel::mysql::data_types::MysqlTime;
 use diesel::mysql::{Mysql, MysqlConnection};
@@ -16,15 +17,17 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::ExportError;
 use super::catalogue::UserTable;
-use super::exportable::{JsonRow, push_select_exported, push_where_exportable};
+use super::exportable::{
+    CountUsers, ExportUsers, JsonRow, Stats, push_select_exported, push_where_exportable,
+};
 use super::fragments::{Key, dynamic_query, required};
 use super::values::DjangoBackend;
 use crate::django::sessions::UserId;
 
-/// Keys listed by one statement.
+/// The most rows that are read by one statement, and the most keys: some megabytes in the client.
 const KEYS_AT_ONCE: usize = 10_000;
 
-/// Rows read by one statement.
+/// Rows read by their keys at a time.
 const ROWS_AT_ONCE: usize = 1_000;
 
 /// As [`UserTable::export`].
@@ -47,6 +50,20 @@ fn read_snapshot<const AWARE: bool>(
     conn: &mut MysqlConnection,
     write: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), ExportError> {
+    let counted: Vec<Stats> = CountUsers { table }.load(conn)?;
+    if counted
+        .iter()
+        .all(|stats| stats.tv_users <= KEYS_AT_ONCE as i64)
+    {
+        let query = ExportUsers {
+            table,
+            time_zone: None,
+        };
+        for row in query.load_iter::<JsonRow<AWARE>, DefaultLoadingMode>(conn)? {
+            write(&row?.json).map_err(ExportError::Spool)?;
+        }
+        return Ok(());
+    }
     let mut listed: Vec<ListedUser> = Vec::new();
     loop {
         let after = listed.last().map(|user| Key::new(table, &user.id));
