@@ -93,7 +93,7 @@ impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Reads the configuration through `lookup` (usually `std::env::var`; `Some("")` counts as unset but for
-    /// `SIDECAR_MOUNT` and `DJANGO_SESSION_COOKIE_DOMAIN`, where empty is a value). Files named by `NAME_FILE` are read.
+    /// `SIDECAR_MOUNT`, where empty is a value). Files named by `NAME_FILE` are read.
     ///
     /// # Errors
     /// All mistakes together.
@@ -245,10 +245,11 @@ fn string_array(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
-    Ok(string_array(text)?
-        .into_iter()
-        .map(SecretKey::new)
-        .collect())
+    let keys = string_array(text)?;
+    if keys.iter().any(String::is_empty) {
+        return Err("holds an empty key".into());
+    }
+    Ok(keys.into_iter().map(SecretKey::new).collect())
 }
 
 fn seconds(text: &str) -> Result<i64, String> {
@@ -338,9 +339,13 @@ fn mount(text: &str) -> Result<String, String> {
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
+    // To env_logger a word it does not know is a module's name, and everything else falls silent.
+    let directives = text.split('/').next().unwrap_or_default().split(',');
+    let mut bare = directives.filter(|directive| !directive.contains('='));
+    let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
     match env_filter::Builder::new().try_parse(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("is not a log level or filter".into()),
+        Ok(_) if are_levels => Ok(text.to_owned()),
+        _ => Err("is not a log level or filter".into()),
     }
 }
 

@@ -90,7 +90,9 @@ async fn demo() -> ExitCode {
     let lookup = |name: &str| match name {
         "DATABASE_URL" => Some(demo.database_url()),
         "DJANGO_SECRET_KEY" => Some("demo-key-of-a-database-of-made-up-people".to_owned()),
-        "DJANGO_ALLOWED_HOSTS" => Some(r#"["localhost", "127.0.0.1", "[::1]"]"#.to_owned()),
+        "DJANGO_ALLOWED_HOSTS" => Some(r#"["*"]"#.to_owned()),
+        // The printed lines name this path.
+        "SIDECAR_MOUNT" => None,
         "SIDECAR_LOGIN" => std::env::var(name).ok().or(Some("on".to_owned())),
         name if name.starts_with("SIDECAR_") => std::env::var(name).ok(),
         _ => None,

@@ -123,7 +123,7 @@ impl Application {
         }
     }
 
-    /// Serves until SIGTERM or SIGINT, then finishes what is running.
+    /// Serves until SIGTERM, which lets what is running finish, or SIGINT, which does not.
     ///
     /// # Errors
     /// A listener's.
@@ -155,13 +155,17 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
             Ok((Bind::Tcp(listener.local_addr()?), Listener::Tcp(listener)))
         }
         Bind::Unix(path) => {
-            // A socket file that nobody answers is left over from a process that was killed.
-            if is_socket(path) && UnixStream::connect(path).is_err() {
+            // A socket file that nobody listens on is left over from a process that was killed.
+            if is_socket(path) && is_refused(path) {
                 std::fs::remove_file(path)?;
             }
             Ok((bind.clone(), Listener::Unix(UnixListener::bind(path)?)))
         }
     }
+}
+
+fn is_refused(path: &std::path::Path) -> bool {
+    UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn is_socket(path: &std::path::Path) -> bool {

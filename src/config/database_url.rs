@@ -62,6 +62,9 @@ impl DatabaseUrl {
                 "needs a build with the feature {feature}: cargo build --release --features {feature}"
             ));
         }
+        if backend != Backend::Sqlite {
+            check_authority(rest)?;
+        }
         if target.contains('\0') {
             return Err("holds a NUL character".into());
         }
@@ -69,14 +72,6 @@ impl DatabaseUrl {
             backend,
             target: Zeroizing::new(target),
         })
-    }
-
-    /// The URL of the SQLite file at this path.
-    pub fn sqlite_file(path: &str) -> DatabaseUrl {
-        DatabaseUrl {
-            backend: Backend::Sqlite,
-            target: Zeroizing::new(path.to_owned()),
-        }
     }
 
     /// Which database it names.
@@ -87,6 +82,32 @@ impl DatabaseUrl {
     /// What the driver takes: a URL, or SQLite's path.
     pub(crate) fn target(&self) -> &str {
         &self.target
+    }
+}
+
+/// Finds a password that was not percent-encoded before a driver does, which might repeat it in an error.
+fn check_authority(rest: &str) -> Result<(), String> {
+    const HINT: &str = "percent-encode the password";
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if credentials.contains('@') {
+        return Err(format!("holds more than one @: {HINT}"));
+    }
+    let is_encoded = |text: &str| {
+        let mut pieces = text.split('%').skip(1);
+        pieces.all(|piece| piece.len() >= 2 && piece.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+    };
+    if !is_encoded(authority) {
+        return Err(format!("holds a broken percent sequence: {HINT}"));
+    }
+    let has_good_port = |host: &str| {
+        let after_address = host.rsplit_once(']').map_or(host, |(_, port)| port);
+        let port = after_address.split_once(':').map_or("", |(_, port)| port);
+        port.bytes().all(|b| b.is_ascii_digit())
+    };
+    match hosts.split(',').all(has_good_port) {
+        true => Ok(()),
+        false => Err(format!("has a port that is no number: {HINT}")),
     }
 }
 

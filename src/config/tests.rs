@@ -83,6 +83,11 @@ fn wrong_values_are_refused() {
         ("SIDECAR_MOUNT", "api"),
         ("SIDECAR_MOUNT", "/api/../admin"),
         ("SIDECAR_LOG", "info,,=x="),
+        ("SIDECAR_LOG", "inof"),
+        ("DJANGO_SECRET_KEY_FALLBACKS", r#"[""]"#),
+        ("DATABASE_URL", "postgres://u:hun@ter@h/d"),
+        ("DATABASE_URL", "postgres://u:hun%zter@h/d"),
+        ("DATABASE_URL", "postgres://u:hunter/2@h/d"),
         ("SIDECAR_LOG_FORMAT", "xml"),
     ] {
         assert_eq!(errors(&[(name, value)]).len(), 1, "{name}={value}");
@@ -126,6 +131,13 @@ fn a_secret_may_stand_in_a_file_but_not_in_both_places() {
         .ok()
         .unwrap();
     assert_eq!(from_file.database_url.target(), "/from/a/file");
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let path = empty.path().to_str().unwrap();
+    let found = errors(&[("DJANGO_SECRET_KEY", ""), ("DJANGO_SECRET_KEY_FILE", path)]);
+    assert!(
+        found[0].starts_with("DJANGO_SECRET_KEY is required"),
+        "{found:?}"
+    );
     let missing = errors(&[
         ("DJANGO_SECRET_KEY", ""),
         ("DJANGO_SECRET_KEY_FILE", "/no/such/file"),

@@ -292,7 +292,7 @@ impl<'a> Variables<'a> {
                     if text.ends_with('\n') {
                         text.pop();
                     }
-                    Ok(Some(SecretText::new(text)))
+                    Ok(Some(SecretText::new(text)).filter(|text| !text.is_empty()))
                 }
                 Err(error) => {
                     self.errors.push(format!("{file_name} can't be read: {error}; for example {file_name}=/run/secrets/{}", name.to_ascii_lowercase()));

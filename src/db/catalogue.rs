@@ -98,7 +98,7 @@ impl UserTable {
         })
     }
 
-    /// Selects the columns that authentication and the export read, to see that the role may.
+    /// Selects the columns that authentication reads, to see that the role may.
     ///
     /// # Errors
     /// The database's refusal.

@@ -1,4 +1,4 @@
-//! One connection to any of the three databases, and the r2d2 manager that opens it.
+//! One connection to any of the three databases, and what opens it for r2d2.
 //!
 //! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
@@ -51,15 +51,15 @@ pub struct Pooled {
 }
 
 /// Opens connections for r2d2.
-pub struct Manager {
+pub struct ConnectionOpener {
     url: DatabaseUrl,
     writable: bool,
 }
 
-impl Manager {
-    /// A manager of connections to `url`; without `writable`, SQLite's file is opened read-only.
+impl ConnectionOpener {
+    /// Opens connections to `url`; without `writable`, SQLite's file is opened read-only.
     pub fn new(url: DatabaseUrl, writable: bool) -> Self {
-        Manager { url, writable }
+        ConnectionOpener { url, writable }
     }
 
     fn establish(&self) -> diesel::ConnectionResult<Connection> {
@@ -106,6 +106,11 @@ impl Manager {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
         for (name, value) in [
             ("connect_timeout", "5"),
+            // A server that vanished without a word is noticed within half a minute.
+            ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"),
+            ("keepalives_count", "3"),
+            ("tcp_user_timeout", "15000"),
             ("fallback_application_name", "watchtower-sidecar"),
         ] {
             if !url.contains(&format!("{name}=")) {
@@ -117,7 +122,7 @@ impl Manager {
     }
 }
 
-impl ManageConnection for Manager {
+impl ManageConnection for ConnectionOpener {
     type Connection = Pooled;
     type Error = diesel::ConnectionError;
 

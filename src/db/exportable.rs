@@ -29,7 +29,7 @@ pub struct Stats {
     pub movie_users: i64,
 }
 
-/// Where Django compares a naive date with no zone: only PostgreSQL without `USE_TZ` shows dates in `TIME_ZONE`.
+/// The settings that shape dates. Only PostgreSQL stores instants, so only it shows them in `TIME_ZONE` without `USE_TZ`.
 #[derive(Debug, Clone)]
 pub struct DateShape {
     /// `USE_TZ`
@@ -139,7 +139,22 @@ impl<DB: Backend + 'static> QueryFragment<DB> for CountUsers<'_> {
     }
 }
 
+/// The exported columns of no user, to see that the role may read them.
+struct ProbeExport<'a> {
+    table: &'a UserTable,
+}
+
+impl<DB: Backend + 'static> QueryFragment<DB> for ProbeExport<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        push_select_exported(&mut out, self.table, None)?;
+        push_where_exportable(&mut out)?;
+        out.push_sql(" AND 1 = 0");
+        Ok(())
+    }
+}
+
 dynamic_query!(ExportUsers);
+dynamic_query!(ProbeExport);
 dynamic_query!(CountUsers);
 
 impl UserTable {
@@ -167,6 +182,24 @@ impl UserTable {
             true => each::<true>(query, connection, &mut write),
             false => each::<false>(query, connection, &mut write),
         }
+    }
+
+    /// Asks for nobody's exported columns. A model on which the views fail by themselves, as Django's do, passes.
+    ///
+    /// # Errors
+    /// The database's refusal.
+    pub(super) fn probe_export(&self, connection: &mut Connection) -> Result<(), DbError> {
+        if !EXPORTED
+            .iter()
+            .chain(&["date_joined", "is_tv_user"])
+            .all(|column| self.has(column))
+        {
+            return Ok(());
+        }
+        let query = ProbeExport { table: self };
+        let nobody: Vec<JsonRow<true>> = with_connection!(connection, conn => query.load(conn))?;
+        drop(nobody);
+        Ok(())
     }
 
     /// The three counts, in one scan.

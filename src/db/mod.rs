@@ -3,10 +3,10 @@
 //! Everything that differs between SQLite, PostgreSQL and MySQL, or between one project's user table and another's,
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use diesel::connection::TransactionManager;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::r2d2::Pool;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -32,7 +32,7 @@ pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
-use connection::{Manager, Pooled, with_connection};
+use connection::{ConnectionOpener, Pooled, with_connection};
 
 /// How long a request waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
@@ -78,6 +78,34 @@ impl From<DieselError> for DbError {
     }
 }
 
+impl DbError {
+    /// A statement prepared before a migration changed a column's type: on this connection it stays refused.
+    fn is_stale_plan(&self) -> bool {
+        matches!(self, DbError::Refused(error) if error.to_string().starts_with("cached plan must not change"))
+    }
+}
+
+/// An error that may be the database's.
+pub trait MayBeDbError: From<DbError> {
+    /// The database's error, if it is one.
+    fn db_error(&self) -> Option<&DbError>;
+}
+
+impl MayBeDbError for DbError {
+    fn db_error(&self) -> Option<&DbError> {
+        Some(self)
+    }
+}
+
+impl MayBeDbError for ExportError {
+    fn db_error(&self) -> Option<&DbError> {
+        match self {
+            ExportError::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// Why a view could not answer.
 #[derive(Debug)]
 pub enum ExportError {
@@ -111,6 +139,13 @@ impl From<DieselError> for ExportError {
     }
 }
 
+/// Whether a job may be run again on another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobKind {
+    Reads,
+    Writes,
+}
+
 /// What is needed to reach the database and to know its user table.
 pub struct DbOptions {
     /// The database
@@ -132,8 +167,8 @@ pub struct Db {
 }
 
 struct Shared {
-    primary: Pool<Manager>,
-    replica: Option<Pool<Manager>>,
+    primary: Pool<ConnectionOpener>,
+    replica: Option<Pool<ConnectionOpener>>,
     user_table: String,
     username_field: String,
     catalogue: OnceLock<UserTable>,
@@ -149,8 +184,8 @@ impl Db {
                 .connection_timeout(POOL_WAIT)
                 // A dead connection shows itself by its first error, and the job is then run again on a fresh one.
                 .test_on_check_out(false)
-                .error_handler(Box::new(LogConnectionErrors))
-                .build_unchecked(Manager::new(url, writable))
+                .error_handler(Box::<LogConnectionErrors>::default())
+                .build_unchecked(ConnectionOpener::new(url, writable))
         };
         Db {
             shared: Arc::new(Shared {
@@ -173,9 +208,25 @@ impl Db {
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<DbError> + Send + 'static,
+        E: MayBeDbError + Send + 'static,
     {
-        self.block(|shared| &shared.primary, job).await
+        self.block(|shared| &shared.primary, JobKind::Reads, job)
+            .await
+    }
+
+    /// Runs `job`, which writes, on the primary, once.
+    ///
+    /// # Errors
+    /// As [`Db::run`]; after a broken connection nobody knows whether the job was done.
+    pub async fn write<T>(
+        &self,
+        job: impl Fn(&mut Connection, &UserTable) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+    {
+        self.block(|shared| &shared.primary, JobKind::Writes, job)
+            .await
     }
 
     /// As [`Db::run`], on the replica where there is one.
@@ -188,55 +239,43 @@ impl Db {
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<DbError> + Send + 'static,
+        E: MayBeDbError + Send + 'static,
     {
         self.block(
             |shared| shared.replica.as_ref().unwrap_or(&shared.primary),
+            JobKind::Reads,
             job,
         )
         .await
     }
 
-    /// Whether the database answers and holds both tables, for `readyz`.
+    /// Whether the database answers and holds both tables, and the replica what is exported, for `readyz`.
     ///
     /// # Errors
     /// The name of the first check that fails, and why (for the log).
     pub async fn ready(&self) -> Result<(), (&'static str, DbError)> {
         let shared = Arc::clone(&self.shared);
-        actix_web::web::block(move || {
-            let probed = shared.with_connection(&shared.primary, &|connection| {
-                // The inner result passes through whole: a missing table is no reason to try again.
-                let table = UserTable::load(connection, &shared.user_table, &shared.username_field)
-                    .and_then(|table| table.probe(connection));
-                match (table, sessions::probe(connection)) {
-                    (Err(error), _) => Ok(Err(("user_table", error))),
-                    (Ok(()), Err(error)) => Ok(Err(("django_session", error))),
-                    (Ok(()), Ok(())) => Ok(Ok(())),
-                }
-            });
-            probed.unwrap_or_else(|error: DbError| Err(("database", error)))
-        })
-        .await
-        .unwrap_or_else(|_| {
-            Err((
-                "database",
-                DbError::Unavailable("the probe was cut short".into()),
-            ))
-        })
+        actix_web::web::block(move || shared.ready())
+            .await
+            .unwrap_or_else(|_| {
+                let cut_short = DbError::Unavailable("the probe was cut short".into());
+                Err(("database", cut_short))
+            })
     }
 
     async fn block<T, E>(
         &self,
-        pool: impl Fn(&Shared) -> &Pool<Manager> + Send + 'static,
+        pool: impl Fn(&Shared) -> &Pool<ConnectionOpener> + Send + 'static,
+        kind: JobKind,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<DbError> + Send + 'static,
+        E: MayBeDbError + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
         actix_web::web::block(move || {
-            shared.with_connection(pool(&shared), &|connection| {
+            shared.with_connection(pool(&shared), kind, &|connection| {
                 let table = shared.table(connection)?;
                 job(connection, table)
             })
@@ -247,35 +286,74 @@ impl Db {
 }
 
 impl Shared {
-    fn with_connection<T, E: From<DbError>>(
+    fn with_connection<T, E: MayBeDbError>(
         &self,
-        pool: &Pool<Manager>,
+        pool: &Pool<ConnectionOpener>,
+        kind: JobKind,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let checked_out = || {
             pool.get()
-                .map_err(|error| DbError::Unavailable(error.to_string()))
+                .map_err(|error| DbError::Unavailable(describe(&error.to_string()).to_owned()))
         };
-        // `None`: the connection was dead, whatever the job made of it.
+        // `None`: the connection is of no more use, whatever the job made of it.
         let run = |pooled: &mut Pooled| match job(&mut pooled.connection) {
-            Err(_) if !pooled.connection.is_alive() => {
+            Err(error)
+                if error.db_error().is_some_and(DbError::is_stale_plan)
+                    || !pooled.connection.is_alive() =>
+            {
                 pooled.dead = true;
                 None
             }
             result => Some(result),
         };
-        if let Some(result) = run(&mut *checked_out()?) {
+        if kind == JobKind::Reads
+            && let Some(result) = run(&mut *checked_out()?)
+        {
             return result;
         }
-        // After a restart of the database every idle connection is dead: each is asked before the job runs again.
+        // After a restart of the database every idle connection is dead: each is asked before the job runs again. What
+        // writes is asked first, and never run again: nobody could tell whether the lost answer was a success.
         for _ in 0..=POOL_SIZE {
             let mut pooled = checked_out()?;
             pooled.dead = !pooled.connection.is_alive();
-            if !pooled.dead {
-                return run(&mut pooled).unwrap_or_else(|| Err(connection_broke().into()));
+            if pooled.dead {
+                continue;
+            }
+            match run(&mut pooled) {
+                Some(result) => return result,
+                None if kind == JobKind::Writes => break,
+                None => {}
             }
         }
         Err(connection_broke().into())
+    }
+
+    fn ready(&self) -> Result<(), (&'static str, DbError)> {
+        let load = |connection: &mut Connection| {
+            UserTable::load(connection, &self.user_table, &self.username_field)
+        };
+        // The inner results pass through whole: a missing table is no reason to try again.
+        let probe = |connection: &mut Connection| {
+            let users = load(connection).and_then(|table| {
+                table.probe(connection)?;
+                table.probe_export(connection)
+            });
+            match (users, sessions::probe(connection)) {
+                (Err(error), _) => Ok(Err(("user_table", error))),
+                (_, Err(error)) => Ok(Err(("django_session", error))),
+                (Ok(()), Ok(())) => Ok(Ok(())),
+            }
+        };
+        let probed = self.with_connection(&self.primary, JobKind::Reads, &probe);
+        probed.unwrap_or_else(|error: DbError| Err(("database", error)))?;
+        let Some(replica) = &self.replica else {
+            return Ok(());
+        };
+        self.with_connection(replica, JobKind::Reads, &|connection| {
+            load(connection).and_then(|table| table.probe_export(connection))
+        })
+        .map_err(|error| ("replica", error))
     }
 
     /// The user table's catalogue entry: read once, when the database is first reached.
@@ -297,7 +375,7 @@ impl Connection {
         &mut self,
         job: impl FnOnce(&mut Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        with_connection!(self, conn => begin(conn))?;
+        begin(self)?;
         let result = job(self);
         match result {
             Ok(value) => {
@@ -318,8 +396,18 @@ fn connection_broke() -> DbError {
     DbError::Unavailable("the connection broke".into())
 }
 
-fn begin<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::begin_transaction(conn)
+/// On SQLite as a writer from the start: a reader that turns into one is refused at once where another writes.
+fn begin(connection: &mut Connection) -> diesel::QueryResult<()> {
+    match connection {
+        #[cfg(feature = "sqlite")]
+        Connection::Sqlite(conn) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+        }
+        #[cfg(feature = "postgres")]
+        Connection::Postgres(conn) => AnsiTransactionManager::begin_transaction(conn),
+        #[cfg(feature = "mysql")]
+        Connection::Mysql(conn) => AnsiTransactionManager::begin_transaction(conn),
+    }
 }
 
 fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
@@ -330,13 +418,38 @@ fn rollback<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
     C::TransactionManager::rollback_transaction(conn)
 }
 
-/// r2d2 retries failed connections in the background; each failure is a log line without the URL's password, which
-/// neither libpq nor the MySQL client repeat.
-#[derive(Debug)]
-struct LogConnectionErrors;
+/// What may be said of a failed connection. libpq repeats parts of a URL that it can't read, and a password may be one of
+/// them; once it has reached for a server, it names no secret.
+fn describe(error: &str) -> &str {
+    let is_about_the_url = [
+        "connection option",
+        "URI",
+        "percent-encoded",
+        "invalid connection",
+    ];
+    match is_about_the_url.iter().any(|words| error.contains(words)) {
+        true => "the database URL can't be used as it is",
+        false => error,
+    }
+}
+
+/// r2d2 retries failed connections in the background, many times a minute; the log gets one line a minute.
+#[derive(Debug, Default)]
+struct LogConnectionErrors {
+    latest: Mutex<Option<std::time::Instant>>,
+}
 
 impl r2d2::HandleError<diesel::ConnectionError> for LogConnectionErrors {
     fn handle_error(&self, error: diesel::ConnectionError) {
-        log::warn!("can't connect to the database: {error}");
+        let now = std::time::Instant::now();
+        // A thread that panicked while it held the lock leaves a time that is still a time.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.is_none_or(|latest| now.duration_since(latest) >= Duration::from_secs(60)) {
+            *latest = Some(now);
+            log::warn!(
+                "can't connect to the database: {}",
+                describe(&error.to_string())
+            );
+        }
     }
 }

@@ -41,7 +41,7 @@ pub async fn login(
     state: Data<State>,
 ) -> Result<HttpResponse, Error> {
     require_same_site_post(&req)?;
-    if req.content_type() != "application/json" {
+    if !req.content_type().eq_ignore_ascii_case("application/json") {
         return Err(refuse(LoginRefusal::UnsupportedMediaType));
     }
     let body = match payload.to_bytes_limited(LARGEST_BODY).await {
@@ -82,7 +82,7 @@ pub async fn login(
     };
     state
         .db
-        .run(move |connection, table| change.write(connection, table))
+        .write(move |connection, table| change.write(connection, table))
         .await
         .map_err(outage)?;
 
@@ -110,7 +110,7 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let deleted = state
             .db
-            .run(move |connection, _| SessionRow::delete(connection, &key))
+            .write(move |connection, _| SessionRow::delete(connection, &key))
             .await;
         deleted.map_err(|error| Error::unavailable(error, Renderer::default()))?;
     }
@@ -198,12 +198,19 @@ fn require_same_site_post(req: &HttpRequest) -> Result<(), Error> {
     }
 }
 
-/// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS.
+/// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS. So a default port may stand
+/// on either side, or not.
 fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
-    let rest = origin
+    let without_port = |host: &[u8]| {
+        let bare = [&b":443"[..], b":80"]
+            .iter()
+            .find_map(|port| host.strip_suffix(*port));
+        bare.unwrap_or(host).to_ascii_lowercase()
+    };
+    let origin = origin
         .strip_prefix(b"https://")
         .or_else(|| origin.strip_prefix(b"http://"));
-    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
+    origin.is_some_and(|origin| without_port(origin) == without_port(host))
 }
 
 fn refuse(refusal: LoginRefusal) -> Error {

@@ -86,8 +86,9 @@ impl Paths {
     /// Puts only the health checks at their paths.
     pub fn configure_health(&self, app: &mut ServiceConfig) {
         for [healthz, readyz] in &self.health {
-            app.route(healthz, web::get().to(ops::healthz));
-            app.route(readyz, web::get().to(ops::readyz));
+            let get_or_head = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+            app.route(healthz, get_or_head().to(ops::healthz));
+            app.route(readyz, get_or_head().to(ops::readyz));
         }
     }
 }

@@ -160,3 +160,20 @@ fn without_login_both_paths_are_unknown_and_the_database_is_opened_read_only() {
     assert_eq!(app.send("POST", "/api/logout/", &[], "").status, 404);
     assert_eq!(app.export_as(&session).status, 200);
 }
+
+#[test]
+fn many_logins_at_once_with_old_cookies_all_succeed() {
+    for database in Database::of_every_kind() {
+        let app = App::over(&database);
+        let login = |cookie: Option<&str>| app.login("admin", PASSWORD, cookie);
+        let old: Vec<String> = (0..20)
+            .map(|_| login(None).cookie("sessionid").unwrap())
+            .collect();
+        std::thread::scope(|scope| {
+            for key in &old {
+                scope.spawn(|| assert_eq!(login(Some(key)).status, 200, "{}", database.name()));
+            }
+        });
+        assert_eq!(database.count("django_session"), 20, "{}", database.name());
+    }
+}

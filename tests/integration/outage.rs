@@ -127,3 +127,58 @@ fn a_restart_of_the_database_between_requests_is_not_noticed() {
         assert_eq!(app.export_as("a-session-key").status, 403);
     }
 }
+
+#[test]
+fn a_migration_that_alters_a_column_is_no_outage() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    database.execute(&database.schema());
+    let app = App::over(&database);
+    // Several connections, each with prepared statements of its own.
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                (0..10).for_each(|_| assert_eq!(app.login("nobody", "x", None).status, 401));
+            });
+        }
+    });
+    database.execute("ALTER TABLE auth_user ALTER username TYPE varchar(254)");
+    for _ in 0..10 {
+        assert_eq!(app.login("nobody", "x", None).status, 401);
+    }
+    assert_eq!(app.get("/readyz", &[]).status, 200);
+}
+
+#[test]
+fn a_role_that_may_not_read_an_exported_column_is_not_ready() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    database.execute(&database.schema());
+    let name = database
+        .url
+        .split('?')
+        .next()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap();
+    let address = database.url.split_once('@').unwrap().1;
+    database.execute(&format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'secret'; GRANT SELECT ON django_session TO {name}; GRANT SELECT \
+         (id, username, password, is_active, is_staff, is_tv_user, is_movie_user, date_joined, first_name, last_name) \
+         ON auth_user TO {name}"
+    ));
+    let url = format!("postgres://{name}:secret@{address}");
+    let app = App::with(
+        &database,
+        &[("DATABASE_URL", &url), ("SIDECAR_LOGIN", "off")],
+    );
+    let answer = app.get("/readyz", &[]);
+    let expected = r#"{"status":"unavailable","failed":"user_table"}"#;
+    assert_eq!((answer.status, answer.text()), (503, expected));
+    database.execute(&format!("GRANT SELECT (email) ON auth_user TO {name}"));
+    assert_eq!(app.get("/readyz", &[]).status, 200);
+    database.execute(&format!("DROP OWNED BY {name}; DROP ROLE {name}"));
+}
