@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::r2d2::Pool;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::config::DatabaseUrl;
 
 mod catalogue;
 mod connection;
+mod error;
 mod exportable;
 mod fragments;
 #[cfg(feature = "mysql")]
@@ -26,6 +26,7 @@ mod values;
 
 pub use catalogue::UserTable;
 pub use connection::Connection;
+pub use error::{DbError, ExportError, MayBeDbError};
 pub use exportable::{DateShape, Stats};
 pub use sessions::{DjangoSessionStore, SessionRow, new_session_key};
 pub use types::{Clock, Instant};
@@ -39,105 +40,6 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// Connections to one database at the most.
 const POOL_SIZE: u32 = 10;
-
-/// Why the database gave no answer. Its texts are for the log, never for a client.
-#[derive(Debug)]
-pub enum DbError {
-    /// It is away, full, or locked: asking again later may help.
-    Unavailable(String),
-    /// It refused the statement.
-    Refused(DieselError),
-    /// The tables are not those of the configured Django project.
-    Schema(String),
-}
-
-impl std::fmt::Display for DbError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            DbError::Unavailable(why) => write!(f, "the database is unavailable: {why}"),
-            DbError::Refused(error) => write!(f, "the database refused a statement: {error}"),
-            DbError::Schema(why) => write!(f, "the database does not fit: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for DbError {}
-
-impl From<DieselError> for DbError {
-    fn from(error: DieselError) -> Self {
-        match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
-                DbError::Unavailable(info.message().to_owned())
-            }
-            // SQLITE_BUSY, after the busy timeout.
-            DieselError::DatabaseError(_, info) if info.message() == "database is locked" => {
-                DbError::Unavailable(info.message().to_owned())
-            }
-            _ => DbError::Refused(error),
-        }
-    }
-}
-
-impl DbError {
-    /// A statement prepared before a migration changed a column's type: on this connection it stays refused.
-    fn is_stale_plan(&self) -> bool {
-        matches!(self, DbError::Refused(error) if error.to_string().starts_with("cached plan must not change"))
-    }
-}
-
-/// An error that may be the database's.
-pub trait MayBeDbError: From<DbError> {
-    /// The database's error, if it is one.
-    fn db_error(&self) -> Option<&DbError>;
-}
-
-impl MayBeDbError for DbError {
-    fn db_error(&self) -> Option<&DbError> {
-        Some(self)
-    }
-}
-
-impl MayBeDbError for ExportError {
-    fn db_error(&self) -> Option<&DbError> {
-        match self {
-            ExportError::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Why a view could not answer.
-#[derive(Debug)]
-pub enum ExportError {
-    /// The database's fault.
-    Database(DbError),
-    /// An exception inside the view's `try` in Django; the text is `str(e)`.
-    View(String),
-    /// An exception outside of it, while the answer is rendered.
-    Unrenderable,
-    /// The spool could not take the bytes.
-    Spool(std::io::Error),
-}
-
-impl From<DbError> for ExportError {
-    fn from(error: DbError) -> Self {
-        ExportError::Database(error)
-    }
-}
-
-impl From<DieselError> for ExportError {
-    fn from(error: DieselError) -> Self {
-        if let DieselError::DeserializationError(inner) = &error
-            && let Some(value) = inner.downcast_ref::<ValueError>()
-        {
-            return match value {
-                ValueError::Unreadable(text) => ExportError::View(text.clone()),
-                ValueError::Unrenderable => ExportError::Unrenderable,
-            };
-        }
-        ExportError::Database(error.into())
-    }
-}
 
 /// Whether a job may be run again on another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
