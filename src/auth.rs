@@ -122,7 +122,8 @@ async fn authenticate(
                             .await
                             .map_err(outage)?;
                         return Ok(match user {
-                            Some(user) => Identity::User(user),
+                            Some(user) if user.is_active => Identity::User(user),
+                            Some(_) => Identity::Refused("User inactive or deleted."),
                             None => Identity::Refused("Invalid username/password."),
                         });
                     }

@@ -154,9 +154,10 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         .extensions()
         .get::<SessionAccess>()
         .map(|access| access.is_dead);
-    // Django holds a key that is too short for no key at all, looked at or not.
-    let is_dead = access.unwrap_or_default()
-        || session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key));
+    // Django holds a key that is too short for no key at all, even where nobody looks at the session.
+    let is_dead = access.unwrap_or_else(|| {
+        session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key))
+    });
     if access.is_none() && !is_dead {
         return;
     }

@@ -158,7 +158,7 @@ fn set_and_delete(input: &Value) -> Value {
     );
     let name = text(&input["name"]);
     json!([
-        set_cookie(name, text(&input["value"]), max_age, now, &attributes),
+        set_cookie(name, text(&input["value"]), Some(max_age), now, &attributes),
         delete_cookie(name, &attributes)
     ])
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::db::{DbError, User};
+use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, verify_nobody};
 use crate::server::State;
 
-/// The active user of this name and password. The connection is back in the pool before hashing begins, and hashing
+/// The user of this name and password whom a backend admits. The connection is back in the pool before hashing begins, and hashing
 /// runs on the blocking pool, as many at a time as [`State`] permits.
 ///
 /// # Errors
@@ -28,12 +29,12 @@ pub async fn authenticate(
         .acquire_owned()
         .await
         .map_err(|_| interrupted())?;
-    let (hashing, complaints) = (state.settings.hashing, Arc::clone(&state.complaints));
+    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
     actix_web::web::block(move || {
         // Held until the hash is done, even when the client has gone.
         let _permit = permit;
         let Some(user) = user else {
-            verify_nobody(&password, &hashing);
+            verify_nobody(&password, &settings.hashing);
             return None;
         };
         let encoded = EncodedPassword::parse(&user.password);
@@ -44,8 +45,10 @@ pub async fn authenticate(
             );
             complaints.warn((), &message);
         }
-        let verification = encoded.verify(&password, &hashing);
-        (verification.correct && user.is_active).then_some(user)
+        let verification = encoded.verify(&password, &settings.hashing);
+        let is_admitted =
+            authenticating(&settings.authentication_backends, user.is_active).is_some();
+        (verification.correct && is_admitted).then_some(user)
     })
     .await
     .map_err(|_| interrupted())

@@ -8,6 +8,7 @@ use actix_web::http::header;
 
 use crate::auth::joined;
 use crate::db::{DbError, SessionRow, User};
+use crate::django::backends::admits_inactive;
 use crate::django::cookies;
 use crate::django::sessions::{
     AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, verify_session_auth_hash,
@@ -93,23 +94,24 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
                 return Ok(Caller::ANONYMOUS);
             };
             let backend = session.get_str(BACKEND_NAME);
-            if !backend.is_some_and(|backend| settings.authentication_backends.contains(&backend)) {
+            let known = |backend: &String| settings.authentication_backends.contains(backend);
+            let Some(backend) = backend.filter(known) else {
                 return Ok(Caller::ANONYMOUS);
-            }
+            };
             // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
-            let Some(user) = table
-                .find_by_id(connection, &user_id)?
-                .filter(|user| user.is_active)
-            else {
+            let admitted = |user: &User| user.is_active || admits_inactive(&backend);
+            let user = table.find_by_id(connection, &user_id)?;
+            let Some(user) = user.filter(admitted) else {
                 return Ok(Caller::ANONYMOUS);
             };
             Ok(
                 match verify_session_auth_hash(&session, &user.password, &settings.secret_keys) {
+                    AuthHash::Wrong => Caller::DEAD,
+                    // `SessionAuthentication.authenticate` asks for an active user once more.
                     AuthHash::Current | AuthHash::Fallback => Caller {
-                        user: Some(user),
+                        user: Some(user).filter(|user| user.is_active),
                         is_dead: false,
                     },
-                    AuthHash::Wrong => Caller::DEAD,
                 },
             )
         })

@@ -90,16 +90,20 @@ pub struct CookieAttributes<'a> {
 }
 
 /// The value of a `Set-Cookie` header as `HttpResponse.set_cookie(max_age=...)` makes it. `expires` is `now_unix_seconds`
-/// plus `max_age_seconds`; the attributes stand in the order of Python's sorted `Morsel`.
+/// plus `max_age_seconds`, and without a maximal age the cookie ends with the browser; the attributes stand in the order of
+/// Python's sorted `Morsel`.
 pub fn set_cookie(
     name: &str,
     value: &str,
-    max_age_seconds: i64,
+    max_age_seconds: Option<i64>,
     now_unix_seconds: i64,
     attributes: &CookieAttributes<'_>,
 ) -> String {
-    let expires = http_date(now_unix_seconds.saturating_add(max_age_seconds));
-    output(name, value, &expires, max_age_seconds, attributes)
+    let end = max_age_seconds.map(|seconds| {
+        let expires = http_date(now_unix_seconds.saturating_add(seconds));
+        (expires, seconds)
+    });
+    output(name, value, end, attributes)
 }
 
 /// The value of a `Set-Cookie` header as `HttpResponse.delete_cookie(key, path, domain, samesite)` makes it. The
@@ -113,26 +117,29 @@ pub fn delete_cookie(name: &str, attributes: &CookieAttributes<'_>) -> String {
         http_only: false,
         ..*attributes
     };
-    output(name, "", "Thu, 01 Jan 1970 00:00:00 GMT", 0, &attributes)
+    output(name, "", Some((http_date(0), 0)), &attributes)
 }
 
-/// `Morsel.OutputString`.
+/// `Morsel.OutputString`, with `expires` and `Max-Age` if the cookie has an end.
 fn output(
     name: &str,
     value: &str,
-    expires: &str,
-    max_age_seconds: i64,
+    end: Option<(String, i64)>,
     attributes: &CookieAttributes<'_>,
 ) -> String {
     let mut text = format!("{name}={}", quote(value));
     if let Some(domain) = attributes.domain.filter(|domain| !domain.is_empty()) {
         text += &format!("; Domain={domain}");
     }
-    text += &format!("; expires={expires}");
+    if let Some((expires, _)) = &end {
+        text += &format!("; expires={expires}");
+    }
     if attributes.http_only {
         text += "; HttpOnly";
     }
-    text += &format!("; Max-Age={max_age_seconds}");
+    if let Some((_, max_age_seconds)) = &end {
+        text += &format!("; Max-Age={max_age_seconds}");
+    }
     if !attributes.path.is_empty() {
         text += &format!("; Path={}", attributes.path);
     }
@@ -223,7 +230,7 @@ mod tests {
     #[test]
     fn a_session_cookie_is_set_as_django_sets_it() {
         assert_eq!(
-            set_cookie("sessionid", "abc", 1_209_600, 1_700_000_000, &DEFAULT),
+            set_cookie("sessionid", "abc", Some(1_209_600), 1_700_000_000, &DEFAULT),
             "sessionid=abc; expires=Tue, 28 Nov 2023 22:13:20 GMT; HttpOnly; Max-Age=1209600; Path=/; SameSite=Lax"
         );
         let all = CookieAttributes {
@@ -233,7 +240,7 @@ mod tests {
             ..DEFAULT
         };
         assert_eq!(
-            set_cookie("sessionid", "a b", 0, 0, &all),
+            set_cookie("sessionid", "a b", Some(0), 0, &all),
             "sessionid=\"a b\"; Domain=example.com; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Max-Age=0; Path=/; \
              SameSite=None; Secure"
         );

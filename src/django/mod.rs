@@ -2,6 +2,7 @@
 //! Each module names the Django module it mirrors; tests compare them with a live Django.
 
 pub mod authentication;
+pub mod backends;
 pub mod cookies;
 pub mod csrf;
 pub mod dates;

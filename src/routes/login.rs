@@ -13,7 +13,10 @@ use zeroize::Zeroizing;
 
 use crate::auth::session::{self, SessionAccess};
 use crate::auth::{joined, passwords};
-use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key};
+use crate::db::{
+    Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
+};
+use crate::django::backends::authenticating;
 use crate::django::cookies;
 use crate::django::negotiation::Renderer;
 use crate::django::renderers::write_json_string;
@@ -70,17 +73,16 @@ pub async fn login(
     json.extend_from_slice(format!(",\"is_staff\":{}}}}}", user.is_staff).as_bytes());
 
     let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
-    let age = state.settings.session_cookie.age_seconds;
     let now = state.clock.now_plus(0);
     let change = NewSession {
         user,
         key: key.clone(),
         old_key: session::cookie(&state, &req).filter(|key| session::is_plausible(key)),
         now,
-        expires: state.clock.now_plus(age),
+        clock: state.clock.clone(),
         settings: Arc::clone(&state.settings),
     };
-    state
+    let max_age_seconds = state
         .db
         .write(move |connection, table| change.write(connection, table))
         .await
@@ -92,7 +94,7 @@ pub async fn login(
     let set = cookies::set_cookie(
         &cookie.name,
         &key,
-        age,
+        max_age_seconds,
         now.unix_seconds(),
         &cookie.attributes(),
     );
@@ -107,10 +109,17 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
     require_same_site_post(&req)?;
     let key = session::cookie(&state, &req);
     let has_cookie = key.is_some();
+    let now = state.clock.now_plus(0);
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let deleted = state
             .db
-            .write(move |connection, _| SessionRow::delete(connection, &key))
+            .write(move |connection, _| {
+                // `flush()` of a session that has expired finds nothing to delete.
+                match SessionRow::find(connection, &key, now)? {
+                    Some(_) => SessionRow::delete(connection, &key),
+                    None => Ok(()),
+                }
+            })
             .await;
         deleted.map_err(|error| Error::unavailable(error, Renderer::default()))?;
     }
@@ -128,12 +137,17 @@ struct NewSession {
     key: String,
     old_key: Option<String>,
     now: Instant,
-    expires: Instant,
+    clock: Clock,
     settings: Arc<Settings>,
 }
 
 impl NewSession {
-    fn write(&self, connection: &mut Connection, table: &UserTable) -> Result<(), DbError> {
+    /// Writes the rows; the new cookie's `Max-Age`, or none for one that ends with the browser.
+    fn write(
+        &self,
+        connection: &mut Connection,
+        table: &UserTable,
+    ) -> Result<Option<i64>, DbError> {
         let keys = &self.settings.secret_keys;
         connection.transaction(|connection| {
             let mut data = SessionData::new();
@@ -158,8 +172,10 @@ impl NewSession {
                 key: self.key.clone(),
                 data: data.encode(keys, self.now.unix_seconds()),
             };
-            row.insert(connection, self.expires)?;
-            table.update_last_login(connection, &self.user.id, self.now)
+            let (age, max_age) = self.lifetime(&data);
+            row.insert(connection, self.clock.now_plus(age))?;
+            table.update_last_login(connection, &self.user.id, self.now)?;
+            Ok(max_age)
         })
     }
 
@@ -171,14 +187,26 @@ impl NewSession {
                     == AuthHash::Current)
     }
 
-    /// The backend that `authenticate()` would name: the one whose rules the sidecar follows, or the project's first.
-    fn backend(&self) -> &str {
-        const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
-        let backends = &self.settings.authentication_backends;
-        match backends.iter().any(|backend| backend == MODEL_BACKEND) {
-            true => MODEL_BACKEND,
-            false => backends.first().map_or(MODEL_BACKEND, String::as_str),
+    /// How long the row lives, and the cookie's `Max-Age` (`get_expiry_age`, `get_expire_at_browser_close`): a session may
+    /// bring a lifetime of its own in seconds, where 0 is the browser's.
+    fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
+        const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
+        let usual = self.settings.session_cookie.age_seconds;
+        match data
+            .get("_session_expiry")
+            .and_then(|json| json.parse().ok())
+        {
+            Some(0) => (usual, None),
+            Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
+            _ => (usual, Some(usual)),
         }
+    }
+
+    /// The backend that `authenticate()` would name.
+    fn backend(&self) -> &str {
+        // Who got here was admitted by one of them.
+        authenticating(&self.settings.authentication_backends, self.user.is_active)
+            .unwrap_or_default()
     }
 }
 

@@ -181,6 +181,10 @@ class World:
         """A statement on both copies when the case is over."""
         self.after.append((statement, values))
 
+    def changes_since(self, before):
+        """What changed in the (first) copy since `before`, an earlier `rows()` of it."""
+        return changes(before, self.stores[0].rows())
+
     def clear(self):
         for statement, values in self.after:
             self.execute(statement, values)

@@ -16,6 +16,9 @@ import cases  # noqa: E402
 import servers  # noqa: E402
 import stores  # noqa: E402
 
+# Enough to keep the pairs that a file's cases take turns in, and few enough for a database server's connections.
+PAIRS_AT_ONCE = 8
+
 
 def pytest_addoption(parser):
     parser.addoption("--database", default="sqlite", choices=("sqlite", "postgres", "mysql"))
@@ -49,13 +52,23 @@ class Bench:
         self.pairs = {}
 
     def pair(self, variant):
-        if variant.name not in self.pairs:
-            copies = self.stores.pair(variant.model)
-            own = copies[0] if variant.shared else copies[1]
-            django = servers.Django(variant, copies[0].url, self.django, self.directory)
-            sidecar = None if self.oracle_only else servers.Sidecar(variant, own.url, self.directory)
-            self.pairs[variant.name] = cases.Pair(variant, copies, django, sidecar)
+        """The variant's servers; those that were not asked for longest make room, and start again when they are asked."""
+        self.pairs[variant.name] = self.pairs.pop(variant.name, None) or self.started(variant)
+        while len(self.pairs) > PAIRS_AT_ONCE:
+            self.stop(self.pairs.pop(next(iter(self.pairs))))
         return self.pairs[variant.name]
+
+    def started(self, variant):
+        copies = self.stores.pair(variant.model)
+        own = copies[0] if variant.shared else copies[1]
+        django = servers.Django(variant, copies[0].url, self.django, self.directory)
+        sidecar = None if self.oracle_only else servers.Sidecar(variant, own.url, self.directory)
+        return cases.Pair(variant, copies, django, sidecar)
+
+    @staticmethod
+    def stop(pair):
+        for server in filter(None, (pair.django, pair.sidecar)):
+            server.stop()
 
     def check(self, case):
         cases.run(case, self.pair(case.variant), self.database, self.django)
@@ -66,9 +79,7 @@ class Bench:
 
     def close(self):
         for pair in self.pairs.values():
-            for server in (pair.django, pair.sidecar):
-                if server:
-                    server.stop()
+            self.stop(pair)
         self.stores.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 

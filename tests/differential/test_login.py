@@ -1,9 +1,7 @@
 """Sessions both ways, on one database: made by either side, used on the other, ended by either. And the importer."""
 
-import base64
 import json
 import re
-import zlib
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -11,7 +9,8 @@ import pytest
 import compare
 from cases import Variant
 from passwords import PASSWORD, pbkdf2
-from wire import EXPORT, Request, ask, get
+from sides import Side, as_time, data_of, session_row
+from wire import EXPORT, ask, get
 
 ON = {"SIDECAR_LOGIN": "on"}
 SHARED = Variant("login", sidecar=ON, shared=True)
@@ -25,32 +24,6 @@ OTHER_COOKIE = Variant(
         "SESSION_COOKIE_SAMESITE": "Strict",
     },
 )
-
-
-class Side:
-    """One of the two servers, as a client with a cookie sees it."""
-
-    def __init__(self, server, cookie_name="sessionid"):
-        self.server = server
-        self.cookie_name = cookie_name
-
-    def post(self, target, cookie=None, body=b""):
-        headers = [("Content-Type", "application/json")]
-        if cookie:
-            headers.append(("Cookie", f"{self.cookie_name}={cookie}"))
-        return ask(self.server.port, Request("POST", target, headers, body))
-
-    def log_in(self, username="clerk", password=PASSWORD, cookie=None):
-        body = json.dumps({"username": username, "password": password}).encode()
-        return self.post("/api/login/", cookie, body)
-
-    def key_of(self, answer):
-        assert answer.status == 200, answer.body
-        cookies = [value for value in answer.all("Set-Cookie") if value.startswith(f"{self.cookie_name}=")]
-        return cookies[0].split(";")[0].split("=", 1)[1]
-
-    def status(self, cookie, target=EXPORT):
-        return ask(self.server.port, get(target, cookie=f"{self.cookie_name}={cookie}")).status
 
 
 @pytest.fixture
@@ -75,22 +48,6 @@ def sidecar(world):
 @pytest.fixture(params=["django makes it", "the sidecar makes it"])
 def maker_and_other(request, django, sidecar):
     return (django, sidecar) if request.param.startswith("django") else (sidecar, django)
-
-
-def session_row(world, key):
-    store = world.stores[0]
-    rows = store.execute("SELECT session_data, expire_date FROM django_session WHERE session_key = ?", [key])
-    return rows[0] if rows else None
-
-
-def decoded(session_data):
-    text = session_data.rsplit(":", 2)[0]
-    raw = base64.urlsafe_b64decode(text.lstrip(".") + "==")
-    return json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
-
-
-def data_of(world, key):
-    return decoded(session_row(world, key)[0])
 
 
 def test_a_session_is_good_on_the_other_side(maker_and_other):
@@ -141,14 +98,6 @@ def test_both_write_the_same_session(world, django, sidecar):
         lasts.append(world.stores[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])[0][0])
     assert abs(as_time(lasts[0]) - as_time(lasts[1])) < timedelta(seconds=20)
     assert abs(as_time(lasts[1]) - datetime.now(timezone.utc)) < timedelta(seconds=20)
-
-
-def as_time(value):
-    """What a driver returns for an instant; SQLite's text must be as Django writes it, PostgreSQL adds its offset."""
-    if isinstance(value, str):
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6}|\.\d+\+00|\+00)?", value), value
-        value = datetime.fromisoformat(re.sub(r"\.\d+", lambda fraction: fraction[0].ljust(7, "0"), value))
-    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
 
 
 def test_what_django_keeps_in_a_session_survives_the_same_users_login(world, sidecar, django):

@@ -26,8 +26,13 @@ def test_a_missing_database_is_an_outage_only_for_those_who_need_it(bench):
             (get(EXPORT), AS_DJANGO),
             (get(EXPORT, cookie="sessionid=short"), AS_DJANGO),
             (get(EXPORT, auth="Basic a b c"), AS_DJANGO),
+            (get(EXPORT, method="POST"), AS_DJANGO),
+            (get(EXPORT, method="HEAD"), AS_DJANGO),
+            (get(EXPORT, ("Accept", "application/json; indent=2")), AS_DJANGO),
             (get(EXPORT, cookie="sessionid=abcdefghijkl"), DATABASE_AWAY),
+            (get(EXPORT, cookie="sessionid=abcdefghijkl", auth="Basic a b c"), DATABASE_AWAY),
             (get(EXPORT, auth=basic("clerk")), DATABASE_AWAY),
+            (get(EXPORT, auth=basic("nobody"), method="OPTIONS"), DATABASE_AWAY),
         ):
             django = ask(world.pair.django.port, request)
             assert django.status == (500 if difference is DATABASE_AWAY else 403)

@@ -130,6 +130,15 @@ for name, text in {"a_year_before_christ": "0044-03-15 12:00:00 BC", "the_year_1
     row(f"postgres_{name}_is_no_date", 500, date_joined=text, databases=("postgres",))
     row(f"with_debug_postgres_{name}_is_explained", 500, date_joined=text, databases=("postgres",), variant=DEBUGGING)
 row("mysqls_zero_date_is_no_date", 500, date_joined="0000-00-00 00:00:00", databases=("mysql",), prepare="SET sql_mode = ''")
+row("with_debug_mysqls_zero_date_is_explained", 500, date_joined="0000-00-00 00:00:00", databases=("mysql",), prepare="SET sql_mode = ''", variant=DEBUGGING)
+NULLABLE = {
+    "postgres": "ALTER TABLE auth_user ALTER date_joined DROP NOT NULL",
+    "mysql": "ALTER TABLE auth_user MODIFY date_joined datetime(6) NULL",
+}
+for database, prepare in NULLABLE.items():
+    row(f"a_null_for_a_date_is_no_date_on_{database}", 500, date_joined=None, databases=(database,), prepare=prepare)
+    row(f"with_debug_a_null_for_a_date_is_explained_on_{database}", 500, date_joined=None, databases=(database,), prepare=prepare, variant=DEBUGGING)
+    row(f"a_null_for_a_date_does_not_trouble_the_statistics_on_{database}", request=STATS, date_joined=None, databases=(database,), prepare=prepare)
 
 row("sqlites_7_for_is_tv_user_is_not_true", is_tv_user=7, databases=("sqlite",), older_text=TRUTHY)
 row("sqlites_7_for_is_movie_user_shows_as_false", is_movie_user=7, databases=("sqlite",))
@@ -139,11 +148,13 @@ row("sqlites_blob_in_a_text_column_is_decoded", first_name=b"abc \xc3\xa9", data
 row("sqlites_blob_that_is_no_utf_8_cant_be_rendered", 500, first_name=b"abc\xff", databases=("sqlite",), older_text=("4.0",))
 
 
-@cases(500, databases=("sqlite",))
-def sqlites_text_that_is_no_utf_8_cant_be_read(w):
+def no_utf_8(w):
     user = w.listed()
     w.execute("UPDATE auth_user SET last_name = CAST(x'61ff62' AS TEXT) WHERE id = ?", [user.id])
     return get(EXPORT, auth=STAFF)
+
+
+cases.add("sqlites_text_that_is_no_utf_8_cant_be_read", 500, no_utf_8, databases=("sqlite",))
 
 
 row("mysqls_7_for_is_movie_user_shows_as_7", is_movie_user=7, databases=("mysql",))
