@@ -92,7 +92,7 @@ async fn authenticate(
     payload: Payload,
     renderer: Renderer,
 ) -> Result<Identity, Error> {
-    let outage = |error: DbError| Error::unavailable(error, renderer);
+    let outage = |error: DbError| Error::unavailable(&error, renderer);
     let mut payload = Some(payload);
     for authenticator in &state.settings.rest_authentication {
         match authenticator {

@@ -104,7 +104,7 @@ impl Error {
     }
 
     /// An outage: logged in full here, and not a word of it to the client.
-    pub fn unavailable(error: DbError, renderer: Renderer) -> Self {
+    pub fn unavailable(error: &DbError, renderer: Renderer) -> Self {
         log::error!("{error}");
         Error::rendered(Kind::Unavailable, renderer)
     }

@@ -4,72 +4,34 @@
 //! up to a few MiB, then in an unlinked temporary file), the connection goes back to the pool, and the answer has a
 //! length, an honest status, and holds no snapshot for a slow reader.
 
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::io;
 
-use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
+use actix_web::http::header::EntityTag;
+use actix_web::web::{Bytes, block};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
-use tempfile::SpooledTempFile;
 
-use crate::db::{Connection, DateShape, ExportError, UserTable};
-use crate::django::negotiation::{Format, Renderer};
-use crate::django::renderers::Indenter;
-use crate::response;
+use crate::db::{Connection, DateShape, ExportError, JSON_ADDS, Order, UserTable, write_json};
+use crate::django::negotiation::Renderer;
+use crate::response::{self, Reshaper};
 
-/// A spool stays in memory up to this size, in bytes.
-const IN_MEMORY: usize = 4 * 1024 * 1024;
+mod spool;
 
-/// Bytes read from a spool, and handed to the connection, at a time.
-const CHUNK: usize = 64 * 1024;
+use spool::{Sorted, Spool};
+
+/// Bytes handed to the connection at a time.
+const CHUNK: usize = 256 * 1024;
 
 /// The whole body of `export_users`, ready to be sent.
 pub struct Export {
     /// How many users it holds
     pub count: u64,
-    head: Vec<u8>,
-    users: Spooled,
-    tail: Vec<u8>,
     renderer: Renderer,
-}
-
-/// Bytes on their way in: gathered into chunks, since a row is much shorter than what is worth a system call.
-struct Spool {
-    writer: BufWriter<SpooledTempFile>,
+    etag: EntityTag,
     length: u64,
-}
-
-/// Bytes that are all in, to be read from the first on.
-struct Spooled {
-    file: SpooledTempFile,
-    length: u64,
-}
-
-impl Spool {
-    fn new() -> Spool {
-        Spool {
-            writer: BufWriter::with_capacity(CHUNK, SpooledTempFile::new(IN_MEMORY)),
-            length: 0,
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.length += bytes.len() as u64;
-        self.writer.write_all(bytes)
-    }
-
-    fn finish(self) -> io::Result<Spooled> {
-        let mut file = self
-            .writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
-        Ok(Spooled {
-            file,
-            length: self.length,
-        })
-    }
+    body: Body,
 }
 
 impl Export {
@@ -83,98 +45,83 @@ impl Export {
         dates: &DateShape,
         renderer: Renderer,
     ) -> Result<Export, ExportError> {
-        let mut users = Spool::new();
-        let mut count = 0u64;
-        table.export(connection, dates, |row| {
-            if count > 0 {
-                users.write(b",")?;
-            }
-            count += 1;
-            users.write(row)
-        })?;
-        let head = format!(r#"{{"success":true,"count":{count},"users":["#).into_bytes();
-        let tail =
-            format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes();
-        let export = Export {
-            count,
-            head,
-            users: users.finish().map_err(ExportError::Spool)?,
-            tail,
-            renderer,
-        };
-        match renderer {
-            Renderer {
-                format: Format::Json,
-                indent: None,
-            } => Ok(export),
-            _ => export.reshaped().map_err(ExportError::Spool),
-        }
-    }
-
-    /// The same body as the renderer wants it: indented, or inside a page.
-    fn reshaped(mut self) -> io::Result<Export> {
-        let mut users = Spool::new();
-        let is_page = self.renderer.format == Format::Html;
-        let mut indenter = Indenter::new(if is_page {
-            2
-        } else {
-            self.renderer.indent.unwrap_or_default()
-        });
-        if is_page {
-            users.write(&response::page_head(StatusCode::OK))?;
-        }
-        let mut indented = Vec::with_capacity(2 * CHUNK);
-        let mut escaped = Vec::new();
-        let mut reshape = |compact: &[u8]| {
-            indented.clear();
-            indenter.push(compact, &mut indented);
-            if !is_page {
-                return users.write(&indented);
-            }
-            escaped.clear();
-            response::escape_html(&indented, &mut escaped);
-            users.write(&escaped)
-        };
-        reshape(&self.head)?;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            match self.users.file.read(&mut chunk)? {
-                0 => break,
-                length => reshape(&chunk[..length])?,
-            }
-        }
-        reshape(&self.tail)?;
-        if is_page {
-            users.write(response::PAGE_TAIL)?;
-        }
+        let users = sorted(connection, table, dates)?;
+        let count = users.count();
+        let etag = response::entity_tag(renderer, &[&count.to_le_bytes(), users.digest()]);
+        let mut body = Body::new(users, renderer);
         Ok(Export {
-            head: Vec::new(),
-            users: users.finish()?,
-            tail: Vec::new(),
-            ..self
+            count,
+            renderer,
+            etag,
+            length: body.length().map_err(ExportError::Spool)?,
+            body,
         })
     }
 
-    /// The response, with its length.
-    pub fn into_response(self) -> HttpResponse {
-        let length = self.head.len() as u64 + self.users.length + self.tail.len() as u64;
-        let pieces = Pieces {
-            next: Next::Head,
-            head: self.head.into(),
-            users: self.users.file,
-            tail: self.tail.into(),
-        };
-        let body = SizedStream::new(length, stream::try_unfold(pieces, Pieces::advance));
-        response::api_head(StatusCode::OK, self.renderer).body(body)
+    /// The response, with its length; 304 to a client that has it already.
+    pub fn into_response(mut self, req: &HttpRequest) -> HttpResponse {
+        if response::is_known(req, &self.etag) {
+            return response::not_modified(self.etag, self.length);
+        }
+        let mut head = response::api_head(StatusCode::OK, self.renderer);
+        head.insert_header(actix_web::http::header::ETag(self.etag));
+        if self.length <= CHUNK as u64
+            && let Ok(Some(whole)) = self.body.next_chunk()
+        {
+            return head.body(whole);
+        }
+        // The next chunk is made while this one is sent.
+        let chunks = stream::try_unfold(read_ahead(self.body), |next| async {
+            let (chunk, body) = next.await.map_err(io::Error::other)??;
+            Ok::<_, io::Error>(chunk.map(|chunk| (chunk, read_ahead(body))))
+        });
+        head.body(SizedStream::new(self.length, Box::pin(chunks)))
     }
 }
 
+/// The exportable users, oldest first.
+fn sorted(
+    connection: &mut Connection,
+    table: &UserTable,
+    dates: &DateShape,
+) -> Result<Sorted, ExportError> {
+    let may_read_all = connection.streams_rows();
+    let mut read = |order| {
+        let mut spool = Spool::new();
+        let has_places = table.export(connection, dates, order, |place, row| {
+            spool.push(place, row)
+        })?;
+        let sorted = spool.finish().map_err(ExportError::Spool)?;
+        Ok((sorted, has_places))
+    };
+    match read(Order::AsFound) {
+        // In what order equal dates come, and which of several broken rows comes first, only the database can tell.
+        Ok((users, true)) if !users.has_close_ties() => Ok(users),
+        Err(error @ (ExportError::Database(_) | ExportError::Spool(_))) => Err(error),
+        Err(error) if !may_read_all => Err(error),
+        _ => Ok(read(Order::ByDatabase)?.0),
+    }
+}
+
+/// Makes the next chunk on the blocking pool, from now on.
+fn read_ahead(
+    mut body: Body,
+) -> impl Future<Output = Result<io::Result<(Option<Bytes>, Body)>, actix_web::error::BlockingError>>
+{
+    block(move || {
+        let chunk = body.next_chunk()?;
+        Ok((chunk, body))
+    })
+}
+
 /// The body on its way out.
-struct Pieces {
+struct Body {
     next: Next,
-    head: Bytes,
-    users: SpooledTempFile,
-    tail: Bytes,
+    head: Vec<u8>,
+    users: Sorted,
+    tail: Vec<u8>,
+    renderer: Renderer,
+    reshaper: Option<Reshaper>,
 }
 
 enum Next {
@@ -183,44 +130,64 @@ enum Next {
     Nothing,
 }
 
-impl Pieces {
-    async fn advance(mut self) -> io::Result<Option<(Bytes, Pieces)>> {
-        if let Next::Head = self.next {
-            self.next = Next::Users;
-            let head = std::mem::take(&mut self.head);
-            if !head.is_empty() {
-                return Ok(Some((head, self)));
-            }
+impl Body {
+    fn new(users: Sorted, renderer: Renderer) -> Body {
+        let count = users.count();
+        Body {
+            next: Next::Head,
+            head: format!(r#"{{"success":true,"count":{count},"users":["#).into_bytes(),
+            tail: format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes(),
+            users,
+            renderer,
+            reshaper: Reshaper::new(StatusCode::OK, renderer),
         }
+    }
+
+    /// How long all chunks are together. Only what is reshaped must be made to be measured.
+    fn length(&mut self) -> io::Result<u64> {
+        if self.reshaper.is_none() {
+            let count = self.users.count();
+            let users = self.users.length() + count * JSON_ADDS as u64;
+            let commas = count.saturating_sub(1);
+            return Ok((self.head.len() + self.tail.len()) as u64 + users + commas);
+        }
+        let mut length = 0;
+        while let Some(chunk) = self.next_chunk()? {
+            length += chunk.len() as u64;
+        }
+        self.next = Next::Head;
+        self.users.rewind()?;
+        self.reshaper = Reshaper::new(StatusCode::OK, self.renderer);
+        Ok(length)
+    }
+
+    /// The next bytes, made of [`CHUNK`] of the compact text or of all that is left; `None` behind the last.
+    fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let mut compact = Vec::with_capacity(CHUNK + 4096);
         match self.next {
-            Next::Head | Next::Users => {
-                let (chunk, mut pieces) = self.read_chunk().await?;
-                if !chunk.is_empty() {
-                    return Ok(Some((chunk, pieces)));
-                }
-                pieces.next = Next::Nothing;
-                let tail = std::mem::take(&mut pieces.tail);
-                Ok((!tail.is_empty()).then_some((tail, pieces)))
+            Next::Head => compact.extend_from_slice(&self.head),
+            Next::Users => {}
+            Next::Nothing => return Ok(None),
+        }
+        self.next = Next::Users;
+        while compact.len() < CHUNK
+            && let Some(user) = self.users.row()
+        {
+            write_json(user, &mut compact);
+            self.users.advance()?;
+            if self.users.row().is_some() {
+                compact.push(b',');
             }
-            Next::Nothing => Ok(None),
         }
-    }
-
-    /// Up to [`CHUNK`] bytes of the spool; a file is read on the blocking pool.
-    async fn read_chunk(self) -> io::Result<(Bytes, Pieces)> {
-        match self.users.is_rolled() {
-            false => self.read_blocking(),
-            true => actix_web::web::block(move || self.read_blocking())
-                .await
-                .unwrap_or_else(|_| Err(io::Error::other("the reader was cut short"))),
+        let is_last = self.users.row().is_none();
+        if is_last {
+            compact.extend_from_slice(&self.tail);
+            self.next = Next::Nothing;
         }
-    }
-
-    fn read_blocking(mut self) -> io::Result<(Bytes, Pieces)> {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        Read::by_ref(&mut self.users)
-            .take(CHUNK as u64)
-            .read_to_end(&mut chunk)?;
-        Ok((chunk.into(), self))
+        let chunk = match &mut self.reshaper {
+            None => compact,
+            Some(reshaper) => reshaper.push(&compact, is_last),
+        };
+        Ok(Some(chunk.into()))
     }
 }

@@ -7,11 +7,12 @@
 //!
 //! * [`config`]: environment variables, parsed once; every mistake reported at once
 //! * [`server`]: the application's parts put together, started and stopped
-//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies
+//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies,
+//!   compression
 //! * [`routes`]: the URL table and the handlers: the two views, login and logout, health checks
 //! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method
 //! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
-//! * [`export`]: rows to bytes to spool to response
+//! * [`export`]: rows to spool, in order, to response
 //! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
 //! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`

@@ -19,6 +19,8 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::error::{Error, Kind};
 use crate::server::State;
 
+pub mod compression;
+
 /// `SecurityMiddleware.process_response` with Django's defaults.
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -91,7 +93,7 @@ pub async fn django(
         .response_mut()
         .head_mut()
         .set_camel_case_headers(true);
-    Ok(response)
+    Ok(compression::compress(response))
 }
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.

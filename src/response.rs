@@ -1,27 +1,74 @@
-//! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type.
+//! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type; and what a
+//! client that has the body already gets instead of it.
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{self, ETag, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use sha2::{Digest, Sha256};
 
 use crate::django::negotiation::{Format, Renderer};
-use crate::django::renderers;
+use crate::django::renderers::Indenter;
 
 /// An answer of one of the two views, its body given as compact JSON.
 pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse {
-    let body = match renderer.format {
-        Format::Json => match renderer.indent {
-            Some(spaces) => renderers::indent(json, spaces),
-            None => json.to_vec(),
-        },
-        Format::Html => {
-            let mut html = page_head(status);
-            escape_html(&renderers::indent(json, 2), &mut html);
-            html.extend_from_slice(PAGE_TAIL);
-            html
-        }
+    let body = match Reshaper::new(status, renderer) {
+        None => json.to_vec(),
+        Some(mut reshaper) => reshaper.push(json, true),
     };
     api_head(status, renderer).body(body)
+}
+
+/// As [`api`] with 200 and an entity tag; 304 to a client that has the body already.
+pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
+    let tag = entity_tag(renderer, &[json]);
+    let mut answer = api(StatusCode::OK, renderer, json);
+    if is_known(req, &tag) {
+        let length = match answer.body().size() {
+            BodySize::Sized(length) => length,
+            _ => 0,
+        };
+        return not_modified(tag, length);
+    }
+    // A quoted hexadecimal number.
+    if let Ok(value) = tag.to_string().parse() {
+        answer.headers_mut().insert(header::ETAG, value);
+    }
+    answer
+}
+
+/// The entity tag of the body that the renderer makes of this content.
+pub fn entity_tag(renderer: Renderer, content: &[&[u8]]) -> EntityTag {
+    // Another version may render the same content in another way.
+    let rendering = format!("{} {renderer:?}", env!("CARGO_PKG_VERSION"));
+    let mut digest = Sha256::new_with_prefix(rendering);
+    for part in content {
+        digest.update(part);
+    }
+    let hexadecimal = |byte: &u8| format!("{byte:02x}");
+    EntityTag::new_strong(digest.finalize()[..16].iter().map(hexadecimal).collect())
+}
+
+/// Whether the client names this tag in `If-None-Match`.
+pub fn is_known(req: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(req) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(tag)),
+        Err(_) => false,
+    }
+}
+
+/// Left in a response without a body: the length of the one that it stands for, in bytes.
+pub struct LengthOfBody(pub u64);
+
+/// 304: the client has the body of this tag and length already.
+pub fn not_modified(tag: EntityTag, length: u64) -> HttpResponse {
+    let mut answer = HttpResponse::NotModified()
+        .insert_header(ETag(tag))
+        .insert_header((header::VARY, "Accept"))
+        .finish();
+    answer.extensions_mut().insert(LengthOfBody(length));
+    answer
 }
 
 /// The head of such an answer, for a body that is sent in another way.
@@ -36,8 +83,49 @@ pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
     head
 }
 
+/// Makes of a body's compact JSON, piece by piece, what the renderer writes: indented text, or a page around it.
+pub struct Reshaper {
+    indenter: Indenter,
+    /// The status that the page shows; of JSON `None`
+    page: Option<StatusCode>,
+    is_begun: bool,
+}
+
+impl Reshaper {
+    /// `None`: the renderer writes compact JSON as it is.
+    pub fn new(status: StatusCode, renderer: Renderer) -> Option<Reshaper> {
+        let (spaces, page) = match renderer.format {
+            Format::Json => (renderer.indent?, None),
+            Format::Html => (2, Some(status)),
+        };
+        Some(Reshaper {
+            indenter: Indenter::new(spaces),
+            page,
+            is_begun: false,
+        })
+    }
+
+    /// What the next piece becomes.
+    pub fn push(&mut self, compact: &[u8], is_last: bool) -> Vec<u8> {
+        let mut indented = Vec::with_capacity(compact.len() * 2);
+        self.indenter.push(compact, &mut indented);
+        let Some(status) = self.page else {
+            return indented;
+        };
+        let mut html = Vec::with_capacity(indented.len() * 2);
+        if !std::mem::replace(&mut self.is_begun, true) {
+            html.extend_from_slice(&page_head(status));
+        }
+        escape_html(&indented, &mut html);
+        if is_last {
+            html.extend_from_slice(PAGE_TAIL);
+        }
+        html
+    }
+}
+
 /// The plain page that `text/html` gets: the same data, indented and escaped.
-pub fn page_head(status: StatusCode) -> Vec<u8> {
+fn page_head(status: StatusCode) -> Vec<u8> {
     let title = match status {
         StatusCode::OK => "WatchTower export".to_owned(),
         other => format!("WatchTower export: {other}"),
@@ -49,10 +137,10 @@ pub fn page_head(status: StatusCode) -> Vec<u8> {
 }
 
 /// What follows the data on that page.
-pub const PAGE_TAIL: &[u8] = b"</pre>\n</body>\n</html>\n";
+const PAGE_TAIL: &[u8] = b"</pre>\n</body>\n</html>\n";
 
 /// Escapes text for HTML (`django.utils.html.escape`).
-pub fn escape_html(text: &[u8], out: &mut Vec<u8>) {
+fn escape_html(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         match byte {
             b'&' => out.extend_from_slice(b"&amp;"),

@@ -42,6 +42,16 @@ impl Connection {
     pub(super) fn is_alive(&mut self) -> bool {
         with_connection!(self, conn => conn.ping().is_ok())
     }
+
+    /// Whether rows can be had one by one: MySQL's client stores all of a result before the first.
+    pub fn streams_rows(&self) -> bool {
+        match self {
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => false,
+            #[allow(unreachable_patterns)]
+            _ => true,
+        }
+    }
 }
 
 /// A pooled connection and whether an error has shown that it is dead.

@@ -1,21 +1,22 @@
-//! The queries of the two views: the exportable users, each row written as JSON as it arrives, and the statistics.
+//! The queries of the two views: the exportable users, and the statistics.
 //!
 //! Mirrors `export_users` and `export_stats` of the customer's `admin_views.py`, with the SQL that Django 6.1 makes of
-//! them; the view's own `COUNT(*)`, whose value is only logged, is not repeated.
+//! them; the view's own `COUNT(*)`, whose value is only logged, is not repeated. A database sorts many rows slowly, on disk,
+//! before it hands over the first one, so they can also be had as it finds them, each with its place in the order.
 
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::row::Row;
 use diesel::{QueryResult, RunQueryDsl};
 
-use super::catalogue::UserTable;
+use super::catalogue::{KeyColumn, UserTable};
 use super::connection::{Connection, with_connection};
-use super::fragments::{dynamic_query, optional, push_columns, required, row_of_every_backend};
+use super::exported_row::ExportedRow;
+use super::fragments::{dynamic_query, push_columns, required, row_of_every_backend};
 #[cfg(feature = "mysql")]
 use super::mysql_export;
-use super::values::{Boolean, DjangoBackend, ValueError};
+use super::values::{DjangoBackend, ValueError};
 use super::{DbError, ExportError};
-use crate::django::renderers::write_json_string;
 use crate::django::sessions::UserId;
 
 /// The numbers of `export_stats`.
@@ -38,20 +39,24 @@ pub struct DateShape {
     pub time_zone: String,
 }
 
-/// The columns of one exported user, in the order they are selected; `is_movie_user` follows where the model has it.
-const EXPORTED: [&str; 6] = [
-    "id",
-    "username",
-    "email",
-    "first_name",
-    "last_name",
-    "is_active",
-];
+/// The columns of one exported user, in the order they are selected; `date_joined` follows, and `is_movie_user` where the
+/// model has it. `is_active` is not among them: whoever is exported is active.
+const EXPORTED: [&str; 5] = ["id", "username", "email", "first_name", "last_name"];
+
+/// In which order the exportable users are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As the database finds them: whoever reads them sorts them
+    AsFound,
+    /// `ORDER BY date_joined`, as Django asks for them
+    ByDatabase,
+}
 
 pub(super) struct ExportUsers<'a> {
     pub(super) table: &'a UserTable,
     /// The zone PostgreSQL converts to, without `USE_TZ`.
     pub(super) time_zone: Option<&'a str>,
+    pub(super) order: Order,
 }
 
 /// How a backend writes the truth of a boolean column in a `WHERE` (`Lookup.as_sql` of `exact` with `True`).
@@ -66,7 +71,7 @@ fn push_is_true<'b, DB: Backend + 'static>(
     Ok(())
 }
 
-/// `SELECT` and the columns that [`JsonRow`] reads, `FROM` the user table.
+/// `SELECT` and the columns that [`ExportedRow`] reads, `FROM` the user table.
 pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
     out: &mut AstPass<'_, 'b, DB>,
     table: &'b UserTable,
@@ -109,9 +114,11 @@ impl<DB: Backend + 'static> QueryFragment<DB> for ExportUsers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         push_select_exported(&mut out, self.table, self.time_zone)?;
         push_where_exportable(&mut out)?;
-        out.push_sql(" ORDER BY ");
-        out.push_identifier("date_joined")?;
-        out.push_sql(" ASC");
+        if self.order == Order::ByDatabase {
+            out.push_sql(" ORDER BY ");
+            out.push_identifier("date_joined")?;
+            out.push_sql(" ASC");
+        }
         Ok(())
     }
 }
@@ -158,7 +165,9 @@ dynamic_query!(ProbeExport);
 dynamic_query!(CountUsers);
 
 impl UserTable {
-    /// Writes every exportable user to `write`, one JSON object a call, oldest first.
+    /// Hands every exportable user to `write`, in the form that [`write_json`](super::write_json) reads, with the user's
+    /// place: by their places the users stand oldest first. `false`: the places can't be told, so that only [`Order::ByDatabase`] will do, and what was
+    /// written is of no use.
     ///
     /// # Errors
     /// The database's, a value that can't be shown, or what `write` returns.
@@ -166,21 +175,40 @@ impl UserTable {
         &self,
         connection: &mut Connection,
         dates: &DateShape,
-        mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
-    ) -> Result<(), ExportError> {
+        order: Order,
+        mut write: impl FnMut(i64, &[u8]) -> std::io::Result<()>,
+    ) -> Result<bool, ExportError> {
         self.require_tv_user()?;
         if let Some(missing) = self.missing_attribute(connection)? {
             let details = format!("'User' object has no attribute '{missing}'");
             return Err(ExportError::View(details));
         }
+        if order == Order::AsFound && !self.has_places(connection, dates) {
+            return Ok(false);
+        }
         let time_zone = (!dates.use_tz).then_some(dates.time_zone.as_str());
         let query = ExportUsers {
             table: self,
             time_zone,
+            order,
         };
         match dates.use_tz {
             true => each::<true>(query, connection, &mut write),
             false => each::<false>(query, connection, &mut write),
+        }
+    }
+
+    /// Whether a row as it is selected tells where it belongs.
+    fn has_places(&self, connection: &Connection, dates: &DateShape) -> bool {
+        match connection {
+            // Equal dates come in the order of the rows, which is that of an integer key.
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => self.key == KeyColumn::Integer,
+            // A date in a time zone is ambiguous when the clock is set back.
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => dates.use_tz,
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => true,
         }
     }
 
@@ -197,7 +225,8 @@ impl UserTable {
             return Ok(());
         }
         let query = ProbeExport { table: self };
-        let nobody: Vec<JsonRow<true>> = with_connection!(connection, conn => query.load(conn))?;
+        let nobody: Vec<ExportedRow<true>> =
+            with_connection!(connection, conn => query.load(conn))?;
         drop(nobody);
         Ok(())
     }
@@ -244,89 +273,94 @@ impl UserTable {
 fn each<const AWARE: bool>(
     query: ExportUsers<'_>,
     connection: &mut Connection,
-    write: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> Result<(), ExportError> {
-    let mut accept = |row: QueryResult<JsonRow<AWARE>>| -> Result<(), ExportError> {
-        write(&row.map_err(ExportError::from)?.json).map_err(ExportError::Spool)
+    write: &mut impl FnMut(i64, &[u8]) -> std::io::Result<()>,
+) -> Result<bool, ExportError> {
+    let order = query.order;
+    let mut writer = RowWriter {
+        order,
+        written: 0,
+        write,
     };
     match connection {
         #[cfg(feature = "sqlite")]
-        Connection::Sqlite(conn) => query
-            .load_iter(conn)
-            .map_err(DbError::from)?
-            .try_for_each(&mut accept),
+        Connection::Sqlite(conn) => {
+            writer.write_all::<AWARE, _>(query.load_iter(conn).map_err(DbError::from)?)
+        }
         // The default mode would load the whole result first.
         #[cfg(feature = "postgres")]
-        Connection::Postgres(conn) => query
-            .load_iter::<_, diesel::pg::PgRowByRowLoadingMode>(conn)
-            .map_err(DbError::from)?
-            .try_for_each(&mut accept),
+        Connection::Postgres(conn) => {
+            let read = |conn: &mut diesel::PgConnection| {
+                let rows = query.load_iter::<_, diesel::pg::PgRowByRowLoadingMode>(conn);
+                writer.write_all::<AWARE, _>(rows.map_err(DbError::from)?)
+            };
+            match order {
+                Order::AsFound => in_transaction(conn, IN_ORDER_OF_STORAGE, read),
+                Order::ByDatabase => read(conn),
+            }
+        }
         #[cfg(feature = "mysql")]
-        Connection::Mysql(conn) => mysql_export::export::<AWARE>(query.table, conn, write),
+        Connection::Mysql(conn) => mysql_export::export::<AWARE, _>(query, conn, &mut writer),
     }
 }
 
-/// One exported user as compact JSON. `AWARE`: a naive date of the database is one in UTC (`USE_TZ`).
-pub(super) struct JsonRow<const AWARE: bool> {
-    pub(super) id: UserId,
-    pub(super) json: Vec<u8>,
+/// Has PostgreSQL find rows in the order in which they are stored, time after time, so that their digest stays the same.
+#[cfg(feature = "postgres")]
+const IN_ORDER_OF_STORAGE: &str = "BEGIN READ ONLY; \
+     SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// Reads in a transaction of its own, which is rolled back: there is nothing to keep.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) fn in_transaction<C: diesel::connection::SimpleConnection>(
+    conn: &mut C,
+    begin: &str,
+    read: impl FnOnce(&mut C) -> Result<bool, ExportError>,
+) -> Result<bool, ExportError> {
+    conn.batch_execute(begin)?;
+    let result = read(conn);
+    let ended = conn.batch_execute("ROLLBACK");
+    let has_places = result?;
+    ended?;
+    Ok(has_places)
 }
 
-impl<const AWARE: bool> JsonRow<AWARE> {
-    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError> {
-        let mut out = Vec::with_capacity(256);
-        out.extend_from_slice(b"{\"id\":");
-        let id = required(row, 0, DB::id)?;
-        match &id {
-            UserId::Integer(id) => {
-                out.extend_from_slice(itoa::Buffer::new().format(*id).as_bytes());
-            }
-            UserId::Uuid(_) => write_json_string(&mut out, &id.to_string()),
-        }
-        for (index, name) in [
-            (1, ",\"username\":"),
-            (2, ",\"email\":"),
-            (3, ",\"first_name\":"),
-            (4, ",\"last_name\":"),
-        ] {
-            out.extend_from_slice(name.as_bytes());
-            let written = optional(row, index, |value| {
-                DB::text(value, |text| write_json_string(&mut out, text))
-            })?;
-            if written.is_none() {
-                out.extend_from_slice(b"null");
+/// Hands rows on, each with its place.
+pub(super) struct RowWriter<'w, W> {
+    order: Order,
+    written: i64,
+    write: &'w mut W,
+}
+
+impl<W: FnMut(i64, &[u8]) -> std::io::Result<()>> RowWriter<'_, W> {
+    /// Every row, or `false` at the first one whose place can't be told.
+    pub(super) fn write_all<const AWARE: bool, E>(
+        &mut self,
+        mut rows: impl Iterator<Item = Result<ExportedRow<AWARE>, E>>,
+    ) -> Result<bool, ExportError>
+    where
+        ExportError: From<E>,
+    {
+        while let Some(row) = rows.next().transpose()? {
+            if !self.write(&row)? {
+                return Ok(false);
             }
         }
-        out.extend_from_slice(b",\"tv_service\":true,\"movie_service\":");
-        match row.field_count() {
-            8 => write_boolean(&mut out, optional(row, 7, DB::boolean)?),
-            _ => out.extend_from_slice(b"false"),
-        }
-        out.extend_from_slice(b",\"is_active\":");
-        write_boolean(&mut out, optional(row, 5, DB::boolean)?);
-        out.extend_from_slice(b",\"date_joined\":\"");
-        let Some(mut joined) = optional(row, 6, DB::datetime)? else {
-            return Err(ValueError::Unreadable(
-                "'NoneType' object has no attribute 'isoformat'".into(),
-            ));
+        Ok(true)
+    }
+
+    pub(super) fn write<const AWARE: bool>(
+        &mut self,
+        row: &ExportedRow<AWARE>,
+    ) -> Result<bool, ExportError> {
+        let place = match self.order {
+            Order::AsFound => row.place,
+            Order::ByDatabase => Some(self.written),
         };
-        if AWARE && joined.offset_seconds.is_none() {
-            joined.offset_seconds = Some(0);
-        }
-        joined.isoformat(&mut out);
-        out.extend_from_slice(b"\"}");
-        Ok(JsonRow { id, json: out })
-    }
-}
-
-fn write_boolean(out: &mut Vec<u8>, value: Option<Boolean>) {
-    match value {
-        None => out.extend_from_slice(b"null"),
-        Some(Boolean::Bool(true)) => out.extend_from_slice(b"true"),
-        Some(Boolean::Bool(false)) => out.extend_from_slice(b"false"),
-        Some(Boolean::Number(number)) => {
-            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes())
-        }
+        self.written += 1;
+        let Some(place) = place else {
+            return Ok(false);
+        };
+        (self.write)(place, &row.bytes).map_err(ExportError::Spool)?;
+        Ok(true)
     }
 }
 
@@ -347,5 +381,4 @@ impl Stats {
     }
 }
 
-row_of_every_backend!(JsonRow<AWARE: bool>);
 row_of_every_backend!(Stats);

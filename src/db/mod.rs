@@ -15,11 +15,14 @@ mod catalogue;
 mod connection;
 mod error;
 mod exportable;
+mod exported_row;
 mod fragments;
+mod lanes;
 #[cfg(feature = "mysql")]
 mod mysql_export;
 mod schema;
 mod sessions;
+mod shared_query;
 mod types;
 mod users;
 mod values;
@@ -27,19 +30,28 @@ mod values;
 pub use catalogue::UserTable;
 pub use connection::Connection;
 pub use error::{DbError, ExportError, MayBeDbError};
-pub use exportable::{DateShape, Stats};
+pub use exportable::{DateShape, Order, Stats};
+pub use exported_row::{JSON_ADDS, write_json};
 pub use sessions::{DjangoSessionStore, SessionRow, new_session_key};
 pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
 use connection::{ConnectionOpener, Pooled, with_connection};
+use lanes::Lanes;
+use shared_query::SharedQuery;
 
 /// How long a request waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
-/// Connections to one database at the most.
-const POOL_SIZE: u32 = 10;
+/// Short queries that run at once.
+const QUERIES_AT_ONCE: usize = 8;
+
+/// Exports that run at once; the next one waits, and keeps no short query from running.
+const EXPORTS_AT_ONCE: usize = 4;
+
+/// Connections to one database at the most: those, the statistics and the readiness check.
+const POOL_SIZE: u32 = (QUERIES_AT_ONCE + EXPORTS_AT_ONCE + 2) as u32;
 
 /// Whether a job may be run again on another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +83,16 @@ pub struct Db {
 struct Shared {
     primary: Pool<ConnectionOpener>,
     replica: Option<Pool<ConnectionOpener>>,
+    queries: Arc<Lanes>,
+    exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
     catalogue: OnceLock<UserTable>,
+    stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
 }
 
 impl Db {
-    /// A pool of connections that are opened when they are first needed.
+    /// Pools of connections that are opened when they are first needed.
     pub fn new(options: DbOptions) -> Db {
         let pool = |url, writable| {
             Pool::builder()
@@ -93,9 +108,12 @@ impl Db {
             shared: Arc::new(Shared {
                 primary: pool(options.url, options.writable),
                 replica: options.read_url.map(|url| pool(url, false)),
+                queries: Lanes::new(QUERIES_AT_ONCE, POOL_WAIT),
+                exports: Lanes::new(EXPORTS_AT_ONCE, POOL_WAIT),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
+                stats: SharedQuery::new(),
             }),
         }
     }
@@ -112,8 +130,9 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        self.block(|shared| &shared.primary, JobKind::Reads, job)
-            .await
+        let shared = Arc::clone(&self.shared);
+        let job = move || shared.with_table(&shared.primary, JobKind::Reads, &job);
+        in_lane(&self.shared.queries, job).await
     }
 
     /// Runs `job`, which writes, on the primary, once.
@@ -127,15 +146,16 @@ impl Db {
     where
         T: Send + 'static,
     {
-        self.block(|shared| &shared.primary, JobKind::Writes, job)
-            .await
+        let shared = Arc::clone(&self.shared);
+        let job = move || shared.with_table(&shared.primary, JobKind::Writes, &job);
+        in_lane(&self.shared.queries, job).await
     }
 
-    /// As [`Db::run`], on the replica where there is one.
+    /// As [`Db::run`], for a job that takes its time, on the replica where there is one.
     ///
     /// # Errors
     /// As [`Db::run`].
-    pub async fn run_on_replica<T, E>(
+    pub async fn export<T, E>(
         &self,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -143,12 +163,24 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        self.block(
-            |shared| shared.replica.as_ref().unwrap_or(&shared.primary),
-            JobKind::Reads,
-            job,
-        )
-        .await
+        let shared = Arc::clone(&self.shared);
+        let job = move || shared.with_table(shared.reads(), JobKind::Reads, &job);
+        in_lane(&self.shared.exports, job).await
+    }
+
+    /// The three counts, by a query that began after this call. Those who ask while one runs share the next.
+    ///
+    /// # Errors
+    /// As [`Db::run`], or the view's.
+    pub async fn stats(&self) -> Result<Stats, Arc<ExportError>> {
+        let shared = Arc::clone(&self.shared);
+        let query = move || {
+            let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
+            let answer = shared.with_table(shared.reads(), JobKind::Reads, &stats);
+            answer.map_err(Arc::new)
+        };
+        let answer = self.shared.stats.ask(query).await;
+        answer.unwrap_or_else(|| Err(Arc::new(cut_short().into())))
     }
 
     /// Whether the database answers and holds both tables, and the replica what is exported, for `readyz`.
@@ -159,35 +191,40 @@ impl Db {
         let shared = Arc::clone(&self.shared);
         actix_web::web::block(move || shared.ready())
             .await
-            .unwrap_or_else(|_| {
-                let cut_short = DbError::Unavailable("the probe was cut short".into());
-                Err(("database", cut_short))
-            })
-    }
-
-    async fn block<T, E>(
-        &self,
-        pool: impl Fn(&Shared) -> &Pool<ConnectionOpener> + Send + 'static,
-        kind: JobKind,
-        job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: MayBeDbError + Send + 'static,
-    {
-        let shared = Arc::clone(&self.shared);
-        actix_web::web::block(move || {
-            shared.with_connection(pool(&shared), kind, &|connection| {
-                let table = shared.table(connection)?;
-                job(connection, table)
-            })
-        })
-        .await
-        .unwrap_or_else(|_| Err(DbError::Unavailable("the job was cut short".into()).into()))
+            .unwrap_or_else(|_| Err(("database", cut_short())))
     }
 }
 
+async fn in_lane<T, E>(
+    lanes: &Arc<Lanes>,
+    job: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + Send + 'static,
+{
+    let answer = lanes.run(job).await;
+    answer.unwrap_or_else(|| Err(cut_short().into()))
+}
+
 impl Shared {
+    /// Where exports and statistics are read.
+    fn reads(&self) -> &Pool<ConnectionOpener> {
+        self.replica.as_ref().unwrap_or(&self.primary)
+    }
+
+    fn with_table<T, E: MayBeDbError>(
+        &self,
+        pool: &Pool<ConnectionOpener>,
+        kind: JobKind,
+        job: &dyn Fn(&mut Connection, &UserTable) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.with_connection(pool, kind, &|connection| {
+            let table = self.table(connection)?;
+            job(connection, table)
+        })
+    }
+
     fn with_connection<T, E: MayBeDbError>(
         &self,
         pool: &Pool<ConnectionOpener>,
@@ -292,6 +329,11 @@ impl Connection {
             }
         }
     }
+}
+
+/// A job that waited too long for its turn, or panicked.
+fn cut_short() -> DbError {
+    DbError::Unavailable("a query was not answered in time".into())
 }
 
 fn connection_broke() -> DbError {

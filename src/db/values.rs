@@ -66,8 +66,12 @@ pub(super) trait DjangoBackend: Backend {
     /// A boolean.
     fn boolean(value: Self::RawValue<'_>) -> Result<Boolean, ValueError>;
     /// A date and time, naive where the database has no zones.
-    fn datetime(value: Self::RawValue<'_>) -> Result<DateTime, ValueError>;
+    fn datetime(value: Self::RawValue<'_>) -> Result<Placed, ValueError>;
 }
+
+/// A date and time, and its place among others: a number by which they sort as the database itself sorts them, `None` where
+/// that can't be told.
+pub(super) type Placed = (DateTime, Option<i64>);
 
 /// A UUID in 32 hexadecimal digits, with or without hyphens.
 fn uuid(text: &str) -> Result<UserId, ValueError> {
@@ -131,13 +135,14 @@ mod postgres {
             Ok(Boolean::Bool(value.as_bytes() != [0]))
         }
 
-        fn datetime(value: PgValue<'_>) -> Result<DateTime, ValueError> {
+        fn datetime(value: PgValue<'_>) -> Result<Placed, ValueError> {
             let aware = match value.get_oid().get() {
                 TIMESTAMPTZ => true,
                 TIMESTAMP => false,
                 _ => return unreadable("a column that is no timestamp"),
             };
-            let mut datetime = match i64::from_be_bytes(integer(value)?) {
+            let stored = i64::from_be_bytes(integer(value)?);
+            let mut datetime = match stored {
                 // psycopg2 turns the infinities into Python's extremes.
                 i64::MAX => DateTime::MAX,
                 i64::MIN => DateTime::MIN,
@@ -148,7 +153,7 @@ mod postgres {
                 }
             };
             datetime.offset_seconds = aware.then_some(0);
-            Ok(datetime)
+            Ok((datetime, Some(stored)))
         }
     }
 }
@@ -158,7 +163,7 @@ mod sqlite {
     use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 
     use super::*;
-    use crate::django::dates::parse_datetime;
+    use crate::django::dates::{parse_datetime, place_of_stored_text};
 
     impl DjangoBackend for Sqlite {
         fn id(mut value: SqliteValue<'_, '_, '_>) -> Result<UserId, ValueError> {
@@ -178,24 +183,37 @@ mod sqlite {
                     Ok(text) => Ok(read(text)),
                     Err(_) => Err(ValueError::Unrenderable),
                 },
-                // `read_text` puts U+FFFD for what is not UTF-8, where Python's sqlite3 raises.
-                _ if value.read_text().contains('\u{fffd}')
-                    && std::str::from_utf8(value.read_blob()).is_err() =>
-                {
-                    unreadable("Could not decode to UTF-8 column")
+                _ => {
+                    let text = value.read_text();
+                    if !text.contains('\u{fffd}') {
+                        return Ok(read(text));
+                    }
+                    // `read_text` puts U+FFFD for what is not UTF-8, where Python's sqlite3 raises.
+                    match std::str::from_utf8(value.read_blob()) {
+                        Ok(text) => Ok(read(text)),
+                        Err(_) => unreadable("Could not decode to UTF-8 column"),
+                    }
                 }
-                _ => Ok(read(value.read_text())),
             }
         }
 
         /// `Database.register_converter("bool", b"1".__eq__)`: true is the text `1` and nothing else.
         fn boolean(mut value: SqliteValue<'_, '_, '_>) -> Result<Boolean, ValueError> {
-            Ok(Boolean::Bool(value.read_text() == "1"))
+            Ok(Boolean::Bool(match value.value_type() {
+                Some(SqliteType::Long) => value.read_long() == 1,
+                _ => value.read_text() == "1",
+            }))
         }
 
-        fn datetime(mut value: SqliteValue<'_, '_, '_>) -> Result<DateTime, ValueError> {
-            match parse_datetime(value.read_text()) {
-                Ok(Some(datetime)) => Ok(datetime),
+        /// SQLite compares the texts, so only texts as Django writes them sort as the times that they tell.
+        fn datetime(mut value: SqliteValue<'_, '_, '_>) -> Result<Placed, ValueError> {
+            let is_text = value.value_type() == Some(SqliteType::Text);
+            let text = value.read_text();
+            match parse_datetime(text) {
+                Ok(Some(datetime)) => {
+                    let place = place_of_stored_text(text).filter(|_| is_text);
+                    Ok((datetime, place))
+                }
                 Ok(None) => unreadable("'NoneType' object has no attribute 'isoformat'"),
                 Err(text) => unreadable(text),
             }
@@ -211,6 +229,7 @@ mod mysql {
     use diesel::sql_types::{BigInt, Datetime};
 
     use super::*;
+    use crate::django::dates::place;
 
     fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
         <i64 as FromSql<BigInt, Mysql>>::from_sql(value)
@@ -241,7 +260,7 @@ mod mysql {
             })
         }
 
-        fn datetime(value: MysqlValue<'_>) -> Result<DateTime, ValueError> {
+        fn datetime(value: MysqlValue<'_>) -> Result<Placed, ValueError> {
             let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)
                 .map_err(|error| ValueError::Unreadable(error.to_string()))?;
             if time.year == 0 || time.month == 0 || time.day == 0 {
@@ -249,16 +268,21 @@ mod mysql {
                 return unreadable("'NoneType' object has no attribute 'isoformat'");
             }
             // MySQL's calendar fields are small: a year of four digits, a month of two, ...
-            Ok(DateTime {
+            let microsecond = time.second_part as u32;
+            let middle = [time.month, time.day, time.hour, time.minute, time.second];
+            let place = place(time.year, middle, microsecond);
+            let [month, day, hour, minute, second] = middle.map(|field| field as u8);
+            let datetime = DateTime {
                 year: time.year as i32,
-                month: time.month as u8,
-                day: time.day as u8,
-                hour: time.hour as u8,
-                minute: time.minute as u8,
-                second: time.second as u8,
-                microsecond: time.second_part as u32,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+                microsecond,
                 offset_seconds: None,
-            })
+            };
+            Ok((datetime, Some(place)))
         }
     }
 }

@@ -6,7 +6,7 @@ mod iso_format;
 mod parse;
 
 pub(super) use parse::decimal_digit;
-pub use parse::parse_datetime;
+pub use parse::{parse_datetime, place_of_stored_text};
 
 use std::fmt;
 
@@ -72,6 +72,17 @@ pub fn civil_from_days(days: i64) -> (i64, u8, u8) {
     let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u8;
     let month = ((shifted_month + 2) % 12 + 1) as u8;
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// A number that grows with a date and time: month, day, hour, minute and second are the middle argument.
+pub fn place(year: u32, middle: [u32; 5], microsecond: u32) -> i64 {
+    let seconds = middle
+        .into_iter()
+        .zip([13, 32, 24, 60, 60])
+        .fold(i64::from(year), |number, (field, range)| {
+            number * range + i64::from(field)
+        });
+    seconds * 1_000_000 + i64::from(microsecond)
 }
 
 /// The number of days of a month, 0 for a month there is not.

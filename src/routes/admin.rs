@@ -1,8 +1,8 @@
 //! The customer's two views: `export_users` and `export_stats` of `api/views/admin/admin_views.py`.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use log::{error, info};
 
 use crate::auth::AdminUser;
@@ -18,32 +18,37 @@ use crate::server::State;
 const LOGGER: &str = "api.views.admin.admin_views";
 
 /// `GET export-users/`: every active TV user, oldest first.
-pub async fn export_users(admin: AdminUser, state: Data<State>) -> Result<HttpResponse, Error> {
+pub async fn export_users(
+    admin: AdminUser,
+    state: Data<State>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Error> {
     info!(target: LOGGER, "Admin user {} requesting user export for TwentyFour/Seven", admin.username);
     let (dates, renderer) = (state.dates.clone(), admin.renderer);
-    let collect = state.db.run_on_replica(move |connection, table| {
-        Export::collect(connection, table, &dates, renderer)
-    });
+    let collect = state
+        .db
+        .export(move |connection, table| Export::collect(connection, table, &dates, renderer));
     let failed = |details: String| {
         error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {details}");
         Kind::ExportFailed(state.settings.debug.then_some(details))
     };
     let export = collect
         .await
-        .map_err(|error| view_error(error, renderer, failed))?;
+        .map_err(|error| view_error(&error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
-    Ok(export.into_response())
+    Ok(export.into_response(&req))
 }
 
 /// `GET export-stats/`: how many users there are, and how many would be exported.
-pub async fn export_stats(admin: AdminUser, state: Data<State>) -> Result<HttpResponse, Error> {
-    let stats = state
-        .db
-        .run_on_replica(|connection, table| table.stats(connection))
-        .await;
+pub async fn export_stats(
+    admin: AdminUser,
+    state: Data<State>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let stats = state.db.stats().await;
     let stats = stats.map_err(|error| {
-        view_error(error, admin.renderer, |details| {
+        view_error(&error, admin.renderer, |details| {
             error!(target: LOGGER, "Error getting export stats: {details}");
             Kind::StatsFailed
         })
@@ -52,11 +57,7 @@ pub async fn export_stats(admin: AdminUser, state: Data<State>) -> Result<HttpRe
         r#"{{"success":true,"stats":{{"total_active_users":{},"tv_users":{},"movie_users":{},"exportable_users":{}}}}}"#,
         stats.total_active_users, stats.tv_users, stats.movie_users, stats.tv_users
     );
-    Ok(response::api(
-        StatusCode::OK,
-        admin.renderer,
-        json.as_bytes(),
-    ))
+    Ok(response::api_tagged(&req, admin.renderer, json.as_bytes()))
 }
 
 /// `OPTIONS export-users/` (`SimpleMetadata`).
@@ -79,7 +80,7 @@ pub async fn describe_export_stats(admin: AdminUser) -> HttpResponse {
 
 /// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.
 fn view_error(
-    error: ExportError,
+    error: &ExportError,
     renderer: Renderer,
     failed: impl FnOnce(String) -> Kind,
 ) -> Error {
@@ -88,7 +89,7 @@ fn view_error(
             Error::unavailable(error, renderer)
         }
         ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
-        ExportError::View(details) => Error::rendered(failed(details), renderer),
+        ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
         ExportError::Spool(error) => Error::rendered(failed(error.to_string()), renderer),
         ExportError::Unrenderable => {
             error!(target: "django.request", "Internal Server Error: a value is not JSON serializable");

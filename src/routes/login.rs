@@ -55,7 +55,7 @@ pub async fn login(
     let credentials: Credentials =
         serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
 
-    let outage = |error| Error::unavailable(error, Renderer::default());
+    let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
     let user = passwords::authenticate(&state, credentials.username, credentials.password)
         .await
         .map_err(outage)?;
@@ -121,7 +121,7 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
                 }
             })
             .await;
-        deleted.map_err(|error| Error::unavailable(error, Renderer::default()))?;
+        deleted.map_err(|error: DbError| Error::unavailable(&error, Renderer::default()))?;
     }
     req.extensions_mut().insert(SessionAccess {
         is_dead: has_cookie,

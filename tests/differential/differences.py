@@ -123,3 +123,10 @@ NO_TECHNICAL_PAGE = Difference("DEBUG's technical page is Django's own", any_bod
 ILLEGAL_TARGET = Difference(
     "characters that no URL may hold", sidecar_status=400, any_body=True, any_headers=True
 )
+# The sidecar's answers have entity tags, Django's only with ConditionalGetMiddleware, which answers the same.
+NOT_MODIFIED = Difference(
+    "a client that has the body already gets 304",
+    sidecar_status=304,
+    sidecar_body=b"",
+    sidecar_headers={"allow": None, "content-length": None, "content-type": None},
+)

@@ -1,7 +1,7 @@
 """Content negotiation: Accept, `?format=`, `indent`; before anybody is authenticated."""
 
 from cases import Cases
-from differences import OWN_PAGE
+from differences import NOT_MODIFIED, OWN_PAGE
 from passwords import basic
 from wire import EXPORT, STATS, get
 
@@ -154,7 +154,7 @@ for name, header in {
     "accept_language": ("Accept-Language", "de"),
     "accept_charset": ("Accept-Charset", "iso-8859-1"),
     "accept_encoding": ("Accept-Encoding", "gzip, br"),
-    "if_none_match": ("If-None-Match", "*"),
+    "if_none_match": ("If-None-Match", '"of-another-body"'),
     "if_modified_since": ("If-Modified-Since", "Thu, 01 Jan 2099 00:00:00 GMT"),
     "range": ("Range", "bytes=0-3"),
     "origin": ("Origin", "https://evil.example"),
@@ -168,6 +168,11 @@ for name, header in {
     "content_type": ("Content-Type", "nonsense"),
 }.items():
     cases.add(f"{name}_changes_nothing", 200, get(STATS, header, auth=CLERK))
+
+for name, target in {"export": EXPORT, "stats": STATS}.items():
+    known = ("If-None-Match", "*")
+    cases.add(f"{name}_that_the_client_has_already", 200, get(target, known, auth=CLERK), NOT_MODIFIED)
+    cases.add(f"{name}_of_an_anonymous_who_has_any", 403, get(target, known))
 
 
 test_answers = cases.test()

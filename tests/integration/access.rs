@@ -157,3 +157,43 @@ fn no_request_writes_to_the_database() {
         );
     }
 }
+
+#[test]
+fn a_session_request_reads_each_table_once_by_its_index() {
+    let Some(database) = Database::of_every_kind()
+        .into_iter()
+        .find(|database| database.name() == "postgres")
+    else {
+        return;
+    };
+    let session = insert_session(&database, "plain", "3", KEY);
+    database.insert_users(100..5_100, |_| "2021-01-01 00:00:00".into());
+    database.execute(
+        "INSERT INTO django_session SELECT 'other' || n, '', '2999-01-01' FROM generate_series(1, 5000) n; ANALYZE",
+    );
+    let app = App::over(&database);
+    let cookie = format!("sessionid={session}");
+    let ask = || {
+        app.get("/api/admin/export-stats/", &[("Cookie", &cookie)])
+            .status
+    };
+    // The first request also reads the catalogue.
+    assert_eq!(ask(), 403);
+    // A server process reports what it did when it ends, at the latest.
+    let scans = |kind: &str| {
+        let others =
+            "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        while database.count(others) > 0 {
+            database.execute(&format!("SELECT pg_terminate_backend(pid) FROM {others}"));
+        }
+        let counted = "SELECT generate_series(1, sum({kind})::bigint) FROM pg_stat_user_tables";
+        database.count(&format!("({}) AS scans", counted.replace("{kind}", kind)))
+    };
+    let (by_index, sequential) = (scans("idx_scan"), scans("seq_scan"));
+    const REQUESTS: i64 = 100;
+    for _ in 0..REQUESTS {
+        assert_eq!(ask(), 403);
+    }
+    assert_eq!(scans("idx_scan"), by_index + 2 * REQUESTS);
+    assert_eq!(scans("seq_scan"), sequential);
+}

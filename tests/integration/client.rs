@@ -1,8 +1,16 @@
 //! A plain HTTP/1.1 client that shows header bytes as they came.
 
+use std::future::ready;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::str::FromStr;
 use std::time::Duration;
+
+use actix_http::encoding::Decoder;
+use actix_web::error::PayloadError;
+use actix_web::http::header::ContentEncoding;
+use actix_web::web::Bytes;
+use futures_util::{TryStreamExt, stream};
 
 /// An answer.
 #[derive(Debug)]
@@ -28,6 +36,19 @@ impl Answer {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The body without its compression.
+    pub fn decompressed(&self) -> Vec<u8> {
+        let Some(coding) = self.header("content-encoding") else {
+            return self.body.clone();
+        };
+        let coding = ContentEncoding::from_str(coding).unwrap();
+        let body = stream::once(ready(Ok::<_, PayloadError>(Bytes::from(self.body.clone()))));
+        actix_web::rt::System::new().block_on(async {
+            let pieces: Vec<Bytes> = Decoder::new(body, coding).try_collect().await.unwrap();
+            pieces.concat()
+        })
     }
 
     /// The value that `Set-Cookie` gives this cookie.
@@ -87,9 +108,27 @@ pub fn send(
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    Answer {
+    let mut answer = Answer {
         status,
         headers,
         body,
+    };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = dechunked(&answer.body);
+    }
+    answer
+}
+
+fn dechunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let line = body.windows(2).position(|two| two == b"\r\n").unwrap();
+        let size = std::str::from_utf8(&body[..line]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return whole;
+        }
+        whole.extend_from_slice(&body[line + 2..][..size]);
+        body = &body[line + 2 + size + 2..];
     }
 }

@@ -128,21 +128,72 @@ impl Database {
 
     /// Runs statements.
     pub fn execute(&self, sql: &str) {
+        self.connect()(sql);
+    }
+
+    /// A connection that runs statements.
+    pub fn connect(&self) -> Box<dyn FnMut(&str)> {
         match &self.kind {
-            Kind::Sqlite(path) => diesel::SqliteConnection::establish(path)
-                .unwrap()
-                .batch_execute(sql)
+            Kind::Sqlite(path) => {
+                let mut conn = diesel::SqliteConnection::establish(path).unwrap();
+                conn.batch_execute("PRAGMA busy_timeout = 20000; PRAGMA synchronous = OFF")
+                    .unwrap();
+                Box::new(move |sql| conn.batch_execute(sql).unwrap())
+            }
+            Kind::Postgres => {
+                let mut conn = diesel::PgConnection::establish(&self.url).unwrap();
+                Box::new(move |sql| conn.batch_execute(sql).unwrap())
+            }
+            #[cfg(feature = "mysql")]
+            Kind::Mysql => {
+                let mut conn = diesel::MysqlConnection::establish(&self.url).unwrap();
+                Box::new(move |sql| conn.batch_execute(sql).unwrap())
+            }
+        }
+    }
+
+    /// Inserts an active TV user with a long name for each of these keys, joined when `joined` says.
+    pub fn insert_users(&self, ids: impl Iterator<Item = u64>, joined: impl Fn(u64) -> String) {
+        let mut execute = self.connect();
+        let ids: Vec<u64> = ids.collect();
+        let long_name = "x".repeat(150);
+        for block in ids.chunks(1000) {
+            let rows: Vec<String> = block
+                .iter()
+                .map(|id| {
+                    let joined = joined(*id);
+                    format!(
+                        "({id}, 'user{id}', '{long_name}', '', 'user{id}@example.com', '!', false, false, true, true, false, '{joined}')"
+                    )
+                })
+                .collect();
+            execute(&format!(
+                "INSERT INTO auth_user (id, username, first_name, last_name, email, password, is_superuser, is_staff, is_active, is_tv_user, is_movie_user, date_joined) VALUES {}",
+                rows.join(", ")
+            ));
+        }
+    }
+
+    /// The keys of the exportable users in the order in which the database gives them.
+    pub fn ids_by_date(&self) -> Vec<i64> {
+        let query = diesel::sql_query(
+            "SELECT CAST(id AS __INTEGER__) AS count, username, email, first_name, last_name, date_joined FROM auth_user \
+             WHERE is_active AND is_tv_user ORDER BY date_joined"
+                .replace("__INTEGER__", if self.name() == "mysql" { "SIGNED" } else { "BIGINT" }),
+        );
+        let rows: Vec<Count> = match &self.kind {
+            Kind::Sqlite(path) => query
+                .get_results(&mut diesel::SqliteConnection::establish(path).unwrap())
                 .unwrap(),
-            Kind::Postgres => diesel::PgConnection::establish(&self.url)
-                .unwrap()
-                .batch_execute(sql)
+            Kind::Postgres => query
+                .get_results(&mut diesel::PgConnection::establish(&self.url).unwrap())
                 .unwrap(),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => diesel::MysqlConnection::establish(&self.url)
-                .unwrap()
-                .batch_execute(sql)
+            Kind::Mysql => query
+                .get_results(&mut diesel::MysqlConnection::establish(&self.url).unwrap())
                 .unwrap(),
-        }
+        };
+        rows.into_iter().map(|row| row.count).collect()
     }
 
     /// `SELECT COUNT(*) FROM {from}`

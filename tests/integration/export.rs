@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::app::{App, KEY, insert_session};
+use crate::client::Answer;
 use crate::database::Database;
 
 const TWO_USERS: &str = concat!(
@@ -56,21 +57,7 @@ fn an_export_larger_than_the_spools_memory_arrives_whole() {
     for database in Database::of_every_kind() {
         let app = App::over(&database);
         let session = insert_session(&database, "admin", "1", KEY);
-        let long_name = "x".repeat(150);
-        for block in 0..25 {
-            let rows: Vec<String> = (0..1000)
-                .map(|row| {
-                    let id = 100 + block * 1000 + row;
-                    format!(
-                        "({id}, 'user{id}', '{long_name}', '', 'user{id}@example.com', '!', false, false, true, true, false, '2021-01-01 00:00:00')"
-                    )
-                })
-                .collect();
-            database.execute(&format!(
-                "INSERT INTO auth_user (id, username, first_name, last_name, email, password, is_superuser, is_staff, is_active, is_tv_user, is_movie_user, date_joined) VALUES {}",
-                rows.join(", ")
-            ));
-        }
+        database.insert_users(100..25_100, |_| "2021-01-01 00:00:00".into());
         let answer = app.export_as(&session);
         assert!(answer.body.len() > 8 * 1024 * 1024, "{}", database.name());
         assert_eq!(
@@ -99,6 +86,79 @@ fn an_export_larger_than_the_spools_memory_arrives_whole() {
         ));
         assert_eq!(indented.json(), json);
     }
+}
+
+fn ids(answer: &Answer) -> Vec<i64> {
+    let json = answer.json();
+    let users = json["users"].as_array().unwrap().iter();
+    users.map(|user| user["id"].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn many_users_who_joined_in_any_order_stand_oldest_first_and_then_by_key() {
+    // Distinct by the second up to a year, each shared by three users.
+    let second = |id: u64| id * 7919 % 10_000;
+    let joined = |id: u64| {
+        let second = second(id);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!(
+            "2022-01-01 {hour:02}:{minute:02}:{second:02}.{:06}",
+            second + 1
+        )
+    };
+    for database in Database::of_every_kind() {
+        let app = App::over(&database);
+        let session = insert_session(&database, "admin", "1", KEY);
+        database.insert_users(100..30_100, joined);
+        let mut expected: Vec<u64> = (100..30_100).collect();
+        expected.sort_by_key(|id| (second(*id), *id));
+        let expected: Vec<i64> = [4, 3]
+            .into_iter()
+            .chain(expected.into_iter().map(|id| id as i64))
+            .collect();
+        assert!(
+            ids(&app.export_as(&session)) == expected,
+            "{}",
+            database.name()
+        );
+    }
+}
+
+#[test]
+fn a_few_users_of_equal_dates_stand_as_the_database_orders_them() {
+    for database in Database::of_every_kind() {
+        let app = App::over(&database);
+        let session = insert_session(&database, "admin", "1", KEY);
+        let dates = ["2022-01-01 00:00:00", "2022-01-02 00:00:00"];
+        database.insert_users((100..1_100).rev(), |id| {
+            dates[(id * 31 % 7 % 2) as usize].into()
+        });
+        let expected = database.ids_by_date();
+        assert_eq!(expected.len(), 1_002);
+        assert!(
+            ids(&app.export_as(&session)) == expected,
+            "{}",
+            database.name()
+        );
+    }
+}
+
+#[test]
+fn dates_that_django_did_not_write_stand_where_sqlite_puts_their_texts() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let dates = [
+        "2022-01-01T00:00:00",
+        "2022-01-01 09:00:00+02:00",
+        "2022-01-01",
+        "2022-01-01 08:00:00.5",
+        "2022-01-01 00:00:00",
+    ];
+    database.insert_users(100..105, |id| dates[(id - 100) as usize].into());
+    let app = App::over(&database);
+    let expected = [4, 3, 102, 104, 103, 101, 100];
+    assert_eq!(database.ids_by_date(), expected);
+    assert_eq!(ids(&app.export_as(&session)), expected);
 }
 
 #[test]

@@ -11,8 +11,10 @@
 //! * `models`: custom user models
 //! * `outage`: a database that is away
 //! * `program`: the binary: `--help`, exit codes, `demo`
+//! * `statistics`: numbers that many ask for at once
 //! * `store`: `DjangoSessionStore`
 //! * `tls`: encrypted connections to the database
+//! * `transfer`: entity tags and compression
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,5 +28,7 @@ mod login;
 mod models;
 mod outage;
 mod program;
+mod statistics;
 mod store;
 mod tls;
+mod transfer;

@@ -4,7 +4,7 @@
 
 use super::super::request::is_blank;
 use super::iso_format::from_iso_format;
-use super::{DateTime, days_in_month};
+use super::{DateTime, days_in_month, place};
 
 /// `parse_datetime(text)`: `Ok(None)` if the text is not well formed; an error, the text of Python's `ValueError`, if it
 /// is but names no date (`day is out of range for month`).
@@ -13,6 +13,29 @@ pub fn parse_datetime(text: &str) -> Result<Option<DateTime>, String> {
         Some(datetime) => Ok(Some(datetime)),
         None => match_regex(text).map(Fields::into_datetime).transpose(),
     }
+}
+
+/// Where a text stands among others as texts compare, if it is written as Django stores a time
+/// (`2020-01-02 03:04:05`, and six digits of microseconds unless they are zero): there the order of the texts is that of
+/// the times. `None` for any other text.
+pub fn place_of_stored_text(text: &str) -> Option<i64> {
+    const SHAPE: &[u8; 26] = b"0000-00-00 00:00:00.000000";
+    let bytes = text.as_bytes();
+    if !matches!(bytes.len(), 19 | 26) {
+        return None;
+    }
+    let mut numbers = [0u32; 7];
+    let mut number = 0;
+    for (byte, shape) in bytes.iter().zip(SHAPE) {
+        match (shape, byte) {
+            (b'0', b'0'..=b'9') => numbers[number] = numbers[number] * 10 + u32::from(byte - b'0'),
+            (separator, byte) if separator == byte => number += 1,
+            _ => return None,
+        }
+    }
+    let [year, month, day, hour, minute, second, microsecond] = numbers;
+    (bytes.len() == 19 || microsecond > 0)
+        .then(|| place(year, [month, day, hour, minute, second], microsecond))
 }
 
 /// The arguments of `datetime()`, not yet checked.
@@ -212,6 +235,35 @@ mod tests {
             Err(error) => return error,
         }
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn stored_texts_have_the_places_that_sqlite_gives_them() {
+        let sorted = [
+            "0001-01-01 00:00:00",
+            "2019-12-31 23:59:59.999999",
+            "2020-01-01 00:00:00",
+            "2020-01-01 00:00:00.000001",
+            "2020-01-01 00:00:01",
+            "2020-02-01 00:00:00",
+            "9999-12-31 23:59:59.999999",
+        ];
+        let places: Vec<i64> = sorted
+            .iter()
+            .map(|text| place_of_stored_text(text).unwrap())
+            .collect();
+        assert!(sorted.is_sorted() && places.is_sorted_by(|a, b| a < b));
+        for other in [
+            "2020-01-01",
+            "2020-01-01T00:00:00",
+            "2020-01-01 00:00:00.000000",
+            "2020-01-01 00:00:00.5",
+            "2020-01-01 00:00:00+00:00",
+            "2020-01-01 00:00:0\u{664}",
+            "2020-01-01 00:00:00,000001",
+        ] {
+            assert_eq!(place_of_stored_text(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,0 +1,431 @@
+//! Rows on their way through: they come in any order and leave by their places, at the cost of a few MiB of memory whatever
+//! their number. An external merge sort: rows are gathered, sorted and written to an unlinked temporary file a run at a
+//! time; on the way out the runs are merged. What fits into one run never sees the disk.
+//!
+//! Rows of equal places leave by the key that every row begins with, so that the same rows always make the same bytes.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+use sha2::{Digest, Sha256};
+
+/// Rows are gathered in memory up to this many bytes.
+const RUN: usize = 2 * 1024 * 1024;
+
+/// What merging may keep in memory of all runs together, and of one run at the least and at the most, in bytes.
+const MERGE_BUFFERS: usize = 4 * 1024 * 1024;
+const SMALLEST_BUFFER: usize = 4 * 1024;
+const LARGEST_BUFFER: usize = 64 * 1024;
+
+/// In a run each row stands behind its place and its length.
+const ROW_HEAD: usize = 12;
+
+/// Keeps the rows apart in what is digested.
+const ROW_END: u8 = b'\n';
+
+/// Where rows are gathered.
+pub struct Spool {
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    file: Option<File>,
+    /// The ends of the runs in the file.
+    runs: Vec<u64>,
+    count: u64,
+    length: u64,
+    digest: Sha256,
+}
+
+/// A gathered row.
+struct Row {
+    place: i64,
+    start: usize,
+    length: u32,
+}
+
+impl Spool {
+    /// An empty one.
+    pub fn new() -> Spool {
+        Spool {
+            bytes: Vec::with_capacity(RUN),
+            rows: Vec::new(),
+            file: None,
+            runs: Vec::new(),
+            count: 0,
+            length: 0,
+            digest: Sha256::new(),
+        }
+    }
+
+    /// Takes a row that begins with its key, up to a control character.
+    ///
+    /// # Errors
+    /// The temporary file's.
+    pub fn push(&mut self, place: i64, row: &[u8]) -> io::Result<()> {
+        if self.bytes.len() + row.len() >= RUN {
+            self.write_run()?;
+        }
+        self.rows.push(Row {
+            place,
+            start: self.bytes.len(),
+            length: u32::try_from(row.len()).map_err(io::Error::other)?,
+        });
+        self.bytes.extend_from_slice(row);
+        self.bytes.push(ROW_END);
+        self.count += 1;
+        self.length += row.len() as u64;
+        Ok(())
+    }
+
+    /// All rows, to be read by their places.
+    ///
+    /// # Errors
+    /// The temporary file's.
+    pub fn finish(mut self) -> io::Result<Sorted> {
+        self.digest.update(&self.bytes);
+        self.sort();
+        let is_one_run = self.runs.is_empty();
+        let has_close_ties =
+            is_one_run && self.rows.windows(2).any(|two| two[0].place == two[1].place);
+        let last = Run {
+            buffer: self.encoded(),
+            ..Run::default()
+        };
+        let buffer = (MERGE_BUFFERS / (self.runs.len() + 1)).clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
+        let mut runs = Vec::with_capacity(self.runs.len() + 1);
+        let mut start = 0;
+        for end in self.runs {
+            runs.push(Run::in_file(start, end, buffer));
+            start = end;
+        }
+        runs.push(last);
+        let mut sorted = Sorted {
+            count: self.count,
+            length: self.length,
+            has_close_ties,
+            digest: self.digest.finalize().into(),
+            file: self.file,
+            runs,
+            heap: Vec::new(),
+        };
+        sorted.rewind()?;
+        Ok(sorted)
+    }
+
+    fn sort(&mut self) {
+        let bytes = &self.bytes;
+        let text = |row: &Row| &bytes[row.start..row.start + row.length as usize];
+        self.rows.sort_unstable_by(|a, b| {
+            a.place
+                .cmp(&b.place)
+                .then_with(|| compare_keys(text(a), text(b)))
+        });
+    }
+
+    /// The gathered rows, in their order, as they stand in a run.
+    fn encoded(&self) -> Vec<u8> {
+        let mut run = Vec::with_capacity(self.bytes.len() + self.rows.len() * ROW_HEAD);
+        for row in &self.rows {
+            run.extend_from_slice(&row.place.to_le_bytes());
+            run.extend_from_slice(&row.length.to_le_bytes());
+            run.extend_from_slice(&self.bytes[row.start..row.start + row.length as usize]);
+        }
+        run
+    }
+
+    fn write_run(&mut self) -> io::Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        self.digest.update(&self.bytes);
+        self.sort();
+        let run = self.encoded();
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&run)?;
+        self.runs
+            .push(self.runs.last().unwrap_or(&0) + run.len() as u64);
+        self.bytes.clear();
+        self.rows.clear();
+        Ok(())
+    }
+}
+
+/// Compares the keys at the start of two rows: integers by their size, UUIDs (all of one length) by their digits.
+fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
+    let key = |row: &[u8]| row.iter().position(u8::is_ascii_control).unwrap_or(0);
+    let (a_length, b_length) = (key(a), key(b));
+    a_length
+        .cmp(&b_length)
+        .then_with(|| a[..a_length].cmp(&b[..b_length]))
+}
+
+/// Rows that are all in, read in order from the first to the last.
+pub struct Sorted {
+    count: u64,
+    length: u64,
+    has_close_ties: bool,
+    digest: [u8; 32],
+    file: Option<File>,
+    runs: Vec<Run>,
+    /// A binary heap of the runs that have a row left, the one with the first row on top.
+    heap: Vec<usize>,
+}
+
+impl Sorted {
+    /// How many rows there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The bytes of all rows.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether there are rows of equal places, and all of them few enough for one run.
+    pub fn has_close_ties(&self) -> bool {
+        self.has_close_ties
+    }
+
+    /// SHA-256 of the rows in the order in which they came.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// The next row; `None` behind the last one.
+    pub fn row(&self) -> Option<&[u8]> {
+        self.heap.first().map(|first| self.runs[*first].row())
+    }
+
+    /// Goes on to the next row.
+    ///
+    /// # Errors
+    /// The temporary file's.
+    pub fn advance(&mut self) -> io::Result<()> {
+        if let Some(first) = self.heap.first().copied() {
+            if !self.runs[first].next(self.file.as_ref())? {
+                self.heap.swap_remove(0);
+            }
+            self.sift_down(0);
+        }
+        Ok(())
+    }
+
+    /// Goes back to the first row.
+    ///
+    /// # Errors
+    /// The temporary file's.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        self.heap.clear();
+        for (index, run) in self.runs.iter_mut().enumerate() {
+            if run.rewind(self.file.as_ref())? {
+                self.heap.push(index);
+            }
+        }
+        for position in (0..self.heap.len() / 2).rev() {
+            self.sift_down(position);
+        }
+        Ok(())
+    }
+
+    fn sift_down(&mut self, mut position: usize) {
+        loop {
+            let mut first = position;
+            for child in [2 * position + 1, 2 * position + 2] {
+                if child < self.heap.len() && self.is_before(child, first) {
+                    first = child;
+                }
+            }
+            if first == position {
+                return;
+            }
+            self.heap.swap(position, first);
+            position = first;
+        }
+    }
+
+    fn is_before(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.runs[self.heap[a]], &self.runs[self.heap[b]]);
+        a.place
+            .cmp(&b.place)
+            .then_with(|| compare_keys(a.row(), b.row()))
+            .is_lt()
+    }
+}
+
+/// One run and the row in it that comes next: in memory as a whole, or as much of it as its buffer holds.
+#[derive(Default)]
+struct Run {
+    buffer: Vec<u8>,
+    /// Where the next row's head stands in the buffer, and what it says.
+    position: usize,
+    place: i64,
+    row_length: usize,
+    /// Where the run is in the file, and from where on the buffer has not got it.
+    start: u64,
+    unread: u64,
+    end: u64,
+    buffer_size: usize,
+}
+
+impl Run {
+    fn in_file(start: u64, end: u64, buffer_size: usize) -> Run {
+        Run {
+            start,
+            unread: start,
+            end,
+            buffer_size,
+            ..Run::default()
+        }
+    }
+
+    fn row(&self) -> &[u8] {
+        &self.buffer[self.position + ROW_HEAD..][..self.row_length]
+    }
+
+    /// Goes on to the next row; whether there is one.
+    fn next(&mut self, file: Option<&File>) -> io::Result<bool> {
+        self.position += ROW_HEAD + self.row_length;
+        self.load(file)
+    }
+
+    fn rewind(&mut self, file: Option<&File>) -> io::Result<bool> {
+        self.position = 0;
+        if self.end > 0 {
+            self.buffer.clear();
+            self.unread = self.start;
+        }
+        self.load(file)
+    }
+
+    /// Brings the whole of the row at the position into the buffer; whether there is one.
+    fn load(&mut self, file: Option<&File>) -> io::Result<bool> {
+        self.fill(file, ROW_HEAD)?;
+        let Some((place, rest)) = self.buffer[self.position..].split_first_chunk::<8>() else {
+            return Ok(false);
+        };
+        let Some((length, _)) = rest.split_first_chunk::<4>() else {
+            return Ok(false);
+        };
+        self.place = i64::from_le_bytes(*place);
+        self.row_length = u32::from_le_bytes(*length) as usize;
+        self.fill(file, ROW_HEAD + self.row_length)?;
+        Ok(true)
+    }
+
+    /// Reads on where fewer than `wanted` bytes follow the position and the file has more.
+    fn fill(&mut self, file: Option<&File>, wanted: usize) -> io::Result<()> {
+        let (Some(file), true) = (file, self.unread < self.end) else {
+            return Ok(());
+        };
+        if self.buffer.len() - self.position >= wanted {
+            return Ok(());
+        }
+        self.buffer.drain(..self.position);
+        self.position = 0;
+        let kept = self.buffer.len();
+        let room = wanted.max(self.buffer_size) - kept;
+        let more = usize::try_from(self.end - self.unread).map_or(room, |left| left.min(room));
+        self.buffer.resize(kept + more, 0);
+        file.read_exact_at(&mut self.buffer[kept..], self.unread)?;
+        self.unread += more as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows in a scrambled order, some of equal places.
+    fn rows(count: u64, padding: usize) -> Vec<(i64, String)> {
+        (0..count)
+            .map(|number| {
+                let id = number * 7919 % count;
+                let place = (id * 104_729 % count / 3) as i64 - 1000;
+                (place, format!("{id}\x1f{}", "x".repeat(padding)))
+            })
+            .collect()
+    }
+
+    fn spooled(rows: &[(i64, String)]) -> Sorted {
+        let mut spool = Spool::new();
+        for (place, row) in rows {
+            spool.push(*place, row.as_bytes()).unwrap();
+        }
+        spool.finish().unwrap()
+    }
+
+    fn read_all(sorted: &mut Sorted) -> Vec<String> {
+        let mut rows = Vec::new();
+        while let Some(row) = sorted.row() {
+            rows.push(String::from_utf8(row.to_vec()).unwrap());
+            sorted.advance().unwrap();
+        }
+        rows
+    }
+
+    fn expected(mut rows: Vec<(i64, String)>) -> Vec<String> {
+        let id = |row: &str| row.split('\x1f').next().unwrap().parse::<u64>().unwrap();
+        rows.sort_by_key(|(place, row)| (*place, id(row)));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    #[test]
+    fn rows_leave_by_place_and_then_by_key_whether_in_memory_or_merged_from_a_file() {
+        for (count, padding, in_memory) in [
+            (0, 0, true),
+            (1, 5, true),
+            (1000, 10, true),
+            (60_000, 200, false),
+        ] {
+            let rows = rows(count, padding);
+            let mut sorted = spooled(&rows);
+            assert_eq!(sorted.file.is_none(), in_memory);
+            assert_eq!(sorted.count(), count);
+            let expected = expected(rows);
+            assert_eq!(sorted.length() as usize, expected.concat().len());
+            assert!(read_all(&mut sorted) == expected, "{count} rows");
+            sorted.rewind().unwrap();
+            assert!(read_all(&mut sorted) == expected, "{count} rows, again");
+        }
+    }
+
+    #[test]
+    fn a_row_may_be_longer_than_any_buffer() {
+        let mut rows = rows(3, LARGEST_BUFFER * 3);
+        let longer = self::rows(2, RUN * 2).into_iter();
+        rows.extend(longer.map(|(place, row)| (place + 50, row)));
+        let mut sorted = spooled(&rows);
+        assert!(sorted.file.is_some());
+        assert!(read_all(&mut sorted) == expected(rows));
+    }
+
+    #[test]
+    fn the_digest_tells_rows_apart() {
+        let digest = |rows: &[&str]| {
+            let rows: Vec<(i64, String)> = rows.iter().map(|row| (1, (*row).to_owned())).collect();
+            *spooled(&rows).digest()
+        };
+        assert_eq!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa", "2\x1fb"]));
+        assert_ne!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa2\x1f", "b"]));
+        assert_ne!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa"]));
+    }
+
+    #[test]
+    fn equal_places_are_noticed_among_a_few_rows() {
+        let ties = |places: &[i64]| {
+            let rows = places.iter().zip(1..);
+            let rows: Vec<(i64, String)> = rows
+                .map(|(place, id)| (*place, format!("{id}\x1f")))
+                .collect();
+            spooled(&rows).has_close_ties()
+        };
+        assert!(!ties(&[2, 1]));
+        assert!(ties(&[2, 1, 2]));
+    }
+}

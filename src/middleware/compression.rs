@@ -1,0 +1,79 @@
+//! Compression of large bodies while they are sent, by `Accept-Encoding`: what Django's `GZipMiddleware` does where a
+//! project has it, with brotli and zstd besides. An answer that is not compressed stays as it is, header for header.
+
+use actix_http::encoding::Encoder;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Version;
+use actix_web::http::header::{
+    self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderMap, HeaderValue,
+};
+
+use crate::response::LengthOfBody;
+
+/// Bodies shorter than this, in bytes, are sent as they are.
+const SMALLEST: u64 = 1024;
+
+/// Compresses the response, if the client wants that and it is worth it.
+pub fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let known = response
+        .response()
+        .extensions()
+        .get::<LengthOfBody>()
+        .map(|length| length.0);
+    let length = match (known, response.response().body().size()) {
+        (Some(length), _) | (None, BodySize::Sized(length)) => length,
+        _ => return response,
+    };
+    let Some(coding) = coding(&response).filter(|_| length >= SMALLEST) else {
+        return response;
+    };
+    response.map_body(|head, body| {
+        let vary = match head.headers().get(header::VARY).map(HeaderValue::to_str) {
+            Some(Ok(present)) => format!("{present}, Accept-Encoding"),
+            _ => "Accept-Encoding".to_owned(),
+        };
+        let body = Encoder::response(coding, head, body).boxed();
+        let headers = head.headers_mut();
+        // Made of header names only.
+        if let Ok(value) = HeaderValue::from_str(&vary) {
+            headers.insert(header::VARY, value);
+        }
+        weaken_tag(headers);
+        body
+    })
+}
+
+/// The coding to use. HTTP/1.0 gets none: without chunks, only a length shows that an answer came whole.
+fn coding(response: &ServiceResponse<BoxBody>) -> Option<ContentEncoding> {
+    let request = response.request();
+    if request.version() < Version::HTTP_11
+        || !request.headers().contains_key(header::ACCEPT_ENCODING)
+    {
+        return None;
+    }
+    let offered = [
+        Encoding::identity(),
+        Encoding::brotli(),
+        Encoding::zstd(),
+        Encoding::gzip(),
+    ];
+    match AcceptEncoding::parse(request)
+        .ok()?
+        .negotiate(offered.iter())?
+    {
+        Encoding::Known(ContentEncoding::Identity) => None,
+        Encoding::Known(coding) => Some(coding),
+        Encoding::Unknown(_) => None,
+    }
+}
+
+/// The compressed bytes are others than those that the tag stands for (`GZipMiddleware.process_response`).
+fn weaken_tag(headers: &mut HeaderMap) {
+    let weak = headers
+        .get(header::ETAG)
+        .and_then(|tag| HeaderValue::from_str(&format!("W/{}", tag.to_str().ok()?)).ok());
+    if let Some(weak) = weak {
+        headers.insert(header::ETAG, weak);
+    }
+}
