@@ -8,12 +8,12 @@ use std::io;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
-use actix_web::http::header::EntityTag;
+use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, block};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
-use crate::db::{Connection, DateShape, ExportError, JSON_ADDS, Order, UserTable, write_json};
+use crate::db::{Connection, DateShape, Db, ExportError, JSON_ADDS, Order, UserTable, write_json};
 use crate::django::negotiation::Renderer;
 use crate::response::{self, Reshaper};
 
@@ -29,45 +29,60 @@ pub struct Export {
     /// How many users it holds
     pub count: u64,
     renderer: Renderer,
-    etag: EntityTag,
+    tag: EntityTag,
     length: u64,
     body: Body,
+    /// A body of one chunk
+    whole: Option<Bytes>,
 }
 
 impl Export {
-    /// Reads every exportable user into a spool. Blocking.
+    /// Reads every exportable user into a spool, and gives the connection back.
     ///
     /// # Errors
     /// The database's, the view's, or the spool's.
-    pub fn collect(
-        connection: &mut Connection,
-        table: &UserTable,
-        dates: &DateShape,
+    pub async fn collect(
+        db: &Db,
+        dates: DateShape,
         renderer: Renderer,
     ) -> Result<Export, ExportError> {
-        let users = sorted(connection, table, dates)?;
+        let users = db
+            .export(move |connection, table| sorted(connection, table, &dates))
+            .await?;
+        let export = block(move || Export::new(users, renderer)).await;
+        export
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(ExportError::Spool)
+    }
+
+    /// Blocking.
+    fn new(users: Sorted, renderer: Renderer) -> io::Result<Export> {
         let count = users.count();
-        let etag = response::entity_tag(renderer, &[&count.to_le_bytes(), users.digest()]);
+        let tag = response::entity_tag(renderer, users.digest());
         let mut body = Body::new(users, renderer);
+        let length = body.length()?;
+        let whole = match length <= CHUNK as u64 {
+            true => body.next_chunk()?,
+            false => None,
+        };
         Ok(Export {
             count,
             renderer,
-            etag,
-            length: body.length().map_err(ExportError::Spool)?,
+            tag,
+            length,
             body,
+            whole,
         })
     }
 
     /// The response, with its length; 304 to a client that has it already.
-    pub fn into_response(mut self, req: &HttpRequest) -> HttpResponse {
-        if response::is_known(req, &self.etag) {
-            return response::not_modified(self.etag, self.length);
+    pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
+        if response::is_known(req, &self.tag) {
+            return response::not_modified(self.tag, self.length);
         }
         let mut head = response::api_head(StatusCode::OK, self.renderer);
-        head.insert_header(actix_web::http::header::ETag(self.etag));
-        if self.length <= CHUNK as u64
-            && let Ok(Some(whole)) = self.body.next_chunk()
-        {
+        head.insert_header(ETag(self.tag));
+        if let Some(whole) = self.whole {
             return head.body(whole);
         }
         // The next chunk is made while this one is sent.
@@ -85,7 +100,7 @@ fn sorted(
     table: &UserTable,
     dates: &DateShape,
 ) -> Result<Sorted, ExportError> {
-    let may_read_all = connection.streams_rows();
+    let streams_rows = connection.streams_rows();
     let mut read = |order| {
         let mut spool = Spool::new();
         let has_places = table.export(connection, dates, order, |place, row| {
@@ -98,7 +113,7 @@ fn sorted(
         // In what order equal dates come, and which of several broken rows comes first, only the database can tell.
         Ok((users, true)) if !users.has_close_ties() => Ok(users),
         Err(error @ (ExportError::Database(_) | ExportError::Spool(_))) => Err(error),
-        Err(error) if !may_read_all => Err(error),
+        Err(error) if !streams_rows => Err(error),
         _ => Ok(read(Order::ByDatabase)?.0),
     }
 }

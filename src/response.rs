@@ -1,7 +1,6 @@
 //! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type; and what a
 //! client that has the body already gets instead of it.
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -12,41 +11,36 @@ use crate::django::renderers::Indenter;
 
 /// An answer of one of the two views, its body given as compact JSON.
 pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse {
-    let body = match Reshaper::new(status, renderer) {
-        None => json.to_vec(),
-        Some(mut reshaper) => reshaper.push(json, true),
-    };
-    api_head(status, renderer).body(body)
+    api_head(status, renderer).body(rendered(status, renderer, json))
 }
 
 /// As [`api`] with 200 and an entity tag; 304 to a client that has the body already.
 pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
-    let tag = entity_tag(renderer, &[json]);
-    let mut answer = api(StatusCode::OK, renderer, json);
+    let tag = entity_tag(renderer, json);
+    let body = rendered(StatusCode::OK, renderer, json);
     if is_known(req, &tag) {
-        let length = match answer.body().size() {
-            BodySize::Sized(length) => length,
-            _ => 0,
-        };
-        return not_modified(tag, length);
+        return not_modified(tag, body.len() as u64);
     }
-    // A quoted hexadecimal number.
-    if let Ok(value) = tag.to_string().parse() {
-        answer.headers_mut().insert(header::ETAG, value);
+    let mut head = api_head(StatusCode::OK, renderer);
+    head.insert_header(ETag(tag)).body(body)
+}
+
+fn rendered(status: StatusCode, renderer: Renderer, json: &[u8]) -> Vec<u8> {
+    match Reshaper::new(status, renderer) {
+        None => json.to_vec(),
+        Some(mut reshaper) => reshaper.push(json, true),
     }
-    answer
 }
 
 /// The entity tag of the body that the renderer makes of this content.
-pub fn entity_tag(renderer: Renderer, content: &[&[u8]]) -> EntityTag {
+pub fn entity_tag(renderer: Renderer, content: &[u8]) -> EntityTag {
     // Another version may render the same content in another way.
-    let rendering = format!("{} {renderer:?}", env!("CARGO_PKG_VERSION"));
-    let mut digest = Sha256::new_with_prefix(rendering);
-    for part in content {
-        digest.update(part);
-    }
+    let rendering = format!("{} {renderer:?} ", env!("CARGO_PKG_VERSION"));
+    let digest = Sha256::new_with_prefix(rendering)
+        .chain_update(content)
+        .finalize();
     let hexadecimal = |byte: &u8| format!("{byte:02x}");
-    EntityTag::new_strong(digest.finalize()[..16].iter().map(hexadecimal).collect())
+    EntityTag::new_strong(digest[..16].iter().map(hexadecimal).collect())
 }
 
 /// Whether the client names this tag in `If-None-Match`.

@@ -153,6 +153,9 @@ impl ManageConnection for ConnectionOpener {
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.dead || with_connection!(&mut pooled.connection, conn => conn.is_broken())
+        // A panic may have left a transaction open that Diesel does not know of.
+        pooled.dead
+            || std::thread::panicking()
+            || with_connection!(&mut pooled.connection, conn => conn.is_broken())
     }
 }

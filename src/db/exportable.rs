@@ -165,9 +165,9 @@ dynamic_query!(ProbeExport);
 dynamic_query!(CountUsers);
 
 impl UserTable {
-    /// Hands every exportable user to `write`, in the form that [`write_json`](super::write_json) reads, with the user's
-    /// place: by their places the users stand oldest first. `false`: the places can't be told, so that only [`Order::ByDatabase`] will do, and what was
-    /// written is of no use.
+    /// Hands every exportable user to `write`, in the form that [`write_json`](super::write_json) reads, with the
+    /// user's place: by their places the users stand oldest first. `false`: the places can't be told, so that only
+    /// [`Order::ByDatabase`] will do, and what was written is of no use.
     ///
     /// # Errors
     /// The database's, a value that can't be shown, or what `write` returns.
@@ -201,7 +201,7 @@ impl UserTable {
     /// Whether a row as it is selected tells where it belongs.
     fn has_places(&self, connection: &Connection, dates: &DateShape) -> bool {
         match connection {
-            // Equal dates come in the order of the rows, which is that of an integer key.
+            // SQLite gives equal dates in the order of the rows' numbers; Django's integer key is that number.
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(_) => self.key == KeyColumn::Integer,
             // A date in a time zone is ambiguous when the clock is set back.

@@ -1,98 +1,121 @@
 //! Jobs that block, so many at a time, each on a thread of the blocking pool. A lane that is done with a job takes up the
-//! next one by itself: however many wait, none of them holds a thread, and none is started twice.
+//! next one by itself: however many wait, none of them holds a thread.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use super::turns::asker;
 
 /// A queue of jobs and the lanes in which they run.
 pub(super) struct Lanes {
     most: usize,
-    longest_wait: Duration,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
 }
 
-struct State {
+#[derive(Default)]
+struct Queue {
     running: usize,
     jobs: VecDeque<Job>,
 }
 
-struct Job {
-    queued: Instant,
-    run: Box<dyn FnOnce() + Send>,
-}
+type Job = Box<dyn FnOnce() + Send>;
 
 impl Lanes {
-    /// At most so many jobs run at once; one that has waited longer than `longest_wait` is not started any more.
-    pub(super) fn new(most: usize, longest_wait: Duration) -> Arc<Lanes> {
+    /// At most so many jobs run at once.
+    pub(super) fn new(most: usize) -> Arc<Lanes> {
         Arc::new(Lanes {
             most,
-            longest_wait,
-            state: Mutex::new(State {
-                running: 0,
-                jobs: VecDeque::new(),
-            }),
+            queue: Mutex::default(),
         })
     }
 
-    /// What `job` returns; `None` if it waited too long or panicked.
+    /// What `job` returns; `None` if its turn did not come within `patience`, or if it panicked.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
+        patience: Duration,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let (asker, answer) = oneshot::channel();
-        let job = Job {
-            queued: Instant::now(),
-            run: Box::new(move || {
-                // Who has gone away while it waited needs no answer.
-                if !asker.is_closed() {
-                    let _ = asker.send(job());
-                }
-            }),
-        };
-        let has_free_lane = {
-            let mut state = self.lock();
-            state.jobs.push_back(job);
-            let has_free_lane = state.running < self.most;
-            state.running += usize::from(has_free_lane);
-            has_free_lane
-        };
-        if has_free_lane {
-            let lanes = Arc::clone(self);
-            drop(actix_web::web::block(move || lanes.run_queued()));
-        }
-        answer.await.ok()
-    }
-
-    fn run_queued(&self) {
-        loop {
-            let job = {
-                let mut state = self.lock();
-                let Some(job) = state.jobs.pop_front() else {
-                    state.running -= 1;
-                    return;
-                };
-                job
-            };
-            if job.queued.elapsed() <= self.longest_wait {
-                // The job's own asker is told; the lane goes on.
-                let _ = catch_unwind(AssertUnwindSafe(job.run));
+        let (asker, answer) = asker();
+        self.queue(move || {
+            if let Some(asker) = asker.begin() {
+                let _ = asker.send(job());
             }
+        });
+        answer.wait(patience).await
+    }
+
+    /// Puts a job into the queue. It is dropped unrun where the system has no thread for any lane.
+    pub(super) fn queue(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
+        let mut queue = self.lock();
+        queue.jobs.push_back(Box::new(job));
+        if queue.running == self.most {
+            return;
+        }
+        queue.running += 1;
+        drop(queue);
+        let mut lane = Lane {
+            lanes: Arc::clone(self),
+            is_open: true,
+        };
+        // Without a thread to be had, tokio panics; a runtime that ends drops the lane unrun.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            drop(actix_web::web::block(move || lane.run()));
+        }));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code that can panic runs under the lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One lane, from when it is opened until it finds no more jobs, or is dropped.
+struct Lane {
+    lanes: Arc<Lanes>,
+    is_open: bool,
+}
+
+impl Lane {
+    fn run(&mut self) {
+        while let Some(job) = self.next_job() {
+            // Whoever waits for the job is told by its end; the lane goes on.
+            let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn next_job(&mut self) -> Option<Job> {
+        let mut queue = self.lanes.lock();
+        let job = queue.jobs.pop_front();
+        if job.is_none() {
+            queue.running -= 1;
+            self.is_open = false;
+        }
+        job
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let mut queue = self.lanes.lock();
+        queue.running -= 1;
+        if queue.running == 0 {
+            // Nobody is left to run them: those who wait are told so.
+            let jobs = std::mem::take(&mut queue.jobs);
+            drop(queue);
+            drop(jobs);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
 
     use futures_util::future::{join_all, join3};
 
@@ -103,12 +126,12 @@ mod tests {
     #[test]
     fn no_more_jobs_run_at_once_than_there_are_lanes_and_all_are_done() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(3, LONG);
+            let lanes = Lanes::new(3);
             let running = Arc::new(AtomicUsize::new(0));
             let most = Arc::new(AtomicUsize::new(0));
             let jobs = (0..500).map(|number| {
                 let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-                lanes.run(move || {
+                lanes.run(LONG, move || {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::yield_now();
                     running.fetch_sub(1, Ordering::SeqCst);
@@ -128,25 +151,59 @@ mod tests {
     #[test]
     fn a_job_that_panics_costs_no_lane() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, LONG);
-            assert_eq!(lanes.run(|| -> u8 { panic!("on purpose") }).await, None);
-            assert_eq!(lanes.run(|| 7).await, Some(7));
+            let lanes = Lanes::new(1);
+            let panics = lanes.run(LONG, || -> u8 { panic!("on purpose") });
+            assert_eq!(panics.await, None);
+            assert_eq!(lanes.run(LONG, || 7).await, Some(7));
         });
     }
 
     #[test]
-    fn a_job_that_waited_too_long_or_whose_asker_has_gone_is_not_run() {
+    fn a_lane_that_never_ran_turns_its_askers_away_and_leaves_room_for_the_next() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, Duration::ZERO);
-            let (end, may_end) = std::sync::mpsc::channel::<()>();
+            let lanes = Lanes::new(1);
+            let (asker, answer) = asker::<u8>();
+            lanes.lock().jobs.push_back(Box::new(move || drop(asker)));
+            lanes.lock().running = 1;
+            drop(Lane {
+                lanes: Arc::clone(&lanes),
+                is_open: true,
+            });
+            assert_eq!(answer.wait(LONG).await, None);
+            assert_eq!(lanes.run(LONG, || 7).await, Some(7));
+        });
+    }
+
+    #[test]
+    fn patience_ends_with_the_wait_for_a_turn_and_not_within_it() {
+        actix_web::rt::System::new().block_on(async {
+            let lanes = Lanes::new(1);
+            let short = Duration::from_millis(20);
+            let (begin, has_begun) = mpsc::channel();
+            let (end, may_end) = mpsc::channel::<()>();
             let ran = Arc::new(AtomicUsize::new(0));
-            let first = lanes.run(move || may_end.recv().is_ok());
             let counted = Arc::clone(&ran);
-            let late = lanes.run(move || counted.fetch_add(1, Ordering::SeqCst));
-            let (first, late, ()) = join3(first, late, async { end.send(()).unwrap() }).await;
-            assert_eq!((late, ran.load(Ordering::SeqCst)), (None, 0));
-            // The first one found a free lane; whether that was at once is the machine's affair.
-            assert!(matches!(first, Some(true) | None));
+            let first = lanes.run(LONG, move || {
+                begin.send(()).unwrap();
+                may_end.recv().is_ok()
+            });
+            let in_its_turn = async {
+                actix_web::web::block(move || has_begun.recv())
+                    .await
+                    .unwrap()
+                    .unwrap();
+                // It waits for the first job, which ends only when it has given up.
+                let late = lanes
+                    .run(short, move || counted.fetch_add(1, Ordering::SeqCst))
+                    .await;
+                end.send(()).unwrap();
+                late
+            };
+            let (first, late, ()) = join3(first, in_its_turn, async {}).await;
+            assert_eq!((first, late), (Some(true), None));
+            let slow = lanes.run(short, move || std::thread::sleep(4 * short));
+            assert_eq!(slow.await, Some(()));
+            assert_eq!(ran.load(Ordering::SeqCst), 0);
         });
     }
 }

@@ -23,6 +23,7 @@ mod mysql_export;
 mod schema;
 mod sessions;
 mod shared_query;
+mod turns;
 mod types;
 mod users;
 mod values;
@@ -41,7 +42,7 @@ use connection::{ConnectionOpener, Pooled, with_connection};
 use lanes::Lanes;
 use shared_query::SharedQuery;
 
-/// How long a request waits for a connection.
+/// How long a request waits for its turn, and then for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// Short queries that run at once.
@@ -80,6 +81,9 @@ pub struct Db {
     shared: Arc<Shared>,
 }
 
+/// Of a failed check its name, and why (for the log).
+type Readiness = Result<(), Arc<(&'static str, DbError)>>;
+
 struct Shared {
     primary: Pool<ConnectionOpener>,
     replica: Option<Pool<ConnectionOpener>>,
@@ -89,6 +93,7 @@ struct Shared {
     username_field: String,
     catalogue: OnceLock<UserTable>,
     stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
+    readiness: Arc<SharedQuery<Readiness>>,
 }
 
 impl Db {
@@ -108,12 +113,13 @@ impl Db {
             shared: Arc::new(Shared {
                 primary: pool(options.url, options.writable),
                 replica: options.read_url.map(|url| pool(url, false)),
-                queries: Lanes::new(QUERIES_AT_ONCE, POOL_WAIT),
-                exports: Lanes::new(EXPORTS_AT_ONCE, POOL_WAIT),
+                queries: Lanes::new(QUERIES_AT_ONCE),
+                exports: Lanes::new(EXPORTS_AT_ONCE),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
                 stats: SharedQuery::new(),
+                readiness: SharedQuery::new(),
             }),
         }
     }
@@ -130,9 +136,8 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        let job = move || shared.with_table(&shared.primary, JobKind::Reads, &job);
-        in_lane(&self.shared.queries, job).await
+        self.in_lane(&self.shared.queries, Shared::primary, JobKind::Reads, job)
+            .await
     }
 
     /// Runs `job`, which writes, on the primary, once.
@@ -146,9 +151,8 @@ impl Db {
     where
         T: Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        let job = move || shared.with_table(&shared.primary, JobKind::Writes, &job);
-        in_lane(&self.shared.queries, job).await
+        self.in_lane(&self.shared.queries, Shared::primary, JobKind::Writes, job)
+            .await
     }
 
     /// As [`Db::run`], for a job that takes its time, on the replica where there is one.
@@ -163,9 +167,25 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
+        self.in_lane(&self.shared.exports, Shared::reads, JobKind::Reads, job)
+            .await
+    }
+
+    async fn in_lane<T, E>(
+        &self,
+        lanes: &Arc<Lanes>,
+        pool: fn(&Shared) -> &Pool<ConnectionOpener>,
+        kind: JobKind,
+        job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: MayBeDbError + Send + 'static,
+    {
         let shared = Arc::clone(&self.shared);
-        let job = move || shared.with_table(shared.reads(), JobKind::Reads, &job);
-        in_lane(&self.shared.exports, job).await
+        let job = move || shared.with_table(pool(&shared), kind, &job);
+        let answer = lanes.run(POOL_WAIT, job).await;
+        answer.unwrap_or_else(|| Err(no_answer().into()))
     }
 
     /// The three counts, by a query that began after this call. Those who ask while one runs share the next.
@@ -179,35 +199,28 @@ impl Db {
             let answer = shared.with_table(shared.reads(), JobKind::Reads, &stats);
             answer.map_err(Arc::new)
         };
-        let answer = self.shared.stats.ask(query).await;
-        answer.unwrap_or_else(|| Err(Arc::new(cut_short().into())))
+        let answer = self.shared.stats.ask(POOL_WAIT, query).await;
+        answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
     }
 
     /// Whether the database answers and holds both tables, and the replica what is exported, for `readyz`.
     ///
     /// # Errors
     /// The name of the first check that fails, and why (for the log).
-    pub async fn ready(&self) -> Result<(), (&'static str, DbError)> {
+    pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
         let shared = Arc::clone(&self.shared);
-        actix_web::web::block(move || shared.ready())
-            .await
-            .unwrap_or_else(|_| Err(("database", cut_short())))
+        let query = move || shared.ready().map_err(Arc::new);
+        let answer = self.shared.readiness.ask(POOL_WAIT, query).await;
+        answer.unwrap_or_else(|| Err(Arc::new(("database", no_answer()))))
     }
 }
 
-async fn in_lane<T, E>(
-    lanes: &Arc<Lanes>,
-    job: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<DbError> + Send + 'static,
-{
-    let answer = lanes.run(job).await;
-    answer.unwrap_or_else(|| Err(cut_short().into()))
-}
-
 impl Shared {
+    /// Where it is decided who is calling.
+    fn primary(&self) -> &Pool<ConnectionOpener> {
+        &self.primary
+    }
+
     /// Where exports and statistics are read.
     fn reads(&self) -> &Pool<ConnectionOpener> {
         self.replica.as_ref().unwrap_or(&self.primary)
@@ -331,9 +344,9 @@ impl Connection {
     }
 }
 
-/// A job that waited too long for its turn, or panicked.
-fn cut_short() -> DbError {
-    DbError::Unavailable("a query was not answered in time".into())
+fn no_answer() -> DbError {
+    let seconds = POOL_WAIT.as_secs();
+    DbError::Unavailable(format!("no turn within {seconds} seconds, or a panic"))
 }
 
 fn connection_broke() -> DbError {

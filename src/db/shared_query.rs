@@ -2,82 +2,54 @@
 //! others who do, for the next one. So nobody gets an answer that is older than the question, and never does more than one
 //! query run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use super::lanes::Lanes;
+use super::turns::{Asker, asker};
 
-/// A query and those who wait for it.
+/// Those who wait for a query, and the lane in which it runs.
 pub(super) struct SharedQuery<T> {
-    waiting: Mutex<Waiting<T>>,
-}
-
-struct Waiting<T> {
-    is_running: bool,
-    askers: Vec<oneshot::Sender<T>>,
+    lane: Arc<Lanes>,
+    askers: Mutex<Vec<Asker<T>>>,
 }
 
 impl<T: Clone + Send + 'static> SharedQuery<T> {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(SharedQuery {
-            waiting: Mutex::new(Waiting {
-                is_running: false,
-                askers: Vec::new(),
-            }),
+            lane: Lanes::new(1),
+            askers: Mutex::default(),
         })
     }
 
-    /// The answer of a run of `query`, on the blocking pool, that begins after this call; `None` if that run was cut short.
-    pub(super) async fn ask(self: &Arc<Self>, query: impl Fn() -> T + Send + 'static) -> Option<T> {
-        let (asker, answer) = oneshot::channel();
-        let is_running = {
-            let mut waiting = self.lock();
-            waiting.askers.push(asker);
-            std::mem::replace(&mut waiting.is_running, true)
-        };
-        if !is_running {
-            let shared = Arc::clone(self);
-            // It runs to its end whoever goes away meanwhile.
-            drop(actix_web::web::block(move || shared.run(query)));
-        }
-        answer.await.ok()
-    }
-
-    /// Runs the query for all who wait, again and again until nobody does.
-    fn run(&self, query: impl Fn() -> T) {
-        let running = Running(self);
-        loop {
-            let askers = {
-                let mut waiting = self.lock();
-                if waiting.askers.is_empty() {
-                    // Under the lock: the next asker starts the next run.
-                    waiting.is_running = false;
-                    std::mem::forget(running);
-                    return;
-                }
-                std::mem::take(&mut waiting.askers)
-            };
+    /// The answer of a run of `query` that begins after this call; `None` if it did not begin within `patience`, or
+    /// panicked.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        patience: Duration,
+        query: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (asker, answer) = asker();
+        self.lock().push(asker);
+        let shared = Arc::clone(self);
+        self.lane.queue(move || {
+            // Whoever has been answered by the run before has nobody left to ask for.
+            let askers = std::mem::take(&mut *shared.lock());
+            let askers: Vec<_> = askers.into_iter().filter_map(Asker::begin).collect();
+            if askers.is_empty() {
+                return;
+            }
             let answer = query();
             for asker in askers {
-                // Who has gone away needs no answer.
                 let _ = asker.send(answer.clone());
             }
-        }
+        });
+        answer.wait(patience).await
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Asker<T>>> {
         // No code that can panic runs under the lock.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Turns those who wait away when the query panics.
-struct Running<'q, T: Clone + Send + 'static>(&'q SharedQuery<T>);
-
-impl<T: Clone + Send + 'static> Drop for Running<'_, T> {
-    fn drop(&mut self) {
-        let mut waiting = self.0.lock();
-        waiting.is_running = false;
-        waiting.askers.clear();
+        self.askers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,41 +60,40 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
     fn those_who_ask_while_it_runs_share_the_next_run() {
         actix_web::rt::System::new().block_on(async {
             let shared = SharedQuery::new();
             let runs = Arc::new(AtomicU64::new(0));
-            let (begun, has_begun) = mpsc::channel();
+            let count = {
+                let runs = Arc::clone(&runs);
+                move || runs.fetch_add(1, Ordering::SeqCst) + 1
+            };
+            let (begin, has_begun) = mpsc::channel();
             let (end, may_end) = mpsc::channel::<()>();
-            let counted = Arc::clone(&runs);
             let first = actix_web::rt::spawn({
-                let shared = Arc::clone(&shared);
-                async move {
-                    let query = move || {
-                        let run = counted.fetch_add(1, Ordering::SeqCst) + 1;
-                        begun.send(()).unwrap();
-                        may_end.recv().unwrap();
-                        run
-                    };
-                    shared.ask(query).await
-                }
+                let (shared, count) = (Arc::clone(&shared), count.clone());
+                let query = move || {
+                    begin.send(()).unwrap();
+                    may_end.recv().unwrap();
+                    count()
+                };
+                async move { shared.ask(LONG, query).await }
             });
-            let _has_begun = actix_web::web::block(move || has_begun.recv().map(|()| has_begun))
-                .await
-                .unwrap()
-                .unwrap();
+            let has_begun = actix_web::web::block(move || has_begun.recv()).await;
+            has_begun.unwrap().unwrap();
             let late: Vec<_> = (0..5)
                 .map(|_| {
-                    let shared = Arc::clone(&shared);
-                    actix_web::rt::spawn(async move { shared.ask(|| unreachable!()).await })
+                    let (shared, count) = (Arc::clone(&shared), count.clone());
+                    actix_web::rt::spawn(async move { shared.ask(LONG, count).await })
                 })
                 .collect();
-            // They are all in the queue before the first run may end.
-            while shared.lock().askers.len() < late.len() {
+            // All of them wait before the first run may end.
+            while shared.lock().len() < late.len() {
                 actix_web::rt::task::yield_now().await;
             }
-            end.send(()).unwrap();
             end.send(()).unwrap();
             assert_eq!(first.await.unwrap(), Some(1));
             for asker in late {
@@ -136,8 +107,8 @@ mod tests {
     fn a_query_that_panics_turns_its_askers_away_and_the_next_one_runs() {
         actix_web::rt::System::new().block_on(async {
             let shared = SharedQuery::<u8>::new();
-            assert_eq!(shared.ask(|| panic!("on purpose")).await, None);
-            assert_eq!(shared.ask(|| 7).await, Some(7));
+            assert_eq!(shared.ask(LONG, || panic!("on purpose")).await, None);
+            assert_eq!(shared.ask(LONG, || 7).await, Some(7));
         });
     }
 }

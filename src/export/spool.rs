@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
@@ -15,15 +15,12 @@ use sha2::{Digest, Sha256};
 const RUN: usize = 2 * 1024 * 1024;
 
 /// What merging may keep in memory of all runs together, and of one run at the least and at the most, in bytes.
-const MERGE_BUFFERS: usize = 4 * 1024 * 1024;
+const MERGE_BUFFERS: usize = 2 * 1024 * 1024;
 const SMALLEST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 
-/// In a run each row stands behind its place and its length.
+/// Each row stands behind its place and its length.
 const ROW_HEAD: usize = 12;
-
-/// Keeps the rows apart in what is digested.
-const ROW_END: u8 = b'\n';
 
 /// Where rows are gathered.
 pub struct Spool {
@@ -37,11 +34,11 @@ pub struct Spool {
     digest: Sha256,
 }
 
-/// A gathered row.
+/// Where a gathered row stands, with its head.
 struct Row {
     place: i64,
     start: usize,
-    length: u32,
+    end: usize,
 }
 
 impl Spool {
@@ -63,18 +60,21 @@ impl Spool {
     /// # Errors
     /// The temporary file's.
     pub fn push(&mut self, place: i64, row: &[u8]) -> io::Result<()> {
-        if self.bytes.len() + row.len() >= RUN {
+        if self.bytes.len() + ROW_HEAD + row.len() > RUN {
             self.write_run()?;
         }
+        let length = u32::try_from(row.len()).map_err(io::Error::other)?;
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&place.to_le_bytes());
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(row);
         self.rows.push(Row {
             place,
-            start: self.bytes.len(),
-            length: u32::try_from(row.len()).map_err(io::Error::other)?,
+            start,
+            end: self.bytes.len(),
         });
-        self.bytes.extend_from_slice(row);
-        self.bytes.push(ROW_END);
         self.count += 1;
-        self.length += row.len() as u64;
+        self.length += u64::from(length);
         Ok(())
     }
 
@@ -83,23 +83,27 @@ impl Spool {
     /// # Errors
     /// The temporary file's.
     pub fn finish(mut self) -> io::Result<Sorted> {
-        self.digest.update(&self.bytes);
-        self.sort();
-        let is_one_run = self.runs.is_empty();
-        let has_close_ties =
-            is_one_run && self.rows.windows(2).any(|two| two[0].place == two[1].place);
-        let last = Run {
-            buffer: self.encoded(),
-            ..Run::default()
-        };
-        let buffer = (MERGE_BUFFERS / (self.runs.len() + 1)).clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
         let mut runs = Vec::with_capacity(self.runs.len() + 1);
-        let mut start = 0;
-        for end in self.runs {
-            runs.push(Run::in_file(start, end, buffer));
-            start = end;
+        let mut has_close_ties = false;
+        if self.runs.is_empty() {
+            self.sort();
+            has_close_ties = self.rows.windows(2).any(|two| two[0].place == two[1].place);
+            let mut buffer = Vec::with_capacity(self.bytes.len());
+            self.write_rows(&mut buffer)?;
+            runs.push(Run {
+                buffer,
+                ..Run::default()
+            });
+        } else {
+            self.write_run()?;
+            let buffer = MERGE_BUFFERS / self.runs.len();
+            let mut start = 0;
+            for end in self.runs {
+                let buffer = buffer.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
+                runs.push(Run::in_file(start, end, buffer));
+                start = end;
+            }
         }
-        runs.push(last);
         let mut sorted = Sorted {
             count: self.count,
             length: self.length,
@@ -113,54 +117,59 @@ impl Spool {
         Ok(sorted)
     }
 
+    /// Sorts what is gathered, having digested it as it came: the digest of rows must not wait for the last of them.
     fn sort(&mut self) {
+        self.digest.update(&self.bytes);
         let bytes = &self.bytes;
-        let text = |row: &Row| &bytes[row.start..row.start + row.length as usize];
+        let key = |row: &Row| key(&bytes[row.start + ROW_HEAD..row.end]);
         self.rows.sort_unstable_by(|a, b| {
             a.place
                 .cmp(&b.place)
-                .then_with(|| compare_keys(text(a), text(b)))
+                .then_with(|| compare_keys(key(a), key(b)))
         });
     }
 
-    /// The gathered rows, in their order, as they stand in a run.
-    fn encoded(&self) -> Vec<u8> {
-        let mut run = Vec::with_capacity(self.bytes.len() + self.rows.len() * ROW_HEAD);
-        for row in &self.rows {
-            run.extend_from_slice(&row.place.to_le_bytes());
-            run.extend_from_slice(&row.length.to_le_bytes());
-            run.extend_from_slice(&self.bytes[row.start..row.start + row.length as usize]);
-        }
-        run
+    fn write_rows(&self, out: &mut impl Write) -> io::Result<()> {
+        self.rows
+            .iter()
+            .try_for_each(|row| out.write_all(&self.bytes[row.start..row.end]))
     }
 
     fn write_run(&mut self) -> io::Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        self.digest.update(&self.bytes);
         self.sort();
-        let run = self.encoded();
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(tempfile::tempfile()?),
-        };
-        file.write_all(&run)?;
-        self.runs
-            .push(self.runs.last().unwrap_or(&0) + run.len() as u64);
+        if self.file.is_none() {
+            self.file = Some(tempfile::tempfile()?);
+        }
+        if let Some(file) = &self.file {
+            let mut writer = BufWriter::with_capacity(LARGEST_BUFFER, file);
+            self.write_rows(&mut writer)?;
+            writer.flush()?;
+        }
+        let start = self.runs.last().copied().unwrap_or(0);
+        self.runs.push(start + self.bytes.len() as u64);
         self.bytes.clear();
         self.rows.clear();
         Ok(())
     }
 }
 
-/// Compares the keys at the start of two rows: integers by their size, UUIDs (all of one length) by their digits.
+/// The key at the start of a row.
+fn key(row: &[u8]) -> &[u8] {
+    let end = row.iter().position(u8::is_ascii_control);
+    &row[..end.unwrap_or(row.len())]
+}
+
+/// Compares integers by their size, and UUIDs, which are all of one length, by their digits.
 fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
-    let key = |row: &[u8]| row.iter().position(u8::is_ascii_control).unwrap_or(0);
-    let (a_length, b_length) = (key(a), key(b));
-    a_length
-        .cmp(&b_length)
-        .then_with(|| a[..a_length].cmp(&b[..b_length]))
+    let by_digits = || a.len().cmp(&b.len()).then_with(|| a.cmp(b));
+    match (a.starts_with(b"-"), b.starts_with(b"-")) {
+        (false, false) => by_digits(),
+        (true, true) => by_digits().reverse(),
+        (a_is_negative, b_is_negative) => b_is_negative.cmp(&a_is_negative),
+    }
 }
 
 /// Rows that are all in, read in order from the first to the last.
@@ -191,7 +200,7 @@ impl Sorted {
         self.has_close_ties
     }
 
-    /// SHA-256 of the rows in the order in which they came.
+    /// SHA-256 of the rows and their places in the order in which they came.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
@@ -252,7 +261,7 @@ impl Sorted {
         let (a, b) = (&self.runs[self.heap[a]], &self.runs[self.heap[b]]);
         a.place
             .cmp(&b.place)
-            .then_with(|| compare_keys(a.row(), b.row()))
+            .then_with(|| compare_keys(key(a.row()), key(b.row())))
             .is_lt()
     }
 }
@@ -342,11 +351,11 @@ mod tests {
     use super::*;
 
     /// Rows in a scrambled order, some of equal places.
-    fn rows(count: u64, padding: usize) -> Vec<(i64, String)> {
+    fn rows(count: i64, padding: usize) -> Vec<(i64, String)> {
         (0..count)
             .map(|number| {
-                let id = number * 7919 % count;
-                let place = (id * 104_729 % count / 3) as i64 - 1000;
+                let id = number * 7919 % count - count / 3;
+                let place = id * 104_729 % count / 3;
                 (place, format!("{id}\x1f{}", "x".repeat(padding)))
             })
             .collect()
@@ -370,7 +379,7 @@ mod tests {
     }
 
     fn expected(mut rows: Vec<(i64, String)>) -> Vec<String> {
-        let id = |row: &str| row.split('\x1f').next().unwrap().parse::<u64>().unwrap();
+        let id = |row: &str| row.split('\x1f').next().unwrap().parse::<i64>().unwrap();
         rows.sort_by_key(|(place, row)| (*place, id(row)));
         rows.into_iter().map(|(_, row)| row).collect()
     }
@@ -386,7 +395,7 @@ mod tests {
             let rows = rows(count, padding);
             let mut sorted = spooled(&rows);
             assert_eq!(sorted.file.is_none(), in_memory);
-            assert_eq!(sorted.count(), count);
+            assert_eq!(sorted.count(), count as u64);
             let expected = expected(rows);
             assert_eq!(sorted.length() as usize, expected.concat().len());
             assert!(read_all(&mut sorted) == expected, "{count} rows");
@@ -406,14 +415,22 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_tells_rows_apart() {
-        let digest = |rows: &[&str]| {
-            let rows: Vec<(i64, String)> = rows.iter().map(|row| (1, (*row).to_owned())).collect();
+    fn the_digest_tells_rows_and_places_apart() {
+        let digest = |rows: &[(i64, &str)]| {
+            let owned = |(place, row): &(i64, &str)| (*place, (*row).to_owned());
+            let rows: Vec<(i64, String)> = rows.iter().map(owned).collect();
             *spooled(&rows).digest()
         };
-        assert_eq!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa", "2\x1fb"]));
-        assert_ne!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa2\x1f", "b"]));
-        assert_ne!(digest(&["1\x1fa", "2\x1fb"]), digest(&["1\x1fa"]));
+        let first = digest(&[(1, "1\x1fa"), (2, "2\x1fb")]);
+        assert_eq!(digest(&[(1, "1\x1fa"), (2, "2\x1fb")]), first);
+        for others in [
+            &[(1, "1\x1fa2\x1f"), (2, "b")][..],
+            &[(1, "1\x1fa")],
+            // The same rows in another order.
+            &[(3, "1\x1fa"), (2, "2\x1fb")],
+        ] {
+            assert_ne!(digest(others), first);
+        }
     }
 
     #[test]

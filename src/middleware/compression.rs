@@ -6,7 +6,8 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Version;
 use actix_web::http::header::{
-    self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderMap, HeaderValue,
+    self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderMap, HeaderValue, Preference,
+    Quality,
 };
 
 use crate::response::LengthOfBody;
@@ -47,25 +48,36 @@ pub fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 /// The coding to use. HTTP/1.0 gets none: without chunks, only a length shows that an answer came whole.
 fn coding(response: &ServiceResponse<BoxBody>) -> Option<ContentEncoding> {
     let request = response.request();
-    if request.version() < Version::HTTP_11
-        || !request.headers().contains_key(header::ACCEPT_ENCODING)
-    {
+    if request.version() < Version::HTTP_11 {
         return None;
     }
-    let offered = [
-        Encoding::identity(),
-        Encoding::brotli(),
-        Encoding::zstd(),
-        Encoding::gzip(),
+    negotiate(&AcceptEncoding::parse(request).ok()?)
+}
+
+/// The coding that the client likes best; of those it likes alike the first of zstd, brotli, gzip, which is how an export
+/// gets smaller, and zstd the quickest. `None`: as it is, which no client can refuse here.
+fn negotiate(accepted: &AcceptEncoding) -> Option<ContentEncoding> {
+    let quality = |coding: ContentEncoding| {
+        let named = |wanted: Preference<Encoding>| accepted.iter().find(|item| item.item == wanted);
+        named(Preference::Specific(Encoding::Known(coding)))
+            .or_else(|| named(Preference::Any))
+            .map(|item| item.quality)
+    };
+    let identity = accepted
+        .iter()
+        .find(|item| item.item == Preference::Specific(Encoding::identity()))
+        .map_or(Quality::ZERO, |item| item.quality);
+    let codings = [
+        ContentEncoding::Gzip,
+        ContentEncoding::Brotli,
+        ContentEncoding::Zstd,
     ];
-    match AcceptEncoding::parse(request)
-        .ok()?
-        .negotiate(offered.iter())?
-    {
-        Encoding::Known(ContentEncoding::Identity) => None,
-        Encoding::Known(coding) => Some(coding),
-        Encoding::Unknown(_) => None,
-    }
+    codings
+        .into_iter()
+        .filter_map(|coding| Some((quality(coding)?, coding)))
+        .filter(|(quality, _)| *quality > Quality::ZERO && *quality >= identity)
+        .max_by_key(|(quality, _)| *quality)
+        .map(|(_, coding)| coding)
 }
 
 /// The compressed bytes are others than those that the tag stands for (`GZipMiddleware.process_response`).

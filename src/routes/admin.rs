@@ -25,14 +25,11 @@ pub async fn export_users(
 ) -> Result<HttpResponse, Error> {
     info!(target: LOGGER, "Admin user {} requesting user export for TwentyFour/Seven", admin.username);
     let (dates, renderer) = (state.dates.clone(), admin.renderer);
-    let collect = state
-        .db
-        .export(move |connection, table| Export::collect(connection, table, &dates, renderer));
     let failed = |details: String| {
         error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {details}");
         Kind::ExportFailed(state.settings.debug.then_some(details))
     };
-    let export = collect
+    let export = Export::collect(&state.db, dates, renderer)
         .await
         .map_err(|error| view_error(&error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);

@@ -18,7 +18,8 @@ pub async fn healthz() -> HttpResponse {
 pub async fn readyz(state: Data<State>) -> HttpResponse {
     let (status, body) = match state.db.ready().await {
         Ok(()) => (StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
-        Err((check, error)) => {
+        Err(failed) => {
+            let (check, error) = &*failed;
             warn!("not ready: {check}: {error}");
             let body = format!(r#"{{"status":"unavailable","failed":"{check}"}}"#);
             (StatusCode::SERVICE_UNAVAILABLE, body)

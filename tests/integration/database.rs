@@ -176,11 +176,14 @@ impl Database {
 
     /// The keys of the exportable users in the order in which the database gives them.
     pub fn ids_by_date(&self) -> Vec<i64> {
-        let query = diesel::sql_query(
-            "SELECT CAST(id AS __INTEGER__) AS count, username, email, first_name, last_name, date_joined FROM auth_user \
+        let integer = match self.name() {
+            "mysql" => "SIGNED",
+            _ => "BIGINT",
+        };
+        let query = diesel::sql_query(format!(
+            "SELECT CAST(id AS {integer}) AS count, username, email, first_name, last_name, date_joined FROM auth_user \
              WHERE is_active AND is_tv_user ORDER BY date_joined"
-                .replace("__INTEGER__", if self.name() == "mysql" { "SIGNED" } else { "BIGINT" }),
-        );
+        ));
         let rows: Vec<Count> = match &self.kind {
             Kind::Sqlite(path) => query
                 .get_results(&mut diesel::SqliteConnection::establish(path).unwrap())
