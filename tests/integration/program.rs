@@ -41,6 +41,15 @@ impl Program {
     }
 }
 
+impl Program {
+    /// A line of the kernel's account of the process, in KiB.
+    fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         // SIGTERM, so that the demo deletes its folder.
@@ -178,4 +187,34 @@ fn the_demos_own_lines_work_as_printed() {
             .any(|user| !user["first_name"].as_str().unwrap().is_ascii())
     );
     assert!(users.iter().any(|user| user["movie_service"] == true));
+}
+
+#[test]
+fn four_exports_at_once_time_after_time_take_little_memory() {
+    let database = Database::filled_sqlite();
+    let session = crate::app::insert_session(&database, "admin", "1", KEY);
+    database.insert_users(100..60_100, |id| {
+        format!("2021-01-01 00:{:02}:{:02}", id % 59, id % 60)
+    });
+    let program = Program::serve(&database, &[]);
+    let cookie = format!("sessionid={session}");
+    let ask = |target: &str, coding: &str| {
+        let headers = [("Cookie", cookie.as_str()), ("Accept-Encoding", coding)];
+        let answer = send(&program.address, "GET", target, &headers, "");
+        assert_eq!(answer.status, 200);
+        answer.body.len()
+    };
+    ask("/api/admin/export-stats/", "identity");
+    let idle = program.memory("VmRSS:");
+    for coding in ["identity", "gzip", "identity"] {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| ask("/api/admin/export-users/", coding));
+            }
+        });
+    }
+    let length = ask("/api/admin/export-users/", "identity");
+    assert!(length > 20_000_000, "{length}");
+    let grown = program.memory("VmHWM:") - idle;
+    assert!(grown < 64 * 1024, "{grown} KiB above {idle} KiB");
 }
