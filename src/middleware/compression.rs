@@ -54,8 +54,8 @@ fn coding(response: &ServiceResponse<BoxBody>) -> Option<ContentEncoding> {
     negotiate(&AcceptEncoding::parse(request).ok()?)
 }
 
-/// The coding that the client likes best; of those it likes alike the first of zstd, brotli, gzip, which is how an export
-/// gets smaller, and zstd the quickest. `None`: as it is, which no client can refuse here.
+/// The coding that the client likes best; of those it likes alike the first of zstd, brotli and gzip: in that order exports
+/// are smallest. `None`: as it is, which no client can refuse here.
 fn negotiate(accepted: &AcceptEncoding) -> Option<ContentEncoding> {
     let quality = |coding: ContentEncoding| {
         let named = |wanted: Preference<Encoding>| accepted.iter().find(|item| item.item == wanted);
