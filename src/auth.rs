@@ -118,9 +118,8 @@ async fn authenticate(
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {
-                        let user = passwords::authenticate(state, username, password)
-                            .await
-                            .map_err(outage)?;
+                        let user =
+                            passwords::authenticate(state, username, password, renderer).await?;
                         return Ok(match user {
                             Some(user) if user.is_active => Identity::User(user),
                             Some(_) => Identity::Refused("User inactive or deleted."),

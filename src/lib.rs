@@ -12,12 +12,14 @@
 //! * [`routes`]: the URL table and the handlers: the two views, login and logout, health checks
 //! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method
 //! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
+//! * [`blocking`]: jobs that block, so many at a time, or one for all who ask
 //! * [`export`]: rows to spool, in order, to response
 //! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
 //! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
+pub mod blocking;
 pub mod config;
 pub mod db;
 #[cfg(feature = "sqlite")]

@@ -9,8 +9,9 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use tokio::sync::Semaphore;
 
+use crate::auth::passwords;
+use crate::blocking::Lanes;
 use crate::config::{Bind, Config};
 use crate::db::{Clock, DateShape, Db, DbOptions, DjangoSessionStore};
 use crate::django::settings::Settings;
@@ -30,8 +31,8 @@ pub struct State {
     pub dates: DateShape,
     /// Django's sessions
     pub sessions: DjangoSessionStore,
-    /// How many passwords may be hashed at once
-    pub hashing_permits: Arc<Semaphore>,
+    /// Where passwords are hashed
+    pub hashing: Arc<Lanes>,
     /// What was complained of within the hour
     pub complaints: Arc<Complaints>,
     /// Where everything is served
@@ -67,8 +68,7 @@ impl Application {
                 use_tz: settings.use_tz,
                 time_zone: settings.time_zone.clone(),
             },
-            // One core stays free for everything that is no password.
-            hashing_permits: Arc::new(Semaphore::new(cores().saturating_sub(1).max(1))),
+            hashing: passwords::lanes(cores()),
             complaints: Arc::default(),
             paths: Paths::new(&config.mount, config.login, config.ops_bind.is_none()),
             settings,

@@ -2,37 +2,51 @@
 //! `ModelBackend`), so that unknown, inactive and unusable accounts cost what a wrong password costs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::blocking::Lanes;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, verify_nobody};
+use crate::django::negotiation::Renderer;
+use crate::error::{Error, Kind};
 use crate::server::State;
 
-/// The user of this name and password whom a backend admits. The connection is back in the pool before hashing begins, and hashing
-/// runs on the blocking pool, as many at a time as [`State`] permits.
+/// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
+const QUEUE_EACH: usize = 16;
+
+/// How long a password waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where passwords are hashed: one core stays free for everything else, and a flood of them is turned away.
+pub fn lanes(cores: usize) -> Arc<Lanes> {
+    let most = cores.saturating_sub(1).max(1);
+    Lanes::new(most, most * QUEUE_EACH)
+}
+
+/// The user of this name and password whom a backend admits. The connection is back in the pool before hashing begins.
+/// Where too many wait already, the database is not asked.
 ///
 /// # Errors
-/// The database's.
+/// 503: the database's, or too many passwords at once.
 pub async fn authenticate(
     state: &State,
     username: String,
     password: Zeroizing<String>,
-) -> Result<Option<User>, DbError> {
+    renderer: Renderer,
+) -> Result<Option<User>, Error> {
+    if !state.hashing.have_room() {
+        return Err(busy(state, renderer));
+    }
     let user = state
         .db
         .run(move |connection, table| table.find_by_username(connection, &username))
-        .await?;
-    let interrupted = || DbError::Unavailable("hashing was cut short".into());
-    let permit = Arc::clone(&state.hashing_permits)
-        .acquire_owned()
         .await
-        .map_err(|_| interrupted())?;
+        .map_err(|error: DbError| Error::unavailable(&error, renderer))?;
     let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
-    actix_web::web::block(move || {
-        // Held until the hash is done, even when the client has gone.
-        let _permit = permit;
+    let verify = move || {
         let Some(user) = user else {
             verify_nobody(&password, &settings.hashing);
             return None;
@@ -49,7 +63,13 @@ pub async fn authenticate(
         let is_admitted =
             authenticating(&settings.authentication_backends, user.is_active).is_some();
         (verification.correct && is_admitted).then_some(user)
-    })
-    .await
-    .map_err(|_| interrupted())
+    };
+    let verified = state.hashing.run(PATIENCE, verify).await;
+    verified.ok_or_else(|| busy(state, renderer))
+}
+
+fn busy(state: &State, renderer: Renderer) -> Error {
+    let message = "more passwords come in than can be checked: some callers get 503";
+    state.complaints.warn((), message);
+    Error::rendered(Kind::Unavailable, renderer)
 }

@@ -238,8 +238,14 @@ impl UserTable {
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_tv_user()?;
         let query = CountUsers { table: self };
-        let stats: Vec<Stats> =
-            with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
+        let stats: Vec<Stats> = match connection {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(conn) => {
+                in_transaction(conn, AS_A_GUEST, |conn| Ok(query.load(conn)?))?
+            }
+            #[allow(unreachable_patterns)]
+            other => with_connection!(other, conn => query.load(conn)).map_err(DbError::from)?,
+        };
         match stats.as_slice() {
             [stats] => Ok(*stats),
             _ => Err(ExportError::Database(DbError::Schema(
@@ -294,7 +300,7 @@ fn each<const AWARE: bool>(
                 writer.write_all::<AWARE, _>(rows.map_err(DbError::from)?)
             };
             match order {
-                Order::AsFound => in_transaction(conn, IN_ORDER_OF_STORAGE, read),
+                Order::AsFound => in_transaction(conn, AS_A_GUEST, read),
                 Order::ByDatabase => read(conn),
             }
         }
@@ -303,24 +309,25 @@ fn each<const AWARE: bool>(
     }
 }
 
-/// Has PostgreSQL find rows in the order in which they are stored, time after time, so that their digest stays the same.
+/// Has PostgreSQL read with one process, whatever cores there are, and find rows in the order in which they are stored: time
+/// after time, so that their digest stays the same.
 #[cfg(feature = "postgres")]
-const IN_ORDER_OF_STORAGE: &str = "BEGIN READ ONLY; \
-     SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
+const AS_A_GUEST: &str = "BEGIN READ ONLY; \
+     SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
 /// Reads in a transaction of its own, which is rolled back: there is nothing to keep.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn in_transaction<C: diesel::connection::SimpleConnection>(
+pub(super) fn in_transaction<C: diesel::connection::SimpleConnection, T>(
     conn: &mut C,
     begin: &str,
-    read: impl FnOnce(&mut C) -> Result<bool, ExportError>,
-) -> Result<bool, ExportError> {
+    read: impl FnOnce(&mut C) -> Result<T, ExportError>,
+) -> Result<T, ExportError> {
     conn.batch_execute(begin)?;
     let result = read(conn);
     let ended = conn.batch_execute("ROLLBACK");
-    let has_places = result?;
+    let value = result?;
     ended?;
-    Ok(has_places)
+    Ok(value)
 }
 
 /// Hands rows on, each with its place.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::r2d2::Pool;
 
+use crate::blocking::{Lanes, SharedQuery};
 use crate::config::DatabaseUrl;
 
 mod catalogue;
@@ -17,13 +18,10 @@ mod error;
 mod exportable;
 mod exported_row;
 mod fragments;
-mod lanes;
 #[cfg(feature = "mysql")]
 mod mysql_export;
 mod schema;
 mod sessions;
-mod shared_query;
-mod turns;
 mod types;
 mod users;
 mod values;
@@ -39,8 +37,6 @@ pub use users::User;
 pub use values::ValueError;
 
 use connection::{ConnectionOpener, Pooled, with_connection};
-use lanes::Lanes;
-use shared_query::SharedQuery;
 
 /// How long a request waits for its turn, and then for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
@@ -113,8 +109,8 @@ impl Db {
             shared: Arc::new(Shared {
                 primary: pool(options.url, options.writable),
                 replica: options.read_url.map(|url| pool(url, false)),
-                queries: Lanes::new(QUERIES_AT_ONCE),
-                exports: Lanes::new(EXPORTS_AT_ONCE),
+                queries: Lanes::new(QUERIES_AT_ONCE, usize::MAX),
+                exports: Lanes::new(EXPORTS_AT_ONCE, usize::MAX),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),

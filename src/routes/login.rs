@@ -56,9 +56,8 @@ pub async fn login(
         serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
 
     let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
-    let user = passwords::authenticate(&state, credentials.username, credentials.password)
-        .await
-        .map_err(outage)?;
+    let Credentials { username, password } = credentials;
+    let user = passwords::authenticate(&state, username, password, Renderer::default()).await?;
     let Some(user) = user else {
         return Err(refuse(LoginRefusal::InvalidCredentials));
     };

@@ -159,6 +159,47 @@ fn no_request_writes_to_the_database() {
 }
 
 #[test]
+fn a_flood_of_passwords_is_turned_away_and_leaves_sessions_alone() {
+    let database = Database::filled_sqlite();
+    // A hash as costly as Django's own.
+    database.execute(
+        "INSERT INTO auth_user (id, username, first_name, last_name, email, password, is_superuser, is_staff, is_active, is_tv_user, is_movie_user, date_joined) \
+         VALUES (9, 'costly', '', '', '', 'pbkdf2_sha256$400000$salt$AAAA', false, true, true, false, false, '2021-01-01 00:00:00')",
+    );
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = App::over(&database);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let statuses = std::thread::scope(|scope| {
+        let flood: Vec<_> = (0..cores * 32)
+            .map(|_| {
+                scope.spawn(|| {
+                    let wrong = basic("costly", "wrong");
+                    let answer = app.get("/api/admin/export-stats/", &[("Authorization", &wrong)]);
+                    assert_eq!(answer.header("retry-after").is_some(), answer.status == 503);
+                    answer.status
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(app.export_as(&session).status, 200);
+        }
+        let statuses = flood.into_iter().map(|request| request.join().unwrap());
+        statuses.collect::<Vec<_>>()
+    });
+    assert!(
+        statuses.contains(&403) && statuses.contains(&503),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| [403, 503].contains(status)),
+        "{statuses:?}"
+    );
+    let right = basic("admin", PASSWORD);
+    let answer = app.get("/api/admin/export-stats/", &[("Authorization", &right)]);
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
 fn a_session_request_reads_each_table_once_by_its_index() {
     let Some(database) = Database::of_every_kind()
         .into_iter()

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::turns::asker;
 
 /// A queue of jobs and the lanes in which they run.
-pub(super) struct Lanes {
+pub struct Lanes {
     most: usize,
+    longest_queue: usize,
     queue: Mutex<Queue>,
 }
 
@@ -23,16 +24,22 @@ struct Queue {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Lanes {
-    /// At most so many jobs run at once.
-    pub(super) fn new(most: usize) -> Arc<Lanes> {
+    /// At most so many jobs run at once, and at most so many more wait.
+    pub fn new(most: usize, longest_queue: usize) -> Arc<Lanes> {
         Arc::new(Lanes {
             most,
+            longest_queue,
             queue: Mutex::default(),
         })
     }
 
-    /// What `job` returns; `None` if its turn did not come within `patience`, or if it panicked.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Whether a job would be taken now.
+    pub fn have_room(&self) -> bool {
+        self.lock().jobs.len() < self.longest_queue
+    }
+
+    /// What `job` returns; `None` if the queue is full, if its turn did not come within `patience`, or if it panicked.
+    pub async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         patience: Duration,
         job: impl FnOnce() -> T + Send + 'static,
@@ -46,9 +53,12 @@ impl Lanes {
         answer.wait(patience).await
     }
 
-    /// Puts a job into the queue. It is dropped unrun where the system has no thread for any lane.
+    /// Puts a job into the queue. It is dropped unrun if the queue is full, or the system has no thread for any lane.
     pub(super) fn queue(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.lock();
+        if queue.jobs.len() >= self.longest_queue {
+            return;
+        }
         queue.jobs.push_back(Box::new(job));
         if queue.running == self.most {
             return;
@@ -117,7 +127,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
-    use futures_util::future::{join_all, join3};
+    use futures_util::future::{join, join_all};
 
     use super::*;
 
@@ -126,7 +136,7 @@ mod tests {
     #[test]
     fn no_more_jobs_run_at_once_than_there_are_lanes_and_all_are_done() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(3);
+            let lanes = Lanes::new(3, usize::MAX);
             let running = Arc::new(AtomicUsize::new(0));
             let most = Arc::new(AtomicUsize::new(0));
             let jobs = (0..500).map(|number| {
@@ -151,7 +161,7 @@ mod tests {
     #[test]
     fn a_job_that_panics_costs_no_lane() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
+            let lanes = Lanes::new(1, usize::MAX);
             let panics = lanes.run(LONG, || -> u8 { panic!("on purpose") });
             assert_eq!(panics.await, None);
             assert_eq!(lanes.run(LONG, || 7).await, Some(7));
@@ -161,7 +171,7 @@ mod tests {
     #[test]
     fn a_lane_that_never_ran_turns_its_askers_away_and_leaves_room_for_the_next() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
+            let lanes = Lanes::new(1, usize::MAX);
             let (asker, answer) = asker::<u8>();
             lanes.lock().jobs.push_back(Box::new(move || drop(asker)));
             lanes.lock().running = 1;
@@ -175,9 +185,34 @@ mod tests {
     }
 
     #[test]
+    fn a_full_queue_turns_the_next_one_away_at_once() {
+        actix_web::rt::System::new().block_on(async {
+            let lanes = Lanes::new(1, 1);
+            let (begin, has_begun) = mpsc::channel();
+            let (end, may_end) = mpsc::channel::<()>();
+            let first = lanes.run(LONG, move || {
+                begin.send(()).unwrap();
+                may_end.recv().is_ok()
+            });
+            let others = async {
+                let begun = actix_web::web::block(move || has_begun.recv()).await;
+                begun.unwrap().unwrap();
+                assert!(lanes.have_room());
+                let (asker, second) = asker();
+                lanes.queue(move || asker.begin().unwrap().send(2).unwrap());
+                assert!(!lanes.have_room());
+                assert_eq!(lanes.run(LONG, || 3).await, None);
+                end.send(()).unwrap();
+                second.wait(LONG).await
+            };
+            assert_eq!(join(first, others).await, (Some(true), Some(2)));
+        });
+    }
+
+    #[test]
     fn patience_ends_with_the_wait_for_a_turn_and_not_within_it() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
+            let lanes = Lanes::new(1, usize::MAX);
             let short = Duration::from_millis(20);
             let (begin, has_begun) = mpsc::channel();
             let (end, may_end) = mpsc::channel::<()>();
@@ -199,8 +234,7 @@ mod tests {
                 end.send(()).unwrap();
                 late
             };
-            let (first, late, ()) = join3(first, in_its_turn, async {}).await;
-            assert_eq!((first, late), (Some(true), None));
+            assert_eq!(join(first, in_its_turn).await, (Some(true), None));
             let slow = lanes.run(short, move || std::thread::sleep(4 * short));
             assert_eq!(slow.await, Some(()));
             assert_eq!(ran.load(Ordering::SeqCst), 0);

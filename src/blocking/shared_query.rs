@@ -9,22 +9,23 @@ use super::lanes::Lanes;
 use super::turns::{Asker, asker};
 
 /// Those who wait for a query, and the lane in which it runs.
-pub(super) struct SharedQuery<T> {
+pub struct SharedQuery<T> {
     lane: Arc<Lanes>,
     askers: Mutex<Vec<Asker<T>>>,
 }
 
 impl<T: Clone + Send + 'static> SharedQuery<T> {
-    pub(super) fn new() -> Arc<Self> {
+    /// A query that nobody waits for yet.
+    pub fn new() -> Arc<Self> {
         Arc::new(SharedQuery {
-            lane: Lanes::new(1),
+            lane: Lanes::new(1, usize::MAX),
             askers: Mutex::default(),
         })
     }
 
-    /// The answer of a run of `query` that begins after this call; `None` if it did not begin within `patience`, or
-    /// panicked.
-    pub(super) async fn ask(
+    /// The answer of a run of `query`, or of another asker's, that begins after this call; `None` if it did not begin
+    /// within `patience`, or panicked.
+    pub async fn ask(
         self: &Arc<Self>,
         patience: Duration,
         query: impl FnOnce() -> T + Send + 'static,
