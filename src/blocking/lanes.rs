@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,14 +66,33 @@ impl Lanes {
         }
         queue.running += 1;
         drop(queue);
-        let mut lane = Lane {
+        let lane = Lane {
             lanes: Arc::clone(self),
-            is_open: true,
+            is_claimed: Arc::default(),
         };
-        // Without a thread to be had, tokio panics; a runtime that ends drops the lane unrun.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        let is_claimed = Arc::clone(&lane.is_claimed);
+        // Where no thread is to be had, tokio panics, and keeps the lane for when it has one again.
+        let spawned = catch_unwind(AssertUnwindSafe(|| {
             drop(actix_web::web::block(move || lane.run()));
         }));
+        if spawned.is_err() {
+            self.close_unclaimed(&is_claimed);
+        }
+    }
+
+    /// Closes a lane, unless it runs or is closed already. Where it was the last one, nobody is left to run the jobs: those
+    /// who wait for them are told so.
+    fn close_unclaimed(&self, is_claimed: &AtomicBool) {
+        if is_claimed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut queue = self.lock();
+        queue.running -= 1;
+        if queue.running == 0 {
+            let jobs = std::mem::take(&mut queue.jobs);
+            drop(queue);
+            drop(jobs);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -81,50 +101,42 @@ impl Lanes {
     }
 }
 
-/// One lane, from when it is opened until it finds no more jobs, or is dropped.
+/// One lane. It runs, or is closed, once: whoever claims it first does that.
 struct Lane {
     lanes: Arc<Lanes>,
-    is_open: bool,
+    is_claimed: Arc<AtomicBool>,
 }
 
 impl Lane {
-    fn run(&mut self) {
+    fn run(&self) {
+        if self.is_claimed.swap(true, Ordering::AcqRel) {
+            return;
+        }
         while let Some(job) = self.next_job() {
             // Whoever waits for the job is told by its end; the lane goes on.
             let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
 
-    fn next_job(&mut self) -> Option<Job> {
+    /// The next job; without one the lane is closed.
+    fn next_job(&self) -> Option<Job> {
         let mut queue = self.lanes.lock();
         let job = queue.jobs.pop_front();
-        if job.is_none() {
-            queue.running -= 1;
-            self.is_open = false;
-        }
+        queue.running -= usize::from(job.is_none());
         job
     }
 }
 
 impl Drop for Lane {
+    /// A runtime that ends drops a lane unrun.
     fn drop(&mut self) {
-        if !self.is_open {
-            return;
-        }
-        let mut queue = self.lanes.lock();
-        queue.running -= 1;
-        if queue.running == 0 {
-            // Nobody is left to run them: those who wait are told so.
-            let jobs = std::mem::take(&mut queue.jobs);
-            drop(queue);
-            drop(jobs);
-        }
+        self.lanes.close_unclaimed(&self.is_claimed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use futures_util::future::{join, join_all};
@@ -169,18 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_that_never_ran_turns_its_askers_away_and_leaves_room_for_the_next() {
+    fn a_lane_that_got_no_thread_turns_its_askers_away_and_leaves_room_for_the_next() {
         actix_web::rt::System::new().block_on(async {
             let lanes = Lanes::new(1, usize::MAX);
             let (asker, answer) = asker::<u8>();
             lanes.lock().jobs.push_back(Box::new(move || drop(asker)));
             lanes.lock().running = 1;
-            drop(Lane {
+            let lost = Lane {
                 lanes: Arc::clone(&lanes),
-                is_open: true,
-            });
+                is_claimed: Arc::default(),
+            };
+            lanes.close_unclaimed(&lost.is_claimed);
             assert_eq!(answer.wait(LONG).await, None);
             assert_eq!(lanes.run(LONG, || 7).await, Some(7));
+            // It may get a thread after all, later, or be dropped.
+            lost.run();
+            drop(lost);
+            assert_eq!(lanes.run(LONG, || 8).await, Some(8));
+            while lanes.lock().running > 0 {
+                actix_web::rt::task::yield_now().await;
+            }
         });
     }
 
