@@ -13,7 +13,7 @@ use actix_web::{App, HttpServer};
 use crate::auth::passwords;
 use crate::blocking::Lanes;
 use crate::config::{Bind, Config};
-use crate::db::{Clock, DateShape, Db, DbOptions, DjangoSessionStore};
+use crate::db::{Clock, DateShape, Db, DbOptions};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
@@ -29,8 +29,6 @@ pub struct State {
     pub clock: Clock,
     /// How the export shows dates
     pub dates: DateShape,
-    /// Django's sessions
-    pub sessions: DjangoSessionStore,
     /// Where passwords are hashed
     pub hashing: Arc<Lanes>,
     /// What was complained of within the hour
@@ -62,7 +60,6 @@ impl Application {
             username_field: config.username_field,
         });
         let state = Data::new(State {
-            sessions: DjangoSessionStore::new(db.clone(), settings.clone(), clock.clone()),
             db,
             dates: DateShape {
                 use_tz: settings.use_tz,
