@@ -28,7 +28,6 @@ const CHUNK: usize = 256 * 1024;
 pub struct Export {
     /// How many users it holds
     pub count: u64,
-    renderer: Renderer,
     tag: EntityTag,
     length: u64,
     body: Body,
@@ -67,7 +66,6 @@ impl Export {
         };
         Ok(Export {
             count,
-            renderer,
             tag,
             length,
             body,
@@ -80,7 +78,7 @@ impl Export {
         if response::is_known(req, &self.tag) {
             return response::not_modified(self.tag, self.length);
         }
-        let mut head = response::api_head(StatusCode::OK, self.renderer);
+        let mut head = response::api_head(StatusCode::OK, self.body.renderer);
         head.insert_header(ETag(self.tag));
         if let Some(whole) = self.whole {
             return head.body(whole);

@@ -16,7 +16,7 @@ use watchtower_sidecar::django::cookies::{
 use watchtower_sidecar::django::csrf::{CsrfRequest, CsrfSettings, PostBody, check};
 use watchtower_sidecar::django::dates::{DateTime, http_date, parse_datetime};
 use watchtower_sidecar::django::negotiation::{Format, NotNegotiated, negotiate};
-use watchtower_sidecar::django::renderers::{Indenter, indent, write_json_string};
+use watchtower_sidecar::django::renderers::{Indenter, write_json_string};
 use watchtower_sidecar::django::request::{
     Query, append_slash_location, host_is_allowed, path_info,
 };
@@ -171,7 +171,9 @@ fn indented(input: &Value) -> Value {
     compact
         .chunks(3)
         .for_each(|piece| indenter.push(piece, &mut in_pieces));
-    assert_eq!(in_pieces, indent(&compact, spaces));
+    let mut whole = Vec::new();
+    Indenter::new(spaces).push(&compact, &mut whole);
+    assert_eq!(in_pieces, whole);
     json!(STANDARD.encode(in_pieces))
 }
 

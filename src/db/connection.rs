@@ -3,7 +3,9 @@
 //! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
 
-use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::connection::Connection as _;
+#[cfg(feature = "sqlite")]
+use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ManageConnection, R2D2Connection};
 
 use crate::config::{Backend, DatabaseUrl};

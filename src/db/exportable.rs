@@ -9,7 +9,9 @@ use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::row::Row;
 use diesel::{QueryResult, RunQueryDsl};
 
-use super::catalogue::{KeyColumn, UserTable};
+#[cfg(feature = "sqlite")]
+use super::catalogue::KeyColumn;
+use super::catalogue::UserTable;
 use super::connection::{Connection, with_connection};
 use super::exported_row::ExportedRow;
 use super::fragments::{dynamic_query, push_columns, required, row_of_every_backend};
@@ -199,6 +201,10 @@ impl UserTable {
     }
 
     /// Whether a row as it is selected tells where it belongs.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "only PostgreSQL converts dates")
+    )]
     fn has_places(&self, connection: &Connection, dates: &DateShape) -> bool {
         match connection {
             // SQLite gives equal dates in the order of the rows' numbers; Django's integer key is that number.

@@ -51,6 +51,10 @@ pub fn write_json(row: &[u8], out: &mut Vec<u8>) {
 
 /// One exported user. `AWARE`: a naive date of the database is one in UTC (`USE_TZ`).
 pub(super) struct ExportedRow<const AWARE: bool> {
+    #[cfg_attr(
+        not(feature = "mysql"),
+        expect(dead_code, reason = "only MySQL reads on from a key")
+    )]
     pub(super) id: UserId,
     /// Where it belongs among the others; `None` if that can't be told.
     pub(super) place: Option<i64>,

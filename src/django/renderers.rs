@@ -160,16 +160,15 @@ impl Indenter {
     }
 }
 
-/// The whole of a compact JSON text, indented by `spaces` blanks a level.
-pub fn indent(compact: &[u8], spaces: u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(compact.len() * 2);
-    Indenter::new(spaces).push(compact, &mut out);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn indent(compact: &[u8], spaces: u8) -> Vec<u8> {
+        let mut out = Vec::new();
+        Indenter::new(spaces).push(compact, &mut out);
+        out
+    }
 
     fn json_string(text: &str) -> String {
         let mut out = Vec::new();
