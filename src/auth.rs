@@ -3,6 +3,9 @@
 //! Content negotiation, DRF's authenticators in the configured order, CSRF for a session, then `IsAuthenticated` and
 //! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, AsHeaderName};
 use actix_web::http::{Method, header::HeaderMap};
@@ -17,11 +20,17 @@ use crate::django::settings::Authenticator;
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
 use crate::server::State;
 
-mod csrf;
+pub mod client_address;
+pub mod csrf;
 pub mod passwords;
 pub mod session;
+pub mod throttle;
 
+use client_address::client_address;
 use session::SessionAccess;
+
+/// How long a request's body may take.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A caller that `IsAuthenticated` and `IsAdminUser` admit, with a method that the views know (GET or OPTIONS).
 ///
@@ -118,8 +127,10 @@ async fn authenticate(
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {
-                        let user =
-                            passwords::authenticate(state, username, password, renderer).await?;
+                        let client = client(state, req);
+                        let user = passwords::authenticate(state, client, username, password)
+                            .await
+                            .map_err(|why| Error::unchecked(why, renderer))?;
                         return Ok(match user {
                             Some(user) if user.is_active => Identity::User(user),
                             Some(_) => Identity::Refused("User inactive or deleted."),
@@ -131,6 +142,13 @@ async fn authenticate(
         }
     }
     Ok(Identity::Anonymous)
+}
+
+/// Whose request it is; `None`: whoever calls through a unix socket.
+pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
+    let peer = req.peer_addr().map(|peer| peer.ip());
+    let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
+    client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
 }
 
 /// A header's value as a WSGI server hands it to Django: several lines joined with commas.

@@ -6,3 +6,4 @@ mod turns;
 
 pub use lanes::Lanes;
 pub use shared_query::SharedQuery;
+pub use turns::{Answer, Waited};

@@ -5,20 +5,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::django::cookies::SameSite;
+use crate::auth::client_address::TrustedProxies;
 use crate::django::hashers::Hashing;
-use crate::django::settings::{Authenticator, SessionCookie, Settings};
+use crate::django::settings::{SessionCookie, Settings};
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
+mod values;
 mod variables;
 
 pub use database_url::{Backend, DatabaseUrl};
 pub use variables::{VARIABLES, Variable};
 
+use values::*;
 use variables::Variables;
 
 /// Where the service listens.
@@ -37,6 +40,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object per record.
     Json,
+}
+
+/// So many of something in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many
+    pub most: u32,
+    /// In how long
+    pub per: Duration,
 }
 
 /// `SIDECAR_LOG`, `SIDECAR_LOG_FORMAT`, `SIDECAR_LOG_FILE`.
@@ -70,6 +82,18 @@ pub struct Config {
     pub mount: String,
     /// Whether `POST /api/login/` and `POST /api/logout/` are served
     pub login: bool,
+    /// How many logins may fail, of one client and under one name; `None`: any number
+    pub login_rate: Option<Rate>,
+    /// Whose `X-Forwarded-For` is believed
+    pub trusted_proxies: TrustedProxies,
+    /// Other sites whose pages may read the answers, as their browsers name them
+    pub cors_origins: Vec<String>,
+    /// Exports at a time
+    pub export_concurrency: usize,
+    /// How long it serves on after SIGTERM, being not ready
+    pub shutdown_delay: Duration,
+    /// Whether the database keeps anything for a connection between transactions
+    pub prepared_statements: bool,
     /// Log level, format and file
     pub logging: Logging,
 }
@@ -124,64 +148,57 @@ impl Config {
         let ops_bind = vars.optional("SIDECAR_OPS_BIND", self::bind);
         let mount = vars.value("SIDECAR_MOUNT", mount);
         let login = vars.value("SIDECAR_LOGIN", on_or_off);
+        let login_rate = vars.value("SIDECAR_LOGIN_RATE", rate);
+        let trusted_proxies = vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies);
+        let cors_origins = vars.value("SIDECAR_CORS_ORIGINS", origins);
+        let export_concurrency = vars.value("SIDECAR_EXPORT_CONCURRENCY", export_concurrency);
+        let shutdown_delay = vars.value("SIDECAR_SHUTDOWN_DELAY", delay);
+        let prepared_statements = vars.value("SIDECAR_PREPARED_STATEMENTS", on_or_off);
         let filter = vars.value("SIDECAR_LOG", log_filter);
         let format = vars.value("SIDECAR_LOG_FORMAT", log_format);
         let file = vars.optional("SIDECAR_LOG_FILE", |path| Ok(PathBuf::from(path)));
 
         let errors = vars.into_errors();
-        // Every `None` below has left a sentence in `errors`; the pattern only takes the values out together.
-        match (
-            database_url,
-            user_table.zip(username_field),
-            key.zip(fallbacks),
-            debug.zip(session_cookie),
-            allowed_hosts.zip(use_tz),
-            time_zone.zip(append_slash),
-            authentication_backends.zip(rest_authentication),
-            pbkdf2_iterations,
-            bind.zip(mount),
-            login,
-            filter.zip(format),
-        ) {
-            (
-                Some(database_url),
-                Some((user_table, username_field)),
-                Some((key, fallbacks)),
-                Some((debug, session_cookie)),
-                Some((allowed_hosts, use_tz)),
-                Some((time_zone, append_slash)),
-                Some((authentication_backends, rest_authentication)),
-                Some(pbkdf2_iterations),
-                Some((bind, mount)),
-                Some(login),
-                Some((filter, format)),
-            ) if errors.is_empty() => Ok(Config {
-                database_url,
+        // Every `None` has left a sentence in `errors`.
+        let config = || {
+            Some(Config {
+                database_url: database_url?,
                 database_read_url,
-                user_table,
-                username_field,
+                user_table: user_table?,
+                username_field: username_field?,
                 django: Settings {
-                    secret_keys: SecretKeys::new(key, fallbacks),
-                    allowed_hosts,
-                    debug,
-                    append_slash,
-                    use_tz,
-                    time_zone,
-                    authentication_backends,
-                    rest_authentication,
-                    session_cookie,
-                    hashing: Hashing { pbkdf2_iterations },
+                    secret_keys: SecretKeys::new(key?, fallbacks?),
+                    allowed_hosts: allowed_hosts?,
+                    debug: debug?,
+                    append_slash: append_slash?,
+                    use_tz: use_tz?,
+                    time_zone: time_zone?,
+                    authentication_backends: authentication_backends?,
+                    rest_authentication: rest_authentication?,
+                    session_cookie: session_cookie?,
+                    hashing: Hashing {
+                        pbkdf2_iterations: pbkdf2_iterations?,
+                    },
                 },
-                bind,
+                bind: bind?,
                 ops_bind,
-                mount,
-                login,
+                mount: mount?,
+                login: login?,
+                login_rate: login_rate?,
+                trusted_proxies: trusted_proxies?,
+                cors_origins: cors_origins?,
+                export_concurrency: export_concurrency?,
+                shutdown_delay: shutdown_delay?,
+                prepared_statements: prepared_statements?,
                 logging: Logging {
-                    filter,
-                    format,
+                    filter: filter?,
+                    format: format?,
                     file,
                 },
-            }),
+            })
+        };
+        match config() {
+            Some(config) if errors.is_empty() => Ok(config),
             _ => Err(ConfigErrors(errors)),
         }
     }
@@ -196,9 +213,22 @@ impl Config {
                 "DJANGO_ALLOWED_HOSTS is empty: as in Django, every request is answered 400 Bad Request".to_owned(),
             );
         }
+        let keys = &self.django.secret_keys;
+        if keys.current().is_weak() {
+            warnings.push(format!("DJANGO_SECRET_KEY {WEAK}"));
+        }
+        if keys.fallbacks().iter().any(SecretKey::is_weak) {
+            warnings.push(format!(
+                "DJANGO_SECRET_KEY_FALLBACKS holds a key that {WEAK}"
+            ));
+        }
         warnings
     }
 }
+
+/// What is wrong with such a key (`django.core.checks.security.base`, W009 and W025).
+const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, or Django's own django-insecure- key): whoever \
+    guesses it can make sessions";
 
 impl Variables<'_> {
     fn session_cookie(&mut self) -> Option<SessionCookie> {
@@ -218,142 +248,6 @@ impl Variables<'_> {
             http_only: http_only?,
             same_site: same_site?,
         })
-    }
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err("is neither true nor false".into()),
-    }
-}
-
-fn on_or_off(text: &str) -> Result<bool, String> {
-    boolean(text).map_err(|_| "is neither on nor off".into())
-}
-
-fn identifier(text: &str) -> Result<String, String> {
-    if text.contains('\0') || text.len() > 128 {
-        return Err("is not the name of a table or column".into());
-    }
-    Ok(text.to_owned())
-}
-
-fn string_array(text: &str) -> Result<Vec<String>, String> {
-    serde_json::from_str(text).map_err(|_| "is not a JSON array of strings".into())
-}
-
-fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
-    let keys = string_array(text)?;
-    if keys.iter().any(String::is_empty) {
-        return Err("holds an empty key".into());
-    }
-    Ok(keys.into_iter().map(SecretKey::new).collect())
-}
-
-fn seconds(text: &str) -> Result<i64, String> {
-    match text.parse::<u32>() {
-        Ok(seconds) if seconds > 0 => Ok(i64::from(seconds)),
-        _ => Err("is not a number of seconds above 0".into()),
-    }
-}
-
-fn iterations(text: &str) -> Result<u32, String> {
-    match text.parse::<u32>() {
-        Ok(count) if (1..=10_000_000).contains(&count) => Ok(count),
-        _ => Err("is not a number from 1 to 10000000".into()),
-    }
-}
-
-fn cookie_name(text: &str) -> Result<String, String> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !text.bytes().all(legal) {
-        return Err("holds characters that a cookie name can't have".into());
-    }
-    Ok(text.to_owned())
-}
-
-fn cookie_attribute(text: &str) -> Result<String, String> {
-    if !text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';') {
-        return Err("holds characters that a cookie attribute can't have".into());
-    }
-    Ok(text.to_owned())
-}
-
-fn same_site(text: &str) -> Result<Option<SameSite>, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "lax" => Ok(Some(SameSite::Lax)),
-        "strict" => Ok(Some(SameSite::Strict)),
-        "none" => Ok(Some(SameSite::None)),
-        "false" => Ok(None),
-        _ => Err("is none of Lax, Strict, None, False".into()),
-    }
-}
-
-fn time_zone(text: &str) -> Result<String, String> {
-    match jiff::tz::TimeZone::get(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("is not the name of a time zone".into()),
-    }
-}
-
-fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
-    let parsed = text.split(',').map(|name| match name.trim() {
-        "session" => Ok(Authenticator::Session),
-        "basic" => Ok(Authenticator::Basic),
-        _ => Err("is not a list of session and basic".to_owned()),
-    });
-    let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
-    match authenticators.as_slice() {
-        [one, other] if one == other => Err("names one authenticator twice".into()),
-        [_] | [_, _] => Ok(authenticators),
-        _ => Err("names more than session and basic".into()),
-    }
-}
-
-fn bind(text: &str) -> Result<Bind, String> {
-    match text.strip_prefix("unix:") {
-        Some(path) if path.starts_with('/') => Ok(Bind::Unix(PathBuf::from(path))),
-        Some(_) => Err("names a unix socket without an absolute path".into()),
-        None => match text.parse() {
-            Ok(address) => Ok(Bind::Tcp(address)),
-            Err(_) => Err("is not an IP address with a port, nor unix:/path".into()),
-        },
-    }
-}
-
-fn mount(text: &str) -> Result<String, String> {
-    let path = text.strip_suffix('/').unwrap_or(text);
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let segments_are_plain = path
-        .split('/')
-        .skip(1)
-        .all(|s| !s.is_empty() && s != "." && s != "..");
-    match path.is_empty()
-        || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain)
-    {
-        true => Ok(path.to_owned()),
-        false => Err("is not a path of plain segments, nor empty".into()),
-    }
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    // To env_logger a word it does not know is a module's name, and everything else falls silent.
-    let directives = text.split('/').next().unwrap_or_default().split(',');
-    let mut bare = directives.filter(|directive| !directive.contains('='));
-    let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
-    match env_filter::Builder::new().try_parse(text) {
-        Ok(_) if are_levels => Ok(text.to_owned()),
-        _ => Err("is not a log level or filter".into()),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("is neither text nor json".into()),
     }
 }
 

@@ -4,11 +4,13 @@
 //! the customer's views, Django's plain error pages (`django.views.defaults`), and the sidecar's own.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
+use crate::auth::passwords::Unchecked;
 use crate::db::DbError;
 use crate::django::negotiation::{NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
@@ -45,7 +47,11 @@ pub enum Kind {
     NotFoundPage,
     /// Django's page for an uncaught exception
     ServerErrorPage,
-    /// The database is away: never Django's answer, see "Where we differ" in the README
+    /// `exceptions.Throttled` with the seconds to wait
+    Throttled(u64),
+    /// The request's body did not come in time
+    BodyTimeout,
+    /// The database is away, or the service has all it can do: never Django's answer, see "Where we differ" in the README
     Unavailable,
     /// A refused login or logout: a status of its own and the reason
     Login(LoginRefusal),
@@ -66,6 +72,10 @@ pub enum LoginRefusal {
     Malformed,
     /// Wrong name or password
     InvalidCredentials,
+    /// Too many of them: the seconds to wait
+    Throttled(u64),
+    /// A body that did not come in time
+    BodyTimeout,
 }
 
 /// An answer that is not a success.
@@ -108,6 +118,17 @@ impl Error {
         log::error!("{error}");
         Error::rendered(Kind::Unavailable, renderer)
     }
+
+    /// A name and password that were not checked.
+    pub fn unchecked(why: Unchecked, renderer: Renderer) -> Self {
+        match why {
+            Unchecked::Throttled(wait) => {
+                Error::rendered(Kind::Throttled(whole_seconds(wait)), renderer)
+            }
+            Unchecked::Busy => Error::rendered(Kind::Unavailable, renderer),
+            Unchecked::Unavailable(error) => Error::unavailable(&error, renderer),
+        }
+    }
 }
 
 impl From<NotNegotiated> for Error {
@@ -129,7 +150,7 @@ impl fmt::Display for Error {
 pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
 
 /// `Retry-After` of an outage, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
@@ -147,6 +168,8 @@ impl ResponseError for Error {
             Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+            Kind::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Login(refusal) => match refusal {
                 LoginRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -155,6 +178,8 @@ impl ResponseError for Error {
                 LoginRefusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 LoginRefusal::Malformed => StatusCode::BAD_REQUEST,
                 LoginRefusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
+                LoginRefusal::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+                LoginRefusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             },
         }
     }
@@ -196,8 +221,13 @@ impl ResponseError for Error {
                         HeaderValue::from_static(challenge),
                     );
                 }
-                if let Kind::Unavailable = self.kind {
-                    let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+                let retry_after = match self.kind {
+                    Kind::Unavailable => Some(RETRY_AFTER_SECONDS),
+                    Kind::Throttled(seconds) => Some(seconds),
+                    _ => None,
+                };
+                if let Some(seconds) = retry_after {
+                    let seconds = HeaderValue::from(seconds);
                     answer.headers_mut().insert(header::RETRY_AFTER, seconds);
                 }
                 answer
@@ -217,6 +247,11 @@ impl Error {
             Kind::PermissionDenied => "You do not have permission to perform this action.".into(),
             Kind::CsrfFailed(reason) => format!("CSRF Failed: {reason}"),
             Kind::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
+            Kind::Throttled(1) => "Request was throttled. Expected available in 1 second.".into(),
+            Kind::Throttled(seconds) => {
+                format!("Request was throttled. Expected available in {seconds} seconds.")
+            }
+            Kind::BodyTimeout => "The request body did not come in time.".into(),
             Kind::ParseError(detail) | Kind::UnsupportedMediaType(detail) => detail.clone(),
             _ => "The service is temporarily unavailable.".into(),
         }
@@ -232,15 +267,25 @@ impl Error {
                 "The body must be a JSON object with the strings username and password."
             }
             LoginRefusal::InvalidCredentials => "Invalid credentials",
+            LoginRefusal::Throttled(_) => "Too many failed logins. Try again later.",
+            LoginRefusal::BodyTimeout => "The request body did not come in time.",
         };
         let mut answer = HttpResponse::build(self.status_code());
         if refusal == LoginRefusal::MethodNotAllowed {
             answer.insert_header((header::ALLOW, "POST"));
         }
+        if let LoginRefusal::Throttled(seconds) = refusal {
+            answer.insert_header((header::RETRY_AFTER, seconds));
+        }
         answer
             .content_type("application/json")
             .body(format!(r#"{{"success":false,"error":"{reason}"}}"#))
     }
+}
+
+/// Rounded up, as in DRF.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Django's `ERROR_PAGE_TEMPLATE` (`django/views/defaults.py`); `details` is the paragraph's text.

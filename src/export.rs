@@ -12,6 +12,7 @@ use actix_web::http::header::{ETag, EntityTag};
 use actix_web::web::{Bytes, block};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::db::{Connection, DateShape, Db, ExportError, JSON_ADDS, Order, UserTable, write_json};
 use crate::django::negotiation::Renderer;
@@ -36,7 +37,7 @@ pub struct Export {
 }
 
 impl Export {
-    /// Reads every exportable user into a spool, and gives the connection back.
+    /// Reads every exportable user into a spool, and gives the connection back. `place` is kept until all is sent.
     ///
     /// # Errors
     /// The database's, the view's, or the spool's.
@@ -44,21 +45,22 @@ impl Export {
         db: &Db,
         dates: DateShape,
         renderer: Renderer,
+        place: OwnedSemaphorePermit,
     ) -> Result<Export, ExportError> {
         let users = db
             .export(move |connection, table| sorted(connection, table, &dates))
             .await?;
-        let export = block(move || Export::new(users, renderer)).await;
+        let export = block(move || Export::new(users, renderer, place)).await;
         export
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(ExportError::Spool)
     }
 
     /// Blocking.
-    fn new(users: Sorted, renderer: Renderer) -> io::Result<Export> {
+    fn new(users: Sorted, renderer: Renderer, place: OwnedSemaphorePermit) -> io::Result<Export> {
         let count = users.count();
         let tag = response::entity_tag(renderer, users.digest());
-        let mut body = Body::new(users, renderer);
+        let mut body = Body::new(users, renderer, place);
         let length = body.length()?;
         let whole = match length <= CHUNK as u64 {
             true => body.next_chunk()?,
@@ -135,6 +137,8 @@ struct Body {
     tail: Vec<u8>,
     renderer: Renderer,
     reshaper: Option<Reshaper>,
+    /// Among the exports that are made at a time: free again when this one is sent
+    _place: OwnedSemaphorePermit,
 }
 
 enum Next {
@@ -144,7 +148,7 @@ enum Next {
 }
 
 impl Body {
-    fn new(users: Sorted, renderer: Renderer) -> Body {
+    fn new(users: Sorted, renderer: Renderer, place: OwnedSemaphorePermit) -> Body {
         let count = users.count();
         Body {
             next: Next::Head,
@@ -153,6 +157,7 @@ impl Body {
             users,
             renderer,
             reshaper: Reshaper::new(StatusCode::OK, renderer),
+            _place: place,
         }
     }
 

@@ -1,14 +1,19 @@
 //! The command line: `serve` (the default) and `demo`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
 
-use std::process::ExitCode;
+use std::io::Write;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, VARIABLES};
 use watchtower_sidecar::server::Application;
 use watchtower_sidecar::telemetry;
 
+/// Stopped as asked
+const STOPPED: i32 = 0;
+/// Did not start, or was not stopped as asked
+const FAILED: i32 = 1;
 /// `EX_USAGE` of sysexits.h
-const BAD_CONFIGURATION: u8 = 64;
+const BAD_CONFIGURATION: i32 = 64;
 
 /// Answers a Django application's admin export endpoints from its own database.
 #[derive(Parser)]
@@ -28,17 +33,43 @@ enum Command {
     Demo,
 }
 
-fn main() -> ExitCode {
+fn main() {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     restart_with_few_heaps();
-    actix_web::rt::System::new().block_on(async {
+    keep_secrets_in_memory();
+    raise_descriptor_limit();
+    let system = actix_web::rt::System::new();
+    let code = system.block_on(async {
         match command {
             Command::Serve => serve(|name| std::env::var(name).ok(), |_| {}).await,
             #[cfg(feature = "sqlite")]
             Command::Demo => demo().await,
         }
-    })
+    });
+    // Not by way of the runtime's end, which waits for threads that may hang in a database.
+    std::process::exit(code);
+}
+
+/// No core file, and no other process of the same user may look into this one: it holds Django's keys.
+fn keep_secrets_in_memory() {
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
+/// As many open files as the system allows: connections are files.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Says something on standard error, if anybody listens.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// glibc's malloc gives threads heaps of their own, up to eight a core, and every one of them keeps what the largest job
@@ -62,26 +93,35 @@ fn restart_with_few_heaps() {
 }
 
 /// Serves with the configuration that `lookup` finds; `started` is told the base URL.
-async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&str)) -> ExitCode {
+async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&str)) -> i32 {
     let config = match Config::from_vars(lookup) {
         Ok(config) => config,
         Err(errors) => {
-            eprint!("{errors}");
-            return ExitCode::from(BAD_CONFIGURATION);
+            say(errors.to_string().trim_end());
+            return BAD_CONFIGURATION;
         }
     };
-    if let Err(error) = telemetry::start(&config.logging) {
-        eprintln!("the log file can't be opened: {error}");
-        return ExitCode::FAILURE;
-    }
+    let log = match telemetry::start(&config.logging) {
+        Ok(log) => log,
+        Err(error) => {
+            say(format_args!("the log file can't be opened: {error}"));
+            return FAILED;
+        }
+    };
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
+    let code = run(config, started).await;
+    log.flush();
+    code
+}
+
+async fn run(config: Config, started: impl FnOnce(&str)) -> i32 {
     let application = match Application::build(config) {
         Ok(application) => application,
         Err(error) => {
-            eprintln!("can't start: {error}");
-            return ExitCode::FAILURE;
+            say(format_args!("can't start: {error}"));
+            return FAILED;
         }
     };
     let url = match application.address() {
@@ -91,23 +131,23 @@ async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&st
     log::info!("listening on {url}");
     started(&url);
     match application.run_until_stopped().await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => STOPPED,
         Err(error) => {
-            eprintln!("stopped: {error}");
-            ExitCode::FAILURE
+            say(format_args!("stopped: {error}"));
+            FAILED
         }
     }
 }
 
 #[cfg(feature = "sqlite")]
-async fn demo() -> ExitCode {
+async fn demo() -> i32 {
     use watchtower_sidecar::demo::{Demo, instructions};
 
     let demo = match Demo::create(1_000_000) {
         Ok(demo) => demo,
         Err(error) => {
-            eprintln!("the demo's database can't be made: {error}");
-            return ExitCode::FAILURE;
+            say(format_args!("the demo's database can't be made: {error}"));
+            return FAILED;
         }
     };
     // What the environment says of the listener and the log counts; the rest is the demo's own.
@@ -121,7 +161,8 @@ async fn demo() -> ExitCode {
         name if name.starts_with("SIDECAR_") => std::env::var(name).ok(),
         _ => None,
     };
-    serve(lookup, |url| println!("{}", instructions(url))).await
+    let print = |url: &str| drop(writeln!(std::io::stdout(), "{}", instructions(url)));
+    serve(lookup, print).await
 }
 
 /// The table of environment variables for `--help`.

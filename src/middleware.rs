@@ -16,10 +16,13 @@ use crate::auth::joined;
 use crate::auth::session::{self, SessionAccess};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
+use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
+use crate::routes::Paths;
 use crate::server::State;
 
 pub mod compression;
+mod cors;
 
 /// `SecurityMiddleware.process_response` with Django's defaults.
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
@@ -46,11 +49,14 @@ pub async fn django(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(state) = req.app_data::<Data<State>>().cloned() else {
+    let state = req.app_data::<Data<State>>().cloned();
+    let paths = req.app_data::<Data<Paths>>().cloned();
+    // `server.rs` adds both.
+    let (Some(state), Some(paths)) = (state, paths) else {
         return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
     };
     let path = path_info(req.uri().path());
-    if state.paths.is_health(&path) {
+    if paths.is_health(&path) {
         return Ok(next.call(req).await?.map_into_boxed_body());
     }
 
@@ -59,7 +65,12 @@ pub async fn django(
         frame_options = false;
         req.into_response(Error::new(Kind::BadRequestPage).error_response())
     } else {
-        match resolve(&state, path) {
+        match resolve(&paths, &state.settings, path) {
+            Resolved::Handler(_)
+                if let Some(preflight) = cors::preflight(&state, req.request()) =>
+            {
+                req.into_response(preflight)
+            }
             Resolved::Handler(path) => {
                 rewrite(&mut req, &path);
                 next.call(req).await?.map_into_boxed_body()
@@ -80,6 +91,7 @@ pub async fn django(
     };
 
     end_dead_session(&state, &mut response);
+    cors::allow(&state, &mut response);
     let headers = response.headers_mut();
     if frame_options {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -110,12 +122,12 @@ fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
 }
 
 /// Django's URL resolver, and `CommonMiddleware.should_redirect_with_slash`.
-fn resolve(state: &State, path: String) -> Resolved {
-    if state.paths.is_django(&path) {
+fn resolve(paths: &Paths, settings: &Settings, path: String) -> Resolved {
+    if paths.is_django(&path) {
         return Resolved::Handler(path);
     }
     let with_slash = format!("{path}/");
-    match state.settings.append_slash && state.paths.is_django(&with_slash) {
+    match settings.append_slash && paths.is_django(&with_slash) {
         true => Resolved::MissingSlash(with_slash),
         false => Resolved::NotFound,
     }
@@ -164,7 +176,7 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         return;
     }
     let headers = response.headers_mut();
-    vary_on_cookie(headers);
+    vary_on(headers, "Cookie");
     if is_dead {
         let cookie = &state.settings.session_cookie;
         let deletion = cookies::delete_cookie(&cookie.name, &cookie.attributes());
@@ -174,14 +186,14 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     }
 }
 
-/// `patch_vary_headers(response, ("Cookie",))`.
-fn vary_on_cookie(headers: &mut HeaderMap) {
+/// `patch_vary_headers`, of a header that is not there yet.
+fn vary_on(headers: &mut HeaderMap, name: &str) {
     let vary = match headers
         .get(header::VARY)
         .and_then(|value| value.to_str().ok())
     {
-        Some(present) => format!("{present}, Cookie"),
-        None => "Cookie".to_owned(),
+        Some(present) => format!("{present}, {name}"),
+        None => name.to_owned(),
     };
     // Made of header names only.
     if let Ok(value) = HeaderValue::from_str(&vary) {

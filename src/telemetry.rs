@@ -1,12 +1,16 @@
 //! Log lines: text or JSON, to standard error and, when one is configured, appended to a file.
 //!
-//! A record is always one line: control characters in it are escaped, and text is cut, so that no user can forge a line.
+//! A record is always one line: control characters in it are escaped, and text is cut, so that no user can forge a line. A
+//! thread of its own writes them to standard error, which may be a pipe that nobody reads. That, a closed pipe and a full
+//! disk lose lines and hold nobody up.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use env_logger::{Builder, Target};
@@ -17,23 +21,109 @@ use crate::config::{LogFormat, Logging};
 /// The longest message that is written, in characters.
 const LONGEST_MESSAGE: usize = 4096;
 
+/// The longest text of a user's that a message holds, in characters.
+const LONGEST_TEXT: usize = 256;
+
+/// Lines that wait to be written; when there are more, they are lost.
+const LONGEST_QUEUE: usize = 4096;
+
+/// Text that came from a user or from a database, cut: for a log message.
+pub fn shown(text: &str) -> &str {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
 /// Starts logging for the process.
 ///
 /// # Errors
 /// The log file can't be opened.
-pub fn start(logging: &Logging) -> io::Result<()> {
+pub fn start(logging: &Logging) -> io::Result<Log> {
     let file = match &logging.file {
         None => None,
         Some(path) => Some(OpenOptions::new().create(true).append(true).open(path)?),
     };
+    let (lines, queue) = sync_channel(LONGEST_QUEUE);
+    let log = Log(lines);
+    let tee = Tee {
+        log: log.clone(),
+        lost: Arc::default(),
+        file,
+    };
+    let lost = Arc::clone(&tee.lost);
+    std::thread::Builder::new()
+        .name("log".into())
+        .spawn(move || write_all(&queue, &lost))?;
     let format = logging.format;
     // A second start, as in tests, keeps the first logger.
     let _ = Builder::new()
         .parse_filters(&logging.filter)
-        .target(Target::Pipe(Box::new(Tee { file })))
+        .target(Target::Pipe(Box::new(tee)))
         .format(move |out, record| out.write_all(line(format, record).as_bytes()))
         .try_init();
-    Ok(())
+    Ok(log)
+}
+
+/// The queue of lines for standard error.
+#[derive(Clone)]
+pub struct Log(SyncSender<Entry>);
+
+enum Entry {
+    Line(Vec<u8>),
+    /// Tells that all that came before is written
+    Flush(SyncSender<()>),
+}
+
+impl Log {
+    /// Waits until all lines are written, but no longer than a second: at the end of the process.
+    pub fn flush(&self) {
+        let (done, is_done) = sync_channel(1);
+        // Where the queue is full, nobody takes lines anyway.
+        if self.0.try_send(Entry::Flush(done)).is_ok() {
+            let _ = is_done.recv_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Standard error and a file.
+struct Tee {
+    log: Log,
+    lost: Arc<AtomicU64>,
+    file: Option<File>,
+}
+
+impl Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(file) = &mut self.file {
+            let _ = file.write_all(bytes);
+        }
+        if self.log.0.try_send(Entry::Line(bytes.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes lines to standard error as they come.
+fn write_all(queue: &Receiver<Entry>, lost: &AtomicU64) {
+    for entry in queue {
+        match entry {
+            Entry::Line(bytes) => drop(io::stderr().write_all(&bytes)),
+            Entry::Flush(done) => drop(done.send(())),
+        }
+        let lost = lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let _ = writeln!(
+                io::stderr(),
+                "{lost} log lines were lost: more came than could be written"
+            );
+        }
+    }
 }
 
 /// Remembers what was complained of, so that one broken row can't fill the log: a line an hour for each subject.
@@ -98,25 +188,6 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Standard error and a file. A full disk or a closed pipe loses log lines, never requests.
-struct Tee {
-    file: Option<File>,
-}
-
-impl Write for Tee {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(bytes);
-        if let Some(file) = &mut self.file {
-            let _ = file.write_all(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +198,11 @@ mod tests {
             one_line("a\nb\r\u{2028}c\u{1b}[0m"),
             "a\\nb\\r\\u{2028}c\\u{1b}[0m"
         );
+    }
+
+    #[test]
+    fn text_of_a_users_is_cut() {
+        assert_eq!(shown(&"é".repeat(10_000)), "é".repeat(LONGEST_TEXT));
     }
 
     #[test]

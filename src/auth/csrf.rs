@@ -3,9 +3,10 @@
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::rt::time::timeout;
 use futures_util::StreamExt as _;
 
-use crate::auth::joined;
+use crate::auth::{BODY_TIMEOUT, joined};
 use crate::django::cookies;
 use crate::django::csrf::{
     CsrfRequest, CsrfSettings, DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody, check_origin_and_cookie,
@@ -20,7 +21,7 @@ const COOKIE_NAME: &str = "csrftoken";
 /// once its cookie is good.
 ///
 /// # Errors
-/// 403 with the reason; 400 or 415 for a body that DRF can't parse.
+/// 403 with the reason; 400 or 415 for a body that DRF can't parse, 408 for one that does not come.
 pub async fn enforce(
     req: &HttpRequest,
     payload: Option<Payload>,
@@ -55,7 +56,9 @@ pub async fn enforce(
         false => None,
         true => match PostBody::read(
             header_of("content-type").as_deref(),
-            &body(req, payload).await,
+            &timeout(BODY_TIMEOUT, body(req, payload))
+                .await
+                .map_err(|_| Error::rendered(Kind::BodyTimeout, renderer))?,
         ) {
             PostBody::Form(value) => value,
             PostBody::ParseError(detail) => {
@@ -77,7 +80,7 @@ pub async fn enforce(
 
 /// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers` and `forwarded_allow_ips`: a proxy on
 /// this machine says that it ended TLS. No peer address is a unix socket's.
-fn is_secure(req: &HttpRequest) -> bool {
+pub fn is_secure(req: &HttpRequest) -> bool {
     const SECURE_SCHEME_HEADERS: [(&str, &str); 3] = [
         ("x-forwarded-protocol", "ssl"),
         ("x-forwarded-proto", "https"),

@@ -1,55 +1,120 @@
 //! Names and passwords: the one path for HTTP Basic and for login (`django.contrib.auth.authenticate` with
 //! `ModelBackend`), so that unknown, inactive and unusable accounts cost what a wrong password costs.
+//!
+//! What is refused is refused after the same time, whatever was computed for it: after the time that the slowest of the
+//! stored kinds of hash takes, as far as any of them has been seen since the start.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use actix_web::rt::time::sleep;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::throttle::{Attempt, Throttle};
 use crate::blocking::Lanes;
+use crate::config::Rate;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, verify_nobody};
-use crate::django::negotiation::Renderer;
-use crate::error::{Error, Kind};
+use crate::django::hashers::{EncodedPassword, Unusable, Work, verify_nobody};
 use crate::server::State;
 
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
-const QUEUE_EACH: usize = 16;
+const QUEUE_EACH: usize = 24;
 
 /// How long a password waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where passwords are hashed: one core stays free for everything else, and a flood of them is turned away.
-pub fn lanes(cores: usize) -> Arc<Lanes> {
-    let most = cores.saturating_sub(1).max(1);
-    Lanes::new(most, most * QUEUE_EACH)
+/// Where passwords are checked: one core stays free for everything else, a flood of them is turned away, and who guesses
+/// is held up.
+pub struct Passwords {
+    lanes: Arc<Lanes>,
+    room: Arc<Semaphore>,
+    throttle: Throttle,
+    pace: Pace,
+}
+
+/// Why a password was not checked.
+pub enum Unchecked {
+    /// Too many failed before: again after so long
+    Throttled(Duration),
+    /// Too many wait already
+    Busy,
+    /// The database's fault
+    Unavailable(DbError),
+}
+
+impl Passwords {
+    /// For so many cores, with this limit to failures.
+    pub fn new(cores: usize, rate: Option<Rate>) -> Arc<Passwords> {
+        let most = cores.saturating_sub(1).max(1);
+        Arc::new(Passwords {
+            lanes: Lanes::new(most),
+            room: Arc::new(Semaphore::new(most + most * QUEUE_EACH)),
+            throttle: Throttle::new(rate),
+            pace: Pace::default(),
+        })
+    }
 }
 
 /// The user of this name and password whom a backend admits. The connection is back in the pool before hashing begins.
-/// Where too many wait already, the database is not asked.
+/// Where too many wait already, or too many have failed, the database is not asked.
 ///
 /// # Errors
-/// 503: the database's, or too many passwords at once.
+/// Why it can't be told.
 pub async fn authenticate(
     state: &State,
+    address: Option<IpAddr>,
     username: String,
     password: Zeroizing<String>,
-    renderer: Renderer,
-) -> Result<Option<User>, Error> {
-    if !state.hashing.have_room() {
-        return Err(busy(state, renderer));
+) -> Result<Option<User>, Unchecked> {
+    let passwords = Arc::clone(&state.passwords);
+    let attempt = passwords.throttle.attempt(address, &username);
+    let throttled = |wait: Duration| {
+        let message = "too many logins of one client, or under one name, have failed: it gets 429";
+        state.complaints.warn(address, message);
+        Unchecked::Throttled(wait)
+    };
+    if let Some(wait) = passwords.throttle.wait(attempt) {
+        return Err(throttled(wait));
     }
-    let user = state
-        .db
-        .run(move |connection, table| table.find_by_username(connection, &username))
-        .await
-        .map_err(|error: DbError| Error::unavailable(&error, renderer))?;
+    let Ok(room) = Arc::clone(&passwords.room).try_acquire_owned() else {
+        let message = "more passwords come in than can be checked: some callers get 503";
+        state.complaints.warn((), message);
+        return Err(Unchecked::Busy);
+    };
+    let find = move |connection: &mut _, table: &crate::db::UserTable| {
+        table.find_by_username(connection, &username)
+    };
+    let user = state.db.run(find).await.map_err(Unchecked::Unavailable)?;
+    let verify = verification(state, user, password);
+    let judge = Arc::clone(&passwords);
+    let judged = passwords.lanes.start(move || {
+        // The one before may have been the one too many.
+        match judge.throttle.wait(attempt) {
+            Some(wait) => Err(wait),
+            None => Ok(judge.judge(attempt, verify)),
+        }
+    });
+    let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
+    drop(room);
+    let (user, pause) = judged.map_err(throttled)?;
+    sleep(pause).await;
+    Ok(user)
+}
+
+/// The work that decides whether `password` is the user's: the user whom it admits, and what was computed.
+fn verification(
+    state: &State,
+    user: Option<User>,
+    password: Zeroizing<String>,
+) -> impl FnOnce() -> (Option<User>, Work) + use<> {
     let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
-    let verify = move || {
+    move || {
         let Some(user) = user else {
-            verify_nobody(&password, &settings.hashing);
-            return None;
+            return (None, verify_nobody(&password, &settings.hashing).work);
         };
         let encoded = EncodedPassword::parse(&user.password);
         if let Some(Unusable::Malformed | Unusable::TooCostly) = encoded.unusable() {
@@ -62,14 +127,76 @@ pub async fn authenticate(
         let verification = encoded.verify(&password, &settings.hashing);
         let is_admitted =
             authenticating(&settings.authentication_backends, user.is_active).is_some();
-        (verification.correct && is_admitted).then_some(user)
-    };
-    let verified = state.hashing.run(PATIENCE, verify).await;
-    verified.ok_or_else(|| busy(state, renderer))
+        let user = (verification.correct && is_admitted).then_some(user);
+        (user, verification.work)
+    }
 }
 
-fn busy(state: &State, renderer: Renderer) -> Error {
-    let message = "more passwords come in than can be checked: some callers get 503";
-    state.complaints.warn((), message);
-    Error::rendered(Kind::Unavailable, renderer)
+impl Passwords {
+    /// Who is admitted, and how long to wait before saying so.
+    fn judge(
+        &self,
+        attempt: Attempt,
+        verify: impl FnOnce() -> (Option<User>, Work),
+    ) -> (Option<User>, Duration) {
+        let began = Instant::now();
+        let (user, work) = verify();
+        let took = began.elapsed();
+        let floor = self.pace.learn(work, took);
+        match user {
+            Some(user) => {
+                self.throttle.succeeded(attempt);
+                (Some(user), Duration::ZERO)
+            }
+            None => {
+                self.throttle.failed(attempt);
+                (None, floor.saturating_sub(took))
+            }
+        }
+    }
+}
+
+/// How long each kind of hash takes at its best.
+#[derive(Default)]
+struct Pace {
+    fastest: Mutex<HashMap<Work, Duration>>,
+}
+
+impl Pace {
+    /// Kinds that are remembered.
+    const MOST: usize = 64;
+
+    /// The longest that a refusal is held back for others' sake.
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    /// Notes how long this work took; how long every refusal takes, with a tenth on top, within which the times of a quiet
+    /// machine lie.
+    fn learn(&self, work: Work, took: Duration) -> Duration {
+        // No code that can panic runs under the lock.
+        let mut fastest = self.fastest.lock().unwrap_or_else(PoisonError::into_inner);
+        if fastest.len() < Self::MOST || fastest.contains_key(&work) {
+            let known = fastest.entry(work).or_insert(took);
+            *known = took.min(*known);
+        }
+        let slowest = fastest.values().max().copied().unwrap_or_default();
+        (slowest + slowest / 10).min(Self::LONGEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_take_as_long_as_the_slowest_kind_of_hash_at_its_best() {
+        let pace = Pace::default();
+        let (cheap, dear) = (Work::Pbkdf2Sha256(1), Work::Pbkdf2Sha256(2));
+        let milliseconds = Duration::from_millis;
+        assert_eq!(pace.learn(cheap, milliseconds(10)), milliseconds(11));
+        assert_eq!(pace.learn(dear, milliseconds(900)), milliseconds(990));
+        assert_eq!(pace.learn(dear, milliseconds(20)), milliseconds(22));
+        assert_eq!(pace.learn(cheap, milliseconds(500)), milliseconds(22));
+        let hostile = Work::Pbkdf2Sha256(9_999_999);
+        assert_eq!(pace.learn(hostile, milliseconds(5000)), Pace::LONGEST);
+    }
 }

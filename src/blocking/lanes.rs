@@ -5,14 +5,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::turns::asker;
+use super::turns::{Answer, asker};
 
 /// A queue of jobs and the lanes in which they run.
 pub struct Lanes {
     most: usize,
-    longest_queue: usize,
     queue: Mutex<Queue>,
 }
 
@@ -25,41 +23,31 @@ struct Queue {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Lanes {
-    /// At most so many jobs run at once, and at most so many more wait.
-    pub fn new(most: usize, longest_queue: usize) -> Arc<Lanes> {
+    /// At most so many jobs run at once.
+    pub fn new(most: usize) -> Arc<Lanes> {
         Arc::new(Lanes {
             most,
-            longest_queue,
             queue: Mutex::default(),
         })
     }
 
-    /// Whether a job would be taken now.
-    pub fn have_room(&self) -> bool {
-        self.lock().jobs.len() < self.longest_queue
-    }
-
-    /// What `job` returns; `None` if the queue is full, if its turn did not come within `patience`, or if it panicked.
-    pub async fn run<T: Send + 'static>(
+    /// Queues `job`; what it returns is the answer.
+    pub fn start<T: Send + 'static>(
         self: &Arc<Self>,
-        patience: Duration,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> Answer<T> {
         let (asker, answer) = asker();
         self.queue(move || {
             if let Some(asker) = asker.begin() {
                 let _ = asker.send(job());
             }
         });
-        answer.wait(patience).await
+        answer
     }
 
-    /// Puts a job into the queue. It is dropped unrun if the queue is full, or the system has no thread for any lane.
+    /// Puts a job into the queue. It is dropped unrun if the system has no thread for any lane.
     pub(super) fn queue(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.lock();
-        if queue.jobs.len() >= self.longest_queue {
-            return;
-        }
         queue.jobs.push_back(Box::new(job));
         if queue.running == self.most {
             return;
@@ -138,9 +126,11 @@ impl Drop for Lane {
 mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
+    use std::time::Duration;
 
-    use futures_util::future::{join, join_all};
+    use futures_util::future::join_all;
 
+    use super::super::turns::Waited;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -148,17 +138,22 @@ mod tests {
     #[test]
     fn no_more_jobs_run_at_once_than_there_are_lanes_and_all_are_done() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(3, usize::MAX);
+            let lanes = Lanes::new(3);
             let running = Arc::new(AtomicUsize::new(0));
             let most = Arc::new(AtomicUsize::new(0));
             let jobs = (0..500).map(|number| {
                 let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-                lanes.run(LONG, move || {
-                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    std::thread::yield_now();
-                    running.fetch_sub(1, Ordering::SeqCst);
-                    number
-                })
+                lanes
+                    .start(move || {
+                        most.fetch_max(
+                            running.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
+                        std::thread::yield_now();
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        number
+                    })
+                    .once_begun(LONG)
             });
             let done = join_all(jobs).await;
             assert_eq!(done, (0..500).map(Some).collect::<Vec<_>>());
@@ -173,17 +168,17 @@ mod tests {
     #[test]
     fn a_job_that_panics_costs_no_lane() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, usize::MAX);
-            let panics = lanes.run(LONG, || -> u8 { panic!("on purpose") });
-            assert_eq!(panics.await, None);
-            assert_eq!(lanes.run(LONG, || 7).await, Some(7));
+            let lanes = Lanes::new(1);
+            let panics = lanes.start(|| -> u8 { panic!("on purpose") });
+            assert_eq!(panics.once_begun(LONG).await, None);
+            assert_eq!(lanes.start(|| 7).once_begun(LONG).await, Some(7));
         });
     }
 
     #[test]
     fn a_lane_that_got_no_thread_turns_its_askers_away_and_leaves_room_for_the_next() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, usize::MAX);
+            let lanes = Lanes::new(1);
             let (asker, answer) = asker::<u8>();
             lanes.lock().jobs.push_back(Box::new(move || drop(asker)));
             lanes.lock().running = 1;
@@ -192,12 +187,12 @@ mod tests {
                 is_claimed: Arc::default(),
             };
             lanes.close_unclaimed(&lost.is_claimed);
-            assert_eq!(answer.wait(LONG).await, None);
-            assert_eq!(lanes.run(LONG, || 7).await, Some(7));
+            assert_eq!(answer.once_begun(LONG).await, None);
+            assert_eq!(lanes.start(|| 7).once_begun(LONG).await, Some(7));
             // It may get a thread after all, later, or be dropped.
             lost.run();
             drop(lost);
-            assert_eq!(lanes.run(LONG, || 8).await, Some(8));
+            assert_eq!(lanes.start(|| 8).once_begun(LONG).await, Some(8));
             while lanes.lock().running > 0 {
                 actix_web::rt::task::yield_now().await;
             }
@@ -205,58 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_turns_the_next_one_away_at_once() {
-        actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, 1);
-            let (begin, has_begun) = mpsc::channel();
-            let (end, may_end) = mpsc::channel::<()>();
-            let first = lanes.run(LONG, move || {
-                begin.send(()).unwrap();
-                may_end.recv().is_ok()
-            });
-            let others = async {
-                let begun = actix_web::web::block(move || has_begun.recv()).await;
-                begun.unwrap().unwrap();
-                assert!(lanes.have_room());
-                let (asker, second) = asker();
-                lanes.queue(move || asker.begin().unwrap().send(2).unwrap());
-                assert!(!lanes.have_room());
-                assert_eq!(lanes.run(LONG, || 3).await, None);
-                end.send(()).unwrap();
-                second.wait(LONG).await
-            };
-            assert_eq!(join(first, others).await, (Some(true), Some(2)));
-        });
-    }
-
-    #[test]
     fn patience_ends_with_the_wait_for_a_turn_and_not_within_it() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1, usize::MAX);
+            let lanes = Lanes::new(1);
             let short = Duration::from_millis(20);
             let (begin, has_begun) = mpsc::channel();
             let (end, may_end) = mpsc::channel::<()>();
-            let ran = Arc::new(AtomicUsize::new(0));
-            let counted = Arc::clone(&ran);
-            let first = lanes.run(LONG, move || {
+            let mut first = lanes.start(move || {
                 begin.send(()).unwrap();
                 may_end.recv().is_ok()
             });
-            let in_its_turn = async {
-                actix_web::web::block(move || has_begun.recv())
-                    .await
-                    .unwrap()
-                    .unwrap();
-                // It waits for the first job, which ends only when it has given up.
-                let late = lanes
-                    .run(short, move || counted.fetch_add(1, Ordering::SeqCst))
-                    .await;
-                end.send(()).unwrap();
-                late
-            };
-            assert_eq!(join(first, in_its_turn).await, (Some(true), None));
-            let slow = lanes.run(short, move || std::thread::sleep(4 * short));
-            assert_eq!(slow.await, Some(()));
+            let begun = actix_web::web::block(move || has_begun.recv()).await;
+            begun.unwrap().unwrap();
+            assert_eq!(first.wait(short).await, Waited::Running);
+            // It waits for the first job, which ends only when it has given up.
+            let ran = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&ran);
+            let mut late = lanes.start(move || counted.fetch_add(1, Ordering::SeqCst));
+            assert_eq!(late.wait(short).await, Waited::Nothing);
+            end.send(()).unwrap();
+            assert_eq!(first.once_begun(short).await, Some(true));
+            let slow = lanes.start(move || std::thread::sleep(4 * short));
+            assert_eq!(slow.once_begun(short).await, Some(()));
             assert_eq!(ran.load(Ordering::SeqCst), 0);
         });
     }

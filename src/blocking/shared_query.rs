@@ -3,10 +3,9 @@
 //! query run.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::lanes::Lanes;
-use super::turns::{Asker, asker};
+use super::turns::{Answer, Asker, asker};
 
 /// Those who wait for a query, and the lane in which it runs.
 pub struct SharedQuery<T> {
@@ -18,18 +17,13 @@ impl<T: Clone + Send + 'static> SharedQuery<T> {
     /// A query that nobody waits for yet.
     pub fn new() -> Arc<Self> {
         Arc::new(SharedQuery {
-            lane: Lanes::new(1, usize::MAX),
+            lane: Lanes::new(1),
             askers: Mutex::default(),
         })
     }
 
-    /// The answer of a run of `query`, or of another asker's, that begins after this call; `None` if it did not begin
-    /// within `patience`, or panicked.
-    pub async fn ask(
-        self: &Arc<Self>,
-        patience: Duration,
-        query: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    /// The answer of a run of `query`, or of another asker's, that begins after this call.
+    pub fn ask(self: &Arc<Self>, query: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
         let (asker, answer) = asker();
         self.lock().push(asker);
         let shared = Arc::clone(self);
@@ -45,7 +39,7 @@ impl<T: Clone + Send + 'static> SharedQuery<T> {
                 let _ = asker.send(answer.clone());
             }
         });
-        answer.wait(patience).await
+        answer
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Asker<T>>> {
@@ -58,6 +52,7 @@ impl<T: Clone + Send + 'static> SharedQuery<T> {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -81,14 +76,14 @@ mod tests {
                     may_end.recv().unwrap();
                     count()
                 };
-                async move { shared.ask(LONG, query).await }
+                shared.ask(query).once_begun(LONG)
             });
             let has_begun = actix_web::web::block(move || has_begun.recv()).await;
             has_begun.unwrap().unwrap();
             let late: Vec<_> = (0..5)
                 .map(|_| {
                     let (shared, count) = (Arc::clone(&shared), count.clone());
-                    actix_web::rt::spawn(async move { shared.ask(LONG, count).await })
+                    actix_web::rt::spawn(shared.ask(count).once_begun(LONG))
                 })
                 .collect();
             // All of them wait before the first run may end.
@@ -108,8 +103,11 @@ mod tests {
     fn a_query_that_panics_turns_its_askers_away_and_the_next_one_runs() {
         actix_web::rt::System::new().block_on(async {
             let shared = SharedQuery::<u8>::new();
-            assert_eq!(shared.ask(LONG, || panic!("on purpose")).await, None);
-            assert_eq!(shared.ask(LONG, || 7).await, Some(7));
+            assert_eq!(
+                shared.ask(|| panic!("on purpose")).once_begun(LONG).await,
+                None
+            );
+            assert_eq!(shared.ask(|| 7).once_begun(LONG).await, Some(7));
         });
     }
 }

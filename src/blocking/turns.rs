@@ -1,4 +1,4 @@
-//! Waiting for a turn: who waits gives up after a while, but not once it has begun.
+//! Waiting for a turn: who waits may give up before it begins, and is told when it has begun already.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,20 @@ pub(super) struct Asker<T> {
 }
 
 /// The other end: the answer to come.
-pub(super) struct Answer<T> {
+pub struct Answer<T> {
     is_settled: Arc<AtomicBool>,
     answer: oneshot::Receiver<T>,
+}
+
+/// What waiting came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited<T> {
+    /// The answer
+    Answered(T),
+    /// The turn has begun, and takes its time: wait again, or leave.
+    Running,
+    /// There will be no answer: the turn had not begun, so it never will; or it was cut short by a panic.
+    Nothing,
 }
 
 /// Both ends.
@@ -43,12 +54,24 @@ impl<T> Asker<T> {
 }
 
 impl<T> Answer<T> {
-    /// The answer; `None` if the turn did not begin within `patience`, or was cut short by a panic.
-    pub(super) async fn wait(mut self, patience: Duration) -> Option<T> {
+    /// Waits for so long. Not to be called again once it gave an answer or nothing.
+    pub async fn wait(&mut self, patience: Duration) -> Waited<T> {
         match timeout(patience, &mut self.answer).await {
-            Ok(answer) => answer.ok(),
-            Err(_) if self.is_settled.swap(true, Ordering::AcqRel) => self.answer.await.ok(),
-            Err(_) => None,
+            Ok(Ok(answer)) => Waited::Answered(answer),
+            Ok(Err(_)) => Waited::Nothing,
+            Err(_) if self.is_settled.swap(true, Ordering::AcqRel) => Waited::Running,
+            Err(_) => Waited::Nothing,
+        }
+    }
+
+    /// The answer; `None` if the turn did not begin within `patience`, or was cut short by a panic.
+    pub async fn once_begun(mut self, patience: Duration) -> Option<T> {
+        loop {
+            match self.wait(patience).await {
+                Waited::Answered(answer) => return Some(answer),
+                Waited::Nothing => return None,
+                Waited::Running => {}
+            }
         }
     }
 }

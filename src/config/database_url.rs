@@ -79,6 +79,25 @@ impl DatabaseUrl {
         self.backend
     }
 
+    /// The server's port, the usual one unless the URL names another; `None`: there is no server.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let usual = match self.backend {
+            Backend::Sqlite => return None,
+            Backend::Postgres => 5432,
+            Backend::Mysql => 3306,
+        };
+        let authority = self
+            .target
+            .split("://")
+            .nth(1)?
+            .split(['/', '?', '#'])
+            .next()?;
+        let host = authority.rsplit('@').next()?;
+        let after_address = host.rsplit_once(']').map_or(host, |(_, port)| port);
+        let port = after_address.rsplit_once(':').map(|(_, port)| port.parse());
+        Some(port.and_then(Result::ok).unwrap_or(usual))
+    }
+
     /// What the driver takes: a URL, or SQLite's path.
     pub(crate) fn target(&self) -> &str {
         &self.target

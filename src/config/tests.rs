@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use super::*;
+use crate::django::cookies::SameSite;
+use crate::django::settings::Authenticator;
 
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let mut all: HashMap<&str, &str> = HashMap::from([

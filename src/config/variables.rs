@@ -184,6 +184,42 @@ pub const VARIABLES: &[Variable] = &[
         "on",
     ),
     plain(
+        "SIDECAR_LOGIN_RATE",
+        "How many logins may fail, by password or Basic, for one client address and under one name; or off",
+        Some("10/min"),
+        "10/min",
+    ),
+    plain(
+        "SIDECAR_TRUSTED_PROXIES",
+        "Whose X-Forwarded-For names the client: addresses and networks; unix stands for unix sockets",
+        Some("127.0.0.0/8,::1,unix"),
+        "10.0.0.5,unix",
+    ),
+    plain(
+        "SIDECAR_CORS_ORIGINS",
+        "Other sites whose pages may call this one with the user's cookies",
+        Some(""),
+        "https://importer.example.com",
+    ),
+    plain(
+        "SIDECAR_EXPORT_CONCURRENCY",
+        "Exports at a time, until they are sent; one more is answered 503",
+        Some("4"),
+        "4",
+    ),
+    plain(
+        "SIDECAR_SHUTDOWN_DELAY",
+        "Seconds to serve on after SIGTERM, with readyz 503",
+        Some("0"),
+        "5",
+    ),
+    plain(
+        "SIDECAR_PREPARED_STATEMENTS",
+        "off behind PgBouncer in transaction mode: nothing stays on a connection between transactions",
+        Some("on"),
+        "off",
+    ),
+    plain(
         "SIDECAR_LOG",
         "The log level or filter",
         Some("info"),

@@ -1,14 +1,35 @@
-//! One connection to any of the three databases, and what opens it for r2d2.
+//! One connection to any of the three databases: how it is opened, and the limits under which a job runs on it.
 //!
-//! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
+//! Every statement has a limit of time, and every transaction but login's is read-only, both enforced by the database. A
+//! connection to PostgreSQL brings them along when it is opened; behind a pooler that hands it to others after each
+//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself. The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
 
-use diesel::connection::Connection as _;
-#[cfg(feature = "sqlite")]
-use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ManageConnection, R2D2Connection};
+use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use diesel::connection::CacheSize;
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
+};
+use diesel::r2d2::R2D2Connection;
+
+use super::DbError;
+use super::source::JobKind;
 use crate::config::{Backend, DatabaseUrl};
+
+/// How long a statement that reads a few rows may take, and any statement may wait for a lock.
+pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long a statement that reads a whole table may take.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Has PostgreSQL read with one process, whatever cores there are, and find rows in the order in which they are stored: time
+/// after time, so that their digest stays the same.
+#[cfg(feature = "postgres")]
+const AS_A_GUEST: &str =
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -45,6 +66,103 @@ impl Connection {
         with_connection!(self, conn => conn.ping().is_ok())
     }
 
+    /// Whether it was left in the middle of something.
+    pub(super) fn is_broken(&mut self) -> bool {
+        with_connection!(self, conn => conn.is_broken())
+    }
+
+    /// Runs `job` under the limits of its kind; `left` is what remains of the caller's time, `prepares` whether the
+    /// connection has brought limits along.
+    ///
+    /// # Errors
+    /// The job's, or the database's.
+    #[cfg_attr(
+        not(all(feature = "sqlite", feature = "postgres")),
+        expect(unused_variables, reason = "each is for one backend")
+    )]
+    pub(super) fn limited<T, E: From<DbError>>(
+        &mut self,
+        kind: JobKind,
+        left: Duration,
+        prepares: bool,
+        job: &dyn Fn(&mut Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(conn) => {
+                // Django's own writers hold the file for moments.
+                let patience = format!("PRAGMA busy_timeout = {}", left.as_millis());
+                conn.batch_execute(&patience).map_err(DbError::from)?;
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(conn) => {
+                let begin = match kind {
+                    JobKind::Short if !prepares => format!("BEGIN READ ONLY; {}", local_limits()),
+                    JobKind::Long => format!(
+                        "BEGIN READ ONLY; {}; SET LOCAL statement_timeout = {}; {AS_A_GUEST}",
+                        local_limits(),
+                        WHOLE_TABLE_LIMIT.as_millis()
+                    ),
+                    // Writers begin by themselves.
+                    JobKind::Short | JobKind::Writes => return job(self),
+                };
+                conn.batch_execute(&begin).map_err(DbError::from)?;
+                let result = job(self);
+                // There is nothing to keep.
+                let ended = with_connection!(self, conn => conn.batch_execute("ROLLBACK"));
+                let value = result?;
+                ended.map_err(DbError::from)?;
+                return Ok(value);
+            }
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => {}
+        }
+        job(self)
+    }
+
+    /// Runs `job` in a transaction: all of its writes, or none.
+    ///
+    /// # Errors
+    /// The job's, or the database's.
+    pub fn transaction<T>(
+        &mut self,
+        job: impl FnOnce(&mut Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.begin_writing()?;
+        let result = job(self);
+        match result {
+            Ok(value) => {
+                with_connection!(self, conn => commit(conn))?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The job's error tells more than a failed roll-back; a connection in an open transaction is broken
+                // for the pool, which closes it.
+                let _ = with_connection!(self, conn => rollback(conn));
+                Err(error)
+            }
+        }
+    }
+
+    fn begin_writing(&mut self) -> diesel::QueryResult<()> {
+        match self {
+            // As a writer from the start: a reader that turns into one is refused at once where another writes.
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN READ WRITE")?;
+                conn.batch_execute(&local_limits())
+            }
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(conn, "START TRANSACTION READ WRITE")
+            }
+        }
+    }
+
     /// Whether rows can be had one by one: MySQL's client stores all of a result before the first.
     pub fn streams_rows(&self) -> bool {
         match self {
@@ -56,41 +174,56 @@ impl Connection {
     }
 }
 
-/// A pooled connection and whether an error has shown that it is dead.
-pub struct Pooled {
-    pub(super) connection: Connection,
-    pub(super) dead: bool,
+/// The limits of one transaction on PostgreSQL.
+#[cfg(feature = "postgres")]
+fn local_limits() -> String {
+    let limit = STATEMENT_LIMIT.as_millis();
+    format!("SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {limit}")
 }
 
-/// Opens connections for r2d2.
-pub struct ConnectionOpener {
-    url: DatabaseUrl,
-    writable: bool,
+fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
+    C::TransactionManager::commit_transaction(conn)
+}
+
+fn rollback<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
+    C::TransactionManager::rollback_transaction(conn)
+}
+
+/// How a connection is opened.
+pub(super) struct ConnectionOpener {
+    /// The database
+    pub(super) url: DatabaseUrl,
+    /// Without, SQLite's file is opened read-only
+    pub(super) writable: bool,
+    /// Whether statements stay prepared, and limits set, from one transaction to the next
+    pub(super) prepares: bool,
 }
 
 impl ConnectionOpener {
-    /// Opens connections to `url`; without `writable`, SQLite's file is opened read-only.
-    pub fn new(url: DatabaseUrl, writable: bool) -> Self {
-        ConnectionOpener { url, writable }
-    }
-
-    fn establish(&self) -> diesel::ConnectionResult<Connection> {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// The client library's.
+    pub(super) fn establish(&self) -> diesel::ConnectionResult<Connection> {
         match self.url.backend() {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite => {
-                let mut conn = diesel::SqliteConnection::establish(&self.sqlite_uri())?;
-                // Django's own writers hold the file for moments; its default patience is five seconds.
-                conn.batch_execute("PRAGMA busy_timeout = 5000")
-                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-                Ok(Connection::Sqlite(conn))
+                diesel::SqliteConnection::establish(&self.sqlite_uri()).map(Connection::Sqlite)
             }
             #[cfg(feature = "postgres")]
             Backend::Postgres => {
-                diesel::PgConnection::establish(&self.postgres_url()).map(Connection::Postgres)
+                let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
+                if !self.prepares {
+                    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+                }
+                Ok(Connection::Postgres(conn))
             }
             #[cfg(feature = "mysql")]
             Backend::Mysql => {
-                diesel::MysqlConnection::establish(self.url.target()).map(Connection::Mysql)
+                let mut conn = diesel::MysqlConnection::establish(self.url.target())?;
+                limit_mysql(&mut conn)
+                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Connection::Mysql(conn))
             }
             // `DatabaseUrl::parse` refuses a backend that is not built in, with a sentence for the operator.
             #[allow(unreachable_patterns)]
@@ -111,13 +244,13 @@ impl ConnectionOpener {
         format!("file:{path}?mode={mode}")
     }
 
-    /// The URL with a limit to the time a connection may take, unless the operator set one, and a name for
-    /// `pg_stat_activity`.
+    /// The URL with what the operator has not set: limits to the time that connecting and statements may take, and a name
+    /// for `pg_stat_activity`.
     #[cfg(feature = "postgres")]
     fn postgres_url(&self) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
         for (name, value) in [
-            ("connect_timeout", "5"),
+            ("connect_timeout", "3"),
             // A server that vanished without a word is noticed within half a minute.
             ("keepalives_idle", "10"),
             ("keepalives_interval", "5"),
@@ -130,34 +263,36 @@ impl ConnectionOpener {
                 url.push_str(&format!("{separator}{name}={value}"));
             }
         }
+        if self.prepares {
+            // Options of the operator's own come later in the line, and so win.
+            let ours = format!(
+                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}%20-c%20default_transaction_read_only%3Don",
+                STATEMENT_LIMIT.as_millis()
+            );
+            match url.find("?options=").or_else(|| url.find("&options=")) {
+                Some(place) => url.insert_str(place + "?options=".len(), &format!("{ours}%20")),
+                // Some parameter stands there already.
+                None => url.push_str(&format!("&options={ours}")),
+            }
+        }
         url
     }
 }
 
-impl ManageConnection for ConnectionOpener {
-    type Connection = Pooled;
-    type Error = diesel::ConnectionError;
-
-    fn connect(&self) -> Result<Pooled, diesel::ConnectionError> {
-        self.establish().map(|connection| Pooled {
-            connection,
-            dead: false,
+/// The limits of a session on MySQL or MariaDB. Reads wait for no lock there but that of a statement that alters or locks
+/// the whole table.
+#[cfg(feature = "mysql")]
+fn limit_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<()> {
+    let (lock, whole_table) = (STATEMENT_LIMIT.as_secs(), WHOLE_TABLE_LIMIT.as_secs());
+    conn.batch_execute(&format!(
+        "SET SESSION TRANSACTION READ ONLY; SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
+    ))?;
+    // MariaDB's name for it, in seconds, or MySQL's, in milliseconds.
+    conn.batch_execute(&format!("SET SESSION max_statement_time = {whole_table}"))
+        .or_else(|_| {
+            conn.batch_execute(&format!(
+                "SET SESSION max_execution_time = {}",
+                whole_table * 1000
+            ))
         })
-    }
-
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), diesel::ConnectionError> {
-        match pooled.connection.is_alive() {
-            true => Ok(()),
-            false => Err(diesel::ConnectionError::BadConnection(
-                "the connection is dead".into(),
-            )),
-        }
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        // A panic may have left a transaction open that Diesel does not know of.
-        pooled.dead
-            || std::thread::panicking()
-            || with_connection!(&mut pooled.connection, conn => conn.is_broken())
-    }
 }

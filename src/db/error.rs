@@ -1,5 +1,7 @@
 //! Why the database, or a view over it, gave no answer.
 
+use std::time::Duration;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use super::values::ValueError;
@@ -53,6 +55,17 @@ impl DbError {
 pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.
     fn db_error(&self) -> Option<&DbError>;
+
+    /// The error after so long: what a database refuses only when a time limit has passed, it could not do. Its words for
+    /// that are in the server's language.
+    fn after(self, elapsed: Duration, limit: Duration) -> Self {
+        match self.db_error() {
+            Some(error @ DbError::Refused(_)) if elapsed >= limit => {
+                DbError::Unavailable(error.to_string()).into()
+            }
+            _ => self,
+        }
+    }
 }
 
 impl MayBeDbError for DbError {

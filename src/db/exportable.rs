@@ -244,14 +244,8 @@ impl UserTable {
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_tv_user()?;
         let query = CountUsers { table: self };
-        let stats: Vec<Stats> = match connection {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => {
-                in_transaction(conn, AS_A_GUEST, |conn| Ok(query.load(conn)?))?
-            }
-            #[allow(unreachable_patterns)]
-            other => with_connection!(other, conn => query.load(conn)).map_err(DbError::from)?,
-        };
+        let stats: Vec<Stats> =
+            with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
         match stats.as_slice() {
             [stats] => Ok(*stats),
             _ => Err(ExportError::Database(DbError::Schema(
@@ -287,9 +281,8 @@ fn each<const AWARE: bool>(
     connection: &mut Connection,
     write: &mut impl FnMut(i64, &[u8]) -> std::io::Result<()>,
 ) -> Result<bool, ExportError> {
-    let order = query.order;
     let mut writer = RowWriter {
-        order,
+        order: query.order,
         written: 0,
         write,
     };
@@ -301,39 +294,12 @@ fn each<const AWARE: bool>(
         // The default mode would load the whole result first.
         #[cfg(feature = "postgres")]
         Connection::Postgres(conn) => {
-            let read = |conn: &mut diesel::PgConnection| {
-                let rows = query.load_iter::<_, diesel::pg::PgRowByRowLoadingMode>(conn);
-                writer.write_all::<AWARE, _>(rows.map_err(DbError::from)?)
-            };
-            match order {
-                Order::AsFound => in_transaction(conn, AS_A_GUEST, read),
-                Order::ByDatabase => read(conn),
-            }
+            let rows = query.load_iter::<_, diesel::pg::PgRowByRowLoadingMode>(conn);
+            writer.write_all::<AWARE, _>(rows.map_err(DbError::from)?)
         }
         #[cfg(feature = "mysql")]
         Connection::Mysql(conn) => mysql_export::export::<AWARE, _>(query, conn, &mut writer),
     }
-}
-
-/// Has PostgreSQL read with one process, whatever cores there are, and find rows in the order in which they are stored: time
-/// after time, so that their digest stays the same.
-#[cfg(feature = "postgres")]
-const AS_A_GUEST: &str = "BEGIN READ ONLY; \
-     SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
-
-/// Reads in a transaction of its own, which is rolled back: there is nothing to keep.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) fn in_transaction<C: diesel::connection::SimpleConnection, T>(
-    conn: &mut C,
-    begin: &str,
-    read: impl FnOnce(&mut C) -> Result<T, ExportError>,
-) -> Result<T, ExportError> {
-    conn.batch_execute(begin)?;
-    let result = read(conn);
-    let ended = conn.batch_execute("ROLLBACK");
-    let value = result?;
-    ended?;
-    Ok(value)
 }
 
 /// Hands rows on, each with its place.

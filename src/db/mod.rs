@@ -3,13 +3,10 @@
 //! Everything that differs between SQLite, PostgreSQL and MySQL, or between one project's user table and another's,
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::r2d2::Pool;
-
-use crate::blocking::{Lanes, SharedQuery};
+use crate::blocking::{Answer, Lanes, SharedQuery, Waited};
 use crate::config::DatabaseUrl;
 
 mod catalogue;
@@ -22,6 +19,8 @@ mod fragments;
 mod mysql_export;
 mod schema;
 mod sessions;
+mod sockets;
+mod source;
 mod types;
 mod users;
 mod values;
@@ -36,26 +35,20 @@ pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
-use connection::{ConnectionOpener, Pooled, with_connection};
+use connection::ConnectionOpener;
+use sockets::Lifeline;
+use source::{JobKind, Source, Task};
 
-/// How long a request waits for its turn, and then for a connection.
-const POOL_WAIT: Duration = Duration::from_secs(5);
+/// How long a request waits for its turn, a connection and the rows of a few keys, all together.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a job that reads a whole table is left alone before its database is asked for a sign of life, and how long
+/// that may take.
+const SILENCE: Duration = Duration::from_secs(4);
+const SIGN_OF_LIFE: Duration = Duration::from_millis(750);
 
 /// Short queries that run at once.
-const QUERIES_AT_ONCE: usize = 8;
-
-/// Exports that run at once; the next one waits, and keeps no short query from running.
-const EXPORTS_AT_ONCE: usize = 4;
-
-/// Connections to one database at the most: those, the statistics and the readiness check.
-const POOL_SIZE: u32 = (QUERIES_AT_ONCE + EXPORTS_AT_ONCE + 2) as u32;
-
-/// Whether a job may be run again on another connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum JobKind {
-    Reads,
-    Writes,
-}
+pub const QUERIES_AT_ONCE: usize = 8;
 
 /// What is needed to reach the database and to know its user table.
 pub struct DbOptions {
@@ -69,6 +62,11 @@ pub struct DbOptions {
     pub user_table: String,
     /// The column of `USERNAME_FIELD`
     pub username_field: String,
+    /// Exports that run at once; they keep no short query from running.
+    pub exports_at_once: usize,
+    /// Whether anything may stay on a connection from one transaction to the next: not behind a pooler that hands it to
+    /// others
+    pub prepared_statements: bool,
 }
 
 /// A handle on the database, cheap to clone. Making one connects to nothing: the service starts while it is away.
@@ -81,41 +79,54 @@ pub struct Db {
 type Readiness = Result<(), Arc<(&'static str, DbError)>>;
 
 struct Shared {
-    primary: Pool<ConnectionOpener>,
-    replica: Option<Pool<ConnectionOpener>>,
+    primary: Source,
+    replica: Option<Source>,
     queries: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
     catalogue: OnceLock<UserTable>,
     stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
+    stats_lifeline: Lifeline,
     readiness: Arc<SharedQuery<Readiness>>,
+    readiness_lifeline: Lifeline,
+}
+
+/// Where a job runs.
+#[derive(Clone, Copy)]
+enum At {
+    /// Where it is decided who is calling
+    Primary,
+    /// Where exports and statistics are read
+    Replica,
 }
 
 impl Db {
     /// Pools of connections that are opened when they are first needed.
     pub fn new(options: DbOptions) -> Db {
-        let pool = |url, writable| {
-            Pool::builder()
-                .max_size(POOL_SIZE)
-                .min_idle(Some(0))
-                .connection_timeout(POOL_WAIT)
-                // A dead connection shows itself by its first error, and the job is then run again on a fresh one.
-                .test_on_check_out(false)
-                .error_handler(Box::<LogConnectionErrors>::default())
-                .build_unchecked(ConnectionOpener::new(url, writable))
+        // Those, the statistics and the readiness check.
+        let connections = QUERIES_AT_ONCE + options.exports_at_once + 2;
+        let source = |url, writable| {
+            let opener = ConnectionOpener {
+                url,
+                writable,
+                prepares: options.prepared_statements,
+            };
+            Source::new(opener, u32::try_from(connections).unwrap_or(u32::MAX))
         };
         Db {
             shared: Arc::new(Shared {
-                primary: pool(options.url, options.writable),
-                replica: options.read_url.map(|url| pool(url, false)),
-                queries: Lanes::new(QUERIES_AT_ONCE, usize::MAX),
-                exports: Lanes::new(EXPORTS_AT_ONCE, usize::MAX),
+                primary: source(options.url, options.writable),
+                replica: options.read_url.map(|url| source(url, false)),
+                queries: Lanes::new(QUERIES_AT_ONCE),
+                exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
                 stats: SharedQuery::new(),
+                stats_lifeline: Lifeline::default(),
                 readiness: SharedQuery::new(),
+                readiness_lifeline: Lifeline::default(),
             }),
         }
     }
@@ -132,7 +143,8 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        self.in_lane(&self.shared.queries, Shared::primary, JobKind::Reads, job)
+        let queries = &self.shared.queries;
+        self.in_lane(queries, At::Primary, JobKind::Short, job)
             .await
     }
 
@@ -147,7 +159,8 @@ impl Db {
     where
         T: Send + 'static,
     {
-        self.in_lane(&self.shared.queries, Shared::primary, JobKind::Writes, job)
+        let queries = &self.shared.queries;
+        self.in_lane(queries, At::Primary, JobKind::Writes, job)
             .await
     }
 
@@ -163,14 +176,14 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        self.in_lane(&self.shared.exports, Shared::reads, JobKind::Reads, job)
-            .await
+        let exports = &self.shared.exports;
+        self.in_lane(exports, At::Replica, JobKind::Long, job).await
     }
 
     async fn in_lane<T, E>(
         &self,
         lanes: &Arc<Lanes>,
-        pool: fn(&Shared) -> &Pool<ConnectionOpener>,
+        at: At,
         kind: JobKind,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -178,9 +191,11 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        let job = move || shared.with_table(pool(&shared), kind, &job);
-        let answer = lanes.run(POOL_WAIT, job).await;
+        self.refuse_if_down(at)?;
+        let task = Task::new(kind, PATIENCE, Lifeline::default());
+        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let answer = lanes.start(move || shared.with_table(at, &limits, &job));
+        let answer = self.supervise(at, task, answer).await;
         answer.unwrap_or_else(|| Err(no_answer().into()))
     }
 
@@ -189,13 +204,18 @@ impl Db {
     /// # Errors
     /// As [`Db::run`], or the view's.
     pub async fn stats(&self) -> Result<Stats, Arc<ExportError>> {
-        let shared = Arc::clone(&self.shared);
-        let query = move || {
+        self.refuse_if_down(At::Replica)
+            .map_err(|error| Arc::new(error.into()))?;
+        let task = Task::new(JobKind::Long, PATIENCE, self.shared.stats_lifeline.clone());
+        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let answer = self.shared.stats.ask(move || {
+            let limits = limits.begun();
             let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
-            let answer = shared.with_table(shared.reads(), JobKind::Reads, &stats);
-            answer.map_err(Arc::new)
-        };
-        let answer = self.shared.stats.ask(POOL_WAIT, query).await;
+            shared
+                .with_table(At::Replica, &limits, &stats)
+                .map_err(Arc::new)
+        });
+        let answer = self.supervise(At::Replica, task, answer).await;
         answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
     }
 
@@ -204,80 +224,99 @@ impl Db {
     /// # Errors
     /// The name of the first check that fails, and why (for the log).
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
-        let shared = Arc::clone(&self.shared);
-        let query = move || shared.ready().map_err(Arc::new);
-        let answer = self.shared.readiness.ask(POOL_WAIT, query).await;
+        self.refuse_if_down(At::Primary)
+            .map_err(|error| Arc::new(("database", error)))?;
+        let task = Task::new(
+            JobKind::Short,
+            PATIENCE,
+            self.shared.readiness_lifeline.clone(),
+        );
+        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let ready = move || shared.ready(&limits.begun()).map_err(Arc::new);
+        let answer = self.shared.readiness.ask(ready);
+        let answer = self.supervise(At::Primary, task, answer).await;
         answer.unwrap_or_else(|| Err(Arc::new(("database", no_answer()))))
+    }
+
+    /// Nobody waits for a database that is known to be down.
+    fn refuse_if_down(&self, at: At) -> Result<(), DbError> {
+        match self.shared.source(at).is_down() {
+            true => Err(DbError::Unavailable("it can't be connected to".into())),
+            false => Ok(()),
+        }
+    }
+
+    /// The answer of a job. One that takes too long is ended, whether or not the client still waits.
+    async fn supervise<T: Send + 'static>(
+        &self,
+        at: At,
+        task: Task,
+        mut answer: Answer<T>,
+    ) -> Option<T> {
+        let db = self.clone();
+        let supervised = actix_web::rt::spawn(async move {
+            let mut waited = match task.kind {
+                JobKind::Short | JobKind::Writes => answer.wait(PATIENCE).await,
+                JobKind::Long => answer.wait(SILENCE).await,
+            };
+            while task.kind == JobKind::Long
+                && matches!(waited, Waited::Running)
+                && db.is_alive(at).await
+            {
+                waited = answer.wait(SILENCE).await;
+            }
+            // It is cut again where it has gone on to another connection meanwhile.
+            for _ in 0..5 {
+                match waited {
+                    Waited::Answered(answer) => return Some(answer),
+                    Waited::Nothing => return None,
+                    Waited::Running => {}
+                }
+                task.lifeline.cut();
+                waited = answer.wait(Duration::from_millis(100)).await;
+            }
+            None
+        });
+        supervised.await.ok().flatten()
+    }
+
+    /// Whether a database gives a sign of life to somebody else.
+    async fn is_alive(&self, at: At) -> bool {
+        let task = Task::new(JobKind::Short, SIGN_OF_LIFE, Lifeline::default());
+        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let mut answer = self.shared.queries.start(move || {
+            let ask = |connection: &mut Connection| match connection.is_alive() {
+                true => Ok(()),
+                false => Err(no_answer()),
+            };
+            shared.source(at).run(&limits, &ask)
+        });
+        let is_alive = matches!(answer.wait(SIGN_OF_LIFE).await, Waited::Answered(Ok(())));
+        task.lifeline.cut();
+        is_alive
     }
 }
 
 impl Shared {
-    /// Where it is decided who is calling.
-    fn primary(&self) -> &Pool<ConnectionOpener> {
-        &self.primary
-    }
-
-    /// Where exports and statistics are read.
-    fn reads(&self) -> &Pool<ConnectionOpener> {
-        self.replica.as_ref().unwrap_or(&self.primary)
+    fn source(&self, at: At) -> &Source {
+        match (at, &self.replica) {
+            (At::Replica, Some(replica)) => replica,
+            _ => &self.primary,
+        }
     }
 
     fn with_table<T, E: MayBeDbError>(
         &self,
-        pool: &Pool<ConnectionOpener>,
-        kind: JobKind,
+        at: At,
+        task: &Task,
         job: &dyn Fn(&mut Connection, &UserTable) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.with_connection(pool, kind, &|connection| {
-            let table = self.table(connection)?;
-            job(connection, table)
-        })
+        let table = self.table(at, task)?;
+        self.source(at)
+            .run(task, &|connection| job(connection, table))
     }
 
-    fn with_connection<T, E: MayBeDbError>(
-        &self,
-        pool: &Pool<ConnectionOpener>,
-        kind: JobKind,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let checked_out = || {
-            pool.get()
-                .map_err(|error| DbError::Unavailable(describe(&error.to_string()).to_owned()))
-        };
-        // `None`: the connection is of no more use, whatever the job made of it.
-        let run = |pooled: &mut Pooled| match job(&mut pooled.connection) {
-            Err(error)
-                if error.db_error().is_some_and(DbError::is_stale_plan)
-                    || !pooled.connection.is_alive() =>
-            {
-                pooled.dead = true;
-                None
-            }
-            result => Some(result),
-        };
-        if kind == JobKind::Reads
-            && let Some(result) = run(&mut *checked_out()?)
-        {
-            return result;
-        }
-        // After a restart of the database every idle connection is dead: each is asked before the job runs again. What
-        // writes is asked first, and never run again: nobody could tell whether the lost answer was a success.
-        for _ in 0..=POOL_SIZE {
-            let mut pooled = checked_out()?;
-            pooled.dead = !pooled.connection.is_alive();
-            if pooled.dead {
-                continue;
-            }
-            match run(&mut pooled) {
-                Some(result) => return result,
-                None if kind == JobKind::Writes => break,
-                None => {}
-            }
-        }
-        Err(connection_broke().into())
-    }
-
-    fn ready(&self) -> Result<(), (&'static str, DbError)> {
+    fn ready(&self, task: &Task) -> Result<(), (&'static str, DbError)> {
         let load = |connection: &mut Connection| {
             UserTable::load(connection, &self.user_table, &self.username_field)
         };
@@ -293,116 +332,31 @@ impl Shared {
                 (Ok(()), Ok(())) => Ok(Ok(())),
             }
         };
-        let probed = self.with_connection(&self.primary, JobKind::Reads, &probe);
+        let probed = self.primary.run(task, &probe);
         probed.unwrap_or_else(|error: DbError| Err(("database", error)))?;
         let Some(replica) = &self.replica else {
             return Ok(());
         };
-        self.with_connection(replica, JobKind::Reads, &|connection| {
-            load(connection).and_then(|table| table.probe_export(connection))
-        })
-        .map_err(|error| ("replica", error))
+        replica
+            .run(task, &|connection| {
+                load(connection).and_then(|table| table.probe_export(connection))
+            })
+            .map_err(|error| ("replica", error))
     }
 
     /// The user table's catalogue entry: read once, when the database is first reached.
-    fn table(&self, connection: &mut Connection) -> Result<&UserTable, DbError> {
+    fn table(&self, at: At, task: &Task) -> Result<&UserTable, DbError> {
         if let Some(table) = self.catalogue.get() {
             return Ok(table);
         }
-        let table = UserTable::load(connection, &self.user_table, &self.username_field)?;
+        let table = self.source(at).run(&task.preparing(), &|connection| {
+            UserTable::load(connection, &self.user_table, &self.username_field)
+        })?;
         Ok(self.catalogue.get_or_init(|| table))
     }
 }
 
-impl Connection {
-    /// Runs `job` in a transaction: all of its writes, or none.
-    ///
-    /// # Errors
-    /// The job's, or the database's.
-    pub fn transaction<T>(
-        &mut self,
-        job: impl FnOnce(&mut Connection) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
-        begin(self)?;
-        let result = job(self);
-        match result {
-            Ok(value) => {
-                with_connection!(self, conn => commit(conn))?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The job's error tells more than a failed roll-back; a connection in an open transaction is broken
-                // for the pool, which closes it.
-                let _ = with_connection!(self, conn => rollback(conn));
-                Err(error)
-            }
-        }
-    }
-}
-
 fn no_answer() -> DbError {
-    let seconds = POOL_WAIT.as_secs();
-    DbError::Unavailable(format!("no turn within {seconds} seconds, or a panic"))
-}
-
-fn connection_broke() -> DbError {
-    DbError::Unavailable("the connection broke".into())
-}
-
-/// On SQLite as a writer from the start: a reader that turns into one is refused at once where another writes.
-fn begin(connection: &mut Connection) -> diesel::QueryResult<()> {
-    match connection {
-        #[cfg(feature = "sqlite")]
-        Connection::Sqlite(conn) => {
-            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
-        }
-        #[cfg(feature = "postgres")]
-        Connection::Postgres(conn) => AnsiTransactionManager::begin_transaction(conn),
-        #[cfg(feature = "mysql")]
-        Connection::Mysql(conn) => AnsiTransactionManager::begin_transaction(conn),
-    }
-}
-
-fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::commit_transaction(conn)
-}
-
-fn rollback<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::rollback_transaction(conn)
-}
-
-/// What may be said of a failed connection. libpq repeats parts of a URL that it can't read, and a password may be one of
-/// them; once it has reached for a server, it names no secret.
-fn describe(error: &str) -> &str {
-    let is_about_the_url = [
-        "connection option",
-        "URI",
-        "percent-encoded",
-        "invalid connection",
-    ];
-    match is_about_the_url.iter().any(|words| error.contains(words)) {
-        true => "the database URL can't be used as it is",
-        false => error,
-    }
-}
-
-/// r2d2 retries failed connections in the background, many times a minute; the log gets one line a minute.
-#[derive(Debug, Default)]
-struct LogConnectionErrors {
-    latest: Mutex<Option<std::time::Instant>>,
-}
-
-impl r2d2::HandleError<diesel::ConnectionError> for LogConnectionErrors {
-    fn handle_error(&self, error: diesel::ConnectionError) {
-        let now = std::time::Instant::now();
-        // A thread that panicked while it held the lock leaves a time that is still a time.
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.is_none_or(|latest| now.duration_since(latest) >= Duration::from_secs(60)) {
-            *latest = Some(now);
-            log::warn!(
-                "can't connect to the database: {}",
-                describe(&error.to_string())
-            );
-        }
-    }
+    let seconds = PATIENCE.as_secs();
+    DbError::Unavailable(format!("no answer within {seconds} seconds, or a panic"))
 }

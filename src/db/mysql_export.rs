@@ -2,7 +2,7 @@
 //!
 //! So that memory does not grow with the rows, they are read in pieces along the primary key, all from one snapshot.
 
-use diesel::connection::DefaultLoadingMode;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::mysql::{Mysql, MysqlConnection};
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::{QueryResult, RunQueryDsl};
@@ -10,7 +10,7 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::ExportError;
 use super::catalogue::UserTable;
 use super::exportable::{
-    ExportUsers, Order, RowWriter, in_transaction, push_select_exported, push_where_exportable,
+    ExportUsers, Order, RowWriter, push_select_exported, push_where_exportable,
 };
 use super::exported_row::ExportedRow;
 use super::fragments::{Key, dynamic_query};
@@ -31,9 +31,12 @@ pub(super) fn export<const AWARE: bool, W: FnMut(i64, &[u8]) -> std::io::Result<
         let rows = query.load_iter::<ExportedRow<AWARE>, DefaultLoadingMode>(conn)?;
         return writer.write_all(rows);
     }
-    in_transaction(conn, SNAPSHOT, |conn| {
-        read_snapshot::<AWARE, _>(query.table, conn, writer)
-    })
+    conn.batch_execute(SNAPSHOT)?;
+    let result = read_snapshot::<AWARE, _>(query.table, conn, writer);
+    let ended = conn.batch_execute("ROLLBACK");
+    let has_places = result?;
+    ended?;
+    Ok(has_places)
 }
 
 fn read_snapshot<const AWARE: bool, W: FnMut(i64, &[u8]) -> std::io::Result<()>>(

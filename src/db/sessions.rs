@@ -123,11 +123,12 @@ impl DjangoSessionStore {
         ))
     }
 
-    async fn run<T: Send + 'static>(
+    async fn write<T: Send + 'static>(
         &self,
         job: impl Fn(&mut Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, anyhow::Error> {
-        Ok(self.db.run(move |connection, _| job(connection)).await?)
+        let write = move |connection: &mut Connection, _: &_| connection.transaction(&job);
+        Ok(self.db.write(write).await?)
     }
 }
 
@@ -135,10 +136,10 @@ impl SessionStore for DjangoSessionStore {
     /// The live session with this key. As in Django, data that can't be decoded is an empty session.
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
         let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
-        let row = self
-            .run(move |connection| SessionRow::find(connection, &key, now))
-            .await
-            .map_err(LoadError::Other)?;
+        let find =
+            move |connection: &mut Connection, _: &_| SessionRow::find(connection, &key, now);
+        let row = self.db.run(find).await;
+        let row = row.map_err(|error: DbError| LoadError::Other(error.into()))?;
         Ok(row.map(
             |data| match SessionData::decode(&data, &self.settings.secret_keys) {
                 Ok(data) => data
@@ -161,7 +162,7 @@ impl SessionStore for DjangoSessionStore {
             key: key.clone(),
             data: self.encode(&state).map_err(SaveError::Serialization)?,
         };
-        self.run(move |connection| row.insert(connection, expires))
+        self.write(move |connection| row.insert(connection, expires))
             .await
             .map_err(SaveError::Other)?;
         SessionKey::try_from(key).map_err(|error| SaveError::Serialization(error.into()))
@@ -178,7 +179,7 @@ impl SessionStore for DjangoSessionStore {
         let expires = self.clock.now_plus(ttl.whole_seconds());
         let name = key.as_ref().to_owned();
         let updated = self
-            .run(move |connection| {
+            .write(move |connection| {
                 let row = diesel::update(django_session.filter(session_key.eq(&name)))
                     .set((session_data.eq(&data), expire_date.eq(expires)));
                 Ok(with_connection!(connection, conn => row.execute(conn))?)
@@ -199,7 +200,7 @@ impl SessionStore for DjangoSessionStore {
             key.as_ref().to_owned(),
             self.clock.now_plus(ttl.whole_seconds()),
         );
-        self.run(move |connection| {
+        self.write(move |connection| {
             let row = diesel::update(django_session.filter(session_key.eq(&key)))
                 .set(expire_date.eq(expires));
             with_connection!(connection, conn => row.execute(conn))?;
@@ -210,7 +211,7 @@ impl SessionStore for DjangoSessionStore {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let key = key.as_ref().to_owned();
-        self.run(move |connection| SessionRow::delete(connection, &key))
+        self.write(move |connection| SessionRow::delete(connection, &key))
             .await
     }
 }

@@ -26,6 +26,18 @@ impl SecretKey {
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
+
+    /// Whether it is easily guessed: as Django's check of `SECRET_KEY` (`django.core.checks.security.base`), which asks for 50
+    /// characters where this asks for 32.
+    pub fn is_weak(&self) -> bool {
+        const SHORTEST: usize = 32;
+        const FEWEST_DIFFERENT: usize = 5;
+        const INSECURE_PREFIX: &str = "django-insecure-";
+        let different: std::collections::BTreeSet<char> = self.0.chars().collect();
+        self.0.chars().count() < SHORTEST
+            || different.len() < FEWEST_DIFFERENT
+            || self.0.starts_with(INSECURE_PREFIX)
+    }
 }
 
 /// `SECRET_KEY` and `SECRET_KEY_FALLBACKS` (Django 4.1 and later; empty for 4.0).

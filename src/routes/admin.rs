@@ -1,5 +1,7 @@
 //! The customer's two views: `export_users` and `export_stats` of `api/views/admin/admin_views.py`.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,6 +15,7 @@ use crate::error::{Error, Kind};
 use crate::export::Export;
 use crate::response;
 use crate::server::State;
+use crate::telemetry::shown;
 
 /// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
 const LOGGER: &str = "api.views.admin.admin_views";
@@ -23,13 +26,19 @@ pub async fn export_users(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    info!(target: LOGGER, "Admin user {} requesting user export for TwentyFour/Seven", admin.username);
+    let name = shown(&admin.username);
+    info!(target: LOGGER, "Admin user {name} requesting user export for TwentyFour/Seven");
     let (dates, renderer) = (state.dates.clone(), admin.renderer);
+    let Ok(place) = Arc::clone(&state.exports).try_acquire_owned() else {
+        let message = "more exports are asked for than are made at a time: some callers get 503";
+        state.complaints.warn((), message);
+        return Err(Error::rendered(Kind::Unavailable, renderer));
+    };
     let failed = |details: String| {
-        error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {details}");
+        error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {}", shown(&details));
         Kind::ExportFailed(state.settings.debug.then_some(details))
     };
-    let export = Export::collect(&state.db, dates, renderer)
+    let export = Export::collect(&state.db, dates, renderer, place)
         .await
         .map_err(|error| view_error(&error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
@@ -46,7 +55,7 @@ pub async fn export_stats(
     let stats = state.db.stats().await;
     let stats = stats.map_err(|error| {
         view_error(&error, admin.renderer, |details| {
-            error!(target: LOGGER, "Error getting export stats: {details}");
+            error!(target: LOGGER, "Error getting export stats: {}", shown(&details));
             Kind::StatsFailed
         })
     })?;
@@ -87,7 +96,11 @@ fn view_error(
         }
         ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
         ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
-        ExportError::Spool(error) => Error::rendered(failed(error.to_string()), renderer),
+        // No room on the disk or no descriptor, for now.
+        ExportError::Spool(error) => Error::unavailable(
+            &crate::db::DbError::Unavailable(format!("no spool: {error}")),
+            renderer,
+        ),
         ExportError::Unrenderable => {
             error!(target: "django.request", "Internal Server Error: a value is not JSON serializable");
             Error::new(Kind::ServerErrorPage)

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header;
+use actix_web::rt::time::timeout;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::auth::passwords::{self, Unchecked};
 use crate::auth::session::{self, SessionAccess};
-use crate::auth::{joined, passwords};
+use crate::auth::{self, BODY_TIMEOUT, csrf, joined};
 use crate::db::{
     Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
 };
@@ -25,7 +27,7 @@ use crate::django::sessions::{
     verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::error::{Error, Kind, LoginRefusal};
+use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
 use crate::server::State;
 
 /// The largest body login reads, in bytes.
@@ -43,21 +45,28 @@ pub async fn login(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Error> {
-    require_same_site_post(&req)?;
-    if !req.content_type().eq_ignore_ascii_case("application/json") {
+    require_same_site_post(&state, &req)?;
+    if !is_json(&req) {
         return Err(refuse(LoginRefusal::UnsupportedMediaType));
     }
-    let body = match payload.to_bytes_limited(LARGEST_BODY).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return Err(refuse(LoginRefusal::Malformed)),
-        Err(_) => return Err(refuse(LoginRefusal::TooLarge)),
+    let body = match timeout(BODY_TIMEOUT, payload.to_bytes_limited(LARGEST_BODY)).await {
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(_))) => return Err(refuse(LoginRefusal::Malformed)),
+        Ok(Err(_)) => return Err(refuse(LoginRefusal::TooLarge)),
+        Err(_) => return Err(refuse(LoginRefusal::BodyTimeout)),
     };
     let credentials: Credentials =
         serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
 
     let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
     let Credentials { username, password } = credentials;
-    let user = passwords::authenticate(&state, username, password, Renderer::default()).await?;
+    let client = auth::client(&state, &req);
+    let user = passwords::authenticate(&state, client, username, password)
+        .await
+        .map_err(|why| match why {
+            Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
+            other => Error::unchecked(other, Renderer::default()),
+        })?;
     let Some(user) = user else {
         return Err(refuse(LoginRefusal::InvalidCredentials));
     };
@@ -105,7 +114,11 @@ pub async fn login(
 
 /// `POST /api/logout/`: the row and the cookie go, whoever holds them.
 pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
-    require_same_site_post(&req)?;
+    require_same_site_post(&state, &req)?;
+    // It needs no body; one of the types that a form can send gives another site's page away.
+    if req.headers().contains_key(header::CONTENT_TYPE) && !is_json(&req) {
+        return Err(refuse(LoginRefusal::UnsupportedMediaType));
+    }
     let key = session::cookie(&state, &req);
     let has_cookie = key.is_some();
     let now = state.clock.now_plus(0);
@@ -114,10 +127,12 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
             .db
             .write(move |connection, _| {
                 // `flush()` of a session that has expired finds nothing to delete.
-                match SessionRow::find(connection, &key, now)? {
-                    Some(_) => SessionRow::delete(connection, &key),
-                    None => Ok(()),
-                }
+                connection.transaction(|connection| {
+                    match SessionRow::find(connection, &key, now)? {
+                        Some(_) => SessionRow::delete(connection, &key),
+                        None => Ok(()),
+                    }
+                })
             })
             .await;
         deleted.map_err(|error: DbError| Error::unavailable(&error, Renderer::default()))?;
@@ -209,19 +224,34 @@ impl NewSession {
     }
 }
 
-/// `POST` only, and not from a page of another site.
-fn require_same_site_post(req: &HttpRequest) -> Result<(), Error> {
+fn is_json(req: &HttpRequest) -> bool {
+    req.content_type().eq_ignore_ascii_case("application/json")
+}
+
+/// `POST` only, and not from a page of another site that is not listed.
+fn require_same_site_post(state: &State, req: &HttpRequest) -> Result<(), Error> {
     if req.method() != Method::POST {
         return Err(refuse(LoginRefusal::MethodNotAllowed));
     }
     let host = joined(req.headers(), header::HOST).unwrap_or_default();
-    let is_foreign = match joined(req.headers(), header::ORIGIN) {
-        Some(origin) => !is_origin_of(&origin, &host),
-        None => joined(req.headers(), "sec-fetch-site").is_some_and(|site| site == b"cross-site"),
+    let origin = joined(req.headers(), header::ORIGIN);
+    let is_listed = |origin: &Vec<u8>| {
+        let listed = &mut state.cors_origins.iter();
+        listed.any(|listed| listed.as_bytes() == origin)
     };
-    match is_foreign {
-        true => Err(refuse(LoginRefusal::ForeignOrigin)),
-        false => Ok(()),
+    if origin.as_ref().is_some_and(is_listed) {
+        return Ok(());
+    }
+    let is_same_site = origin.is_none_or(|origin| {
+        let is_downgraded = csrf::is_secure(req) && origin.starts_with(b"http://");
+        is_origin_of(&origin, &host) && !is_downgraded
+    });
+    let site = joined(req.headers(), "sec-fetch-site");
+    let is_fetched_here =
+        site.is_none_or(|site| matches!(site.as_slice(), b"same-origin" | b"none"));
+    match is_same_site && is_fetched_here {
+        true => Ok(()),
+        false => Err(refuse(LoginRefusal::ForeignOrigin)),
     }
 }
 

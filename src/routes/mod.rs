@@ -12,9 +12,11 @@ pub mod ops;
 /// Where everything is served.
 #[derive(Debug, Clone)]
 pub struct Paths {
-    export_users: String,
-    export_stats: String,
+    /// Both views
+    views: Option<[String; 2]>,
+    /// Login and logout
     login: Option<[String; 2]>,
+    /// healthz and readyz, wherever they are
     health: Vec<[String; 2]>,
 }
 
@@ -27,19 +29,25 @@ impl Paths {
             (true, mount) => &["", mount],
         };
         Paths {
-            export_users: format!("{mount}/export-users/"),
-            export_stats: format!("{mount}/export-stats/"),
+            views: Some(["export-users", "export-stats"].map(|name| format!("{mount}/{name}/"))),
             login: login.then(|| ["/api/login/".into(), "/api/logout/".into()]),
-            health: roots
-                .iter()
-                .map(|root| [format!("{root}/healthz"), format!("{root}/readyz")])
-                .collect(),
+            health: roots.iter().copied().map(health_under).collect(),
+        }
+    }
+
+    /// Health checks alone.
+    pub fn health() -> Paths {
+        Paths {
+            views: None,
+            login: None,
+            health: vec![health_under("")],
         }
     }
 
     /// Whether a path is one of Django's.
     pub fn is_django(&self, path: &str) -> bool {
-        self.django().any(|known| known == path)
+        let mut django = self.views.iter().chain(&self.login).flatten();
+        django.any(|known| known == path)
     }
 
     /// Whether a path is a health check.
@@ -47,50 +55,36 @@ impl Paths {
         self.health.iter().flatten().any(|known| known == path)
     }
 
-    fn django(&self) -> impl Iterator<Item = &str> {
-        let login = self.login.iter().flatten();
-        [&self.export_users, &self.export_stats]
-            .into_iter()
-            .chain(login)
-            .map(String::as_str)
-    }
-
     /// Puts every handler at its path.
     pub fn configure(&self, app: &mut ServiceConfig) {
-        app.service(
-            web::resource(&self.export_users)
-                .route(
-                    web::route()
-                        .guard(guard::Options())
-                        .to(admin::describe_export_users),
-                )
-                .route(web::to(admin::export_users)),
-        );
-        app.service(
-            web::resource(&self.export_stats)
-                .route(
-                    web::route()
-                        .guard(guard::Options())
-                        .to(admin::describe_export_stats),
-                )
-                .route(web::to(admin::export_stats)),
-        );
+        let options = || web::route().guard(guard::Options());
+        if let Some([users, stats]) = &self.views {
+            app.service(
+                web::resource(users)
+                    .route(options().to(admin::describe_export_users))
+                    .route(web::to(admin::export_users)),
+            );
+            app.service(
+                web::resource(stats)
+                    .route(options().to(admin::describe_export_stats))
+                    .route(web::to(admin::export_stats)),
+            );
+        }
         if let Some([login, logout]) = &self.login {
             app.route(login, web::to(login::login));
             app.route(logout, web::to(login::logout));
         }
-        self.configure_health(app);
-        app.default_service(web::to(not_found));
-    }
-
-    /// Puts only the health checks at their paths.
-    pub fn configure_health(&self, app: &mut ServiceConfig) {
         for [healthz, readyz] in &self.health {
             let get_or_head = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
             app.route(healthz, get_or_head().to(ops::healthz));
             app.route(readyz, get_or_head().to(ops::readyz));
         }
+        app.default_service(web::to(not_found));
     }
+}
+
+fn health_under(root: &str) -> [String; 2] {
+    ["healthz", "readyz"].map(|name| format!("{root}/{name}"))
 }
 
 async fn not_found() -> Result<(), Error> {

@@ -29,6 +29,8 @@ fn store(database: &Database) -> DjangoSessionStore {
         writable: true,
         user_table: config.user_table,
         username_field: config.username_field,
+        exports_at_once: config.export_concurrency,
+        prepared_statements: config.prepared_statements,
     });
     DjangoSessionStore::new(
         db,

@@ -2,7 +2,7 @@
 //! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
 //! other than 16 and 19, which libargon2 computes but nothing writes.
 
-use super::{Unusable, equal};
+use super::{Unusable, Work, equal};
 use ::argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -78,12 +78,17 @@ impl Argon2 {
         }))
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
+    pub(super) fn work(&self) -> Work {
+        let params = &self.params;
+        Work::Argon2(params.m_cost(), params.t_cost(), params.p_cost())
+    }
+
+    /// `None`: nothing was computed, for lack of memory. Django too takes that for a wrong password.
+    pub(super) fn verify(&self, password: &str) -> Option<bool> {
         let mut computed = Zeroizing::new(vec![0; self.hash.len()]);
         let hasher = ::argon2::Argon2::new(self.algorithm, self.version, self.params.clone());
         let done = hasher.hash_password_into(password.as_bytes(), &self.salt, &mut computed);
-        // Fails only for lack of memory, as libargon2 does; Django too takes that for a wrong password.
-        done.is_ok() && equal(&computed, &self.hash)
+        done.is_ok().then(|| equal(&computed, &self.hash))
     }
 }
 

@@ -2,7 +2,7 @@
 //! Mirrors `hashpw` of the bcrypt package 5 (`$2a$`, `$2b$`, `$2x$` and `$2y$` are one algorithm there); a password over
 //! 72 bytes raises in it, and is wrong here.
 
-use super::{Unusable, equal};
+use super::{Unusable, Work, equal};
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::NO_PAD;
 use base64::{Engine as _, alphabet};
@@ -53,7 +53,12 @@ impl Bcrypt {
         }))
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
+    pub(super) fn work(&self) -> Work {
+        Work::Bcrypt(self.rounds)
+    }
+
+    /// `None`: nothing was computed, for the password is too long.
+    pub(super) fn verify(&self, password: &str) -> Option<bool> {
         let mut key = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 1));
         if self.prehash {
             for byte in Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password))).iter() {
@@ -62,7 +67,7 @@ impl Bcrypt {
                 );
             }
         } else if password.len() > MAX_PASSWORD_BYTES {
-            return false;
+            return None;
         } else {
             key.extend_from_slice(password.as_bytes());
         }
@@ -70,9 +75,9 @@ impl Bcrypt {
         key.push(0);
         key.truncate(MAX_PASSWORD_BYTES);
         let computed = Zeroizing::new(::bcrypt::bcrypt(self.rounds, self.salt, &key));
-        equal(
+        Some(equal(
             BASE64.encode(&computed[..23]).as_bytes(),
             self.hash.as_bytes(),
-        )
+        ))
     }
 }

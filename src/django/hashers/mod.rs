@@ -28,8 +28,23 @@ pub struct Hashing {
 pub struct Verification {
     /// Whether the password is the user's.
     pub correct: bool,
-    /// How many iterations of PBKDF2 were computed, so that a test can compare costs without a clock.
-    pub iterations: u64,
+    /// What was computed for it.
+    pub work: Work,
+}
+
+/// What was computed, so that costs can be compared without a clock: equal work takes equal time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Work {
+    /// So many iterations of PBKDF2 over HMAC-SHA256
+    Pbkdf2Sha256(u32),
+    /// So many iterations of PBKDF2 over HMAC-SHA1
+    Pbkdf2Sha1(u32),
+    /// So many KiB of memory, passes and lanes
+    Argon2(u32, u32, u32),
+    /// 2 to the power of so many rounds
+    Bcrypt(u32),
+    /// N, r and p
+    Scrypt(u64, u32, u32),
 }
 
 /// A user's password column, parsed. No `Debug`: it is a hash.
@@ -81,21 +96,23 @@ impl EncodedPassword {
     /// `verify_password`: costs what Django's does, also for a wrong password and for an unusable one. Takes tens to
     /// hundreds of milliseconds of processor time; do not call it on a thread that serves others.
     pub fn verify(&self, password: &str, hashing: &Hashing) -> Verification {
-        let (correct, iterations) = match self {
-            Self::Pbkdf2(stored) => (stored.verify(password), u64::from(stored.iterations())),
-            Self::Argon2(stored) => (stored.verify(password), 0),
-            Self::Bcrypt(stored) => (stored.verify(password), 0),
-            Self::Scrypt(stored) => (stored.verify(password), 0),
+        let (correct, work) = match self {
+            Self::Pbkdf2(stored) => {
+                let correct = stored.verify(password);
+                let extra = match correct {
+                    true => 0,
+                    false => harden_runtime(stored, password, hashing),
+                };
+                (Some(correct), stored.work(extra))
+            }
+            Self::Argon2(stored) => (stored.verify(password), stored.work()),
+            Self::Bcrypt(stored) => (stored.verify(password), stored.work()),
+            Self::Scrypt(stored) => (Some(stored.verify(password)), stored.work()),
             Self::Unusable(_) => return verify_nobody(password, hashing),
         };
-        let extra = if correct {
-            0
-        } else {
-            self.harden_runtime(password, hashing)
-        };
-        Verification {
-            correct,
-            iterations: iterations + extra,
+        match correct {
+            Some(correct) => Verification { correct, work },
+            None => verify_nobody(password, hashing),
         }
     }
 
@@ -106,28 +123,22 @@ impl EncodedPassword {
             _ => None,
         }
     }
+}
 
-    /// The extra work after a wrong password, so that it takes as long as that of an unknown user. Django does some only
-    /// when the algorithm is the default one (`verify_password` asks `not hasher_changed`); this is the place for more.
-    /// Returns the iterations computed.
-    fn harden_runtime(&self, password: &str, hashing: &Hashing) -> u64 {
-        match self {
-            Self::Pbkdf2(stored) if stored.digest() == Digest::Sha256 => {
-                let extra = hashing
-                    .pbkdf2_iterations
-                    .saturating_sub(stored.iterations());
-                if extra > 0 {
-                    black_box(stored.digest().derive(
-                        password.as_bytes(),
-                        stored.salt().as_bytes(),
-                        extra,
-                    ));
-                }
-                u64::from(extra)
-            }
-            _ => 0,
-        }
+/// The extra work after a wrong password, so that it takes as long as that of an unknown user: only for the default
+/// algorithm, as in Django (`verify_password` asks `not hasher_changed`). Returns the iterations computed.
+fn harden_runtime(stored: &Pbkdf2, password: &str, hashing: &Hashing) -> u32 {
+    if stored.digest() != Digest::Sha256 {
+        return 0;
     }
+    let extra = hashing
+        .pbkdf2_iterations
+        .saturating_sub(stored.iterations());
+    if extra > 0 {
+        let (password, salt) = (password.as_bytes(), stored.salt().as_bytes());
+        black_box(stored.digest().derive(password, salt, extra));
+    }
+    extra
 }
 
 /// The work for a user who does not exist (`ModelBackend.authenticate`) or has no usable password: one default hash.
@@ -138,7 +149,7 @@ pub fn verify_nobody(password: &str, hashing: &Hashing) -> Verification {
     black_box(Digest::Sha256.derive(black_box(password.as_bytes()), SALT, iterations));
     Verification {
         correct: false,
-        iterations: u64::from(iterations),
+        work: Work::Pbkdf2Sha256(iterations),
     }
 }
 

@@ -2,7 +2,7 @@
 //! SHA-256, nearly every login's cost, has a loop of its own over the compression function: a fifth faster than the
 //! `pbkdf2` crate's (which serves SHA-1, and proves ours right in the tests), 2.5 times as fast as Python's OpenSSL.
 
-use super::{Unusable, canonical_number, equal};
+use super::{Unusable, Work, canonical_number, equal};
 use ::pbkdf2::pbkdf2;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -63,6 +63,15 @@ impl Pbkdf2 {
 
     pub(super) fn salt(&self) -> &str {
         &self.salt
+    }
+
+    /// With so many iterations on top.
+    pub(super) fn work(&self, extra: u32) -> Work {
+        let iterations = self.iterations.saturating_add(extra);
+        match self.digest {
+            Digest::Sha256 => Work::Pbkdf2Sha256(iterations),
+            Digest::Sha1 => Work::Pbkdf2Sha1(iterations),
+        }
     }
 
     /// Django compares the whole encoded text; the fields before the hash are equal by construction.

@@ -1,7 +1,7 @@
 //! `ScryptPasswordHasher`: `scrypt$N$salt$r$p$base64`, the salt second and r before p.
 //! Mirrors `hashlib.scrypt(..., maxmem=0)`, whose OpenSSL refuses more than 32 MiB.
 
-use super::{Unusable, canonical_number, equal};
+use super::{Unusable, Work, canonical_number, equal};
 use ::scrypt::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,6 +52,11 @@ impl Scrypt {
             salt: salt.to_owned(),
             hash: Zeroizing::new(hash.to_owned()),
         })
+    }
+
+    pub(super) fn work(&self) -> Work {
+        let params = &self.params;
+        Work::Scrypt(1 << params.log_n(), params.r(), params.p())
     }
 
     pub(super) fn verify(&self, password: &str) -> bool {

@@ -79,7 +79,7 @@ fn what_can_not_be_used_says_why() {
         assert_eq!(parsed.unusable(), Some(reason), "{encoded}");
         let one_dummy_hash = Verification {
             correct: false,
-            iterations: 10,
+            work: Work::Pbkdf2Sha256(10),
         };
         assert_eq!(
             parsed.verify("secret", &HASHING),
@@ -96,21 +96,21 @@ fn a_wrong_password_costs_what_an_unknown_user_costs() {
         verify_nobody("wrong", &HASHING),
         Verification {
             correct: false,
-            iterations: 10
+            work: Work::Pbkdf2Sha256(10)
         }
     );
     assert_eq!(
         verify(TWO_ITERATIONS, "wrong"),
         Verification {
             correct: false,
-            iterations: 10
+            work: Work::Pbkdf2Sha256(10)
         }
     );
     assert_eq!(
         verify(TWO_ITERATIONS, "secret"),
         Verification {
             correct: true,
-            iterations: 2
+            work: Work::Pbkdf2Sha256(2)
         }
     );
     let costly = TWO_ITERATIONS.replace("$2$", "$50$");
@@ -118,7 +118,7 @@ fn a_wrong_password_costs_what_an_unknown_user_costs() {
         verify(&costly, "secret"),
         Verification {
             correct: false,
-            iterations: 50
+            work: Work::Pbkdf2Sha256(50)
         }
     );
 }
@@ -129,7 +129,15 @@ fn another_algorithm_than_the_default_is_not_hardened_as_in_django() {
         verify("pbkdf2_sha1$2$salt$x", "wrong"),
         Verification {
             correct: false,
-            iterations: 2
+            work: Work::Pbkdf2Sha1(2)
         }
     );
+}
+
+#[test]
+fn what_can_not_be_computed_costs_what_an_unknown_user_costs() {
+    let bcrypt = "bcrypt$$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i";
+    assert_eq!(verify(bcrypt, "short").work, Work::Bcrypt(4));
+    let too_long = "x".repeat(73);
+    assert_eq!(verify(bcrypt, &too_long), verify_nobody("x", &HASHING));
 }

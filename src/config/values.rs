@@ -1,0 +1,224 @@
+//! How the texts of single variables are read. An error completes the sentence that begins with the variable's name.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Bind, LogFormat, Rate};
+use crate::auth::client_address::TrustedProxies;
+use crate::django::cookies::SameSite;
+use crate::django::settings::Authenticator;
+use crate::django::signing::SecretKey;
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("is neither true nor false".into()),
+    }
+}
+
+pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
+    boolean(text).map_err(|_| "is neither on nor off".into())
+}
+
+pub(super) fn identifier(text: &str) -> Result<String, String> {
+    if text.contains('\0') || text.len() > 128 {
+        return Err("is not the name of a table or column".into());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
+    serde_json::from_str(text).map_err(|_| "is not a JSON array of strings".into())
+}
+
+pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
+    let keys = string_array(text)?;
+    if keys.iter().any(String::is_empty) {
+        return Err("holds an empty key".into());
+    }
+    Ok(keys.into_iter().map(SecretKey::new).collect())
+}
+
+pub(super) fn seconds(text: &str) -> Result<i64, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) if seconds > 0 => Ok(i64::from(seconds)),
+        _ => Err("is not a number of seconds above 0".into()),
+    }
+}
+
+pub(super) fn iterations(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(count) if (1..=10_000_000).contains(&count) => Ok(count),
+        _ => Err("is not a number from 1 to 10000000".into()),
+    }
+}
+
+pub(super) fn cookie_name(text: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !text.bytes().all(legal) {
+        return Err("holds characters that a cookie name can't have".into());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
+    if !text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';') {
+        return Err("holds characters that a cookie attribute can't have".into());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn same_site(text: &str) -> Result<Option<SameSite>, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "lax" => Ok(Some(SameSite::Lax)),
+        "strict" => Ok(Some(SameSite::Strict)),
+        "none" => Ok(Some(SameSite::None)),
+        "false" => Ok(None),
+        _ => Err("is none of Lax, Strict, None, False".into()),
+    }
+}
+
+pub(super) fn time_zone(text: &str) -> Result<String, String> {
+    match jiff::tz::TimeZone::get(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is not the name of a time zone".into()),
+    }
+}
+
+pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
+    let parsed = text.split(',').map(|name| match name.trim() {
+        "session" => Ok(Authenticator::Session),
+        "basic" => Ok(Authenticator::Basic),
+        _ => Err("is not a list of session and basic".to_owned()),
+    });
+    let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
+    match authenticators.as_slice() {
+        [one, other] if one == other => Err("names one authenticator twice".into()),
+        [_] | [_, _] => Ok(authenticators),
+        _ => Err("names more than session and basic".into()),
+    }
+}
+
+pub(super) fn bind(text: &str) -> Result<Bind, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => Ok(Bind::Unix(PathBuf::from(path))),
+        Some(_) => Err("names a unix socket without an absolute path".into()),
+        None => match text.parse() {
+            Ok(address) => Ok(Bind::Tcp(address)),
+            Err(_) => Err("is not an IP address with a port, nor unix:/path".into()),
+        },
+    }
+}
+
+pub(super) fn mount(text: &str) -> Result<String, String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let segments_are_plain = path
+        .split('/')
+        .skip(1)
+        .all(|s| !s.is_empty() && s != "." && s != "..");
+    match path.is_empty()
+        || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain)
+    {
+        true => Ok(path.to_owned()),
+        false => Err("is not a path of plain segments, nor empty".into()),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    // To env_logger a word it does not know is a module's name, and everything else falls silent.
+    let directives = text.split('/').next().unwrap_or_default().split(',');
+    let mut bare = directives.filter(|directive| !directive.contains('='));
+    let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
+    match env_filter::Builder::new().try_parse(text) {
+        Ok(_) if are_levels => Ok(text.to_owned()),
+        _ => Err("is not a log level or filter".into()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is neither text nor json".into()),
+    }
+}
+
+/// A JSON array, or words with commas between them.
+fn list(text: &str) -> Result<Vec<String>, String> {
+    if text.trim_start().starts_with('[') {
+        return string_array(text);
+    }
+    Ok(text
+        .split(',')
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect())
+}
+
+pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
+    TrustedProxies::parse(&list(text)?)
+        .ok_or_else(|| "is not a list of addresses, networks (10.0.0.0/8) and unix".into())
+}
+
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origins = list(text)?;
+    let is_origin = |origin: &String| {
+        let authority = origin.split_once("://").map(|(scheme, authority)| {
+            let is_web = matches!(scheme, "http" | "https");
+            is_web && !authority.is_empty()
+        });
+        // As a browser sends it: nothing behind the port, and no capital letter.
+        authority == Some(true)
+            && origin.matches('/').count() == 2
+            && origin.bytes().all(|b| {
+                b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@".contains(&b)
+            })
+    };
+    match origins.iter().all(is_origin) {
+        true => Ok(origins),
+        false => Err(
+            "is not a list of origins: scheme, host, and port if it is not the usual one".into(),
+        ),
+    }
+}
+
+pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let rate = text.split_once('/').and_then(|(most, per)| {
+        // As in DRF's throttle rates only the first letter counts.
+        let per = match per.chars().next()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return None,
+        };
+        let most = most.parse().ok().filter(|most| *most > 0)?;
+        Some(Rate {
+            most,
+            per: Duration::from_secs(per),
+        })
+    });
+    match rate {
+        Some(rate) => Ok(Some(rate)),
+        None => Err("is neither off nor a number per s, min, hour or day".into()),
+    }
+}
+
+pub(super) fn export_concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=64) => Ok(number),
+        _ => Err("is not a number from 1 to 64".into()),
+    }
+}
+
+pub(super) fn delay(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 0..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("is not a number of seconds up to 3600".into()),
+    }
+}

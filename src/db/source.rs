@@ -1,0 +1,280 @@
+//! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use diesel::ConnectionError;
+use diesel::r2d2::{ManageConnection, Pool};
+
+use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
+use super::error::{DbError, MayBeDbError};
+use super::sockets::{Attempts, Lifeline};
+
+/// The longest pause between two attempts to connect is half of this.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// How long one look for a connection lasts before it is asked whether there can be one at all.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a job does to the database, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobKind {
+    /// Reads a few rows by their keys
+    Short,
+    /// Reads a whole table
+    Long,
+    /// Writes, so that it never runs twice
+    Writes,
+}
+
+/// A job's kind and its limits.
+#[derive(Clone)]
+pub(super) struct Task {
+    pub(super) kind: JobKind,
+    patience: Duration,
+    /// Until when a connection is looked for, and a lock waited for
+    deadline: Instant,
+    pub(super) lifeline: Lifeline,
+}
+
+impl Task {
+    /// A job of this kind whose caller waits for so long from now on.
+    pub(super) fn new(kind: JobKind, patience: Duration, lifeline: Lifeline) -> Task {
+        Task {
+            kind,
+            patience,
+            deadline: Instant::now() + patience,
+            lifeline,
+        }
+    }
+
+    /// What must be known before the job itself can run, within the same time.
+    pub(super) fn preparing(&self) -> Task {
+        Task {
+            kind: JobKind::Short,
+            ..self.clone()
+        }
+    }
+
+    /// The same with its time counted from now on: it is run for others than the one who asked first.
+    pub(super) fn begun(self) -> Task {
+        Task::new(self.kind, self.patience, self.lifeline)
+    }
+}
+
+/// A database and the connections to it.
+pub(super) struct Source {
+    pool: Pool<Opener>,
+    contact: Arc<Contact>,
+    port: Option<u16>,
+    prepares: bool,
+    size: u32,
+}
+
+/// What the attempts to connect have shown.
+#[derive(Default)]
+struct Contact {
+    attempts: Attempts,
+    latest_failed: AtomicBool,
+}
+
+impl Source {
+    /// At most `size` connections, opened when they are first needed.
+    pub(super) fn new(opener: ConnectionOpener, size: u32) -> Source {
+        let contact = Arc::<Contact>::default();
+        let (port, prepares) = (opener.url.port(), opener.prepares);
+        let opener = Opener {
+            opener,
+            port,
+            contact: Arc::clone(&contact),
+        };
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(0))
+            .connection_timeout(RETRY)
+            // A dead connection shows itself by its first error, and the job is then run again on a fresh one.
+            .test_on_check_out(false)
+            .error_handler(Box::<LogConnectionErrors>::default())
+            .build_unchecked(opener);
+        Source {
+            pool,
+            contact,
+            port,
+            prepares,
+            size,
+        }
+    }
+
+    /// Whether there is no connection, and the latest attempt to make one failed. r2d2 goes on trying by itself.
+    pub(super) fn is_down(&self) -> bool {
+        self.contact.latest_failed.load(Ordering::Acquire) && self.pool.state().connections == 0
+    }
+
+    /// What `job` returns; when its connection turns out to be dead, once more on another. Blocking.
+    ///
+    /// # Errors
+    /// The job's, or that no connection was to be had.
+    pub(super) fn run<T, E: MayBeDbError>(
+        &self,
+        task: &Task,
+        job: &dyn Fn(&mut Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // `None`: the connection is of no more use, whatever the job made of it.
+        let run = |pooled: &mut Pooled| {
+            let attached = task.lifeline.attach(pooled.socket);
+            let began = Instant::now();
+            let left = task.deadline.saturating_duration_since(began);
+            let result = match pooled
+                .connection
+                .limited(task.kind, left, self.prepares, job)
+            {
+                Err(error)
+                    if error.db_error().is_some_and(DbError::is_stale_plan)
+                        || !pooled.connection.is_alive() =>
+                {
+                    pooled.dead = true;
+                    None
+                }
+                Err(error) => Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT))),
+                result => Some(result),
+            };
+            drop(attached);
+            result
+        };
+        if task.kind != JobKind::Writes
+            && let Some(result) = run(&mut *self.checked_out(task.deadline)?)
+        {
+            return result;
+        }
+        // After a restart of the database every idle connection is dead: each is asked before the job runs again. What
+        // writes is asked first, and never run again: nobody could tell whether the lost answer was a success.
+        for _ in 0..=self.size {
+            let mut pooled = self.checked_out(task.deadline)?;
+            let attached = task.lifeline.attach(pooled.socket);
+            let is_alive = pooled.connection.is_alive();
+            drop(attached);
+            pooled.dead = !is_alive;
+            if pooled.dead {
+                continue;
+            }
+            match run(&mut pooled) {
+                Some(result) => return result,
+                None if task.kind == JobKind::Writes => break,
+                None => {}
+            }
+        }
+        Err(DbError::Unavailable("the connection broke".into()).into())
+    }
+
+    /// A connection; none after the deadline, nor when there can't be one.
+    fn checked_out(
+        &self,
+        deadline: Instant,
+    ) -> Result<diesel::r2d2::PooledConnection<Opener>, DbError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.pool.get_timeout(left.min(LOOK)) {
+                Ok(pooled) => return Ok(pooled),
+                Err(error) if left <= LOOK || self.is_down() => {
+                    return Err(DbError::Unavailable(
+                        describe(&error.to_string()).to_owned(),
+                    ));
+                }
+                Err(_) => {}
+            }
+            if let Some(port) = self.port {
+                self.contact.attempts.end_overdue(port);
+            }
+        }
+    }
+}
+
+/// A pooled connection.
+struct Pooled {
+    connection: Connection,
+    /// The socket below it, where it is known
+    socket: Option<RawFd>,
+    /// An error has shown that it is of no more use
+    dead: bool,
+}
+
+/// Opens connections for r2d2.
+struct Opener {
+    opener: ConnectionOpener,
+    port: Option<u16>,
+    contact: Arc<Contact>,
+}
+
+impl ManageConnection for Opener {
+    type Connection = Pooled;
+    type Error = ConnectionError;
+
+    fn connect(&self) -> Result<Pooled, ConnectionError> {
+        let connected = match self.port {
+            None => self.opener.establish().map(|connection| (connection, None)),
+            Some(port) => {
+                let establish = || self.opener.establish();
+                self.contact.attempts.watch(port, establish)
+            }
+        };
+        let failed = connected.is_err();
+        self.contact.latest_failed.store(failed, Ordering::Release);
+        connected.map(|(connection, socket)| Pooled {
+            connection,
+            socket,
+            dead: false,
+        })
+    }
+
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
+        match pooled.connection.is_alive() {
+            true => Ok(()),
+            false => Err(ConnectionError::BadConnection(
+                "the connection is dead".into(),
+            )),
+        }
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        // A panic may have left a transaction open that Diesel does not know of.
+        pooled.dead || std::thread::panicking() || pooled.connection.is_broken()
+    }
+}
+
+/// What may be said of a failed connection. libpq repeats parts of a URL that it can't read, and a password may be one of
+/// them; once it has reached for a server, it names no secret.
+fn describe(error: &str) -> &str {
+    let is_about_the_url = [
+        "connection option",
+        "URI",
+        "percent-encoded",
+        "invalid connection",
+    ];
+    match is_about_the_url.iter().any(|words| error.contains(words)) {
+        true => "the database URL can't be used as it is",
+        false => error,
+    }
+}
+
+/// r2d2 retries failed connections in the background, many times a minute; the log gets one line a minute.
+#[derive(Debug, Default)]
+struct LogConnectionErrors {
+    latest: Mutex<Option<Instant>>,
+}
+
+impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
+    fn handle_error(&self, error: ConnectionError) {
+        let now = Instant::now();
+        // A thread that panicked while it held the lock leaves a time that is still a time.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.is_none_or(|latest| now.duration_since(latest) >= Duration::from_secs(60)) {
+            *latest = Some(now);
+            log::warn!(
+                "can't connect to the database: {}",
+                describe(&error.to_string())
+            );
+        }
+    }
+}
