@@ -4,7 +4,7 @@
 //! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, AsHeaderName};
@@ -12,7 +12,7 @@ use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use crate::db::{DbError, User};
+use crate::db::{self, DbError, User};
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Renderer, negotiate};
 use crate::django::request::Query;
@@ -127,8 +127,7 @@ async fn authenticate(
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {
-                        let client = client(state, req);
-                        let user = passwords::authenticate(state, client, username, password)
+                        let user = passwords::authenticate(state, req, username, password)
                             .await
                             .map_err(|why| Error::unchecked(why, renderer))?;
                         return Ok(match user {
@@ -149,6 +148,19 @@ pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
     client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
+}
+
+/// Until when this request may wait for the database, from its first question on.
+pub fn deadline(req: &HttpRequest) -> Instant {
+    struct Deadline(Instant);
+
+    let mut extensions = req.extensions_mut();
+    if let Some(Deadline(deadline)) = extensions.get() {
+        return *deadline;
+    }
+    let deadline = db::deadline();
+    extensions.insert(Deadline(deadline));
+    deadline
 }
 
 /// A header's value as a WSGI server hands it to Django: several lines joined with commas.

@@ -5,6 +5,7 @@
 //! length, an honest status, and holds no snapshot for a slow reader.
 
 use std::io;
+use std::time::Instant;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
@@ -43,12 +44,15 @@ impl Export {
     /// The database's, the view's, or the spool's.
     pub async fn collect(
         db: &Db,
+        deadline: Instant,
         dates: DateShape,
         renderer: Renderer,
         place: OwnedSemaphorePermit,
     ) -> Result<Export, ExportError> {
         let users = db
-            .export(move |connection, table| sorted(connection, table, &dates))
+            .export(deadline, move |connection, table| {
+                sorted(connection, table, &dates)
+            })
             .await?;
         let export = block(move || Export::new(users, renderer, place)).await;
         export

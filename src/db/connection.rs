@@ -15,6 +15,7 @@ use diesel::connection::{
 use diesel::r2d2::R2D2Connection;
 
 use super::DbError;
+use super::sockets::LONGEST_ATTEMPT;
 use super::source::JobKind;
 use crate::config::{Backend, DatabaseUrl};
 
@@ -61,9 +62,14 @@ macro_rules! with_connection {
 pub(super) use with_connection;
 
 impl Connection {
-    /// Asks the server for a sign of life.
+    /// Asks the server for a sign of life. A file is there, though it may be locked.
     pub(super) fn is_alive(&mut self) -> bool {
-        with_connection!(self, conn => conn.ping().is_ok())
+        match self {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => true,
+            #[allow(unreachable_patterns)]
+            other => with_connection!(other, conn => conn.ping().is_ok()),
+        }
     }
 
     /// Whether it was left in the middle of something.
@@ -249,8 +255,9 @@ impl ConnectionOpener {
     #[cfg(feature = "postgres")]
     fn postgres_url(&self) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
+        let longest_attempt = LONGEST_ATTEMPT.as_secs().to_string();
         for (name, value) in [
-            ("connect_timeout", "3"),
+            ("connect_timeout", longest_attempt.as_str()),
             // A server that vanished without a word is noticed within half a minute.
             ("keepalives_idle", "10"),
             ("keepalives_interval", "5"),

@@ -4,10 +4,10 @@
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use crate::blocking::{Answer, Lanes, SharedQuery, Waited};
-use crate::config::DatabaseUrl;
+use crate::config::{Backend, DatabaseUrl};
 
 mod catalogue;
 mod connection;
@@ -39,13 +39,19 @@ use connection::ConnectionOpener;
 use sockets::Lifeline;
 use source::{JobKind, Source, Task};
 
-/// How long a request waits for its turn, a connection and the rows of a few keys, all together.
+/// How long a request waits for turns, connections and the rows of a few keys, all together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a job that reads a whole table is left alone before its database is asked for a sign of life, and how long
-/// that may take.
-const SILENCE: Duration = Duration::from_secs(4);
+/// How long a database may take to give a sign of life, while a job that reads a whole table takes its time.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(750);
+
+/// How often it is asked for one.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// Until when a request that comes in now may wait for the database. All that it asks has this one deadline.
+pub fn deadline() -> Moment {
+    Moment::now() + PATIENCE
+}
 
 /// Short queries that run at once.
 pub const QUERIES_AT_ONCE: usize = 8;
@@ -82,6 +88,7 @@ struct Shared {
     primary: Source,
     replica: Option<Source>,
     queries: Arc<Lanes>,
+    writes: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
@@ -114,11 +121,18 @@ impl Db {
             };
             Source::new(opener, u32::try_from(connections).unwrap_or(u32::MAX))
         };
+        let queries = Lanes::new(QUERIES_AT_ONCE);
+        // SQLite has one writer at a time, and lets the others try again and again.
+        let writes = match options.url.backend() {
+            Backend::Sqlite => Lanes::new(1),
+            Backend::Postgres | Backend::Mysql => Arc::clone(&queries),
+        };
         Db {
             shared: Arc::new(Shared {
                 primary: source(options.url, options.writable),
                 replica: options.read_url.map(|url| source(url, false)),
-                queries: Lanes::new(QUERIES_AT_ONCE),
+                queries,
+                writes,
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
@@ -137,6 +151,7 @@ impl Db {
     /// The job's, or that no connection was to be had.
     pub async fn run<T, E>(
         &self,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -144,7 +159,7 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         let queries = &self.shared.queries;
-        self.in_lane(queries, At::Primary, JobKind::Short, job)
+        self.in_lane(queries, At::Primary, JobKind::Short, deadline, job)
             .await
     }
 
@@ -154,13 +169,14 @@ impl Db {
     /// As [`Db::run`]; after a broken connection nobody knows whether the job was done.
     pub async fn write<T>(
         &self,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
     {
-        let queries = &self.shared.queries;
-        self.in_lane(queries, At::Primary, JobKind::Writes, job)
+        let writes = &self.shared.writes;
+        self.in_lane(writes, At::Primary, JobKind::Writes, deadline, job)
             .await
     }
 
@@ -170,6 +186,7 @@ impl Db {
     /// As [`Db::run`].
     pub async fn export<T, E>(
         &self,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -177,7 +194,8 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         let exports = &self.shared.exports;
-        self.in_lane(exports, At::Replica, JobKind::Long, job).await
+        self.in_lane(exports, At::Replica, JobKind::Long, deadline, job)
+            .await
     }
 
     async fn in_lane<T, E>(
@@ -185,6 +203,7 @@ impl Db {
         lanes: &Arc<Lanes>,
         at: At,
         kind: JobKind,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -192,7 +211,7 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         self.refuse_if_down(at)?;
-        let task = Task::new(kind, PATIENCE, Lifeline::default());
+        let task = Task::new(kind, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let answer = lanes.start(move || shared.with_table(at, &limits, &job));
         let answer = self.supervise(at, task, answer).await;
@@ -203,13 +222,15 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::run`], or the view's.
-    pub async fn stats(&self) -> Result<Stats, Arc<ExportError>> {
+    pub async fn stats(&self, deadline: Moment) -> Result<Stats, Arc<ExportError>> {
         self.refuse_if_down(At::Replica)
             .map_err(|error| Arc::new(error.into()))?;
-        let task = Task::new(JobKind::Long, PATIENCE, self.shared.stats_lifeline.clone());
-        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let lifeline = self.shared.stats_lifeline.clone();
+        let task = Task::new(JobKind::Long, deadline, lifeline.clone());
+        let shared = Arc::clone(&self.shared);
         let answer = self.shared.stats.ask(move || {
-            let limits = limits.begun();
+            // For those who ask meanwhile, too.
+            let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
             let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
             shared
                 .with_table(At::Replica, &limits, &stats)
@@ -226,13 +247,13 @@ impl Db {
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
         self.refuse_if_down(At::Primary)
             .map_err(|error| Arc::new(("database", error)))?;
-        let task = Task::new(
-            JobKind::Short,
-            PATIENCE,
-            self.shared.readiness_lifeline.clone(),
-        );
-        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
-        let ready = move || shared.ready(&limits.begun()).map_err(Arc::new);
+        let lifeline = self.shared.readiness_lifeline.clone();
+        let task = Task::new(JobKind::Short, deadline(), lifeline.clone());
+        let shared = Arc::clone(&self.shared);
+        let ready = move || {
+            let limits = Task::new(JobKind::Short, deadline(), lifeline);
+            shared.ready(&limits).map_err(Arc::new)
+        };
         let answer = self.shared.readiness.ask(ready);
         let answer = self.supervise(At::Primary, task, answer).await;
         answer.unwrap_or_else(|| Err(Arc::new(("database", no_answer()))))
@@ -240,10 +261,19 @@ impl Db {
 
     /// Nobody waits for a database that is known to be down.
     fn refuse_if_down(&self, at: At) -> Result<(), DbError> {
-        match self.shared.source(at).is_down() {
-            true => Err(DbError::Unavailable("it can't be connected to".into())),
-            false => Ok(()),
+        let source = self.shared.source(at);
+        if !source.is_down() {
+            return Ok(());
         }
+        if !source.is_being_tried() {
+            let shared = Arc::clone(&self.shared);
+            drop(
+                self.shared
+                    .queries
+                    .start(move || shared.source(at).try_again()),
+            );
+        }
+        Err(DbError::Unavailable("it can't be connected to".into()))
     }
 
     /// The answer of a job. One that takes too long is ended, whether or not the client still waits.
@@ -255,9 +285,10 @@ impl Db {
     ) -> Option<T> {
         let db = self.clone();
         let supervised = actix_web::rt::spawn(async move {
+            let left = task.deadline.saturating_duration_since(Moment::now());
             let mut waited = match task.kind {
-                JobKind::Short | JobKind::Writes => answer.wait(PATIENCE).await,
-                JobKind::Long => answer.wait(SILENCE).await,
+                JobKind::Short | JobKind::Writes => answer.wait(left).await,
+                JobKind::Long => answer.wait(left.saturating_sub(SIGN_OF_LIFE)).await,
             };
             while task.kind == JobKind::Long
                 && matches!(waited, Waited::Running)
@@ -272,7 +303,9 @@ impl Db {
                     Waited::Nothing => return None,
                     Waited::Running => {}
                 }
-                task.lifeline.cut();
+                if task.lifeline.cut() {
+                    db.shared.source(at).suspect();
+                }
                 waited = answer.wait(Duration::from_millis(100)).await;
             }
             None
@@ -282,7 +315,8 @@ impl Db {
 
     /// Whether a database gives a sign of life to somebody else.
     async fn is_alive(&self, at: At) -> bool {
-        let task = Task::new(JobKind::Short, SIGN_OF_LIFE, Lifeline::default());
+        let deadline = Moment::now() + SIGN_OF_LIFE;
+        let task = Task::new(JobKind::Short, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let mut answer = self.shared.queries.start(move || {
             let ask = |connection: &mut Connection| match connection.is_alive() {

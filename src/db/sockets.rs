@@ -9,37 +9,55 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 
 /// How long one attempt to connect may take.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(4);
+pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(4);
 
-/// The descriptors that are connected to a server at this port, or at a named unix socket.
-fn connected_to(port: u16) -> Vec<RawFd> {
+/// How long it is from one attempt to the next, while there are any.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
+
+/// A socket's other end, as far as it tells a connection to a server.
+#[derive(PartialEq, Eq)]
+enum Peer {
+    /// The server's port, or a named unix socket: those who connect to us have no name
+    Server,
+    /// Somebody else
+    Other,
+    /// Nobody yet, or nobody any more
+    Nobody,
+}
+
+/// The sockets of this process.
+fn sockets(port: u16) -> Vec<(RawFd, Peer)> {
     let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
         return Vec::new();
     };
-    let descriptors = descriptors
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|descriptor| is_connected_to(*descriptor, port));
+    let descriptors = descriptors.filter_map(|entry| {
+        let descriptor = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        Some((descriptor, peer(descriptor, port)?))
+    });
     descriptors.collect()
 }
 
-fn is_connected_to(descriptor: RawFd, port: u16) -> bool {
-    let Ok(peer) = getpeername::<SockaddrStorage>(descriptor) else {
-        return false;
+/// `None`: no socket.
+fn peer(descriptor: RawFd, port: u16) -> Option<Peer> {
+    let address = match getpeername::<SockaddrStorage>(descriptor) {
+        Ok(address) => address,
+        Err(Errno::ENOTCONN) => return Some(Peer::Nobody),
+        Err(_) => return None,
     };
-    match (
-        peer.as_sockaddr_in(),
-        peer.as_sockaddr_in6(),
-        peer.as_unix_addr(),
-    ) {
-        (Some(peer), ..) => peer.port() == port,
-        (_, Some(peer), _) => peer.port() == port,
-        // Those who connect to us have no name.
-        (.., Some(peer)) => peer.path().is_some(),
-        _ => false,
-    }
+    let is_server = address
+        .as_sockaddr_in()
+        .is_some_and(|peer| peer.port() == port)
+        || address
+            .as_sockaddr_in6()
+            .is_some_and(|peer| peer.port() == port)
+        || address
+            .as_unix_addr()
+            .is_some_and(|peer| peer.path().is_some());
+    Some(if is_server { Peer::Server } else { Peer::Other })
 }
 
 /// Attempts to connect, one at a time: so the one new socket is the new connection's.
@@ -47,6 +65,7 @@ fn is_connected_to(descriptor: RawFd, port: u16) -> bool {
 pub(super) struct Attempts {
     turn: Mutex<()>,
     under_way: Mutex<Option<Attempt>>,
+    latest: Mutex<Option<Instant>>,
 }
 
 struct Attempt {
@@ -62,38 +81,39 @@ impl Attempts {
         establish: impl FnOnce() -> Result<T, E>,
     ) -> Result<(T, Option<RawFd>), E> {
         let turn = lock(&self.turn);
-        let earlier = connected_to(port);
+        let earlier = sockets(port).into_iter().map(|(socket, _)| socket);
         *lock(&self.under_way) = Some(Attempt {
             since: Instant::now(),
-            earlier,
+            earlier: earlier.collect(),
         });
         let established = establish();
         let attempt = lock(&self.under_way).take();
+        *lock(&self.latest) = Some(Instant::now());
         let established = established?;
         let earlier = attempt.map_or_else(Vec::new, |attempt| attempt.earlier);
-        let mut new = connected_to(port);
+        let mut new = sockets(port);
         drop(turn);
-        new.retain(|descriptor| !earlier.contains(descriptor));
+        new.retain(|(socket, peer)| *peer == Peer::Server && !earlier.contains(socket));
         match new.as_slice() {
-            [descriptor] => Ok((established, Some(*descriptor))),
+            [(socket, _)] => Ok((established, Some(*socket))),
             _ => Ok((established, None)),
         }
     }
 
-    /// Ends an attempt that hangs.
-    pub(super) fn end_overdue(&self, port: u16) {
+    /// Ends an attempt that hangs, be it before it is connected or after; whether one is to be expected soon.
+    pub(super) fn end_overdue(&self, port: u16) -> bool {
         let under_way = lock(&self.under_way);
         let Some(attempt) = under_way.as_ref() else {
-            return;
+            return lock(&self.latest).is_some_and(|latest| latest.elapsed() < LONGEST_PAUSE);
         };
-        if attempt.since.elapsed() < LONGEST_ATTEMPT {
-            return;
-        }
-        for descriptor in connected_to(port) {
-            if !attempt.earlier.contains(&descriptor) {
-                let _ = shutdown(descriptor, Shutdown::Both);
+        if attempt.since.elapsed() >= LONGEST_ATTEMPT {
+            for (socket, peer) in sockets(port) {
+                if peer != Peer::Other && !attempt.earlier.contains(&socket) {
+                    let _ = shutdown(socket, Shutdown::Both);
+                }
             }
         }
+        true
     }
 }
 
@@ -113,11 +133,10 @@ impl Lifeline {
         Attached(self)
     }
 
-    /// Breaks the connection of the job, if it has one now.
-    pub(super) fn cut(&self) {
-        if let Some(descriptor) = *lock(&self.socket) {
-            let _ = shutdown(descriptor, Shutdown::Both);
-        }
+    /// Breaks the connection of the job; `false`: it has none now.
+    pub(super) fn cut(&self) -> bool {
+        let socket = lock(&self.socket);
+        socket.is_some_and(|socket| shutdown(socket, Shutdown::Both).is_ok())
     }
 }
 

@@ -33,19 +33,17 @@ pub(super) enum JobKind {
 #[derive(Clone)]
 pub(super) struct Task {
     pub(super) kind: JobKind,
-    patience: Duration,
     /// Until when a connection is looked for, and a lock waited for
-    deadline: Instant,
+    pub(super) deadline: Instant,
     pub(super) lifeline: Lifeline,
 }
 
 impl Task {
-    /// A job of this kind whose caller waits for so long from now on.
-    pub(super) fn new(kind: JobKind, patience: Duration, lifeline: Lifeline) -> Task {
+    /// A job of this kind whose caller waits for so long.
+    pub(super) fn new(kind: JobKind, deadline: Instant, lifeline: Lifeline) -> Task {
         Task {
             kind,
-            patience,
-            deadline: Instant::now() + patience,
+            deadline,
             lifeline,
         }
     }
@@ -56,11 +54,6 @@ impl Task {
             kind: JobKind::Short,
             ..self.clone()
         }
-    }
-
-    /// The same with its time counted from now on: it is run for others than the one who asked first.
-    pub(super) fn begun(self) -> Task {
-        Task::new(self.kind, self.patience, self.lifeline)
     }
 }
 
@@ -107,9 +100,26 @@ impl Source {
         }
     }
 
-    /// Whether there is no connection, and the latest attempt to make one failed. r2d2 goes on trying by itself.
+    /// Whether there is no connection, and the latest attempt to make one failed.
     pub(super) fn is_down(&self) -> bool {
         self.contact.latest_failed.load(Ordering::Acquire) && self.pool.state().connections == 0
+    }
+
+    /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
+    pub(super) fn is_being_tried(&self) -> bool {
+        // Opening a file does not hang, and a missing one was asked for.
+        self.port
+            .is_none_or(|port| self.contact.attempts.end_overdue(port))
+    }
+
+    /// Has an attempt to connect made, without waiting for it. Blocking, but not for long.
+    pub(super) fn try_again(&self) {
+        drop(self.pool.get_timeout(Duration::from_millis(1)));
+    }
+
+    /// Notes that a job has hung: until a connection is made, the database is taken for down.
+    pub(super) fn suspect(&self) {
+        self.contact.latest_failed.store(true, Ordering::Release);
     }
 
     /// What `job` returns; when its connection turns out to be dead, once more on another. Blocking.
@@ -184,9 +194,7 @@ impl Source {
                 }
                 Err(_) => {}
             }
-            if let Some(port) = self.port {
-                self.contact.attempts.end_overdue(port);
-            }
+            self.is_being_tried();
         }
     }
 }

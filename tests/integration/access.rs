@@ -167,7 +167,7 @@ fn a_flood_of_passwords_is_turned_away_and_leaves_sessions_alone() {
          VALUES (9, 'costly', '', '', '', 'pbkdf2_sha256$400000$salt$AAAA', false, true, true, false, false, '2021-01-01 00:00:00')",
     );
     let session = insert_session(&database, "admin", "1", KEY);
-    let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "off")]);
+    let app = App::over(&database);
     let cores = std::thread::available_parallelism().unwrap().get();
     let statuses = std::thread::scope(|scope| {
         let flood: Vec<_> = (0..cores * 32)

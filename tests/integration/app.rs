@@ -38,6 +38,7 @@ impl App {
             ("DJANGO_PBKDF2_ITERATIONS", "1"),
             ("SIDECAR_BIND", "127.0.0.1:0"),
             ("SIDECAR_LOGIN", "on"),
+            ("SIDECAR_LOGIN_RATE", "off"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
