@@ -2,20 +2,23 @@
 
 use std::future::pending;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use futures_util::future::{Either, select, try_join};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::setsockopt;
@@ -31,8 +34,15 @@ use crate::middleware;
 use crate::routes::Paths;
 use crate::telemetry::Complaints;
 
+pub mod watched;
+
+use watched::{Limits, Stream, Watched};
+
 /// How long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client that sends more than is read may go on, so that it gets to read the answer.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection is kept without a request: a little longer than nginx keeps it, so that nginx is who closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -42,6 +52,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long what runs may take to finish, once the service is to stop.
 const LONGEST_FINISH: Duration = Duration::from_secs(30);
+
+const LIMITS: Limits = Limits {
+    head: HEAD_TIMEOUT,
+    idle: KEEP_ALIVE,
+    write: WRITE_TIMEOUT,
+};
 
 /// Connections of clients: no more than this, nor than there are descriptors for.
 const MOST_CONNECTIONS: usize = 10_000;
@@ -73,6 +89,10 @@ pub struct State {
     /// Whether the service was asked to stop
     pub is_stopping: AtomicBool,
 }
+
+/// Where a listener is bound, for what WSGI calls `SERVER_NAME` and `SERVER_PORT`.
+#[derive(Clone, Copy)]
+pub struct ServerAddress(pub SocketAddr);
 
 /// A running service, with its listeners bound.
 pub struct Application {
@@ -203,8 +223,7 @@ impl Signals {
     }
 }
 
-/// Starts serving these paths, and says at which address. Clients have limits: so long for a request's head, so long
-/// without a request, so long without reading what they are sent.
+/// Starts serving these paths, and says at which address.
 fn start(
     state: &Data<State>,
     paths: Paths,
@@ -212,33 +231,65 @@ fn start(
     workers: usize,
     connections: usize,
 ) -> io::Result<(Bind, Server)> {
+    let (address, listener) = listener(bind)?;
+    let server_address = ServerAddress(match &address {
+        Bind::Tcp(address) => *address,
+        Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
+    });
     let (state, paths) = (state.clone(), Data::new(paths));
-    let server = HttpServer::new(move || {
+    let app = move || {
+        let paths = paths.clone();
         App::new()
             .app_data(state.clone())
             .app_data(paths.clone())
+            .app_data(server_address)
             .wrap(from_fn(middleware::django))
-            .configure(|app| paths.configure(app))
-    })
-    .workers(workers)
-    .max_connections(connections.div_ceil(workers))
-    .client_request_timeout(HEAD_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(LONGEST_FINISH.as_secs())
-    .disable_signals()
-    .on_connect(|connection, _| {
-        // Actix has no limit to writing, so the kernel cuts off whoever does not read. On a unix socket is the proxy.
-        if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-            let milliseconds = WRITE_TIMEOUT.as_millis() as u32;
-            let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
-        }
-    });
-    let (address, listener) = listener(bind)?;
-    let server = match listener {
-        Listener::Tcp(listener) => server.listen(listener)?,
-        Listener::Unix(listener) => server.listen_uds(listener)?,
+            .configure(move |app| paths.configure(app))
     };
-    Ok((address, server.run()))
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.div_ceil(workers))
+        .shutdown_timeout(LONGEST_FINISH.as_secs())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // What `HttpServer` does, but for the connection, which it would take as it is.
+    let http = move || {
+        let stopping = stopping.clone();
+        let app = app().into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .keep_alive(KEEP_ALIVE)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &Watched, data| {
+                data.insert(connection.activity());
+            })
+            .h1(map_config(app, |()| AppConfig::default()))
+    };
+    let builder = match listener {
+        Listener::Tcp(listener) => builder.listen("http", listener, move || {
+            fn_service(async |stream: TcpStream| {
+                // For what the kernel still holds when all is written.
+                let milliseconds = WRITE_TIMEOUT.as_millis() as u32;
+                let _ = setsockopt(&stream, TcpUserTimeout, &milliseconds);
+                let peer = stream.peer_addr().ok();
+                Ok((watched(stream), peer))
+            })
+            .and_then(http())
+        })?,
+        Listener::Unix(listener) => builder.listen_uds("http", listener, move || {
+            fn_service(async |stream: UnixStream| Ok((watched(stream), None))).and_then(http())
+        })?,
+    };
+    Ok((address, builder.run()))
+}
+
+fn watched(stream: impl Stream + 'static) -> Watched {
+    Watched::new(Box::new(stream), LIMITS)
 }
 
 /// How many files, sockets included, the process may have open.
@@ -275,7 +326,8 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
 }
 
 fn is_refused(path: &std::path::Path) -> bool {
-    UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    std::os::unix::net::UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn is_socket(path: &std::path::Path) -> bool {

@@ -77,6 +77,17 @@ impl Connection {
         with_connection!(self, conn => conn.is_broken())
     }
 
+    /// Whether an error stays with the statement that it came from: Diesel reads MySQL's error of a prepared statement
+    /// before its next use, and takes the last one for a new one, for ever.
+    pub(super) fn is_spoilt_by_errors(&self) -> bool {
+        match self {
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
     /// Runs `job` under the limits of its kind; `left` is what remains of the caller's time, `prepares` whether the
     /// connection has brought limits along.
     ///

@@ -147,7 +147,11 @@ impl Source {
                     pooled.dead = true;
                     None
                 }
-                Err(error) => Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT))),
+                Err(error) => {
+                    pooled.dead =
+                        error.db_error().is_some() && pooled.connection.is_spoilt_by_errors();
+                    Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT)))
+                }
                 result => Some(result),
             };
             drop(attached);
