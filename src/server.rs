@@ -21,8 +21,8 @@ use actix_web::rt::time::sleep;
 use actix_web::web::Data;
 use futures_util::future::{Either, select, try_join};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
+use nix::sys::socket::{Backlog, listen, setsockopt};
 use tokio::sync::Semaphore;
 
 use crate::auth::client_address::TrustedProxies;
@@ -62,6 +62,9 @@ const LIMITS: Limits = Limits {
 /// Connections of clients: no more than this, nor than there are descriptors for.
 const MOST_CONNECTIONS: usize = 10_000;
 const FEWEST_CONNECTIONS: usize = 8;
+
+/// Connections that the kernel keeps until there is room for them.
+const BACKLOG: i32 = 1024;
 
 /// Descriptors of the process's own: standard streams, listeners, event queues, log file.
 const OWN_DESCRIPTORS: usize = 24;
@@ -111,6 +114,14 @@ impl Application {
     pub fn build(config: Config) -> io::Result<Application> {
         let settings = Arc::new(config.django);
         let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
+        // A connection is a socket, or SQLite's three files; an export has a spool as well.
+        let files = match config.database_url.port() {
+            Some(_) => 1,
+            None => 3,
+        };
+        let databases = 1 + usize::from(config.database_read_url.is_some());
+        let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);
+        let reserved = OWN_DESCRIPTORS + pools + config.export_concurrency;
         let db = Db::new(DbOptions {
             url: config.database_url,
             read_url: config.database_read_url,
@@ -136,8 +147,6 @@ impl Application {
             is_stopping: AtomicBool::new(false),
         });
 
-        // An export has a connection and a spool; SQLite's connections have three files.
-        let reserved = OWN_DESCRIPTORS + 3 * (QUERIES_AT_ONCE + config.export_concurrency + 2);
         let connections = descriptors()
             .saturating_sub(reserved)
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
@@ -313,6 +322,7 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
     match bind {
         Bind::Tcp(address) => {
             let listener = TcpListener::bind(address)?;
+            listen(&listener, Backlog::new(BACKLOG)?)?;
             Ok((Bind::Tcp(listener.local_addr()?), Listener::Tcp(listener)))
         }
         Bind::Unix(path) => {
@@ -320,7 +330,9 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
             if is_socket(path) && is_refused(path) {
                 std::fs::remove_file(path)?;
             }
-            Ok((bind.clone(), Listener::Unix(UnixListener::bind(path)?)))
+            let listener = UnixListener::bind(path)?;
+            listen(&listener, Backlog::new(BACKLOG)?)?;
+            Ok((bind.clone(), Listener::Unix(listener)))
         }
     }
 }

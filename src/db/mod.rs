@@ -354,27 +354,28 @@ impl Shared {
         let load = |connection: &mut Connection| {
             UserTable::load(connection, &self.user_table, &self.username_field)
         };
-        // The inner results pass through whole: a missing table is no reason to try again.
-        let probe = |connection: &mut Connection| {
-            let users = load(connection).and_then(|table| {
-                table.probe(connection)?;
-                table.probe_export(connection)
-            });
-            match (users, sessions::probe(connection)) {
-                (Err(error), _) => Ok(Err(("user_table", error))),
-                (_, Err(error)) => Ok(Err(("django_session", error))),
-                (Ok(()), Ok(())) => Ok(Ok(())),
+        let failed = |check| {
+            move |error| match error {
+                DbError::Unavailable(_) => ("database", error),
+                error => (check, error),
             }
         };
-        let probed = self.primary.run(task, &probe);
-        probed.unwrap_or_else(|error: DbError| Err(("database", error)))?;
+        let users = |connection: &mut Connection| {
+            let table = load(connection)?;
+            table.probe(connection)?;
+            table.probe_export(connection)
+        };
+        let primary = &self.primary;
+        primary.run(task, &users).map_err(failed("user_table"))?;
+        primary
+            .run(task, &sessions::probe)
+            .map_err(failed("django_session"))?;
         let Some(replica) = &self.replica else {
             return Ok(());
         };
+        let exported = |connection: &mut Connection| load(connection)?.probe_export(connection);
         replica
-            .run(task, &|connection| {
-                load(connection).and_then(|table| table.probe_export(connection))
-            })
+            .run(task, &exported)
             .map_err(|error| ("replica", error))
     }
 

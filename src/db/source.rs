@@ -1,7 +1,7 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,10 @@ pub(super) struct Source {
 struct Contact {
     attempts: Attempts,
     latest_failed: AtomicBool,
+    /// A job has hung, and no connection was made since
+    is_suspected: AtomicBool,
+    /// How often that has happened: connections from before are not trusted
+    generation: AtomicU64,
 }
 
 impl Source {
@@ -100,9 +104,12 @@ impl Source {
         }
     }
 
-    /// Whether there is no connection, and the latest attempt to make one failed.
+    /// Whether nothing has been heard of it since a job hung, or there is no connection and the latest attempt to make one
+    /// failed.
     pub(super) fn is_down(&self) -> bool {
-        self.contact.latest_failed.load(Ordering::Acquire) && self.pool.state().connections == 0
+        self.contact.is_suspected.load(Ordering::Acquire)
+            || (self.contact.latest_failed.load(Ordering::Acquire)
+                && self.pool.state().connections == 0)
     }
 
     /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
@@ -114,12 +121,14 @@ impl Source {
 
     /// Has an attempt to connect made, without waiting for it. Blocking, but not for long.
     pub(super) fn try_again(&self) {
-        drop(self.pool.get_timeout(Duration::from_millis(1)));
+        drop(self.checked_out(Instant::now() + Duration::from_millis(1)));
     }
 
-    /// Notes that a job has hung: until a connection is made, the database is taken for down.
+    /// Notes that a job has hung: the connections that there are may hang as well.
     pub(super) fn suspect(&self) {
-        self.contact.latest_failed.store(true, Ordering::Release);
+        if !self.contact.is_suspected.swap(true, Ordering::AcqRel) {
+            self.contact.generation.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// What `job` returns; when its connection turns out to be dead, once more on another. Blocking.
@@ -190,7 +199,12 @@ impl Source {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.pool.get_timeout(left.min(LOOK)) {
-                Ok(pooled) => return Ok(pooled),
+                Ok(mut pooled) => {
+                    pooled.dead = pooled.generation != self.contact.generation();
+                    if !pooled.dead {
+                        return Ok(pooled);
+                    }
+                }
                 Err(error) if left <= LOOK || self.is_down() => {
                     return Err(DbError::Unavailable(
                         describe(&error.to_string()).to_owned(),
@@ -203,9 +217,16 @@ impl Source {
     }
 }
 
+impl Contact {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
 /// A pooled connection.
 struct Pooled {
     connection: Connection,
+    generation: u64,
     /// The socket below it, where it is known
     socket: Option<RawFd>,
     /// An error has shown that it is of no more use
@@ -224,6 +245,7 @@ impl ManageConnection for Opener {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
+        let generation = self.contact.generation();
         let connected = match self.port {
             None => self.opener.establish().map(|connection| (connection, None)),
             Some(port) => {
@@ -233,8 +255,12 @@ impl ManageConnection for Opener {
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);
+        if !failed && generation == self.contact.generation() {
+            self.contact.is_suspected.store(false, Ordering::Release);
+        }
         connected.map(|(connection, socket)| Pooled {
             connection,
+            generation,
             socket,
             dead: false,
         })
