@@ -11,6 +11,7 @@ use actix_web::http::header::{self, AsHeaderName};
 use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
+use zeroize::Zeroizing;
 
 use crate::db::{self, DbError, User};
 use crate::django::authentication::{Basic, parse_basic};
@@ -123,7 +124,7 @@ async fn authenticate(
                 let Some(header) = joined(req.headers(), header::AUTHORIZATION) else {
                     continue;
                 };
-                match parse_basic(&header) {
+                match parse_basic(&Zeroizing::new(header)) {
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {

@@ -29,14 +29,30 @@ enum Peer {
     Nobody,
 }
 
+/// A socket: its descriptor, whose number the next one may get, and its inode, which no other has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Socket {
+    descriptor: RawFd,
+    inode: u64,
+}
+
 /// The sockets of this process.
-fn sockets(port: u16) -> Vec<(RawFd, Peer)> {
+fn sockets(port: u16) -> Vec<(Socket, Peer)> {
     let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
         return Vec::new();
     };
     let descriptors = descriptors.filter_map(|entry| {
-        let descriptor = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        Some((descriptor, peer(descriptor, port)?))
+        let entry = entry.ok()?;
+        let target = std::fs::read_link(entry.path()).ok()?;
+        let inode = target
+            .to_str()?
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?;
+        let socket = Socket {
+            descriptor: entry.file_name().to_str()?.parse().ok()?,
+            inode: inode.parse().ok()?,
+        };
+        Some((socket, peer(socket.descriptor, port)?))
     });
     descriptors.collect()
 }
@@ -70,7 +86,7 @@ pub(super) struct Attempts {
 
 struct Attempt {
     since: Instant,
-    earlier: Vec<RawFd>,
+    earlier: Vec<Socket>,
 }
 
 impl Attempts {
@@ -79,7 +95,7 @@ impl Attempts {
         &self,
         port: u16,
         establish: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(T, Option<RawFd>), E> {
+    ) -> Result<(T, Option<Socket>), E> {
         let turn = lock(&self.turn);
         let earlier = sockets(port).into_iter().map(|(socket, _)| socket);
         *lock(&self.under_way) = Some(Attempt {
@@ -109,7 +125,7 @@ impl Attempts {
         if attempt.since.elapsed() >= LONGEST_ATTEMPT {
             for (socket, peer) in sockets(port) {
                 if peer != Peer::Other && !attempt.earlier.contains(&socket) {
-                    let _ = shutdown(socket, Shutdown::Both);
+                    let _ = shutdown(socket.descriptor, Shutdown::Both);
                 }
             }
         }
@@ -120,7 +136,7 @@ impl Attempts {
 /// What holds a job up, for others to cut: the socket of its connection, while it has one.
 #[derive(Clone, Default)]
 pub(super) struct Lifeline {
-    socket: Arc<Mutex<Option<RawFd>>>,
+    socket: Arc<Mutex<Option<Socket>>>,
 }
 
 /// A job's hold on its lifeline. The connection must outlive it: nothing else may have got the descriptor meanwhile.
@@ -128,7 +144,7 @@ pub(super) struct Attached<'a>(&'a Lifeline);
 
 impl Lifeline {
     /// Until the value that it returns is dropped, the job may be cut.
-    pub(super) fn attach(&self, socket: Option<RawFd>) -> Attached<'_> {
+    pub(super) fn attach(&self, socket: Option<Socket>) -> Attached<'_> {
         *lock(&self.socket) = socket;
         Attached(self)
     }
@@ -136,7 +152,7 @@ impl Lifeline {
     /// Breaks the connection of the job; `false`: it has none now.
     pub(super) fn cut(&self) -> bool {
         let socket = lock(&self.socket);
-        socket.is_some_and(|socket| shutdown(socket, Shutdown::Both).is_ok())
+        socket.is_some_and(|socket| shutdown(socket.descriptor, Shutdown::Both).is_ok())
     }
 }
 

@@ -1,6 +1,5 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 
 use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
-use super::sockets::{Attempts, Lifeline};
+use super::sockets::{Attempts, Lifeline, Socket};
 
 /// The longest pause between two attempts to connect is half of this.
 const RETRY: Duration = Duration::from_secs(2);
@@ -228,7 +227,7 @@ struct Pooled {
     connection: Connection,
     generation: u64,
     /// The socket below it, where it is known
-    socket: Option<RawFd>,
+    socket: Option<Socket>,
     /// An error has shown that it is of no more use
     dead: bool,
 }
