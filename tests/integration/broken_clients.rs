@@ -32,7 +32,8 @@ fn statuses(app: &App, bytes: impl AsRef<[u8]>) -> Vec<u16> {
 
 #[test]
 fn no_request_hides_in_another() {
-    let app = App::over(&Database::filled_sqlite());
+    let database = Database::filled_sqlite();
+    let app = App::over(&database);
     let login = |headers: &str, body: &str| {
         let type_ = "Content-Type: application/json";
         format!(
@@ -260,7 +261,8 @@ fn a_hundred_requests_in_one_write_are_answered_in_order() {
 
 #[test]
 fn who_waits_to_be_told_to_go_on_is_told() {
-    let app = App::over(&Database::filled_sqlite());
+    let database = Database::filled_sqlite();
+    let app = App::over(&database);
     let body = format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#);
     let mut wire = Wire::to(&app.address);
     wire.say(format!(

@@ -20,7 +20,7 @@ const STATS: &str = "/api/admin/export-stats/";
 const SALT: &str = "django.contrib.sessions.SessionStore";
 
 /// Slower is a hash or a bomb that went off. (A debug build inflates and parses slowly, and so may the machine.)
-const QUICKLY: Duration = Duration::from_secs(3);
+const QUICKLY: Duration = Duration::from_secs(10);
 
 const SHA256: &str = "xOEfG6ymEDJ8fNSD2M6IJ0r8bE5FeVaxgYMnZIVZPek=";
 
@@ -109,6 +109,7 @@ fn a_column_of_another_type_or_encoding_is_a_wrong_password_too() {
     // Only SQLite stores such things.
     let database = Database::filled_sqlite();
     let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "off")]);
+    let mut wrong = Vec::new();
     for value in [
         "CAST(x'70626b646632ff24' AS TEXT)",
         "CAST(x'6100620063' AS TEXT)",
@@ -121,9 +122,12 @@ fn a_column_of_another_type_or_encoding_is_a_wrong_password_too() {
             "UPDATE auth_user SET password = {value} WHERE id = 1"
         ));
         let answer = app.get(STATS, &[("Authorization", &basic("admin", PASSWORD))]);
-        assert_eq!(answer.status, 403, "{value}: {}", answer.text());
-        assert_eq!(app.login("admin", PASSWORD, None).status, 401, "{value}");
+        let login = app.login("admin", PASSWORD, None);
+        if (answer.status, login.status) != (403, 401) {
+            wrong.push((value, answer.status, login.status));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// A session's data of these bytes, signed with the service's own key.
@@ -228,11 +232,9 @@ fn hostile_sessions() -> Vec<(&'static str, String)> {
         ("nothing", String::new()),
         ("colons", ":".repeat(10_000)),
     ];
+    // (To Django `true` and 1.0 are the key 1.)
     for id in [
         "null",
-        "true",
-        "1.0",
-        "1e0",
         "1e400",
         "-1",
         "-0",
@@ -292,6 +294,7 @@ fn a_session_that_would_break_a_parser_is_nobodys() {
 fn a_session_row_of_another_type_or_encoding_is_nobodys() {
     let database = Database::filled_sqlite();
     let app = App::over(&database);
+    let mut wrong = Vec::new();
     for (number, value) in [
         "CAST(x'61ff3a62' AS TEXT)",
         "x'00ff3a3a'",
@@ -309,10 +312,13 @@ fn a_session_row_of_another_type_or_encoding_is_nobodys() {
             format!("hostile-row-{number}"),
             format!("hostile-date-{number}"),
         ] {
-            let answer = app.export_as(&key);
-            assert_eq!(answer.status, 403, "{value}: {}", answer.text());
+            let status = app.export_as(&key).status;
+            if status != 403 {
+                wrong.push((key, *value, status));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::app::{App, KEY, insert_session};
 use crate::client::{Answer, basic, send};
 use crate::database::{Database, PASSWORD};
+use crate::program::Program;
 
 const STATS: &str = "/api/admin/export-stats/";
 
@@ -102,7 +103,8 @@ fn three_failures_hold_up_a_client_and_nobody_else() {
 
 #[test]
 fn failed_logins_count_as_much_as_failed_basic_credentials() {
-    let app = app(&Database::filled_sqlite(), &[]);
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
     let statuses: Vec<u16> = (0..4)
         .map(|_| app.login("admin", "wrong", None).status)
         .collect();
@@ -158,7 +160,8 @@ fn a_spelling_that_the_database_takes_for_the_same_name_is_held_up_with_it() {
 
 #[test]
 fn successes_are_never_counted() {
-    let app = app(&Database::filled_sqlite(), &[]);
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
     for _ in 0..8 {
         assert_eq!(ask(&app, "admin", PASSWORD, &[]).status, 200);
         // A good password of somebody who may not look at the answer is good.
@@ -182,17 +185,22 @@ fn successes_are_never_counted() {
 
 #[test]
 fn the_limit_as_shipped_is_ten_a_minute() {
-    let app = App::over(&Database::filled_sqlite());
-    let statuses: Vec<u16> = (0..12).map(|_| fail(&app, &[])).collect();
+    let database = Database::filled_sqlite();
+    let program = Program::serve(&database, &[("DJANGO_PBKDF2_ITERATIONS", "1")]);
+    let statuses: Vec<u16> = (0..12)
+        .map(|number| {
+            let header = basic(&format!("nobody-{number}"), "wrong");
+            let headers = [("Authorization", header.as_str())];
+            send(&program.address, "GET", STATS, &headers, "").status
+        })
+        .collect();
     assert_eq!(statuses, [[403; 10].as_slice(), &[429; 2]].concat());
 }
 
 #[test]
 fn guesses_at_the_same_time_get_no_further() {
-    let app = app(
-        &Database::filled_sqlite(),
-        &[("DJANGO_PBKDF2_ITERATIONS", "20000")],
-    );
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[("DJANGO_PBKDF2_ITERATIONS", "20000")]);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let guesses: Vec<_> = (0..24).map(|_| scope.spawn(|| fail(&app, &[]))).collect();
         guesses
@@ -321,7 +329,8 @@ fn no_other_header_and_no_stranger_says_who_calls() {
 
 #[test]
 fn garbage_in_the_header_frees_nobody() {
-    let app = app(&Database::filled_sqlite(), &[]);
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
     let huge = "9".repeat(20_000);
     let many = "198.51.100.7,".repeat(5_000);
     let commas = ",".repeat(20_000);

@@ -48,7 +48,13 @@ impl Program {
         std::thread::spawn(move || log.for_each(|line| drop(hear(line))));
         Program {
             child,
-            address: address.trim_start_matches("http://").to_owned(),
+            address: address
+                .trim_start_matches("http://")
+                // The rest of a line of JSON
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned(),
             said,
         }
     }
@@ -64,10 +70,12 @@ impl Program {
         self.said.lock().unwrap().clone()
     }
 
-    /// Files and sockets that it has open.
+    /// Files and sockets that it has open, but for the database's: of those it keeps some.
     pub fn descriptors(&self) -> usize {
-        let folder = format!("/proc/{}/fd", self.child.id());
-        std::fs::read_dir(folder).unwrap().count()
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open = folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        open.filter(|path| !path.to_string_lossy().contains("sqlite3"))
+            .count()
     }
 
     /// SIGKILL

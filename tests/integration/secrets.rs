@@ -300,7 +300,8 @@ fn a_weak_key_is_warned_about_and_not_shown() {
 
 #[test]
 fn the_process_leaves_no_core_file() {
-    let program = Program::serve(&Database::filled_sqlite(), &[]);
+    let database = Database::filled_sqlite();
+    let program = Program::serve(&database, &[]);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
     let core = limits
         .lines()

@@ -191,7 +191,8 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
                         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                             assert!(
                                 began.elapsed() < Duration::from_secs(9),
-                                "{name}: still open"
+                                "{name}: still open after {}",
+                                String::from_utf8_lossy(&said)
                             );
                             if !wire.say(case.repeats) {
                                 break;
@@ -231,9 +232,9 @@ fn a_reader_that_stops_is_cut_off_after_half_a_minute_and_a_slow_one_is_not() {
     let before = program.descriptors();
     let began = Instant::now();
     let mut stopped = reader_that_stops(&program.address, &cookie);
+    let mut slow = reader_that_stops(&program.address, &cookie);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut slow = reader_that_stops(&program.address, &cookie);
+        scope.spawn(move || {
             let mut read = 0;
             // 16 KiB a second: too little for 30 seconds to empty a kernel's buffer.
             let mut buffer = vec![0; 4 * 1024];
@@ -326,8 +327,9 @@ fn clients_that_go_away_in_the_middle_leave_nothing_behind() {
     let (database, cookie) = many_users();
     let program = Program::serve(&database, &[]);
     assert_eq!(get(&program.address, EXPORT, &cookie).status, 200);
-    let (descriptors, threads) = (program.descriptors(), program.status("Threads:"));
-    for round in 0..6 {
+    let descriptors = program.descriptors();
+    let threads = program.status("Threads:");
+    for round in 0..12 {
         for coding in ["", "Accept-Encoding: gzip\r\n"] {
             let mut wire = Wire::to(&program.address);
             wire.say(format!(

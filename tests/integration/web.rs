@@ -376,7 +376,8 @@ fn no_header_says_what_the_client_said() {
 
 #[test]
 fn redirects_lead_to_known_paths_of_the_same_site_alone() {
-    let app = App::over(&Database::filled_sqlite());
+    let database = Database::filled_sqlite();
+    let app = App::over(&database);
     for (target, location) in [
         ("/api/admin/export-users", Some(EXPORT)),
         (
