@@ -3,6 +3,7 @@
 //! Everything that differs between SQLite, PostgreSQL and MySQL, or between one project's user table and another's,
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Moment};
 
@@ -35,7 +36,7 @@ pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
-use connection::ConnectionOpener;
+use connection::{ConnectionOpener, Doing};
 use sockets::Lifeline;
 use source::{JobKind, Source, Task};
 
@@ -47,6 +48,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(750);
 
 /// How often it is asked for one.
 const SILENCE: Duration = Duration::from_secs(4);
+
+/// The longest that any job runs.
+const LONGEST_JOB: Duration = Duration::from_secs(120);
 
 /// Until when a request that comes in now may wait for the database. All that it asks has this one deadline.
 pub fn deadline() -> Moment {
@@ -158,8 +162,8 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let queries = &self.shared.queries;
-        self.in_lane(queries, At::Primary, JobKind::Short, deadline, job)
+        let task = Task::new(JobKind::Short, deadline, Lifeline::default());
+        self.in_lane(&self.shared.queries, At::Primary, task, job)
             .await
     }
 
@@ -175,26 +179,30 @@ impl Db {
     where
         T: Send + 'static,
     {
-        let writes = &self.shared.writes;
-        self.in_lane(writes, At::Primary, JobKind::Writes, deadline, job)
+        let task = Task::new(JobKind::Writes, deadline, Lifeline::default());
+        self.in_lane(&self.shared.writes, At::Primary, task, job)
             .await
     }
 
-    /// As [`Db::run`], for a job that takes its time, on the replica where there is one.
+    /// As [`Db::run`], for a job that takes its time, on the replica where there is one. The job counts while it gets on.
     ///
     /// # Errors
     /// As [`Db::run`].
     pub async fn export<T, E>(
         &self,
         deadline: Moment,
-        job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
+        job: impl Fn(&mut Connection, &UserTable, &AtomicU64) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let exports = &self.shared.exports;
-        self.in_lane(exports, At::Replica, JobKind::Long, deadline, job)
+        let task = Task::new(JobKind::Long, deadline, Lifeline::default());
+        let lifeline = task.lifeline.clone();
+        let job = move |connection: &mut Connection, table: &UserTable| {
+            job(connection, table, lifeline.progress())
+        };
+        self.in_lane(&self.shared.exports, At::Replica, task, job)
             .await
     }
 
@@ -202,8 +210,7 @@ impl Db {
         &self,
         lanes: &Arc<Lanes>,
         at: At,
-        kind: JobKind,
-        deadline: Moment,
+        task: Task,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -211,7 +218,6 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         self.refuse_if_down(at)?;
-        let task = Task::new(kind, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let answer = lanes.start(move || shared.with_table(at, &limits, &job));
         let answer = self.supervise(at, task, answer).await;
@@ -290,9 +296,11 @@ impl Db {
                 JobKind::Short | JobKind::Writes => answer.wait(left).await,
                 JobKind::Long => answer.wait(left.saturating_sub(SIGN_OF_LIFE)).await,
             };
+            let mut progress = 0;
             while task.kind == JobKind::Long
                 && matches!(waited, Waited::Running)
-                && db.is_alive(at).await
+                && task.deadline.elapsed() < LONGEST_JOB
+                && db.gets_on(at, &task, &mut progress).await
             {
                 waited = answer.wait(SILENCE).await;
             }
@@ -304,7 +312,7 @@ impl Db {
                     Waited::Running => {}
                 }
                 if task.lifeline.cut() {
-                    db.shared.source(at).suspect();
+                    actix_web::rt::spawn(db.clone().suspect_if_silent(at));
                 }
                 waited = answer.wait(Duration::from_millis(100)).await;
             }
@@ -313,21 +321,49 @@ impl Db {
         supervised.await.ok().flatten()
     }
 
-    /// Whether a database gives a sign of life to somebody else.
-    async fn is_alive(&self, at: At) -> bool {
+    /// Whether a job gets on, as far as it can be seen from outside.
+    async fn gets_on(&self, at: At, task: &Task, progress: &mut u64) -> bool {
+        let now = task.lifeline.progress().load(Ordering::Relaxed);
+        if std::mem::replace(progress, now) != now {
+            return true;
+        }
+        let session = task.lifeline.session();
+        let doing = self.ask_another(at, move |connection| match session {
+            Some(session) => connection.doing(session),
+            None if connection.is_alive() => Doing::Work,
+            None => Doing::Nothing,
+        });
+        doing.await == Some(Doing::Work)
+    }
+
+    /// A job hung, and so may everything: whoever comes next is to know.
+    async fn suspect_if_silent(self, at: At) {
+        let is_alive = self.ask_another(at, Connection::is_alive).await;
+        if is_alive != Some(true) {
+            self.shared.source(at).suspect();
+        }
+    }
+
+    /// What `question` is answered on another connection, soon; `None`: nothing.
+    async fn ask_another<T: Send + 'static>(
+        &self,
+        at: At,
+        question: impl Fn(&mut Connection) -> T + Send + 'static,
+    ) -> Option<T> {
         let deadline = Moment::now() + SIGN_OF_LIFE;
         let task = Task::new(JobKind::Short, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let mut answer = self.shared.queries.start(move || {
-            let ask = |connection: &mut Connection| match connection.is_alive() {
-                true => Ok(()),
-                false => Err(no_answer()),
-            };
+            let ask = |connection: &mut Connection| Ok::<_, DbError>(question(connection));
             shared.source(at).run(&limits, &ask)
         });
-        let is_alive = matches!(answer.wait(SIGN_OF_LIFE).await, Waited::Answered(Ok(())));
-        task.lifeline.cut();
-        is_alive
+        match answer.wait(SIGN_OF_LIFE).await {
+            Waited::Answered(answer) => answer.ok(),
+            Waited::Running | Waited::Nothing => {
+                task.lifeline.cut();
+                None
+            }
+        }
     }
 }
 
