@@ -99,8 +99,23 @@ struct Shared {
     catalogue: OnceLock<UserTable>,
     stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
     stats_lifeline: Lifeline,
-    readiness: Arc<SharedQuery<Readiness>>,
-    readiness_lifeline: Lifeline,
+    primary_probe: Probe,
+    replica_probe: Probe,
+}
+
+/// A readiness check, for all who ask at the same time.
+struct Probe {
+    query: Arc<SharedQuery<Readiness>>,
+    lifeline: Lifeline,
+}
+
+impl Probe {
+    fn new() -> Probe {
+        Probe {
+            query: SharedQuery::new(),
+            lifeline: Lifeline::default(),
+        }
+    }
 }
 
 /// Where a job runs.
@@ -110,6 +125,16 @@ enum At {
     Primary,
     /// Where exports and statistics are read
     Replica,
+}
+
+impl At {
+    /// What its being away is called by readyz.
+    fn check(self) -> &'static str {
+        match self {
+            At::Primary => "database",
+            At::Replica => "replica",
+        }
+    }
 }
 
 impl Db {
@@ -143,8 +168,8 @@ impl Db {
                 catalogue: OnceLock::new(),
                 stats: SharedQuery::new(),
                 stats_lifeline: Lifeline::default(),
-                readiness: SharedQuery::new(),
-                readiness_lifeline: Lifeline::default(),
+                primary_probe: Probe::new(),
+                replica_probe: Probe::new(),
             }),
         }
     }
@@ -251,18 +276,26 @@ impl Db {
     /// # Errors
     /// The name of the first check that fails, and why (for the log).
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
-        self.refuse_if_down(At::Primary)
-            .map_err(|error| Arc::new(("database", error)))?;
-        let lifeline = self.shared.readiness_lifeline.clone();
+        self.probe(At::Primary, &self.shared.primary_probe).await?;
+        match self.shared.replica {
+            Some(_) => self.probe(At::Replica, &self.shared.replica_probe).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn probe(&self, at: At, probe: &Probe) -> Readiness {
+        let outage = |error| Arc::new((at.check(), error));
+        self.refuse_if_down(at).map_err(outage)?;
+        let lifeline = probe.lifeline.clone();
         let task = Task::new(JobKind::Short, deadline(), lifeline.clone());
         let shared = Arc::clone(&self.shared);
-        let ready = move || {
+        let answer = probe.query.ask(move || {
+            // For those who ask meanwhile, too.
             let limits = Task::new(JobKind::Short, deadline(), lifeline);
-            shared.ready(&limits).map_err(Arc::new)
-        };
-        let answer = self.shared.readiness.ask(ready);
-        let answer = self.supervise(At::Primary, task, answer).await;
-        answer.unwrap_or_else(|| Err(Arc::new(("database", no_answer()))))
+            shared.ready(at, &limits).map_err(Arc::new)
+        });
+        let answer = self.supervise(at, task, answer).await;
+        answer.unwrap_or_else(|| Err(outage(no_answer())))
     }
 
     /// Nobody waits for a database that is known to be down.
@@ -386,33 +419,31 @@ impl Shared {
             .run(task, &|connection| job(connection, table))
     }
 
-    fn ready(&self, task: &Task) -> Result<(), (&'static str, DbError)> {
+    fn ready(&self, at: At, task: &Task) -> Result<(), (&'static str, DbError)> {
         let load = |connection: &mut Connection| {
             UserTable::load(connection, &self.user_table, &self.username_field)
         };
         let failed = |check| {
-            move |error| match error {
-                DbError::Unavailable(_) => ("database", error),
-                error => (check, error),
+            move |error| match (at, error) {
+                (At::Primary, error @ (DbError::Refused(_) | DbError::Schema(_))) => (check, error),
+                (_, error) => (at.check(), error),
             }
         };
+        let source = self.source(at);
         let users = |connection: &mut Connection| {
             let table = load(connection)?;
-            table.probe(connection)?;
+            if let At::Primary = at {
+                table.probe(connection)?;
+            }
             table.probe_export(connection)
         };
-        let primary = &self.primary;
-        primary.run(task, &users).map_err(failed("user_table"))?;
-        primary
-            .run(task, &sessions::probe)
-            .map_err(failed("django_session"))?;
-        let Some(replica) = &self.replica else {
-            return Ok(());
-        };
-        let exported = |connection: &mut Connection| load(connection)?.probe_export(connection);
-        replica
-            .run(task, &exported)
-            .map_err(|error| ("replica", error))
+        source.run(task, &users).map_err(failed("user_table"))?;
+        match at {
+            At::Primary => source
+                .run(task, &sessions::probe)
+                .map_err(failed("django_session")),
+            At::Replica => Ok(()),
+        }
     }
 
     /// The user table's catalogue entry: read once, when the database is first reached.

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 
 /// How long one attempt to connect may take.
-pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(4);
+pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How long it is from one attempt to the next, while there are any.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
