@@ -18,6 +18,7 @@ mod exported_row;
 mod fragments;
 #[cfg(feature = "mysql")]
 mod mysql_export;
+mod role;
 mod schema;
 mod sessions;
 mod sockets;
@@ -451,10 +452,15 @@ impl Shared {
         if let Some(table) = self.catalogue.get() {
             return Ok(table);
         }
-        let table = self.source(at).run(&task.preparing(), &|connection| {
-            UserTable::load(connection, &self.user_table, &self.username_field)
+        let (table, excess) = self.source(at).run(&task.preparing(), &|connection| {
+            let table = UserTable::load(connection, &self.user_table, &self.username_field)?;
+            let excess = role::excess(connection, &table);
+            Ok::<_, DbError>((table, excess))
         })?;
-        Ok(self.catalogue.get_or_init(|| table))
+        Ok(self.catalogue.get_or_init(|| {
+            role::warn(excess);
+            table
+        }))
     }
 }
 

@@ -6,6 +6,7 @@
 //! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
 //! * `access`: who gets in, and for how long
 //! * `export`: the two views' answers, spooling, log lines
+//! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
 //! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
 //! * `models`: custom user models
@@ -23,6 +24,7 @@ mod app;
 mod client;
 mod database;
 mod export;
+mod grants;
 mod listeners;
 mod login;
 mod models;
