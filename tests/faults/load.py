@@ -176,10 +176,11 @@ class Load:
 
 @dataclass
 class Judgement:
-    """What the load saw of one fault that lasted from `began` to `ended`."""
+    """What the load saw of one fault that lasted from `began` until somewhere from `ending` to `ended`."""
 
     seen: list
     began: float
+    ending: float
     ended: float
 
     def violations(self, known_down_after=None):
@@ -211,7 +212,7 @@ class Judgement:
         """Those who came when the database was known to be down, and were answered while it still was."""
         return [
             seen for seen in self.seen
-            if seen.began > since and seen.began + seen.seconds < self.ended and seen.caller not in NEED_NO_DATABASE
+            if seen.began > since and seen.began + seen.seconds < self.ending and seen.caller not in NEED_NO_DATABASE
         ]
 
     def slow_refusals(self, since):
@@ -228,7 +229,7 @@ class Judgement:
         return max([seen.began - self.ended for seen in self.seen if not seen.right], default=0)
 
     def figures(self):
-        during = [seen for seen in self.seen if self.began < seen.began < self.ended]
+        during = [seen for seen in self.seen if self.began < seen.began < self.ending]
         right = sum(seen.right for seen in during)
         longest = max([seen.seconds for seen in self.seen], default=0)
         return (

@@ -3,6 +3,7 @@
 What was swallowed once stays dead, as after a router that forgot its connections; new connections work again.
 """
 
+import queue
 import socket
 import struct
 import threading
@@ -75,16 +76,30 @@ class Proxy:
                 threading.Thread(target=self.pump, args=[link, *ends], daemon=True).start()
 
     def pump(self, link, source, sink):
+        """Reads one end; what comes is sent by a thread of its own, so that a delay delays everything by the same."""
+        waiting = queue.SimpleQueue()
+        threading.Thread(target=self.send, args=[link, waiting, sink], daemon=True).start()
         try:
             while data := source.recv(65536):
-                time.sleep(self.delay_seconds)
-                link.swallowed |= self.swallows
-                if not link.swallowed:
-                    sink.sendall(data)
+                waiting.put((time.monotonic() + self.delay_seconds, data))
         except OSError:
             pass
-        if link.swallowed and source is link.server:
-            return  # Nothing of it is heard any more, not even its end.
+        waiting.put((time.monotonic() + self.delay_seconds, None))
+
+    def send(self, link, waiting, sink):
+        while True:
+            due, data = waiting.get()
+            time.sleep(max(0, due - time.monotonic()))
+            link.swallowed |= self.swallows
+            if data is None:
+                break
+            try:
+                if not link.swallowed:
+                    sink.sendall(data)
+            except OSError:
+                break
+        if link.swallowed and sink is link.client:
+            return  # Nothing is heard of the server any more, not even its end.
         with self.lock:
             self.links.discard(link)
         for end in (link.client, link.server):

@@ -25,7 +25,8 @@ def test_a_network_that_swallows_everything(kind):
 @DATABASES
 def test_a_network_that_answers_no_attempt_to_connect(kind):
     with World(kind, proxied=True) as world:
-        endure(world, world.proxy.vanish, world.proxy.heal, known_down_after=KNOWN_AFTER_SECONDS)
+        # Long enough for the kernel to try again only after a long while.
+        endure(world, world.proxy.vanish, world.proxy.heal, lasts=25, known_down_after=KNOWN_AFTER_SECONDS)
 
 
 @pytest.mark.side_by_side
@@ -101,11 +102,8 @@ def test_idle_connections_that_the_server_kills_are_not_noticed(kind):
         with Load(world.sidecar.port) as load:
             load.await_right()
         for _ in range(5):
-            if kind == "postgres":
-                world.sessions("pg_terminate_backend(pid)")
-            else:
-                for number, *_ in world.sessions():
-                    world.execute(f"KILL {number}")
+            for number, *_ in world.sessions():
+                world.execute(f"KILL {number}" if kind == "mysql" else f"SELECT pg_terminate_backend({number})")
             # Logins too: what writes does not run twice, and must find a live connection all the same.
             with Load(world.sidecar.port, pause_seconds=0.01) as load:
                 load.await_right()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import passwords
 import servers
 import signed
-from observed import Process
+from observed import Process, await_true
 from provide import clusters, reference
 from provide.environments import REPOSITORY
 from proxy import Proxy
@@ -147,6 +147,8 @@ class World:
 
     def sessions(self, condition="TRUE"):
         """The sidecar's connections as the database sees them: (id, state, what is run or was)."""
+        if self.kind == "sqlite":
+            return []
         if self.kind == "postgres":
             return self.execute(
                 "SELECT pid, state, query FROM pg_stat_activity "
@@ -156,6 +158,21 @@ class World:
             "SELECT id, IF(command = 'Sleep', 'idle', 'active'), info FROM information_schema.processlist "
             f"WHERE user = '{self.name}' AND {condition}"
         )
+
+    def kill(self, session):
+        if self.kind == "postgres":
+            self.execute(f"SELECT pg_terminate_backend({session})")
+            return
+        try:
+            self.execute(f"KILL {session}")
+        except Exception as error:
+            assert "Unknown thread" in str(error), error
+
+    def kill_sessions(self):
+        """Has the database end all of them."""
+        for number, *_ in self.sessions():
+            self.kill(number)
+        await_true(lambda: not self.sessions(), 5, "the sessions end")
 
     def busy_sessions(self):
         return [session for session in self.sessions() if session[1] != "idle"]
