@@ -1,36 +1,16 @@
 """The database server itself fails under load: stopped, killed, frozen, out of connections, started late."""
 
 import signal
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from endurance import endure
 from observed import await_true
-from provide import clusters
-from world import World
+from world import Own, World
 
 # As for a network that swallows: somebody's wait, and one attempt to connect.
 KNOWN_AFTER_SECONDS = 9
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
-
-
-class Own:
-    """A database server that one test may stop: `with Own(kind) as server`."""
-
-    def __init__(self, kind):
-        self.directory = tempfile.TemporaryDirectory(prefix="faults-")
-        Path(self.directory.name).chmod(0o711)
-        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind)
-
-    def __enter__(self):
-        return self.server
-
-    def __exit__(self, *_):
-        self.server.thaw() if self.server.process.poll() is None else None
-        self.server.stop()
-        self.directory.cleanup()
 
 
 # PostgreSQL's fast and immediate shutdown; for MariaDB its only one, and none at all.

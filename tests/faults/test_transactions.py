@@ -1,12 +1,13 @@
 """What the sidecar's transactions may do in the database, as the database itself sees them; and a replica that is away."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 import wire
-from load import Load, judge
+from load import Load
 from proxy import Proxy
-from urllib.parse import urlsplit
-from world import ADMIN_COOKIE, REQUESTS, World
+from world import REQUESTS, Own, World
 
 READERS = ("stats", "export", "basic", "wrong password", "readyz")
 
@@ -39,6 +40,32 @@ def test_every_transaction_of_a_reader_is_read_only_and_limited(prepared, login)
         # The watcher does watch: what logs in writes, and is refused by it.
         if login == "on":
             assert wire.ask(world.sidecar.port, REQUESTS["login"][0]).status == 503
+
+
+@pytest.mark.side_by_side
+@pytest.mark.parametrize("login", ["on", "off"])
+def test_every_session_on_mariadb_begins_read_only_and_only_a_login_writes(login):
+    with Own("mysql") as server, World("mysql", server, settings={"SIDECAR_LOGIN": login}, users=20) as world:
+        world.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON")
+        callers = READERS + (("login",) if login == "on" else ())
+        with Load(world.sidecar.port, callers=callers) as load:
+            load.await_right()
+        said = world.execute(
+            "SELECT thread_id, UPPER(CONVERT(argument USING utf8mb4)) FROM mysql.general_log "
+            f"WHERE command_type IN ('Query', 'Execute') AND user_host LIKE '%{world.name}%' ORDER BY event_time"
+        )
+    first, writes = {}, set()
+    for session, statement in said:
+        first.setdefault(session, []).append(statement)
+        if statement.startswith(("INSERT", "UPDATE", "DELETE", "REPLACE")) or "READ WRITE" in statement:
+            writes.add(statement.split()[0])
+    assert first
+    for statements in first.values():
+        # The client library sets names before; a session that is not used yet may have come no further.
+        begun = next((place for place, text in enumerate(statements) if "TRANSACTION READ ONLY" in text), len(statements))
+        assert all(text.startswith("SET ") for text in statements[:begun]), statements[:8]
+        assert len(statements) < begun + 2 or [text for text in statements if "MAX_STATEMENT_TIME" in text]
+    assert writes == ({"START", "INSERT", "UPDATE", "DELETE"} if login == "on" else set())
 
 
 class WithReplica(World):

@@ -47,6 +47,24 @@ def stop_shared_servers():
         server.directory.parent.rmdir()
 
 
+class Own:
+    """A database server that one test may stop: `with Own(kind) as server`."""
+
+    def __init__(self, kind):
+        self.directory = tempfile.TemporaryDirectory(prefix="faults-")
+        Path(self.directory.name).chmod(0o711)
+        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind)
+
+    def __enter__(self):
+        return self.server
+
+    def __exit__(self, *_):
+        if self.server.process.poll() is None:
+            self.server.thaw()
+        self.server.stop()
+        self.directory.cleanup()
+
+
 class World:
     """A database of its own on `server` (a cluster; the shared one if None), and a sidecar over it: `with World() as world`.
 
