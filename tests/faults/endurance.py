@@ -44,4 +44,4 @@ def left_nothing_behind(world):
     def at_rest():
         return not world.busy_sessions() and len(world.sessions()) == world.process.sockets() <= MOST_CONNECTIONS
 
-    await_true(at_rest, 10, f"{world.sessions()} rest, and are {world.process.sockets()}")
+    await_true(at_rest, 10, lambda: f"{world.sessions()} are {world.process.sockets()} and rest")

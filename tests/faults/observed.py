@@ -44,8 +44,8 @@ class Process:
 
 
 def await_true(condition, seconds, what):
-    """Waits until the condition holds."""
+    """Waits until the condition holds; `what` it is, or a function that says how it is instead."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
         time.sleep(0.05)
