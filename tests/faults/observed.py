@@ -1,6 +1,5 @@
 """What the kernel knows of a running process: threads, descriptors, memory, its connections to the database."""
 
-import os
 import re
 import time
 from pathlib import Path
@@ -22,10 +21,6 @@ class Process:
     def memory(self):
         """KiB of resident memory."""
         return int(re.search(r"VmRSS:\s+(\d+)", (self.directory / "status").read_text())[1])
-
-    def processor_seconds(self):
-        fields = (self.directory / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def sockets(self):
         """How many connections to the database's port it has."""
