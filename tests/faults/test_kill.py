@@ -25,7 +25,8 @@ class Callers:
 
     def __init__(self, port):
         self.port = port
-        self.logins = self.exports = 0
+        # Counted by appending, which threads may do at once.
+        self.logins, self.exports = [], []
         calls = [self.export] * 3 + [self.log_in] * len(NAMES)
         names = [None] * 3 + NAMES
         self.threads = [threading.Thread(target=self.call, args=pair) for pair in zip(calls, names)]
@@ -43,10 +44,13 @@ class Callers:
         answer = wire.ask(self.port, REQUESTS["export"][0])
         assert answer.status == 200
         # What was cut off can be seen: it is shorter than it says.
-        self.exports += len(answer.body) == int(answer.one("Content-Length"))
+        if len(answer.body) == int(answer.one("Content-Length")):
+            self.exports.append(answer.status)
 
     def log_in(self, name):
-        self.logins += wire.ask(self.port, login_request(PASSWORD, name)).status == 200
+        answer = wire.ask(self.port, login_request(PASSWORD, name))
+        assert answer.status == 200
+        self.logins.append(answer.status)
 
     def join(self):
         for thread in self.threads:
@@ -83,7 +87,7 @@ def test_a_killed_process_leaves_no_half_written_session(kind):
             world.sidecar.process.kill()
             world.sidecar.process.wait()
             callers.join()
-            logins, exports = logins + callers.logins, exports + callers.exports
+            logins, exports = logins + len(callers.logins), exports + len(callers.exports)
             # Whoever was told of a login has it; one that was cut off may be there or not.
             found = check_rows(world)
             assert logins <= found <= logins + len(LIVES) * len(NAMES)
