@@ -173,7 +173,8 @@ class World:
                 f"WHERE usename = '{self.name}' AND datname = '{self.name}' AND {condition}"
             )
         return self.execute(
-            "SELECT id, IF(command = 'Sleep', 'idle', 'active'), info FROM information_schema.processlist "
+            # One that is hit by KILL QUERY while it rests is called killed until it is used again.
+            "SELECT id, IF(command IN ('Sleep', 'Killed'), 'idle', 'active'), info FROM information_schema.processlist "
             f"WHERE user = '{self.name}' AND {condition}"
         )
 
