@@ -22,14 +22,21 @@ class Process:
         """KiB of resident memory."""
         return int(re.search(r"VmRSS:\s+(\d+)", (self.directory / "status").read_text())[1])
 
-    def sockets(self):
-        """How many connections to the database's port it has."""
-        names = set()
+    def links(self):
+        """What its descriptors are open on."""
         for entry in (self.directory / "fd").iterdir():
             try:
-                names.add(str(entry.readlink()))
+                yield str(entry.readlink())
             except OSError:
                 continue  # Closed meanwhile.
+
+    def open_files(self, path):
+        """How often it has the file open."""
+        return list(self.links()).count(path)
+
+    def sockets(self):
+        """How many connections to the database's port it has."""
+        names = set(self.links())
         found = 0
         for line in (self.directory / "net" / "tcp").read_text().splitlines()[1:]:
             fields = line.split()

@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 for directory in (HERE, HERE.parent / "differential", HERE.parent):
     sys.path.insert(0, str(directory))
 
+from endurance import MOST_CONNECTIONS  # noqa: E402
 from load import Client, judge  # noqa: E402
 from provide import clusters  # noqa: E402
 from world import REQUESTS, World, logout_request, stop_shared_servers  # noqa: E402
@@ -107,15 +108,18 @@ def nearest_rank(values, percent):
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def at_rest(process, most=None):
-    """(threads, descriptors) when nothing has run for a while; at once when they are no more than `most`."""
+def at_rest(world, most=None):
+    """Threads, descriptors and database connections when nothing has run for a while; `most` are looked for that long.
+
+    Connections are opened when they are first needed, and kept: their descriptors are counted apart.
+    """
     deadline = time.monotonic() + REST_SECONDS
-    while time.monotonic() < deadline:
-        now = process.threads(), process.descriptors()
-        if most and now[0] <= most[0] and now[1] <= most[1]:
-            break
+    while time.monotonic() < deadline and not (most and world.process.threads() <= most[0]):
         time.sleep(0.5)
-    return process.threads(), process.descriptors()
+    connections = world.process.sockets()
+    if world.kind == "sqlite":
+        connections = world.process.open_files(world.database_url.removeprefix("sqlite:///"))
+    return world.process.threads(), world.process.descriptors() - connections, connections
 
 
 def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
@@ -132,23 +136,24 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
     for thread in crowd:
         thread.join()
     warm_up.run(warm_up_seconds)
-    resting, before = at_rest(process), process.memory()
+    resting, before = at_rest(world), process.memory()
     samples = []
     mix = Mix(world.sidecar.port)
     mix.run(seconds, lambda: samples.append((process.memory(), process.threads(), process.descriptors())))
-    ended = at_rest(process, resting)
+    ended = at_rest(world, resting)
     drift = max(memory for memory, *_ in samples[len(samples) // 2 :]) - before
     failed = warm_up.unexpected + mix.unexpected
     if drift > MOST_DRIFT_KIB:
         failed.append(f"memory grew by {drift / 1024:.1f} MiB")
-    if ended[0] > resting[0] or ended[1] > resting[1]:
-        failed.append(f"threads and descriptors at rest were {resting}, and are {ended}")
+    if ended[0] > resting[0] or ended[1] > resting[1] or ended[2] > MOST_CONNECTIONS:
+        failed.append(f"threads, descriptors, connections at rest were {resting}, and are {ended}")
     line = (
         f"soak, {world.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
         f"{len(mix.unexpected)} unexpected answers, p50 {1000 * nearest_rank(mix.seconds, 50):.1f} ms, "
         f"p99 {1000 * nearest_rank(mix.seconds, 99):.1f} ms, slowest {1000 * max(mix.seconds):.0f} ms; memory "
-        f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; threads {resting[0]}, {max(s[1] for s in samples)} at most, "
-        f"{ended[0]} in the end; descriptors {resting[1]}, {max(s[2] for s in samples)} at most, {ended[1]} in the end"
+        f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, {ended[0]}, "
+        f"descriptors {resting[1]}, {ended[1]}, database connections {resting[2]}, {ended[2]}; at most "
+        f"{max(threads for _, threads, _ in samples)} threads, {max(files for *_, files in samples)} descriptors"
     )
     return line, failed
 
