@@ -1,7 +1,7 @@
 """The paths of what the suites share, and tests that run side by side.
 
-Most of these tests wait for a clock: those marked `side_by_side` take no fixtures, and all that were selected are started,
-a few at a time, when the first of them has its turn.
+Most of these tests wait for a clock: those marked `side_by_side` take no fixtures, and all that were selected are
+started, a few at a time, when the first of them has its turn.
 """
 
 import concurrent.futures
@@ -16,6 +16,7 @@ for directory in (HERE, HERE.parent / "differential", HERE.parent):
     sys.path.insert(0, str(directory))
 
 import world  # noqa: E402
+from provide import clusters  # noqa: E402
 
 AT_ONCE = 4
 pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
@@ -32,6 +33,15 @@ def pytest_configure(config):
 
 def arguments(item):
     return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Without a database server there is nothing to test."""
+    try:
+        return (yield)
+    except clusters.Unavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,7 +1,7 @@
 """The figures of password floods, of who can be told to exist, and of outages, as a Markdown table on standard output.
 
-Run by tests/faults/measure on an idle machine with a release build (SIDECAR_BINARY). Passwords cost what Django 5.2 makes
-them cost: a million iterations. The flood comes from a process of its own, so that its clients don't slow the others down.
+Run by tests/faults/measure on an idle machine with a release build (SIDECAR_BINARY). Passwords cost what Django 5.2
+makes them cost: a million iterations. The flood comes from a process of its own, so that its clients slow nobody down.
 """
 
 import argparse

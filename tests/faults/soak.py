@@ -151,8 +151,8 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
         f"soak, {world.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
         f"{len(mix.unexpected)} unexpected answers, p50 {1000 * nearest_rank(mix.seconds, 50):.1f} ms, "
         f"p99 {1000 * nearest_rank(mix.seconds, 99):.1f} ms, slowest {1000 * max(mix.seconds):.0f} ms; memory "
-        f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, {ended[0]}, "
-        f"descriptors {resting[1]}, {ended[1]}, database connections {resting[2]}, {ended[2]}; at most "
+        f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, "
+        f"{ended[0]}, descriptors {resting[1]}, {ended[1]}, database connections {resting[2]}, {ended[2]}; at most "
         f"{max(threads for _, threads, _ in samples)} threads, {max(files for *_, files in samples)} descriptors"
     )
     return line, failed
