@@ -8,9 +8,8 @@ from endurance import FAULT_SECONDS, endure, left_nothing_behind
 from load import Load
 from world import World
 
-# The longest that the sidecar may need to find out that nobody answers any more: one wait of those who ask, and one
-# attempt to connect.
-KNOWN_AFTER_SECONDS = 9
+# When nobody answers any more, the first who waited in vain tell everybody else.
+KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 
 

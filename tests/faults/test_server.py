@@ -8,8 +8,8 @@ from endurance import endure
 from observed import await_true
 from world import Own, World
 
-# As for a network that swallows: somebody's wait, and one attempt to connect.
-KNOWN_AFTER_SECONDS = 9
+# When nobody answers any more, the first who waited in vain tell everybody else.
+KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 
 
