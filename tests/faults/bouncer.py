@@ -1,4 +1,4 @@
-"""A PgBouncer of one's own in transaction mode, before a PostgreSQL: its own configuration and port, never a service."""
+"""A PgBouncer in transaction mode before a PostgreSQL, with its own configuration and port; never the system's service."""
 
 import shutil
 import socket

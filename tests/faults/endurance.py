@@ -8,8 +8,8 @@ FAULT_SECONDS = 10
 MOST_CONNECTIONS = 14
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
-# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two files, and
-# not all of them may have been needed before.
+# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two files, not
+# all of which were needed before.
 MOST_MORE_DESCRIPTORS = {"postgres": 8, "mysql": 8, "sqlite": 2 * MOST_CONNECTIONS}
 
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import pytest
 
-
 from endurance import endure, left_nothing_behind
 from load import CALLERS, Load
 from observed import await_true

@@ -19,10 +19,12 @@ REQUESTS_IN_ALL = 10_000
 CLIENTS = 20
 MIX = (
     "stats", "unknown session", "export", "stats", "login", "unknown session", "readyz", "stats", "anonymous", "basic",
-    "stats", "unknown session", "export", "stats", "healthz", "unknown session", "stats", "wrong password", "readyz", "stats",
+    "stats", "unknown session", "export", "stats", "healthz", "unknown session", "stats", "wrong password", "readyz",
+    "stats",
 )
 # More exports or passwords at a time would be turned away, as they should be.
-AT_ONCE = {"export": threading.Semaphore(3)} | dict.fromkeys(["basic", "login", "wrong password"], threading.Semaphore(2))
+HASHING = threading.Semaphore(2)
+AT_ONCE = {"export": threading.Semaphore(3), "basic": HASHING, "login": HASHING, "wrong password": HASHING}
 # What a transaction of the sidecar's sets; none of it may be there for the next.
 SETTINGS = (
     "statement_timeout", "lock_timeout", "default_transaction_read_only", "transaction_read_only",

@@ -1,4 +1,4 @@
-"""Statements that hang, that somebody cancels, that a migration surprises: what the database does to them, and the answers."""
+"""Statements that hang, that somebody cancels, that a migration surprises: what becomes of them, and the answers."""
 
 import time
 

@@ -5,15 +5,13 @@ import fcntl
 import os
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-import wire
 from load import Load
 from observed import await_true
-from world import REQUESTS, World
+from world import World
 
 # Many lines for each request.
 TALKATIVE = {"SIDECAR_LOG": "trace"}
