@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode before a PostgreSQL, with its own configuration and port; never the system's service."""
+"""A PgBouncer in transaction mode before a PostgreSQL, a configuration and a port of its own; never the service."""
 
 import shutil
 import socket

@@ -8,8 +8,8 @@ FAULT_SECONDS = 10
 MOST_CONNECTIONS = 14
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
-# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two files, not
-# all of which were needed before.
+# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two
+# files, and not all were needed before.
 MOST_MORE_DESCRIPTORS = {"postgres": 8, "mysql": 8, "sqlite": 2 * MOST_CONNECTIONS}
 
 
@@ -21,6 +21,7 @@ def endure(world, begin, end, lasts=FAULT_SECONDS, known_down_after=None, caller
         before = world.process.threads(), world.process.descriptors()
         began = load.now()
         begin()
+        begun = load.now()
         load.last(lasts)
         ending = load.now()
         ending = load.now()
@@ -29,7 +30,7 @@ def endure(world, begin, end, lasts=FAULT_SECONDS, known_down_after=None, caller
         load.await_right()
         load.last(max(0, ended + 6.5 - load.now()))
         after = world.process.threads(), world.process.descriptors()
-    judgement = Judgement(load.seen, began, ending, ended)
+    judgement = Judgement(load.seen, began, begun, ending, ended)
     print(f"{world.name}: {judgement.figures()}; threads, descriptors {before} -> {after}", flush=True)
     violations = judgement.violations(known_down_after)
     assert not violations, "\n".join([f"{len(violations)} violations; {judgement.figures()}", *violations[:30]])

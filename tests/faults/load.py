@@ -176,10 +176,11 @@ class Load:
 
 @dataclass
 class Judgement:
-    """What the load saw of one fault that lasted from `began` until somewhere from `ending` to `ended`."""
+    """What the load saw of one fault, which came between `began` and `begun` and went between `ending` and `ended`."""
 
     seen: list
     began: float
+    begun: float
     ending: float
     ended: float
 
@@ -194,7 +195,7 @@ class Judgement:
         if not any(seen.began > late for seen in self.seen):
             found.append("nobody asked after the recovery")
         if known_down_after is not None:
-            found += self.slow_refusals(self.began + known_down_after)
+            found += self.slow_refusals(self.begun + known_down_after)
         return found
 
     def wrong_answers(self):

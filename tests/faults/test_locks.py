@@ -159,9 +159,12 @@ def open_modes(world):
     path = world.database_url.removeprefix("sqlite:///")
     modes = []
     for entry in (world.process.directory / "fd").iterdir():
-        if str(entry.readlink()) == path:
-            flags = (world.process.directory / "fdinfo" / entry.name).read_text().split("flags:")[1].split()[0]
-            modes.append(int(flags, 8) & 3)
+        try:
+            if str(entry.readlink()) == path:
+                flags = (world.process.directory / "fdinfo" / entry.name).read_text().split("flags:")[1].split()[0]
+                modes.append(int(flags, 8) & 3)
+        except OSError:
+            continue  # Closed meanwhile.
     return modes
 
 

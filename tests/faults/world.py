@@ -66,7 +66,7 @@ class Own:
 
 
 class World:
-    """A database of its own on `server` (a cluster; the shared one if None) and a sidecar over it: `with World() as world`.
+    """A database of its own on `server` (None: one that all share), and a sidecar over it: `with World() as world`.
 
     With `proxied` the sidecar reaches the database through `world.proxy`.
     """
