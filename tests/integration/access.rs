@@ -1,19 +1,11 @@
 //! Who gets in, and for how long.
 
 use crate::app::{App, KEY, OLD_KEY, insert_session};
+use crate::client::basic;
 use crate::database::{Database, PASSWORD};
 
 const ANONYMOUS: &str = r#"{"detail":"Authentication credentials were not provided."}"#;
 const DENIED: &str = r#"{"detail":"You do not have permission to perform this action."}"#;
-
-/// `curl -u name:password`
-fn basic(name: &str, password: &str) -> String {
-    use base64::Engine as _;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"))
-    )
-}
 
 #[test]
 fn a_caller_without_credentials_is_refused_as_django_refuses() {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crate::app::KEY;
 use crate::client::send;
@@ -13,6 +14,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_watchtower-sidecar");
 pub struct Program {
     child: Child,
     pub address: String,
+    /// What it has written to standard error
+    said: Arc<Mutex<String>>,
 }
 
 impl Program {
@@ -33,21 +36,51 @@ impl Program {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let hear = {
+            let said = Arc::clone(&said);
+            move |line: std::io::Result<String>| {
+                let line = line.unwrap();
+                *said.lock().unwrap() += &format!("{line}\n");
+                line
+            }
+        };
         let address = log
-            .find_map(|line| Some(line.unwrap().split_once("listening on ")?.1.to_owned()))
+            .find_map(|line| Some(hear(line).split_once("listening on ")?.1.to_owned()))
             .unwrap();
         // The pipe must not fill up while the program runs.
-        std::thread::spawn(move || log.for_each(drop));
+        std::thread::spawn(move || log.for_each(|line| drop(hear(line))));
         Program {
             child,
             address: address.trim_start_matches("http://").to_owned(),
+            said,
         }
     }
 }
 
 impl Program {
-    /// A line of the kernel's account of the process, in KiB.
-    fn memory(&self, name: &str) -> u64 {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Files and sockets that it has open.
+    pub fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    /// SIGKILL
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
+    /// A number of the kernel's account of the process; of memory in KiB.
+    pub fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -64,7 +97,7 @@ impl Drop for Program {
     }
 }
 
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(PROGRAM)
         .args(arguments)
         .env_clear()
@@ -159,6 +192,7 @@ fn the_demos_own_lines_work_as_printed() {
             .unwrap()
             .into(),
         child,
+        said: Arc::default(),
     };
     let credentials = printed
         .iter()
@@ -209,7 +243,7 @@ fn four_exports_at_once_time_after_time_take_little_memory() {
         answer.body.len()
     };
     ask("/api/admin/export-stats/", "identity");
-    let idle = program.memory("VmRSS:");
+    let idle = program.status("VmRSS:");
     for coding in ["identity", "gzip", "identity"] {
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -219,6 +253,6 @@ fn four_exports_at_once_time_after_time_take_little_memory() {
     }
     let length = ask("/api/admin/export-users/", "identity");
     assert!(length > 20_000_000, "{length}");
-    let grown = program.memory("VmHWM:") - idle;
+    let grown = program.status("VmHWM:") - idle;
     assert!(grown < 64 * 1024, "{grown} KiB above {idle} KiB");
 }
