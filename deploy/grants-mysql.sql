@@ -7,11 +7,14 @@
 -- A user model of your own: delete the lines of optional columns that it does not have, and add the column of its
 -- USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username nor email.
 --
--- Run it as an administrator, as often as you like; what the account could do before and is not named now is withdrawn:
+-- Run it as an administrator, as often as you like; what was granted to the account itself before and is not named now
+-- is withdrawn. A service that is running answers 503 for a moment, between REVOKE and GRANT:
 --   mariadb --user=root --password < grants-mysql.sql       (mysql with MySQL; both ask for the password)
 -- The new account is locked. Give it its password inside the client, started with MYSQL_HISTFILE=/dev/null, since
 -- MariaDB's writes even such a statement into its history:
 --   ALTER USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...' ACCOUNT UNLOCK;
+-- A server that checks passwords may refuse to create an account without one (error 1819). Then create it first, in the
+-- same way: CREATE USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...';
 -- DATABASE_READ_URL: where accounts are not replicated, run part 1 on the replica too.
 
 CREATE USER IF NOT EXISTS 'sidecar'@'127.0.0.1' ACCOUNT LOCK;

@@ -69,8 +69,8 @@ fn on_mysql(
     table: &UserTable,
 ) -> diesel::QueryResult<Option<String>> {
     // The lines may hold a password's hash: of no line more is kept than the privileges on everything.
-    let grants: Vec<String> =
-        diesel::dsl::sql::<Text>("SHOW GRANTS FOR CURRENT_USER").load(conn)?;
+    // Not `FOR CURRENT_USER`: MariaDB would leave out what the account may do by its default role.
+    let grants: Vec<String> = diesel::dsl::sql::<Text>("SHOW GRANTS").load(conn)?;
     let on_everything = grants
         .iter()
         .filter_map(|grant| grant.split_once(" ON *.* TO "));

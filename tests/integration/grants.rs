@@ -1,5 +1,5 @@
-//! The roles that `deploy/grants-*.sql` make: the database refuses them whatever the service does not do. Every other test
-//! on a server runs under them. And the warning about a role that may do more.
+//! The roles that `deploy/grants-*.sql` make: the database refuses them whatever the service does not do. Every other
+//! test on a server runs under them. And the warning about a role that may do more.
 
 use crate::app::KEY;
 use crate::client::send;
@@ -182,5 +182,15 @@ fn a_role_that_may_do_too_much_is_warned_about_once() {
         };
         database.execute(&more);
         assert_warned(&database.url, power);
+
+        if kind == "mysql" {
+            database.grant("auth_user");
+            let bundle = format!("{}_role", database.database_name());
+            database.execute(&format!(
+                "CREATE ROLE {bundle}; GRANT SUPER ON *.* TO {bundle}; GRANT {bundle} TO {role}; \
+                 SET DEFAULT ROLE {bundle} FOR {role}"
+            ));
+            assert_warned(&database.url, "is a superuser");
+        }
     }
 }
