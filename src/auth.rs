@@ -151,10 +151,11 @@ pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
     client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
 }
 
+/// Until when a request may wait for the database.
+struct Deadline(Instant);
+
 /// Until when this request may wait for the database, from its first question on.
 pub fn deadline(req: &HttpRequest) -> Instant {
-    struct Deadline(Instant);
-
     let mut extensions = req.extensions_mut();
     if let Some(Deadline(deadline)) = extensions.get() {
         return *deadline;
@@ -162,6 +163,12 @@ pub fn deadline(req: &HttpRequest) -> Instant {
     let deadline = db::deadline();
     extensions.insert(Deadline(deadline));
     deadline
+}
+
+/// The time that it waited for something else does not count.
+pub fn postpone_deadline(req: &HttpRequest, waited: Duration) {
+    let later = deadline(req) + waited;
+    req.extensions_mut().insert(Deadline(later));
 }
 
 /// A header's value as a WSGI server hands it to Django: several lines joined with commas.

@@ -95,7 +95,7 @@ pub async fn authenticate(
         .await
         .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
-    let judge = Arc::clone(&passwords);
+    let (judge, began) = (Arc::clone(&passwords), Instant::now());
     let judged = passwords.lanes.start(move || {
         // The one before may have been the one too many.
         match judge.throttle.wait(attempt) {
@@ -107,6 +107,7 @@ pub async fn authenticate(
     drop(room);
     let (user, pause) = judged.map_err(throttled)?;
     sleep(pause).await;
+    super::postpone_deadline(req, began.elapsed());
     Ok(user)
 }
 

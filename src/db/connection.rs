@@ -13,6 +13,8 @@ use diesel::connection::{
     AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
 };
 use diesel::r2d2::R2D2Connection;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 
 use super::DbError;
 use super::sockets::LONGEST_ATTEMPT;
@@ -46,6 +48,23 @@ pub enum Connection {
     Mysql(diesel::MysqlConnection),
 }
 
+/// What another session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// It runs a statement
+    Work,
+    /// It runs one that waits for somebody else's lock
+    Wait,
+    /// It runs none, or is not there
+    Nothing,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
 /// Runs one expression with whichever connection it is. A function can't: the expression's type bounds differ by backend.
 macro_rules! with_connection {
     ($connection:expr, $conn:ident => $body:expr) => {
@@ -70,6 +89,48 @@ impl Connection {
             #[allow(unreachable_patterns)]
             other => with_connection!(other, conn => conn.ping().is_ok()),
         }
+    }
+
+    /// The server's number for this session; `None`: it has none that others could ask for, or it changes by itself behind a
+    /// pooler.
+    pub(super) fn session(&mut self, prepares: bool) -> Option<i64> {
+        let query = match self {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) if prepares => "SELECT pg_backend_pid()::bigint AS number",
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => "SELECT CAST(CONNECTION_ID() AS SIGNED) AS number",
+            _ => return None,
+        };
+        self.number(query)
+    }
+
+    /// What the session of this number is doing, as another session of the same role may see it.
+    pub(super) fn doing(&mut self, session: i64) -> Doing {
+        let query = match self {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => format!(
+                "SELECT CASE WHEN state <> 'active' THEN 0 WHEN wait_event_type = 'Lock' THEN 1 ELSE 2 END::bigint \
+                 AS number FROM pg_stat_activity WHERE pid = {session}"
+            ),
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => format!(
+                "SELECT CAST(CASE WHEN command = 'Sleep' THEN 0 WHEN state LIKE 'Waiting for%' THEN 1 ELSE 2 END AS SIGNED) \
+                 AS number FROM information_schema.processlist WHERE id = {session}"
+            ),
+            #[allow(unreachable_patterns)]
+            _ => return Doing::Work,
+        };
+        match self.number(&query) {
+            Some(2) => Doing::Work,
+            Some(1) => Doing::Wait,
+            _ => Doing::Nothing,
+        }
+    }
+
+    fn number(&mut self, query: &str) -> Option<i64> {
+        let query = diesel::sql_query(query);
+        let row: Result<Number, _> = with_connection!(self, conn => query.get_result(conn));
+        row.map(|row| row.number).ok()
     }
 
     /// Whether it was left in the middle of something.

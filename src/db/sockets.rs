@@ -6,6 +6,7 @@
 //! Elsewhere than on Linux there is no such list, and nothing is shut down.
 
 use std::os::fd::RawFd;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 
 /// How long one attempt to connect may take.
-pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(4);
+pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How long it is from one attempt to the next, while there are any.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
@@ -133,10 +134,20 @@ impl Attempts {
     }
 }
 
-/// What holds a job up, for others to cut: the socket of its connection, while it has one.
+/// What is known of a running job by those who wait for it: how it gets on, and by what it can be ended.
 #[derive(Clone, Default)]
 pub(super) struct Lifeline {
-    socket: Arc<Mutex<Option<Socket>>>,
+    hold: Arc<Mutex<Hold>>,
+    progress: Arc<AtomicU64>,
+}
+
+/// A job's connection, while it has one.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hold {
+    /// The socket below it, where it is known
+    pub(super) socket: Option<Socket>,
+    /// The server's number for it, where it has one
+    pub(super) session: Option<i64>,
 }
 
 /// A job's hold on its lifeline. The connection must outlive it: nothing else may have got the descriptor meanwhile.
@@ -144,21 +155,32 @@ pub(super) struct Attached<'a>(&'a Lifeline);
 
 impl Lifeline {
     /// Until the value that it returns is dropped, the job may be cut.
-    pub(super) fn attach(&self, socket: Option<Socket>) -> Attached<'_> {
-        *lock(&self.socket) = socket;
+    pub(super) fn attach(&self, hold: Hold) -> Attached<'_> {
+        *lock(&self.hold) = hold;
         Attached(self)
     }
 
     /// Breaks the connection of the job; `false`: it has none now.
     pub(super) fn cut(&self) -> bool {
-        let socket = lock(&self.socket);
-        socket.is_some_and(|socket| shutdown(socket.descriptor, Shutdown::Both).is_ok())
+        let hold = lock(&self.hold);
+        hold.socket
+            .is_some_and(|socket| shutdown(socket.descriptor, Shutdown::Both).is_ok())
+    }
+
+    /// The server's number for the connection that the job has now.
+    pub(super) fn session(&self) -> Option<i64> {
+        lock(&self.hold).session
+    }
+
+    /// What the job counts while it gets on.
+    pub(super) fn progress(&self) -> &AtomicU64 {
+        &self.progress
     }
 }
 
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.socket) = None;
+        *lock(&self.0.hold) = Hold::default();
     }
 }
 
@@ -186,7 +208,10 @@ mod tests {
         assert!(socket.is_some());
         let lifeline = Lifeline::default();
         let cutter = lifeline.clone();
-        let attached = lifeline.attach(socket);
+        let attached = lifeline.attach(Hold {
+            socket,
+            session: None,
+        });
         let cut = std::thread::spawn(move || cutter.cut());
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         cut.join().unwrap();

@@ -1,5 +1,7 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 
 use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
-use super::sockets::{Attempts, Lifeline, Socket};
+use super::sockets::{Attempts, Hold, Lifeline};
 
 /// The longest pause between two attempts to connect is half of this.
 const RETRY: Duration = Duration::from_secs(2);
@@ -61,6 +63,7 @@ pub(super) struct Source {
     pool: Pool<Opener>,
     contact: Arc<Contact>,
     port: Option<u16>,
+    file: Option<PathBuf>,
     prepares: bool,
     size: u32,
 }
@@ -81,6 +84,7 @@ impl Source {
     pub(super) fn new(opener: ConnectionOpener, size: u32) -> Source {
         let contact = Arc::<Contact>::default();
         let (port, prepares) = (opener.url.port(), opener.prepares);
+        let file = port.is_none().then(|| opener.url.target().into());
         let opener = Opener {
             opener,
             port,
@@ -98,17 +102,22 @@ impl Source {
             pool,
             contact,
             port,
+            file,
             prepares,
             size,
         }
     }
 
-    /// Whether nothing has been heard of it since a job hung, or there is no connection and the latest attempt to make one
-    /// failed.
+    /// Whether nothing has been heard of it since a job hung, or there is no connection, the latest attempt to make one
+    /// failed, and a file is still not there.
     pub(super) fn is_down(&self) -> bool {
         self.contact.is_suspected.load(Ordering::Acquire)
             || (self.contact.latest_failed.load(Ordering::Acquire)
-                && self.pool.state().connections == 0)
+                && self.pool.state().connections == 0
+                && self
+                    .file
+                    .as_ref()
+                    .is_none_or(|path| File::open(path).is_err()))
     }
 
     /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
@@ -141,7 +150,7 @@ impl Source {
     ) -> Result<T, E> {
         // `None`: the connection is of no more use, whatever the job made of it.
         let run = |pooled: &mut Pooled| {
-            let attached = task.lifeline.attach(pooled.socket);
+            let attached = task.lifeline.attach(pooled.hold);
             let began = Instant::now();
             let left = task.deadline.saturating_duration_since(began);
             let result = match pooled
@@ -174,7 +183,7 @@ impl Source {
         // writes is asked first, and never run again: nobody could tell whether the lost answer was a success.
         for _ in 0..=self.size {
             let mut pooled = self.checked_out(task.deadline)?;
-            let attached = task.lifeline.attach(pooled.socket);
+            let attached = task.lifeline.attach(pooled.hold);
             let is_alive = pooled.connection.is_alive();
             drop(attached);
             pooled.dead = !is_alive;
@@ -226,8 +235,7 @@ impl Contact {
 struct Pooled {
     connection: Connection,
     generation: u64,
-    /// The socket below it, where it is known
-    socket: Option<Socket>,
+    hold: Hold,
     /// An error has shown that it is of no more use
     dead: bool,
 }
@@ -257,10 +265,13 @@ impl ManageConnection for Opener {
         if !failed && generation == self.contact.generation() {
             self.contact.is_suspected.store(false, Ordering::Release);
         }
-        connected.map(|(connection, socket)| Pooled {
+        connected.map(|(mut connection, socket)| Pooled {
+            hold: Hold {
+                socket,
+                session: connection.session(self.opener.prepares),
+            },
             connection,
             generation,
-            socket,
             dead: false,
         })
     }

@@ -7,6 +7,7 @@
 //! * `access`: who gets in, and for how long
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
 //! * `export`: the two views' answers, spooling, log lines
+//! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
 //! * `hostile_rows`: hashes and sessions that would break something; refusals that tell nothing
 //! * `limits`: to guessing passwords
 //! * `listeners`: sockets, mounts, replicas
@@ -30,6 +31,7 @@ mod broken_clients;
 mod client;
 mod database;
 mod export;
+mod grants;
 mod hostile_rows;
 mod limits;
 mod listeners;

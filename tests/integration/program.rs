@@ -21,10 +21,14 @@ pub struct Program {
 impl Program {
     /// `serve` over `database`.
     pub fn serve(database: &Database, variables: &[(&str, &str)]) -> Program {
+        let url = match variables.contains(&("SIDECAR_LOGIN", "on")) {
+            true => &database.url,
+            false => &database.reading_url,
+        };
         let mut command = Command::new(PROGRAM);
         command
             .env_clear()
-            .env("DATABASE_URL", &database.url)
+            .env("DATABASE_URL", url)
             .env("DJANGO_SECRET_KEY", KEY)
             .env("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)
             .env("SIDECAR_BIND", "127.0.0.1:0")

@@ -7,6 +7,7 @@ be installed or running.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -54,30 +55,52 @@ class Cluster:
             raise Unavailable(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 
     def start(self, *command):
-        log = open(self.directory / "log", "wb")
-        self.process = subprocess.Popen(
-            command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, **self.identity()
-        )
+        self.command = command
+        self.resume()
+
+    def resume(self):
+        """Starts the server on the data that it has."""
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, **self.identity()
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 words = self.last_words()
                 self.stop()
-                raise Unavailable(f"{Path(command[0]).name} did not start: {words}")
+                raise Unavailable(f"{Path(self.command[0]).name} did not start: {words}")
             time.sleep(0.05)
 
-    def last_words(self):
-        return (self.directory / "log").read_text(errors="replace")[-2000:]
-
-    def stop(self):
+    def halt(self, number=None):
+        """Ends the server by a signal, its own unless another is named, and keeps its data."""
         if self.process and self.process.poll() is None:
-            self.process.send_signal(self.stop_signal)
+            self.process.send_signal(number or self.stop_signal)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def freeze(self):
+        """Stops all of the server's processes where they are; the kernel goes on accepting connections for them."""
+        self.signal_all(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_all(signal.SIGCONT)
+
+    def signal_all(self, number):
+        # The first process first, so that it starts no more children.
+        self.process.send_signal(number)
+        for child in children(self.process.pid):
+            os.kill(child, number)
+
+    def last_words(self):
+        return (self.directory / "log").read_text(errors="replace")[-2000:]
+
+    def stop(self):
+        self.halt()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -160,6 +183,10 @@ def account(name):
         except KeyError:
             continue
     raise Unavailable(f"no account {name} to run the server as")
+
+
+def children(process):
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def free_port():

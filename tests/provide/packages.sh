@@ -16,6 +16,8 @@ need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("i
 need libmariadb-dev command -v mariadb_config
 need postgresql has_initdb
 need mariadb-server command -v mariadbd
+# For the faults only; never its service.
+need pgbouncer command -v pgbouncer
 
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0

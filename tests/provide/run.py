@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from provide import clusters, environments  # noqa: E402
 from provide.environments import REPOSITORY, SUITE, TESTS, target_directory  # noqa: E402
 
-PARTS = ("rust", "differential")
+PARTS = ("rust", "differential", "faults")
 DATABASES = ("sqlite", "postgres", "mysql")
 # What the suite compares with: every database with the newest long-term version, every version with SQLite.
 COMPARISONS = [(database, SUITE) for database in DATABASES]
@@ -135,11 +135,25 @@ class Run:
             elif self.python(django):
                 wanted.append((database, django))
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for comparison, done in zip(wanted, pool.map(lambda pair: self.compare(python, *pair), wanted)):
-                self.report(*comparison, done)
+            for (database, django), done in zip(wanted, pool.map(lambda pair: self.compare(python, *pair), wanted)):
+                self.report(f"the differential suite on {database} with Django {django}", done)
 
     def compare(self, python, database, django):
         command = [python, "-m", "pytest", "-q", TESTS / "differential", "--database", database, "--django", django]
+        return self.pytest(command)
+
+    def faults(self):
+        """Faults of the database, the network and the process; the soak is short where nobody asks for all."""
+        python = self.python(SUITE)
+        if python is None:
+            return
+        seconds = 120 if self.is_all_required() else 20
+        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "faults", f"--soak-seconds={seconds}"])
+        for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
+            self.skip("faults", reason)
+        self.report("the faults", done)
+
+    def pytest(self, command):
         if self.options.k:
             command += ["-k", self.options.k]
         return subprocess.run(
@@ -147,12 +161,16 @@ class Run:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
 
-    def report(self, database, django, done):
+    def is_all_required(self):
+        return self.options.require_all or os.environ.get("CI") == "true"
+
+    def report(self, what, done):
         summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"
-        print(f"differential suite, {database}, Django {django}: {summary}", flush=True)
-        if done.returncode != 0:
+        print(f"{what}: {summary}", flush=True)
+        nothing_matched = self.options.k and done.returncode == 5
+        if done.returncode != 0 and not nothing_matched:
             print(done.stdout, flush=True)
-            self.fail(f"the differential suite on {database} with Django {django}")
+            self.fail(what)
         self.count(summary, r"(\d+) passed()")
         self.count(summary, r"()(\d+) (?:failed|error)")
 
@@ -167,7 +185,7 @@ def options():
     parser.add_argument("--only", choices=PARTS, help="one part of the tests")
     parser.add_argument("--database", choices=DATABASES, help="the differential suite on this database alone")
     parser.add_argument("--django", choices=environments.VERSIONS, help="the differential suite with this version alone")
-    parser.add_argument("-k", metavar="EXPRESSION", help="the differential cases whose names match, as for pytest")
+    parser.add_argument("-k", metavar="EXPRESSION", help="the Python tests whose names match, as for pytest")
     parser.add_argument("--require-all", action="store_true", help="a skipped part is a failure (default with CI=true)")
     return parser.parse_args()
 
@@ -186,9 +204,11 @@ def main():
                 run.rust(features)
             if "differential" in parts:
                 run.differential()
+            if "faults" in parts:
+                run.faults()
     finally:
         run.close()
-    required = run.options.require_all or os.environ.get("CI") == "true"
+    required = run.is_all_required()
     print()
     for what in run.skipped:
         print(f"skipped{', though required' if required else ''}: {what}")

@@ -1,0 +1,48 @@
+"""One fault under load: what was before, what the callers saw, and that nothing is left behind."""
+
+from load import Judgement, Load
+from observed import await_true
+
+FAULT_SECONDS = 10
+# Eight short queries, four exports, statistics, readiness.
+MOST_CONNECTIONS = 14
+# Threads of the blocking pool come and go; they may be in use at either time.
+MOST_MORE_THREADS = 8
+# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two
+# files, and not all were needed before.
+MOST_MORE_DESCRIPTORS = {"postgres": 8, "mysql": 8, "sqlite": 2 * MOST_CONNECTIONS}
+
+
+def endure(world, begin, end, lasts=FAULT_SECONDS, known_down_after=None, callers=None):
+    """Runs the load over a fault; its judgement, after what must be as it was has been compared."""
+    with Load(world.sidecar.port, **({"callers": callers} if callers else {})) as load:
+        load.await_right()
+        load.last(1)
+        before = world.process.threads(), world.process.descriptors()
+        began = load.now()
+        begin()
+        begun = load.now()
+        load.last(lasts)
+        ending = load.now()
+        ending = load.now()
+        end()
+        ended = load.now()
+        load.await_right()
+        load.last(max(0, ended + 6.5 - load.now()))
+        after = world.process.threads(), world.process.descriptors()
+    judgement = Judgement(load.seen, began, begun, ending, ended)
+    print(f"{world.name}: {judgement.figures()}; threads, descriptors {before} -> {after}", flush=True)
+    violations = judgement.violations(known_down_after)
+    assert not violations, "\n".join([f"{len(violations)} violations; {judgement.figures()}", *violations[:30]])
+    assert after[0] <= before[0] + MOST_MORE_THREADS and after[1] <= before[1] + MOST_MORE_DESCRIPTORS[world.kind]
+    left_nothing_behind(world)
+    return judgement
+
+
+def left_nothing_behind(world):
+    """What the database knows of the sidecar is what the sidecar has, rests, and is no more than its pool holds."""
+
+    def at_rest():
+        return not world.busy_sessions() and len(world.sessions()) == world.process.sockets() <= MOST_CONNECTIONS
+
+    await_true(at_rest, 10, lambda: f"{world.sessions()} are {world.process.sockets()} and rest")

@@ -1,0 +1,53 @@
+"""What the kernel knows of a running process: threads, descriptors, memory, its connections to the database."""
+
+import re
+import time
+from pathlib import Path
+
+
+class Process:
+    """A process, and the port of the database that it talks to."""
+
+    def __init__(self, pid, port=None):
+        self.directory = Path(f"/proc/{pid}")
+        self.port = port
+
+    def threads(self):
+        return len(list((self.directory / "task").iterdir()))
+
+    def descriptors(self):
+        return len(list((self.directory / "fd").iterdir()))
+
+    def memory(self):
+        """KiB of resident memory."""
+        return int(re.search(r"VmRSS:\s+(\d+)", (self.directory / "status").read_text())[1])
+
+    def links(self):
+        """What its descriptors are open on."""
+        for entry in (self.directory / "fd").iterdir():
+            try:
+                yield str(entry.readlink())
+            except OSError:
+                continue  # Closed meanwhile.
+
+    def open_files(self, path):
+        """How often it has the file open."""
+        return list(self.links()).count(path)
+
+    def sockets(self):
+        """How many connections to the database's port it has."""
+        names = set(self.links())
+        found = 0
+        for line in (self.directory / "net" / "tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            remote = int(fields[2].rpartition(":")[2], 16)
+            found += remote == self.port and f"socket:[{fields[9]}]" in names
+        return found
+
+
+def await_true(condition, seconds, what):
+    """Waits until the condition holds; `what` it is, or a function that says how it is instead."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
+        time.sleep(0.05)

@@ -1,0 +1,173 @@
+"""A TCP proxy before a database, whose network can be made to fail: delayed, swallowing, cut, refusing, unreachable.
+
+What was swallowed once stays dead, as after a router that forgot its connections; new connections work again.
+"""
+
+import queue
+import socket
+import struct
+import threading
+import time
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Link:
+    """One connection of the client's, and the one to the server that belongs to it."""
+
+    def __init__(self, client, server):
+        self.client = client
+        self.server = server
+        self.swallowed = False
+
+    def close(self):
+        for end in (self.client, self.server):
+            end.close()
+
+    def reset(self):
+        for end in (self.client, self.server):
+            try:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                # A thread that reads from it keeps it open; it is woken by this.
+                end.shutdown(socket.SHUT_RD)
+            except OSError:
+                continue
+        self.close()
+
+
+class Proxy:
+    """Listens on a port of its own and forwards to `target`, a port of the loopback."""
+
+    def __init__(self, target):
+        self.target = target
+        self.swallows = False
+        self.delay_seconds = 0
+        self.links = set()
+        self.crowd = []
+        self.lock = threading.Lock()
+        self.port = None
+        self.accept()
+
+    def accept(self, backlog=128):
+        """Starts listening, on the same port as before."""
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port or 0))
+        self.listener.listen(backlog)
+        self.port = self.listener.getsockname()[1]
+        if backlog:
+            threading.Thread(target=self.serve, args=[self.listener], daemon=True).start()
+
+    def serve(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
+            link = Link(client, server)
+            with self.lock:
+                self.links.add(link)
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=self.pump, args=[link, *ends], daemon=True).start()
+
+    def pump(self, link, source, sink):
+        """Reads one end; what comes is sent by a thread of its own, so that a delay delays everything by the same."""
+        waiting = queue.SimpleQueue()
+        threading.Thread(target=self.send, args=[link, waiting, sink], daemon=True).start()
+        try:
+            while data := source.recv(65536):
+                waiting.put((time.monotonic() + self.delay_seconds, data))
+        except OSError:
+            pass
+        waiting.put((time.monotonic() + self.delay_seconds, None))
+
+    def send(self, link, waiting, sink):
+        while True:
+            due, data = waiting.get()
+            time.sleep(max(0, due - time.monotonic()))
+            link.swallowed |= self.swallows
+            if data is None:
+                break
+            try:
+                if not link.swallowed:
+                    sink.sendall(data)
+            except OSError:
+                break
+        if link.swallowed and sink is link.client:
+            return  # Nothing is heard of the server any more, not even its end.
+        with self.lock:
+            self.links.discard(link)
+        for end in (link.client, link.server):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        link.close()
+
+    def swallow(self):
+        """Goes on accepting and reading, and forwards nothing of it, in either direction."""
+        self.swallows = True
+
+    def strand(self):
+        """What is open now is dead from here on, and nobody is told; new connections work."""
+        with self.lock:
+            for link in self.links:
+                link.swallowed = True
+
+    def delay(self, seconds):
+        self.delay_seconds = seconds
+
+    def cut(self):
+        """Resets every connection."""
+        with self.lock:
+            links, self.links = self.links, set()
+        for link in links:
+            link.reset()
+
+    def refuse(self):
+        """Resets every connection, and refuses new ones."""
+        self.close_listener()
+        self.cut()
+
+    def vanish(self):
+        """Leaves open what is open, and answers new attempts to connect with nothing at all."""
+        self.close_listener()
+        self.swallow()
+        self.accept(backlog=0)
+        # A full queue has the kernel drop what would have to be queued.
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", self.port))
+            self.crowd.append(one)
+
+    def heal(self):
+        """All is well again, but for what was swallowed."""
+        if self.swallows:
+            self.strand()
+        self.swallows = False
+        self.delay_seconds = 0
+        for one in self.crowd:
+            one.close()
+        if self.crowd or self.listener.fileno() == -1:
+            self.crowd = []
+            self.close_listener()
+            self.accept()
+
+    def close_listener(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+
+    def close(self):
+        self.close_listener()
+        self.cut()
+        for one in self.crowd:
+            one.close()

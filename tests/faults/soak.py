@@ -1,0 +1,182 @@
+"""A bounded mix of requests for minutes: no unexpected answer, and no thread, descriptor or memory more than before.
+
+Run by tests/faults/soak, and for a short while by test_soak.py. Two hundred requests a second at an even pace, whatever
+the answers take; every ten seconds an export. Logins are not limited, as some fail on purpose; all else is as shipped.
+"""
+
+import argparse
+import itertools
+import math
+import re
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+for directory in (HERE, HERE.parent / "differential", HERE.parent):
+    sys.path.insert(0, str(directory))
+
+from endurance import MOST_CONNECTIONS  # noqa: E402
+from load import Client, judge  # noqa: E402
+from provide import clusters  # noqa: E402
+from world import REQUESTS, World, logout_request, stop_shared_servers  # noqa: E402
+
+RATE = 200
+CLIENTS = 16
+EXPORT_SECONDS = 10
+WARM_UP_SECONDS = 25
+# A thread that tokio's blocking pool does not need any more ends after ten seconds.
+REST_SECONDS = 12
+MOST_DRIFT_KIB = 8 * 1024
+USERS = 10_000
+
+# One second's requests; the rest are statistics.
+SECOND = ["basic"] * 2 + ["wrong password"] * 2 + ["login"] * 2 + ["readyz", "healthz"]
+SECOND += ["unknown session"] * 32 + ["anonymous"] * 60
+SECOND += ["stats"] * (RATE - len(SECOND))
+# Spread over the second: 73 has no divisor in common with 200.
+SECOND = [SECOND[number * 73 % RATE] for number in range(RATE)]
+
+
+@dataclass
+class Mix:
+    """The mix at its pace: how long the answers took, and sentences on those that were not as expected."""
+
+    port: int
+    seconds: list = field(default_factory=list)
+    unexpected: list = field(default_factory=list)
+    exports: int = 0
+
+    def run(self, duration, watch=lambda: None):
+        """Sends requests for so long, and calls `watch` every half second."""
+        self.began = time.monotonic()
+        self.slots = itertools.count()
+        self.lock = threading.Lock()
+        self.total = int(duration * RATE)
+        threads = [threading.Thread(target=self.client, args=[number % 2 == 0]) for number in range(CLIENTS)]
+        threads.append(threading.Thread(target=self.exporter, args=[duration]))
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            watch()
+            time.sleep(0.5)
+
+    def client(self, keeps):
+        client = Client(self.port, keeps)
+        while True:
+            with self.lock:
+                slot = next(self.slots)
+            if slot >= self.total:
+                client.close()
+                return
+            time.sleep(max(0, self.began + slot / RATE - time.monotonic()))
+            self.ask(client, SECOND[slot % RATE])
+
+    def exporter(self, duration):
+        client = Client(self.port, keeps=False)
+        for number in range(math.ceil(duration / EXPORT_SECONDS)):
+            time.sleep(max(0, self.began + number * EXPORT_SECONDS - time.monotonic()))
+            self.ask(client, "export")
+            self.exports += 1
+
+    def ask(self, client, caller):
+        answer = self.checked(client, caller, *REQUESTS[caller])
+        if caller == "login" and answer:
+            key = re.search(r"sessionid=([a-z0-9]+)", answer.one("Set-Cookie"))[1]
+            self.checked(client, "logout", logout_request(key), 200)
+
+    def checked(self, client, caller, request, status):
+        began = time.monotonic()
+        try:
+            answer = client.ask(request)
+        except (OSError, AssertionError) as error:
+            self.unexpected.append(f"{caller}: no answer: {error!r}")
+            return None
+        self.seconds.append(time.monotonic() - began)
+        if answer.status == status:
+            return answer
+        failed = judge(caller, status, answer) or "503"
+        self.unexpected.append(f"{caller}: {failed} after {self.seconds[-1]:.2f} s")
+        return None
+
+
+def nearest_rank(values, percent):
+    values = sorted(values)
+    return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
+
+
+def at_rest(world, most=None):
+    """Threads, descriptors and database connections when nothing has run for a while; `most` are looked for that long.
+
+    Connections are opened when they are first needed, and kept: their descriptors are counted apart.
+    """
+    deadline = time.monotonic() + REST_SECONDS
+    while time.monotonic() < deadline and not (most and world.process.threads() <= most[0]):
+        time.sleep(0.5)
+    connections = world.process.sockets()
+    if world.kind == "sqlite":
+        connections = world.process.open_files(world.database_url.removeprefix("sqlite:///"))
+    return world.process.threads(), world.process.descriptors() - connections, connections
+
+
+def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
+    """Runs the mix; a line of figures, and sentences on what was not as promised."""
+    process = world.process
+    warm_up = Mix(world.sidecar.port)
+    # All connections that there may be are opened before anything is counted.
+    crowd = [
+        threading.Thread(target=warm_up.ask, args=[Client(warm_up.port, keeps=False), caller])
+        for caller in ["export"] * 4 + ["unknown session", "stats", "readyz"] * 12
+    ]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    warm_up.run(warm_up_seconds)
+    resting, before = at_rest(world), process.memory()
+    samples = []
+    mix = Mix(world.sidecar.port)
+    mix.run(seconds, lambda: samples.append((process.memory(), process.threads(), process.descriptors())))
+    ended = at_rest(world, resting)
+    drift = max(memory for memory, *_ in samples[len(samples) // 2 :]) - before
+    failed = warm_up.unexpected + mix.unexpected
+    if drift > MOST_DRIFT_KIB:
+        failed.append(f"memory grew by {drift / 1024:.1f} MiB")
+    if ended[0] > resting[0] or ended[1] > resting[1] or ended[2] > MOST_CONNECTIONS:
+        failed.append(f"threads, descriptors, connections at rest were {resting}, and are {ended}")
+    line = (
+        f"soak, {world.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
+        f"{len(mix.unexpected)} unexpected answers, p50 {1000 * nearest_rank(mix.seconds, 50):.1f} ms, "
+        f"p99 {1000 * nearest_rank(mix.seconds, 99):.1f} ms, slowest {1000 * max(mix.seconds):.0f} ms; memory "
+        f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, "
+        f"{ended[0]}, descriptors {resting[1]}, {ended[1]}, database connections {resting[2]}, {ended[2]}; at most "
+        f"{max(threads for _, threads, _ in samples)} threads, {max(files for *_, files in samples)} descriptors"
+    )
+    return line, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/faults/soak", description=__doc__.splitlines()[0])
+    parser.add_argument("minutes", nargs="?", type=float, default=2, help="how long, after the warm-up (default: 2)")
+    parser.add_argument("--database", choices=("postgres", "mysql", "sqlite"), default="postgres")
+    options = parser.parse_args()
+    # Ends what was started, also when it is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    try:
+        with World(options.database, users=USERS) as world:
+            line, failed = soak(world, 60 * options.minutes)
+    except clusters.Unavailable as error:
+        return f"{options.database}: {error}"
+    finally:
+        stop_shared_servers()
+    print(line, flush=True)
+    for sentence in failed[:30]:
+        print(f"FAILED: {sentence}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""kill -9 in the middle of exports and logins: what a login wrote is all there, or not there at all."""
+
+import threading
+import time
+
+import pytest
+
+import signed
+import wire
+from observed import await_true
+from passwords import PASSWORD
+from sides import as_time, decoded
+from world import REQUESTS, World, login_request
+
+# Each of them logs in again and again, one login at a time: so the row of the last login is the latest.
+NAMES = [f"user{number}" for number in range(4)]
+# How long each process lives after its first login, in seconds.
+LIVES = [0.05 + 0.04 * number for number in range(12)]
+
+
+class Callers:
+    """Three clients that export, and four that log in, until the server is gone."""
+
+    def __init__(self, port):
+        self.port = port
+        # Counted by appending, which threads may do at once.
+        self.logins, self.exports = [], []
+        calls = [self.export] * 3 + [self.log_in] * len(NAMES)
+        names = [None] * 3 + NAMES
+        self.threads = [threading.Thread(target=self.call, args=pair) for pair in zip(calls, names)]
+        for thread in self.threads:
+            thread.start()
+
+    def call(self, ask, name):
+        try:
+            while True:
+                ask(name)
+        except (OSError, AssertionError):
+            return  # It was killed.
+
+    def export(self, _):
+        answer = wire.ask(self.port, REQUESTS["export"][0])
+        assert answer.status == 200
+        # What was cut off can be seen: it is shorter than it says.
+        if len(answer.body) == int(answer.one("Content-Length")):
+            self.exports.append(answer.status)
+
+    def log_in(self, name):
+        answer = wire.ask(self.port, login_request(PASSWORD, name))
+        assert answer.status == 200
+        self.logins.append(answer.status)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+
+
+def seconds_of(timestamp):
+    """The time in a signature, as `TimestampSigner` writes it."""
+    seconds = 0
+    for digit in timestamp:
+        seconds = 62 * seconds + signed.BASE62.index(digit)
+    return seconds
+
+
+def check_rows(world):
+    """Every session row is whole, and each user's latest was signed at the user's `last_login`; how many there are."""
+    latest = {}
+    sessions = world.execute("SELECT session_data FROM django_session WHERE expire_date < '2099-01-01'")
+    for (data,) in sessions:
+        value, timestamp, _ = data.rsplit(":", 2)
+        assert signed.sign(value, timestamp=timestamp) == data
+        user = int(decoded(data)["_auth_user_id"])
+        latest[user] = max(latest.get(user, 0), seconds_of(timestamp))
+    logins = world.execute("SELECT id, last_login FROM auth_user WHERE last_login IS NOT NULL")
+    assert {user: int(as_time(when).timestamp()) for user, when in logins} == latest
+    return len(sessions)
+
+
+# Most of a login's transaction is then spent between its two writes, so that most of the kills fall there.
+SLOW_UPDATE = {
+    "postgres": [
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$",
+        "CREATE TRIGGER slow BEFORE UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION slow()",
+    ],
+    "mysql": ["CREATE TRIGGER slow BEFORE UPDATE ON auth_user FOR EACH ROW DO SLEEP(0.1)"],
+    "sqlite": [],
+}
+
+
+@pytest.mark.side_by_side
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
+def test_a_killed_process_leaves_no_half_written_session(kind):
+    with World(kind, users=5000) as world:
+        for statement in SLOW_UPDATE[kind]:
+            world.execute(statement)
+        logins = exports = 0
+        for life in LIVES:
+            callers = Callers(world.sidecar.port)
+            await_true(lambda: callers.logins, 20, "somebody logs in")
+            time.sleep(life)
+            world.sidecar.process.kill()
+            world.sidecar.process.wait()
+            callers.join()
+            logins, exports = logins + len(callers.logins), exports + len(callers.exports)
+            # Whoever was told of a login has it; one that was cut off may be there or not.
+            found = check_rows(world)
+            assert logins <= found <= logins + len(LIVES) * len(NAMES)
+            world.start()
+        assert logins >= 2 * len(LIVES) and exports
+        if kind == "sqlite":
+            assert world.execute("PRAGMA integrity_check") == [("ok",)]
+        for caller, (request, status) in REQUESTS.items():
+            assert wire.ask(world.sidecar.port, request).status == status, caller

@@ -1,0 +1,122 @@
+"""The network between the sidecar and its database fails under load, in every way that a proxy can make it fail."""
+
+import time
+
+import pytest
+
+from endurance import FAULT_SECONDS, endure, left_nothing_behind
+from load import Load
+from world import World
+
+# When nobody answers any more, the first who waited in vain tell everybody else.
+KNOWN_AFTER_SECONDS = 6
+DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_network_that_swallows_everything(kind):
+    with World(kind, proxied=True) as world:
+        endure(world, world.proxy.swallow, world.proxy.heal, known_down_after=KNOWN_AFTER_SECONDS)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_network_that_answers_no_attempt_to_connect(kind):
+    with World(kind, proxied=True) as world:
+        # Long enough for the kernel to try again only after a long while.
+        endure(world, world.proxy.vanish, world.proxy.heal, lasts=25, known_down_after=KNOWN_AFTER_SECONDS)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_open_connections_die_without_a_word_and_new_ones_work(kind):
+    with World(kind, proxied=True) as world:
+        endure(world, world.proxy.strand, lambda: None, lasts=5.5)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_network_that_resets_and_refuses_connections(kind):
+    with World(kind, proxied=True) as world:
+        endure(world, world.proxy.refuse, world.proxy.heal, lasts=FAULT_SECONDS, known_down_after=0.5)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_connections_that_are_reset_are_replaced_at_once(kind):
+    with World(kind, proxied=True) as world:
+        judgement = endure(world, world.proxy.cut, lambda: None, lasts=1)
+        # What was running is lost, and may say so; who comes afterwards notices nothing.
+        late = [str(seen) for seen in judgement.seen if seen.began > judgement.began + 0.5 and not seen.right]
+        assert not late
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_slow_network_is_no_outage(kind):
+    with World(kind, proxied=True) as world:
+        with Load(world.sidecar.port, pause_seconds=0.5) as load:
+            load.await_right()
+            began = load.now()
+            world.proxy.delay(0.05)
+            load.last(8)
+            load.await_right()
+            world.proxy.heal()
+            load.last(1)
+        wrong = [str(seen) for seen in load.seen if not seen.right or seen.seconds > 5]
+        assert not wrong, wrong[:10]
+        assert max(seen.seconds for seen in load.seen if seen.began > began) > 0.2
+        left_nothing_behind(world)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_network_so_slow_that_some_are_turned_away(kind):
+    with World(kind, proxied=True) as world:
+
+        def begin():
+            world.proxy.delay(0.2)
+
+        endure(world, begin, world.proxy.heal)
+
+
+class Early(World):
+    def before_start(self):
+        self.proxy.refuse()
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_database_that_is_away_at_the_start_and_comes_later(kind):
+    with Early(kind, proxied=True) as world:
+        with Load(world.sidecar.port) as load:
+            load.last(4)
+            assert any(seen.status == 503 for seen in load.seen)
+            world.proxy.heal()
+            healed = load.now()
+            load.await_right(5)
+            load.last(1)
+        wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
+        assert not wrong, wrong[:10]
+        # The first answer tells that it is down, and so do all others, at once.
+        slow = [str(seen) for seen in load.seen if 1 < seen.began < healed - 1 and seen.seconds > 0.6]
+        assert not slow, slow[:10]
+        left_nothing_behind(world)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_idle_connections_that_the_server_kills_are_not_noticed(kind):
+    with World(kind) as world:
+        with Load(world.sidecar.port) as load:
+            load.await_right()
+        for _ in range(5):
+            for number, *_ in world.sessions():
+                world.execute(f"KILL {number}" if kind == "mysql" else f"SELECT pg_terminate_backend({number})")
+            # Logins too: what writes does not run twice, and must find a live connection all the same.
+            with Load(world.sidecar.port, pause_seconds=0.01) as load:
+                load.await_right()
+                time.sleep(0.2)
+            assert not [str(seen) for seen in load.seen if not seen.right]
+        left_nothing_behind(world)

@@ -1,0 +1,127 @@
+"""PgBouncer in transaction mode: twenty callers share two server connections, and nothing stays on those."""
+
+import collections
+import contextlib
+import itertools
+import re
+import threading
+
+import pytest
+
+import wire
+from bouncer import SERVER_CONNECTIONS, Bouncer
+from load import Client
+from observed import await_true
+from provide import reference
+from world import REQUESTS, World, logout_request
+
+REQUESTS_IN_ALL = 10_000
+CLIENTS = 20
+MIX = (
+    "stats", "unknown session", "export", "stats", "login", "unknown session", "readyz", "stats", "anonymous", "basic",
+    "stats", "unknown session", "export", "stats", "healthz", "unknown session", "stats", "wrong password", "readyz",
+    "stats",
+)
+# More exports or passwords at a time would be turned away, as they should be.
+HASHING = threading.Semaphore(2)
+AT_ONCE = {"export": threading.Semaphore(3), "basic": HASHING, "login": HASHING, "wrong password": HASHING}
+# What a transaction of the sidecar's sets; none of it may be there for the next.
+SETTINGS = (
+    "statement_timeout", "lock_timeout", "default_transaction_read_only", "transaction_read_only",
+    "idle_in_transaction_session_timeout", "max_parallel_workers_per_gather", "synchronize_seqscans", "search_path",
+    "TimeZone", "DateStyle", "client_encoding", "standard_conforming_strings",
+)
+
+
+@pytest.fixture
+def world():
+    with World(settings={"SIDECAR_PREPARED_STATEMENTS": "off"}) as made:
+        yield made
+
+
+def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, world):
+    as_new = settings_of(reference.connect(world.url))
+    direct = {name: contents(wire.ask(world.sidecar.port, request)) for name, (request, _) in REQUESTS.items()}
+    world.sidecar.stop()
+    with Bouncer(pgbouncer_program, world) as bouncer:
+        await_true(lambda: not world.sessions(), 5, "the first sidecar's sessions end")
+        world.url = bouncer.url()
+        world.start()
+        rows_before = world.execute("SELECT count(*) FROM django_session")
+        numbers = itertools.count()
+        wrong, most, answered = [], [], collections.Counter()
+
+        def call():
+            client = Client(world.sidecar.port, keeps=True)
+            while (number := next(numbers)) < REQUESTS_IN_ALL:
+                name = MIX[number % len(MIX)]
+                with AT_ONCE.get(name, contextlib.nullcontext()):
+                    answer = ask(client, name, *REQUESTS[name])
+                if name == "login" and answer:
+                    key = re.search(r"sessionid=([a-z0-9]+)", answer.one("Set-Cookie"))[1]
+                    ask(client, "logout", logout_request(key), 200)
+            client.close()
+
+        def ask(client, name, request, right_status):
+            try:
+                answer = client.ask(request)
+            except (OSError, AssertionError) as error:
+                wrong.append(f"{name}: {error!r}")
+                return None
+            answered[name] += 1
+            if answer.status != right_status or contents(answer) != direct.setdefault(name, contents(answer)):
+                wrong.append(f"{name}: {answer.status} {answer.body[:200]!r}")
+                return None
+            return answer
+
+        threads = [threading.Thread(target=call) for _ in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            most.append(len(world.sessions()))
+            threads[0].join(0.2)
+        for thread in threads:
+            thread.join()
+        print(f"answered: {dict(answered)}", flush=True)
+        assert not wrong, f"{len(wrong)}: {wrong[:20]}"
+        assert all(answered[name] >= REQUESTS_IN_ALL // len(MIX) for name in REQUESTS), answered
+        assert 0 < max(most) <= SERVER_CONNECTIONS
+        # What the sidecar left on the server's connections is nothing: each is what a new one is.
+        assert world.execute("SELECT count(*) FROM django_session") == rows_before
+        assert left_on_them(bouncer.url()) == [as_new] * SERVER_CONNECTIONS
+
+
+def contents(answer):
+    """What an answer says: neither its date nor a session's key."""
+    names = {"date", "set-cookie", "connection"}
+    headers = sorted((name, value) for name, value in answer.headers if name.lower() not in names)
+    return answer.status, headers, answer.body
+
+
+def settings_of(connection):
+    cursor = connection.cursor()
+    found = {}
+    for name in SETTINGS:
+        cursor.execute(f"SHOW {name}")
+        found[name] = cursor.fetchone()[0]
+    cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+    found["prepared statements"] = cursor.fetchone()[0]
+    cursor.execute("SELECT count(*) FROM pg_cursors WHERE is_holdable")
+    found["held cursors"] = cursor.fetchone()[0]
+    return found
+
+
+def left_on_them(url):
+    """The settings of both server connections: a transaction on each at the same time."""
+    connections = [reference.connect(url) for _ in range(SERVER_CONNECTIONS)]
+    processes = set()
+    for connection in connections:
+        connection.autocommit = False
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_backend_pid()")
+        processes.add(cursor.fetchone()[0])
+    assert len(processes) == SERVER_CONNECTIONS
+    found = [settings_of(connection) for connection in connections]
+    for connection in connections:
+        connection.close()
+    return found

@@ -1,0 +1,74 @@
+"""The database server itself fails under load: stopped, killed, frozen, out of connections, started late."""
+
+import signal
+
+import pytest
+
+from endurance import endure
+from observed import await_true
+from world import Own, World
+
+# When nobody answers any more, the first who waited in vain tell everybody else.
+KNOWN_AFTER_SECONDS = 6
+DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
+
+
+# PostgreSQL's fast and immediate shutdown; for MariaDB its only one, and none at all.
+@pytest.mark.side_by_side
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("postgres", signal.SIGINT), ("postgres", signal.SIGQUIT), ("mysql", signal.SIGTERM),
+        ("mysql", signal.SIGKILL),
+    ],
+)
+def test_a_server_that_is_stopped_and_started(kind, number):
+    with Own(kind) as server, World(kind, server) as world:
+        endure(world, lambda: server.halt(number), server.resume, known_down_after=1.5)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_server_that_freezes(kind):
+    with Own(kind) as server, World(kind, server) as world:
+        endure(world, server.freeze, server.thaw, known_down_after=KNOWN_AFTER_SECONDS)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_server_that_gives_out_three_connections(kind):
+    with World(kind) as world:
+
+        def begin():
+            limit(world, 3)
+
+        judgement = endure(world, begin, lambda: limit(world, None), lasts=8)
+    # The callers share the three, and nobody is turned away but who was cut off.
+    during = [seen for seen in judgement.seen if judgement.began + 1 < seen.began < judgement.ending]
+    refused = [str(seen) for seen in during if not seen.right]
+    assert not refused, refused[:10]
+
+
+@pytest.mark.side_by_side
+@DATABASES
+def test_a_server_that_gives_out_no_connections_for_a_while(kind):
+    with World(kind) as world:
+
+        def begin():
+            limit(world, 0)
+
+        endure(world, begin, lambda: limit(world, None), lasts=5, known_down_after=1)
+
+
+def limit(world, most):
+    """So many connections for the sidecar's role from now on, after all were closed; `None` for no limit."""
+    if world.kind == "postgres":
+        world.execute(f"ALTER ROLE {world.name} CONNECTION LIMIT {-1 if most is None else most}")
+    else:
+        # No limit is 0 there, so that none at all has to be said in another way.
+        world.execute(f"ALTER USER {world.name}@'127.0.0.1' WITH MAX_USER_CONNECTIONS {most or 0}")
+        world.execute(f"ALTER USER {world.name}@'127.0.0.1' ACCOUNT {'LOCK' if most == 0 else 'UNLOCK'}")
+    if most is not None:
+        for number, *_ in world.sessions():
+            world.kill(number)
+        await_true(lambda: len(world.sessions()) <= most, 5, "the sessions end")
