@@ -184,6 +184,52 @@ fn what_is_no_http_gets_no_more_than_an_error_and_hurts_nobody() {
 }
 
 #[test]
+fn headers_as_long_as_may_be_are_read_in_no_time() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = App::with(
+        &database,
+        &[("SIDECAR_CORS_ORIGINS", "https://good.example")],
+    );
+    let cookie = format!("sessionid={session}");
+    for (name, piece) in [
+        ("Accept", "a/b,"),
+        ("Accept", "a/b;c=d;"),
+        ("Accept", "application/json;a=\"\\\"\","),
+        ("Accept-Encoding", "gzip;q=0.1,"),
+        ("If-None-Match", "W/\"x\","),
+        ("If-None-Match", "\""),
+        ("Cookie", "a=b;"),
+        ("Cookie", ";"),
+        ("Cookie", "sessionid=\"\\101"),
+        ("Authorization", "Basic "),
+        ("Authorization", "a:"),
+        ("X-Forwarded-For", "127.0.0.1,"),
+        ("Content-Type", "a/b;c=d;"),
+        ("Origin", "https://good.example,"),
+        ("Referer", "https://x/"),
+        ("Host", "["),
+        ("Host", "a."),
+    ] {
+        let value = piece.repeat(100_000 / piece.len());
+        for (method, target) in [("GET", STATS), ("POST", STATS), ("POST", "/api/login/")] {
+            for own in [&[][..], &[("Cookie", cookie.as_str())]] {
+                let began = Instant::now();
+                let headers = [own, &[(name, value.trim())]].concat();
+                let answer = app.send(method, target, &headers, "");
+                let case = format!("{name}: {piece}... of {method} {target}");
+                assert!(answer.status < 500, "{case}: {}", answer.status);
+                assert!(
+                    began.elapsed() < Duration::from_secs(2),
+                    "{case}: {:?}",
+                    began.elapsed()
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn unusual_methods_and_targets_are_answered_as_what_they_are() {
     let database = Database::filled_sqlite();
     let session = insert_session(&database, "admin", "1", KEY);

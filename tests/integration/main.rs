@@ -6,22 +6,26 @@
 //! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
 //! * `access`: who gets in, and for how long
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
+//! * `client_address`: whom failed logins are counted for
+//! * `cors`: pages of other origins, listed and not
 //! * `export`: the two views' answers, spooling, log lines
 //! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
-//! * `hostile_rows`: hashes and sessions that would break something; refusals that tell nothing
+//! * `hostile_rows`: passwords that would break something; refusals that tell nothing
+//! * `hostile_sessions`: sessions that would
 //! * `limits`: to guessing passwords
 //! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
 //! * `models`: custom user models
 //! * `outage`: a database that is away
 //! * `program`: the binary: `--help`, exit codes, `demo`
+//! * `readers`: who asks for an export and does not read it
 //! * `secrets`: logs, answers, command lines
-//! * `slow_clients`: who is slow, silent, many, or gone
+//! * `slow_clients`: who is slow, silent, or many
 //! * `statistics`: numbers that many ask for at once
 //! * `store`: `DjangoSessionStore`
 //! * `tls`: encrypted connections to the database
 //! * `transfer`: entity tags and compression
-//! * `web`: other sites' pages, forged requests, redirects
+//! * `web`: forged requests, redirects, protective headers
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,16 +33,20 @@ mod access;
 mod app;
 mod broken_clients;
 mod client;
+mod client_address;
+mod cors;
 mod database;
 mod export;
 mod grants;
 mod hostile_rows;
+mod hostile_sessions;
 mod limits;
 mod listeners;
 mod login;
 mod models;
 mod outage;
 mod program;
+mod readers;
 mod secrets;
 mod slow_clients;
 mod statistics;
