@@ -4,15 +4,16 @@
 //! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, AsHeaderName};
 use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
+use zeroize::Zeroizing;
 
-use crate::db::{DbError, User};
+use crate::db::{self, DbError, User};
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Renderer, negotiate};
 use crate::django::request::Query;
@@ -123,12 +124,11 @@ async fn authenticate(
                 let Some(header) = joined(req.headers(), header::AUTHORIZATION) else {
                     continue;
                 };
-                match parse_basic(&header) {
+                match parse_basic(&Zeroizing::new(header)) {
                     Basic::NotBasic => {}
                     Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
                     Basic::Credentials { username, password } => {
-                        let client = client(state, req);
-                        let user = passwords::authenticate(state, client, username, password)
+                        let user = passwords::authenticate(state, req, username, password)
                             .await
                             .map_err(|why| Error::unchecked(why, renderer))?;
                         return Ok(match user {
@@ -149,6 +149,26 @@ pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
     client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
+}
+
+/// Until when a request may wait for the database.
+struct Deadline(Instant);
+
+/// Until when this request may wait for the database, from its first question on.
+pub fn deadline(req: &HttpRequest) -> Instant {
+    let mut extensions = req.extensions_mut();
+    if let Some(Deadline(deadline)) = extensions.get() {
+        return *deadline;
+    }
+    let deadline = db::deadline();
+    extensions.insert(Deadline(deadline));
+    deadline
+}
+
+/// The time that it waited for something else does not count.
+pub fn postpone_deadline(req: &HttpRequest, waited: Duration) {
+    let later = deadline(req) + waited;
+    req.extensions_mut().insert(Deadline(later));
 }
 
 /// A header's value as a WSGI server hands it to Django: several lines joined with commas.

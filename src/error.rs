@@ -150,7 +150,7 @@ impl fmt::Display for Error {
 pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
 
 /// `Retry-After` of an outage, in seconds.
-const RETRY_AFTER_SECONDS: u64 = 5;
+pub const RETRY_AFTER_SECONDS: u64 = 5;
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {

@@ -5,6 +5,8 @@
 //! length, an honest status, and holds no snapshot for a slow reader.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
@@ -43,12 +45,15 @@ impl Export {
     /// The database's, the view's, or the spool's.
     pub async fn collect(
         db: &Db,
+        deadline: Instant,
         dates: DateShape,
         renderer: Renderer,
         place: OwnedSemaphorePermit,
     ) -> Result<Export, ExportError> {
         let users = db
-            .export(move |connection, table| sorted(connection, table, &dates))
+            .export(deadline, move |connection, table, progress| {
+                sorted(connection, table, &dates, progress)
+            })
             .await?;
         let export = block(move || Export::new(users, renderer, place)).await;
         export
@@ -99,11 +104,13 @@ fn sorted(
     connection: &mut Connection,
     table: &UserTable,
     dates: &DateShape,
+    progress: &AtomicU64,
 ) -> Result<Sorted, ExportError> {
     let streams_rows = connection.streams_rows();
     let mut read = |order| {
         let mut spool = Spool::new();
         let has_places = table.export(connection, dates, order, |place, row| {
+            progress.fetch_add(1, Ordering::Relaxed);
             spool.push(place, row)
         })?;
         let sorted = spool.finish().map_err(ExportError::Spool)?;

@@ -6,11 +6,11 @@
 //! `db -> export -> routes`:
 //!
 //! * [`config`]: environment variables, parsed once; every mistake reported at once
-//! * [`server`]: the application's parts put together, started and stopped
-//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies,
-//!   compression
+//! * [`server`]: the application's parts put together, started and stopped; what a client's connection may take its time for
+//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies;
+//!   compression, cross-origin sharing
 //! * [`routes`]: the URL table and the handlers: the two views, login and logout, health checks
-//! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method
+//! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method; how many passwords may be wrong
 //! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
 //! * [`blocking`]: jobs that block, so many at a time, or one for all who ask
 //! * [`export`]: rows to spool, in order, to response

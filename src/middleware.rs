@@ -4,6 +4,8 @@
 //! Also the one place where a raw request path becomes Django's `path_info`: whatever its percent-encoding, a known path
 //! reaches the router in its plain spelling. Health checks pass by untouched.
 
+use std::rc::Rc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +21,8 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
 use crate::routes::Paths;
-use crate::server::State;
+use crate::server::watched::Activity;
+use crate::server::{ServerAddress, State};
 
 pub mod compression;
 mod cors;
@@ -49,6 +52,8 @@ pub async fn django(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    // Until the answer begins, the client may wait as it likes.
+    let _in_progress = req.conn_data::<Rc<Activity>>().map(Activity::begin);
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
@@ -111,8 +116,9 @@ pub async fn django(
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
 fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
     let host = joined(req.headers(), header::HOST);
-    let bound = req.app_config().local_addr();
-    let server = format!("{}:{}", bound.ip(), bound.port());
+    let server = req
+        .app_data::<ServerAddress>()
+        .map_or_else(String::new, |ServerAddress(bound)| bound.to_string());
     host_is_allowed(
         host.as_deref(),
         &server,

@@ -2,24 +2,27 @@
 
 use std::future::pending;
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use futures_util::future::{Either, select, try_join};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
+use nix::sys::socket::{Backlog, listen, setsockopt};
 use tokio::sync::Semaphore;
 
 use crate::auth::client_address::TrustedProxies;
@@ -31,8 +34,15 @@ use crate::middleware;
 use crate::routes::Paths;
 use crate::telemetry::Complaints;
 
+pub mod watched;
+
+use watched::{Limits, Stream, Watched};
+
 /// How long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client that sends more than is read may go on, so that it gets to read the answer.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection is kept without a request: a little longer than nginx keeps it, so that nginx is who closes it.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -43,9 +53,18 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long what runs may take to finish, once the service is to stop.
 const LONGEST_FINISH: Duration = Duration::from_secs(30);
 
+const LIMITS: Limits = Limits {
+    head: HEAD_TIMEOUT,
+    idle: KEEP_ALIVE,
+    write: WRITE_TIMEOUT,
+};
+
 /// Connections of clients: no more than this, nor than there are descriptors for.
 const MOST_CONNECTIONS: usize = 10_000;
 const FEWEST_CONNECTIONS: usize = 8;
+
+/// Connections that the kernel keeps until there is room for them.
+const BACKLOG: i32 = 1024;
 
 /// Descriptors of the process's own: standard streams, listeners, event queues, log file.
 const OWN_DESCRIPTORS: usize = 24;
@@ -74,6 +93,10 @@ pub struct State {
     pub is_stopping: AtomicBool,
 }
 
+/// Where a listener is bound, for what WSGI calls `SERVER_NAME` and `SERVER_PORT`.
+#[derive(Clone, Copy)]
+pub struct ServerAddress(pub SocketAddr);
+
 /// A running service, with its listeners bound.
 pub struct Application {
     address: Bind,
@@ -91,6 +114,14 @@ impl Application {
     pub fn build(config: Config) -> io::Result<Application> {
         let settings = Arc::new(config.django);
         let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
+        // A connection is a socket, or SQLite's three files; an export has a spool as well.
+        let files = match config.database_url.port() {
+            Some(_) => 1,
+            None => 3,
+        };
+        let databases = 1 + usize::from(config.database_read_url.is_some());
+        let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);
+        let reserved = OWN_DESCRIPTORS + pools + config.export_concurrency;
         let db = Db::new(DbOptions {
             url: config.database_url,
             read_url: config.database_read_url,
@@ -116,8 +147,6 @@ impl Application {
             is_stopping: AtomicBool::new(false),
         });
 
-        // An export has a connection and a spool; SQLite's connections have three files.
-        let reserved = OWN_DESCRIPTORS + 3 * (QUERIES_AT_ONCE + config.export_concurrency + 2);
         let connections = descriptors()
             .saturating_sub(reserved)
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
@@ -203,8 +232,7 @@ impl Signals {
     }
 }
 
-/// Starts serving these paths, and says at which address. Clients have limits: so long for a request's head, so long
-/// without a request, so long without reading what they are sent.
+/// Starts serving these paths, and says at which address.
 fn start(
     state: &Data<State>,
     paths: Paths,
@@ -212,33 +240,65 @@ fn start(
     workers: usize,
     connections: usize,
 ) -> io::Result<(Bind, Server)> {
+    let (address, listener) = listener(bind)?;
+    let server_address = ServerAddress(match &address {
+        Bind::Tcp(address) => *address,
+        Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
+    });
     let (state, paths) = (state.clone(), Data::new(paths));
-    let server = HttpServer::new(move || {
+    let app = move || {
+        let paths = paths.clone();
         App::new()
             .app_data(state.clone())
             .app_data(paths.clone())
+            .app_data(server_address)
             .wrap(from_fn(middleware::django))
-            .configure(|app| paths.configure(app))
-    })
-    .workers(workers)
-    .max_connections(connections.div_ceil(workers))
-    .client_request_timeout(HEAD_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(LONGEST_FINISH.as_secs())
-    .disable_signals()
-    .on_connect(|connection, _| {
-        // Actix has no limit to writing, so the kernel cuts off whoever does not read. On a unix socket is the proxy.
-        if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-            let milliseconds = WRITE_TIMEOUT.as_millis() as u32;
-            let _ = setsockopt(stream, TcpUserTimeout, &milliseconds);
-        }
-    });
-    let (address, listener) = listener(bind)?;
-    let server = match listener {
-        Listener::Tcp(listener) => server.listen(listener)?,
-        Listener::Unix(listener) => server.listen_uds(listener)?,
+            .configure(move |app| paths.configure(app))
     };
-    Ok((address, server.run()))
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections.div_ceil(workers))
+        .shutdown_timeout(LONGEST_FINISH.as_secs())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // What `HttpServer` does, but for the connection, which it would take as it is.
+    let http = move || {
+        let stopping = stopping.clone();
+        let app = app().into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .keep_alive(KEEP_ALIVE)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &Watched, data| {
+                data.insert(connection.activity());
+            })
+            .h1(map_config(app, |()| AppConfig::default()))
+    };
+    let builder = match listener {
+        Listener::Tcp(listener) => builder.listen("http", listener, move || {
+            fn_service(async |stream: TcpStream| {
+                // For what the kernel still holds when all is written.
+                let milliseconds = WRITE_TIMEOUT.as_millis() as u32;
+                let _ = setsockopt(&stream, TcpUserTimeout, &milliseconds);
+                let peer = stream.peer_addr().ok();
+                Ok((watched(stream), peer))
+            })
+            .and_then(http())
+        })?,
+        Listener::Unix(listener) => builder.listen_uds("http", listener, move || {
+            fn_service(async |stream: UnixStream| Ok((watched(stream), None))).and_then(http())
+        })?,
+    };
+    Ok((address, builder.run()))
+}
+
+fn watched(stream: impl Stream + 'static) -> Watched {
+    Watched::new(Box::new(stream), LIMITS)
 }
 
 /// How many files, sockets included, the process may have open.
@@ -262,6 +322,7 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
     match bind {
         Bind::Tcp(address) => {
             let listener = TcpListener::bind(address)?;
+            listen(&listener, Backlog::new(BACKLOG)?)?;
             Ok((Bind::Tcp(listener.local_addr()?), Listener::Tcp(listener)))
         }
         Bind::Unix(path) => {
@@ -269,13 +330,16 @@ fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
             if is_socket(path) && is_refused(path) {
                 std::fs::remove_file(path)?;
             }
-            Ok((bind.clone(), Listener::Unix(UnixListener::bind(path)?)))
+            let listener = UnixListener::bind(path)?;
+            listen(&listener, Backlog::new(BACKLOG)?)?;
+            Ok((bind.clone(), Listener::Unix(listener)))
         }
     }
 }
 
 fn is_refused(path: &std::path::Path) -> bool {
-    UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    std::os::unix::net::UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn is_socket(path: &std::path::Path) -> bool {

@@ -13,6 +13,7 @@ use crate::django::csrf::{
 };
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
+use crate::server::ServerAddress;
 
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
@@ -40,7 +41,9 @@ pub async fn enforce(
         method: req.method().as_str(),
         is_secure: is_secure(req),
         host: &String::from_utf8_lossy(&host),
-        server_port: req.app_config().local_addr().port(),
+        server_port: req
+            .app_data::<ServerAddress>()
+            .map_or(80, |ServerAddress(bound)| bound.port()),
         origin: origin.as_deref(),
         referer: referer.as_deref(),
         csrf_cookie: csrf_cookie.as_deref(),

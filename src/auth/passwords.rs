@@ -5,10 +5,10 @@
 //! stored kinds of hash takes, as far as any of them has been seen since the start.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use actix_web::HttpRequest;
 use actix_web::rt::time::sleep;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -66,11 +66,12 @@ impl Passwords {
 /// Why it can't be told.
 pub async fn authenticate(
     state: &State,
-    address: Option<IpAddr>,
+    req: &HttpRequest,
     username: String,
     password: Zeroizing<String>,
 ) -> Result<Option<User>, Unchecked> {
     let passwords = Arc::clone(&state.passwords);
+    let address = super::client(state, req);
     let attempt = passwords.throttle.attempt(address, &username);
     let throttled = |wait: Duration| {
         let message = "too many logins of one client, or under one name, have failed: it gets 429";
@@ -88,9 +89,13 @@ pub async fn authenticate(
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
         table.find_by_username(connection, &username)
     };
-    let user = state.db.run(find).await.map_err(Unchecked::Unavailable)?;
+    let user = state
+        .db
+        .run(super::deadline(req), find)
+        .await
+        .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
-    let judge = Arc::clone(&passwords);
+    let (judge, began) = (Arc::clone(&passwords), Instant::now());
     let judged = passwords.lanes.start(move || {
         // The one before may have been the one too many.
         match judge.throttle.wait(attempt) {
@@ -102,6 +107,7 @@ pub async fn authenticate(
     drop(room);
     let (user, pause) = judged.map_err(throttled)?;
     sleep(pause).await;
+    super::postpone_deadline(req, began.elapsed());
     Ok(user)
 }
 

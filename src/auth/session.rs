@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::auth::joined;
+use crate::auth::{deadline, joined};
 use crate::db::{DbError, SessionRow, User};
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
@@ -70,7 +70,7 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     let now = state.clock.now_plus(0);
     state
         .db
-        .run(move |connection, table| {
+        .run(deadline(req), move |connection, table| {
             let Some(data) = SessionRow::find(connection, &key, now)? else {
                 return Ok(Caller::DEAD);
             };

@@ -80,7 +80,7 @@ impl DatabaseUrl {
     }
 
     /// The server's port, the usual one unless the URL names another; `None`: there is no server.
-    pub(crate) fn port(&self) -> Option<u16> {
+    pub fn port(&self) -> Option<u16> {
         let usual = match self.backend {
             Backend::Sqlite => return None,
             Backend::Postgres => 5432,

@@ -91,6 +91,19 @@ fn wrong_values_are_refused() {
         ("DATABASE_URL", "postgres://u:hun%zter@h/d"),
         ("DATABASE_URL", "postgres://u:hunter/2@h/d"),
         ("SIDECAR_LOG_FORMAT", "xml"),
+        ("SIDECAR_LOGIN_RATE", "0/min"),
+        ("SIDECAR_LOGIN_RATE", "10"),
+        ("SIDECAR_LOGIN_RATE", "10/year"),
+        ("SIDECAR_TRUSTED_PROXIES", "localhost"),
+        ("SIDECAR_TRUSTED_PROXIES", "10.0.0.0/40"),
+        ("SIDECAR_CORS_ORIGINS", "*"),
+        ("SIDECAR_CORS_ORIGINS", "example.com"),
+        ("SIDECAR_CORS_ORIGINS", "https://example.com/"),
+        ("SIDECAR_CORS_ORIGINS", "https://*.example.com"),
+        ("SIDECAR_CORS_ORIGINS", "null"),
+        ("SIDECAR_EXPORT_CONCURRENCY", "0"),
+        ("SIDECAR_SHUTDOWN_DELAY", "-1"),
+        ("SIDECAR_PREPARED_STATEMENTS", "maybe"),
     ] {
         assert_eq!(errors(&[(name, value)]).len(), 1, "{name}={value}");
     }
@@ -121,6 +134,69 @@ fn values_are_read_as_djangos_tools_write_them() {
         ("", None)
     );
     assert_eq!(config.bind, Bind::Unix("/run/s".into()));
+}
+
+#[test]
+fn the_limits_are_read_in_several_spellings() {
+    let per_hour = Rate {
+        most: 100,
+        per: Duration::from_secs(3600),
+    };
+    for (text, rate) in [
+        ("100/hour", Some(per_hour)),
+        ("100/h", Some(per_hour)),
+        ("off", None),
+    ] {
+        let config = config(&[("SIDECAR_LOGIN_RATE", text)]).ok().unwrap();
+        assert_eq!(config.login_rate, rate, "{text}");
+    }
+    let two = ["https://a.example", "http://b.example:8080"];
+    for text in [two.join(", "), format!("{two:?}")] {
+        let config = config(&[("SIDECAR_CORS_ORIGINS", &text)]).ok().unwrap();
+        assert_eq!(config.cors_origins, two, "{text}");
+    }
+    let proxies = |text| {
+        config(&[("SIDECAR_TRUSTED_PROXIES", text)])
+            .ok()
+            .unwrap()
+            .trusted_proxies
+    };
+    assert_eq!(proxies("10.0.0.5,unix"), proxies(r#"["10.0.0.5", "unix"]"#));
+    assert_ne!(proxies("none"), proxies(""));
+}
+
+#[test]
+fn a_weak_key_is_warned_about() {
+    let warned_of = |name, key: &str| {
+        let variables = [(name, key), ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)];
+        config(&variables).ok().unwrap().warnings().join("")
+    };
+    let strong = "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as";
+    let (weak, fallbacks) = (
+        "DJANGO_SECRET_KEY is weak",
+        "DJANGO_SECRET_KEY_FALLBACKS holds",
+    );
+    for key in [
+        &strong[1..],
+        &"abcd".repeat(20),
+        &format!("django-insecure-{strong}"),
+    ] {
+        assert!(
+            warned_of("DJANGO_SECRET_KEY", key).starts_with(weak),
+            "{key}"
+        );
+    }
+    assert_eq!(warned_of("DJANGO_SECRET_KEY", strong), "");
+    let with_fallback = [
+        ("DJANGO_SECRET_KEY", strong),
+        ("DJANGO_SECRET_KEY_FALLBACKS", r#"["short"]"#),
+        ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
+    ];
+    let warnings = config(&with_fallback).ok().unwrap().warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with(fallbacks),
+        "{warnings:?}"
+    );
 }
 
 #[test]

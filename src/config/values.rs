@@ -158,7 +158,11 @@ fn list(text: &str) -> Result<Vec<String>, String> {
 }
 
 pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
-    TrustedProxies::parse(&list(text)?)
+    let words = match text {
+        "none" => Vec::new(),
+        text => list(text)?,
+    };
+    TrustedProxies::parse(&words)
         .ok_or_else(|| "is not a list of addresses, networks (10.0.0.0/8) and unix".into())
 }
 

@@ -191,7 +191,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_TRUSTED_PROXIES",
-        "Whose X-Forwarded-For names the client: addresses and networks; unix stands for unix sockets",
+        "Whose X-Forwarded-For names the client: addresses and networks, unix for unix sockets; or none",
         Some("127.0.0.0/8,::1,unix"),
         "10.0.0.5,unix",
     ),

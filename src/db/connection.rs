@@ -13,8 +13,11 @@ use diesel::connection::{
     AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
 };
 use diesel::r2d2::R2D2Connection;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 
 use super::DbError;
+use super::sockets::LONGEST_ATTEMPT;
 use super::source::JobKind;
 use crate::config::{Backend, DatabaseUrl};
 
@@ -45,6 +48,23 @@ pub enum Connection {
     Mysql(diesel::MysqlConnection),
 }
 
+/// What another session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// It runs a statement
+    Work,
+    /// It runs one that waits for somebody else's lock
+    Wait,
+    /// It runs none, or is not there
+    Nothing,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
 /// Runs one expression with whichever connection it is. A function can't: the expression's type bounds differ by backend.
 macro_rules! with_connection {
     ($connection:expr, $conn:ident => $body:expr) => {
@@ -61,14 +81,72 @@ macro_rules! with_connection {
 pub(super) use with_connection;
 
 impl Connection {
-    /// Asks the server for a sign of life.
+    /// Asks the server for a sign of life. A file is there, though it may be locked.
     pub(super) fn is_alive(&mut self) -> bool {
-        with_connection!(self, conn => conn.ping().is_ok())
+        match self {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => true,
+            #[allow(unreachable_patterns)]
+            other => with_connection!(other, conn => conn.ping().is_ok()),
+        }
+    }
+
+    /// The server's number for this session; `None`: it has none that others could ask for, or it changes by itself behind a
+    /// pooler.
+    pub(super) fn session(&mut self, prepares: bool) -> Option<i64> {
+        let query = match self {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) if prepares => "SELECT pg_backend_pid()::bigint AS number",
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => "SELECT CAST(CONNECTION_ID() AS SIGNED) AS number",
+            _ => return None,
+        };
+        self.number(query)
+    }
+
+    /// What the session of this number is doing, as another session of the same role may see it.
+    pub(super) fn doing(&mut self, session: i64) -> Doing {
+        let query = match self {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => format!(
+                "SELECT CASE WHEN state <> 'active' THEN 0 WHEN wait_event_type = 'Lock' THEN 1 ELSE 2 END::bigint \
+                 AS number FROM pg_stat_activity WHERE pid = {session}"
+            ),
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => format!(
+                "SELECT CAST(CASE WHEN command = 'Sleep' THEN 0 WHEN state LIKE 'Waiting for%' THEN 1 ELSE 2 END AS SIGNED) \
+                 AS number FROM information_schema.processlist WHERE id = {session}"
+            ),
+            #[allow(unreachable_patterns)]
+            _ => return Doing::Work,
+        };
+        match self.number(&query) {
+            Some(2) => Doing::Work,
+            Some(1) => Doing::Wait,
+            _ => Doing::Nothing,
+        }
+    }
+
+    fn number(&mut self, query: &str) -> Option<i64> {
+        let query = diesel::sql_query(query);
+        let row: Result<Number, _> = with_connection!(self, conn => query.get_result(conn));
+        row.map(|row| row.number).ok()
     }
 
     /// Whether it was left in the middle of something.
     pub(super) fn is_broken(&mut self) -> bool {
         with_connection!(self, conn => conn.is_broken())
+    }
+
+    /// Whether an error stays with the statement that it came from: Diesel reads MySQL's error of a prepared statement
+    /// before its next use, and takes the last one for a new one, for ever.
+    pub(super) fn is_spoilt_by_errors(&self) -> bool {
+        match self {
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => true,
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
     }
 
     /// Runs `job` under the limits of its kind; `left` is what remains of the caller's time, `prepares` whether the
@@ -249,8 +327,9 @@ impl ConnectionOpener {
     #[cfg(feature = "postgres")]
     fn postgres_url(&self) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
+        let longest_attempt = LONGEST_ATTEMPT.as_secs().to_string();
         for (name, value) in [
-            ("connect_timeout", "3"),
+            ("connect_timeout", longest_attempt.as_str()),
             // A server that vanished without a word is noticed within half a minute.
             ("keepalives_idle", "10"),
             ("keepalives_interval", "5"),

@@ -39,9 +39,19 @@ impl From<DieselError> for DbError {
             DieselError::DatabaseError(_, info) if info.message() == "database is locked" => {
                 DbError::Unavailable(info.message().to_owned())
             }
+            // By an operator, or by a standby that has to catch up with its primary.
+            DieselError::DatabaseError(_, info) if is_interruption(info.message()) => {
+                DbError::Unavailable(info.message().to_owned())
+            }
             _ => DbError::Refused(error),
         }
     }
+}
+
+fn is_interruption(message: &str) -> bool {
+    ["canceling statement", "Query execution was interrupted"]
+        .iter()
+        .any(|words| message.starts_with(words))
 }
 
 impl DbError {

@@ -3,11 +3,12 @@
 //! Everything that differs between SQLite, PostgreSQL and MySQL, or between one project's user table and another's,
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use crate::blocking::{Answer, Lanes, SharedQuery, Waited};
-use crate::config::DatabaseUrl;
+use crate::config::{Backend, DatabaseUrl};
 
 mod catalogue;
 mod connection;
@@ -17,6 +18,7 @@ mod exported_row;
 mod fragments;
 #[cfg(feature = "mysql")]
 mod mysql_export;
+mod role;
 mod schema;
 mod sessions;
 mod sockets;
@@ -35,17 +37,26 @@ pub use types::{Clock, Instant};
 pub use users::User;
 pub use values::ValueError;
 
-use connection::ConnectionOpener;
+use connection::{ConnectionOpener, Doing};
 use sockets::Lifeline;
 use source::{JobKind, Source, Task};
 
-/// How long a request waits for its turn, a connection and the rows of a few keys, all together.
+/// How long a request waits for turns, connections and the rows of a few keys, all together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a job that reads a whole table is left alone before its database is asked for a sign of life, and how long
-/// that may take.
-const SILENCE: Duration = Duration::from_secs(4);
+/// How long a database may take to give a sign of life, while a job that reads a whole table takes its time.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(750);
+
+/// How often it is asked for one.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// The longest that any job runs.
+const LONGEST_JOB: Duration = Duration::from_secs(120);
+
+/// Until when a request that comes in now may wait for the database. All that it asks has this one deadline.
+pub fn deadline() -> Moment {
+    Moment::now() + PATIENCE
+}
 
 /// Short queries that run at once.
 pub const QUERIES_AT_ONCE: usize = 8;
@@ -82,14 +93,30 @@ struct Shared {
     primary: Source,
     replica: Option<Source>,
     queries: Arc<Lanes>,
+    writes: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
     catalogue: OnceLock<UserTable>,
     stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
     stats_lifeline: Lifeline,
-    readiness: Arc<SharedQuery<Readiness>>,
-    readiness_lifeline: Lifeline,
+    primary_probe: Probe,
+    replica_probe: Probe,
+}
+
+/// A readiness check, for all who ask at the same time.
+struct Probe {
+    query: Arc<SharedQuery<Readiness>>,
+    lifeline: Lifeline,
+}
+
+impl Probe {
+    fn new() -> Probe {
+        Probe {
+            query: SharedQuery::new(),
+            lifeline: Lifeline::default(),
+        }
+    }
 }
 
 /// Where a job runs.
@@ -99,6 +126,16 @@ enum At {
     Primary,
     /// Where exports and statistics are read
     Replica,
+}
+
+impl At {
+    /// What its being away is called by readyz.
+    fn check(self) -> &'static str {
+        match self {
+            At::Primary => "database",
+            At::Replica => "replica",
+        }
+    }
 }
 
 impl Db {
@@ -114,19 +151,26 @@ impl Db {
             };
             Source::new(opener, u32::try_from(connections).unwrap_or(u32::MAX))
         };
+        let queries = Lanes::new(QUERIES_AT_ONCE);
+        // SQLite has one writer at a time, and lets the others try again and again.
+        let writes = match options.url.backend() {
+            Backend::Sqlite => Lanes::new(1),
+            Backend::Postgres | Backend::Mysql => Arc::clone(&queries),
+        };
         Db {
             shared: Arc::new(Shared {
                 primary: source(options.url, options.writable),
                 replica: options.read_url.map(|url| source(url, false)),
-                queries: Lanes::new(QUERIES_AT_ONCE),
+                queries,
+                writes,
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
                 stats: SharedQuery::new(),
                 stats_lifeline: Lifeline::default(),
-                readiness: SharedQuery::new(),
-                readiness_lifeline: Lifeline::default(),
+                primary_probe: Probe::new(),
+                replica_probe: Probe::new(),
             }),
         }
     }
@@ -137,14 +181,15 @@ impl Db {
     /// The job's, or that no connection was to be had.
     pub async fn run<T, E>(
         &self,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let queries = &self.shared.queries;
-        self.in_lane(queries, At::Primary, JobKind::Short, job)
+        let task = Task::new(JobKind::Short, deadline, Lifeline::default());
+        self.in_lane(&self.shared.queries, At::Primary, task, job)
             .await
     }
 
@@ -154,37 +199,44 @@ impl Db {
     /// As [`Db::run`]; after a broken connection nobody knows whether the job was done.
     pub async fn write<T>(
         &self,
+        deadline: Moment,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
     {
-        let queries = &self.shared.queries;
-        self.in_lane(queries, At::Primary, JobKind::Writes, job)
+        let task = Task::new(JobKind::Writes, deadline, Lifeline::default());
+        self.in_lane(&self.shared.writes, At::Primary, task, job)
             .await
     }
 
-    /// As [`Db::run`], for a job that takes its time, on the replica where there is one.
+    /// As [`Db::run`], for a job that takes its time, on the replica where there is one. The job counts while it gets on.
     ///
     /// # Errors
     /// As [`Db::run`].
     pub async fn export<T, E>(
         &self,
-        job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
+        deadline: Moment,
+        job: impl Fn(&mut Connection, &UserTable, &AtomicU64) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let exports = &self.shared.exports;
-        self.in_lane(exports, At::Replica, JobKind::Long, job).await
+        let task = Task::new(JobKind::Long, deadline, Lifeline::default());
+        let lifeline = task.lifeline.clone();
+        let job = move |connection: &mut Connection, table: &UserTable| {
+            job(connection, table, lifeline.progress())
+        };
+        self.in_lane(&self.shared.exports, At::Replica, task, job)
+            .await
     }
 
     async fn in_lane<T, E>(
         &self,
         lanes: &Arc<Lanes>,
         at: At,
-        kind: JobKind,
+        task: Task,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -192,7 +244,6 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         self.refuse_if_down(at)?;
-        let task = Task::new(kind, PATIENCE, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let answer = lanes.start(move || shared.with_table(at, &limits, &job));
         let answer = self.supervise(at, task, answer).await;
@@ -203,13 +254,15 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::run`], or the view's.
-    pub async fn stats(&self) -> Result<Stats, Arc<ExportError>> {
+    pub async fn stats(&self, deadline: Moment) -> Result<Stats, Arc<ExportError>> {
         self.refuse_if_down(At::Replica)
             .map_err(|error| Arc::new(error.into()))?;
-        let task = Task::new(JobKind::Long, PATIENCE, self.shared.stats_lifeline.clone());
-        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
+        let lifeline = self.shared.stats_lifeline.clone();
+        let task = Task::new(JobKind::Long, deadline, lifeline.clone());
+        let shared = Arc::clone(&self.shared);
         let answer = self.shared.stats.ask(move || {
-            let limits = limits.begun();
+            // For those who ask meanwhile, too.
+            let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
             let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
             shared
                 .with_table(At::Replica, &limits, &stats)
@@ -224,26 +277,43 @@ impl Db {
     /// # Errors
     /// The name of the first check that fails, and why (for the log).
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
-        self.refuse_if_down(At::Primary)
-            .map_err(|error| Arc::new(("database", error)))?;
-        let task = Task::new(
-            JobKind::Short,
-            PATIENCE,
-            self.shared.readiness_lifeline.clone(),
-        );
-        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
-        let ready = move || shared.ready(&limits.begun()).map_err(Arc::new);
-        let answer = self.shared.readiness.ask(ready);
-        let answer = self.supervise(At::Primary, task, answer).await;
-        answer.unwrap_or_else(|| Err(Arc::new(("database", no_answer()))))
+        self.probe(At::Primary, &self.shared.primary_probe).await?;
+        match self.shared.replica {
+            Some(_) => self.probe(At::Replica, &self.shared.replica_probe).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn probe(&self, at: At, probe: &Probe) -> Readiness {
+        let outage = |error| Arc::new((at.check(), error));
+        self.refuse_if_down(at).map_err(outage)?;
+        let lifeline = probe.lifeline.clone();
+        let task = Task::new(JobKind::Short, deadline(), lifeline.clone());
+        let shared = Arc::clone(&self.shared);
+        let answer = probe.query.ask(move || {
+            // For those who ask meanwhile, too.
+            let limits = Task::new(JobKind::Short, deadline(), lifeline);
+            shared.ready(at, &limits).map_err(Arc::new)
+        });
+        let answer = self.supervise(at, task, answer).await;
+        answer.unwrap_or_else(|| Err(outage(no_answer())))
     }
 
     /// Nobody waits for a database that is known to be down.
     fn refuse_if_down(&self, at: At) -> Result<(), DbError> {
-        match self.shared.source(at).is_down() {
-            true => Err(DbError::Unavailable("it can't be connected to".into())),
-            false => Ok(()),
+        let source = self.shared.source(at);
+        if !source.is_down() {
+            return Ok(());
         }
+        if !source.is_being_tried() {
+            let shared = Arc::clone(&self.shared);
+            drop(
+                self.shared
+                    .queries
+                    .start(move || shared.source(at).try_again()),
+            );
+        }
+        Err(DbError::Unavailable("it can't be connected to".into()))
     }
 
     /// The answer of a job. One that takes too long is ended, whether or not the client still waits.
@@ -255,13 +325,16 @@ impl Db {
     ) -> Option<T> {
         let db = self.clone();
         let supervised = actix_web::rt::spawn(async move {
+            let left = task.deadline.saturating_duration_since(Moment::now());
             let mut waited = match task.kind {
-                JobKind::Short | JobKind::Writes => answer.wait(PATIENCE).await,
-                JobKind::Long => answer.wait(SILENCE).await,
+                JobKind::Short | JobKind::Writes => answer.wait(left).await,
+                JobKind::Long => answer.wait(left.saturating_sub(SIGN_OF_LIFE)).await,
             };
+            let mut progress = 0;
             while task.kind == JobKind::Long
                 && matches!(waited, Waited::Running)
-                && db.is_alive(at).await
+                && task.deadline.elapsed() < LONGEST_JOB
+                && db.gets_on(at, &task, &mut progress).await
             {
                 waited = answer.wait(SILENCE).await;
             }
@@ -272,7 +345,9 @@ impl Db {
                     Waited::Nothing => return None,
                     Waited::Running => {}
                 }
-                task.lifeline.cut();
+                if task.lifeline.cut() {
+                    actix_web::rt::spawn(db.clone().suspect_if_silent(at));
+                }
                 waited = answer.wait(Duration::from_millis(100)).await;
             }
             None
@@ -280,20 +355,49 @@ impl Db {
         supervised.await.ok().flatten()
     }
 
-    /// Whether a database gives a sign of life to somebody else.
-    async fn is_alive(&self, at: At) -> bool {
-        let task = Task::new(JobKind::Short, SIGN_OF_LIFE, Lifeline::default());
+    /// Whether a job gets on, as far as it can be seen from outside.
+    async fn gets_on(&self, at: At, task: &Task, progress: &mut u64) -> bool {
+        let now = task.lifeline.progress().load(Ordering::Relaxed);
+        if std::mem::replace(progress, now) != now {
+            return true;
+        }
+        let session = task.lifeline.session();
+        let doing = self.ask_another(at, move |connection| match session {
+            Some(session) => connection.doing(session),
+            None if connection.is_alive() => Doing::Work,
+            None => Doing::Nothing,
+        });
+        doing.await == Some(Doing::Work)
+    }
+
+    /// A job hung, and so may everything: whoever comes next is to know.
+    async fn suspect_if_silent(self, at: At) {
+        let is_alive = self.ask_another(at, Connection::is_alive).await;
+        if is_alive != Some(true) {
+            self.shared.source(at).suspect();
+        }
+    }
+
+    /// What `question` is answered on another connection, soon; `None`: nothing.
+    async fn ask_another<T: Send + 'static>(
+        &self,
+        at: At,
+        question: impl Fn(&mut Connection) -> T + Send + 'static,
+    ) -> Option<T> {
+        let deadline = Moment::now() + SIGN_OF_LIFE;
+        let task = Task::new(JobKind::Short, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
         let mut answer = self.shared.queries.start(move || {
-            let ask = |connection: &mut Connection| match connection.is_alive() {
-                true => Ok(()),
-                false => Err(no_answer()),
-            };
+            let ask = |connection: &mut Connection| Ok::<_, DbError>(question(connection));
             shared.source(at).run(&limits, &ask)
         });
-        let is_alive = matches!(answer.wait(SIGN_OF_LIFE).await, Waited::Answered(Ok(())));
-        task.lifeline.cut();
-        is_alive
+        match answer.wait(SIGN_OF_LIFE).await {
+            Waited::Answered(answer) => answer.ok(),
+            Waited::Running | Waited::Nothing => {
+                task.lifeline.cut();
+                None
+            }
+        }
     }
 }
 
@@ -316,32 +420,31 @@ impl Shared {
             .run(task, &|connection| job(connection, table))
     }
 
-    fn ready(&self, task: &Task) -> Result<(), (&'static str, DbError)> {
+    fn ready(&self, at: At, task: &Task) -> Result<(), (&'static str, DbError)> {
         let load = |connection: &mut Connection| {
             UserTable::load(connection, &self.user_table, &self.username_field)
         };
-        // The inner results pass through whole: a missing table is no reason to try again.
-        let probe = |connection: &mut Connection| {
-            let users = load(connection).and_then(|table| {
-                table.probe(connection)?;
-                table.probe_export(connection)
-            });
-            match (users, sessions::probe(connection)) {
-                (Err(error), _) => Ok(Err(("user_table", error))),
-                (_, Err(error)) => Ok(Err(("django_session", error))),
-                (Ok(()), Ok(())) => Ok(Ok(())),
+        let failed = |check| {
+            move |error| match (at, error) {
+                (At::Primary, error @ (DbError::Refused(_) | DbError::Schema(_))) => (check, error),
+                (_, error) => (at.check(), error),
             }
         };
-        let probed = self.primary.run(task, &probe);
-        probed.unwrap_or_else(|error: DbError| Err(("database", error)))?;
-        let Some(replica) = &self.replica else {
-            return Ok(());
+        let source = self.source(at);
+        let users = |connection: &mut Connection| {
+            let table = load(connection)?;
+            if let At::Primary = at {
+                table.probe(connection)?;
+            }
+            table.probe_export(connection)
         };
-        replica
-            .run(task, &|connection| {
-                load(connection).and_then(|table| table.probe_export(connection))
-            })
-            .map_err(|error| ("replica", error))
+        source.run(task, &users).map_err(failed("user_table"))?;
+        match at {
+            At::Primary => source
+                .run(task, &sessions::probe)
+                .map_err(failed("django_session")),
+            At::Replica => Ok(()),
+        }
     }
 
     /// The user table's catalogue entry: read once, when the database is first reached.
@@ -349,10 +452,15 @@ impl Shared {
         if let Some(table) = self.catalogue.get() {
             return Ok(table);
         }
-        let table = self.source(at).run(&task.preparing(), &|connection| {
-            UserTable::load(connection, &self.user_table, &self.username_field)
+        let (table, excess) = self.source(at).run(&task.preparing(), &|connection| {
+            let table = UserTable::load(connection, &self.user_table, &self.username_field)?;
+            let excess = role::excess(connection, &table);
+            Ok::<_, DbError>((table, excess))
         })?;
-        Ok(self.catalogue.get_or_init(|| table))
+        Ok(self.catalogue.get_or_init(|| {
+            role::warn(excess);
+            table
+        }))
     }
 }
 

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 
 use super::connection::{Connection, with_connection};
 use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
-use super::{Clock, Db, DbError, Instant};
+use super::{Clock, Db, DbError, Instant, deadline};
 use crate::django::sessions::SessionData;
 use crate::django::settings::Settings;
 
@@ -128,7 +128,7 @@ impl DjangoSessionStore {
         job: impl Fn(&mut Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, anyhow::Error> {
         let write = move |connection: &mut Connection, _: &_| connection.transaction(&job);
-        Ok(self.db.write(write).await?)
+        Ok(self.db.write(deadline(), write).await?)
     }
 }
 
@@ -138,7 +138,7 @@ impl SessionStore for DjangoSessionStore {
         let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
         let find =
             move |connection: &mut Connection, _: &_| SessionRow::find(connection, &key, now);
-        let row = self.db.run(find).await;
+        let row = self.db.run(deadline(), find).await;
         let row = row.map_err(|error: DbError| LoadError::Other(error.into()))?;
         Ok(row.map(
             |data| match SessionData::decode(&data, &self.settings.secret_keys) {

@@ -1,7 +1,8 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
-use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 
 use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
-use super::sockets::{Attempts, Lifeline};
+use super::sockets::{Attempts, Hold, Lifeline};
 
 /// The longest pause between two attempts to connect is half of this.
 const RETRY: Duration = Duration::from_secs(2);
@@ -33,19 +34,17 @@ pub(super) enum JobKind {
 #[derive(Clone)]
 pub(super) struct Task {
     pub(super) kind: JobKind,
-    patience: Duration,
     /// Until when a connection is looked for, and a lock waited for
-    deadline: Instant,
+    pub(super) deadline: Instant,
     pub(super) lifeline: Lifeline,
 }
 
 impl Task {
-    /// A job of this kind whose caller waits for so long from now on.
-    pub(super) fn new(kind: JobKind, patience: Duration, lifeline: Lifeline) -> Task {
+    /// A job of this kind whose caller waits for so long.
+    pub(super) fn new(kind: JobKind, deadline: Instant, lifeline: Lifeline) -> Task {
         Task {
             kind,
-            patience,
-            deadline: Instant::now() + patience,
+            deadline,
             lifeline,
         }
     }
@@ -57,11 +56,6 @@ impl Task {
             ..self.clone()
         }
     }
-
-    /// The same with its time counted from now on: it is run for others than the one who asked first.
-    pub(super) fn begun(self) -> Task {
-        Task::new(self.kind, self.patience, self.lifeline)
-    }
 }
 
 /// A database and the connections to it.
@@ -69,6 +63,7 @@ pub(super) struct Source {
     pool: Pool<Opener>,
     contact: Arc<Contact>,
     port: Option<u16>,
+    file: Option<PathBuf>,
     prepares: bool,
     size: u32,
 }
@@ -78,6 +73,10 @@ pub(super) struct Source {
 struct Contact {
     attempts: Attempts,
     latest_failed: AtomicBool,
+    /// A job has hung, and no connection was made since
+    is_suspected: AtomicBool,
+    /// How often that has happened: connections from before are not trusted
+    generation: AtomicU64,
 }
 
 impl Source {
@@ -85,6 +84,7 @@ impl Source {
     pub(super) fn new(opener: ConnectionOpener, size: u32) -> Source {
         let contact = Arc::<Contact>::default();
         let (port, prepares) = (opener.url.port(), opener.prepares);
+        let file = port.is_none().then(|| opener.url.target().into());
         let opener = Opener {
             opener,
             port,
@@ -102,14 +102,41 @@ impl Source {
             pool,
             contact,
             port,
+            file,
             prepares,
             size,
         }
     }
 
-    /// Whether there is no connection, and the latest attempt to make one failed. r2d2 goes on trying by itself.
+    /// Whether nothing has been heard of it since a job hung, or there is no connection, the latest attempt to make one
+    /// failed, and a file is still not there.
     pub(super) fn is_down(&self) -> bool {
-        self.contact.latest_failed.load(Ordering::Acquire) && self.pool.state().connections == 0
+        self.contact.is_suspected.load(Ordering::Acquire)
+            || (self.contact.latest_failed.load(Ordering::Acquire)
+                && self.pool.state().connections == 0
+                && self
+                    .file
+                    .as_ref()
+                    .is_none_or(|path| File::open(path).is_err()))
+    }
+
+    /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
+    pub(super) fn is_being_tried(&self) -> bool {
+        // Opening a file does not hang, and a missing one was asked for.
+        self.port
+            .is_none_or(|port| self.contact.attempts.end_overdue(port))
+    }
+
+    /// Has an attempt to connect made, without waiting for it. Blocking, but not for long.
+    pub(super) fn try_again(&self) {
+        drop(self.checked_out(Instant::now() + Duration::from_millis(1)));
+    }
+
+    /// Notes that a job has hung: the connections that there are may hang as well.
+    pub(super) fn suspect(&self) {
+        if !self.contact.is_suspected.swap(true, Ordering::AcqRel) {
+            self.contact.generation.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// What `job` returns; when its connection turns out to be dead, once more on another. Blocking.
@@ -123,7 +150,7 @@ impl Source {
     ) -> Result<T, E> {
         // `None`: the connection is of no more use, whatever the job made of it.
         let run = |pooled: &mut Pooled| {
-            let attached = task.lifeline.attach(pooled.socket);
+            let attached = task.lifeline.attach(pooled.hold);
             let began = Instant::now();
             let left = task.deadline.saturating_duration_since(began);
             let result = match pooled
@@ -137,7 +164,11 @@ impl Source {
                     pooled.dead = true;
                     None
                 }
-                Err(error) => Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT))),
+                Err(error) => {
+                    pooled.dead =
+                        error.db_error().is_some() && pooled.connection.is_spoilt_by_errors();
+                    Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT)))
+                }
                 result => Some(result),
             };
             drop(attached);
@@ -152,7 +183,7 @@ impl Source {
         // writes is asked first, and never run again: nobody could tell whether the lost answer was a success.
         for _ in 0..=self.size {
             let mut pooled = self.checked_out(task.deadline)?;
-            let attached = task.lifeline.attach(pooled.socket);
+            let attached = task.lifeline.attach(pooled.hold);
             let is_alive = pooled.connection.is_alive();
             drop(attached);
             pooled.dead = !is_alive;
@@ -176,7 +207,12 @@ impl Source {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.pool.get_timeout(left.min(LOOK)) {
-                Ok(pooled) => return Ok(pooled),
+                Ok(mut pooled) => {
+                    pooled.dead = pooled.generation != self.contact.generation();
+                    if !pooled.dead {
+                        return Ok(pooled);
+                    }
+                }
                 Err(error) if left <= LOOK || self.is_down() => {
                     return Err(DbError::Unavailable(
                         describe(&error.to_string()).to_owned(),
@@ -184,18 +220,22 @@ impl Source {
                 }
                 Err(_) => {}
             }
-            if let Some(port) = self.port {
-                self.contact.attempts.end_overdue(port);
-            }
+            self.is_being_tried();
         }
+    }
+}
+
+impl Contact {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 }
 
 /// A pooled connection.
 struct Pooled {
     connection: Connection,
-    /// The socket below it, where it is known
-    socket: Option<RawFd>,
+    generation: u64,
+    hold: Hold,
     /// An error has shown that it is of no more use
     dead: bool,
 }
@@ -212,6 +252,7 @@ impl ManageConnection for Opener {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
+        let generation = self.contact.generation();
         let connected = match self.port {
             None => self.opener.establish().map(|connection| (connection, None)),
             Some(port) => {
@@ -221,9 +262,16 @@ impl ManageConnection for Opener {
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);
-        connected.map(|(connection, socket)| Pooled {
+        if !failed && generation == self.contact.generation() {
+            self.contact.is_suspected.store(false, Ordering::Release);
+        }
+        connected.map(|(mut connection, socket)| Pooled {
+            hold: Hold {
+                socket,
+                session: connection.session(self.opener.prepares),
+            },
             connection,
-            socket,
+            generation,
             dead: false,
         })
     }

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use log::{error, info};
 
-use crate::auth::AdminUser;
+use crate::auth::{AdminUser, deadline};
 use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::Renderer;
@@ -38,7 +38,7 @@ pub async fn export_users(
         error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {}", shown(&details));
         Kind::ExportFailed(state.settings.debug.then_some(details))
     };
-    let export = Export::collect(&state.db, dates, renderer, place)
+    let export = Export::collect(&state.db, deadline(&req), dates, renderer, place)
         .await
         .map_err(|error| view_error(&error, renderer, failed))?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
@@ -52,7 +52,7 @@ pub async fn export_stats(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let stats = state.db.stats().await;
+    let stats = state.db.stats(deadline(&req)).await;
     let stats = stats.map_err(|error| {
         view_error(&error, admin.renderer, |details| {
             error!(target: LOGGER, "Error getting export stats: {}", shown(&details));

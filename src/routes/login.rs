@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::passwords::{self, Unchecked};
 use crate::auth::session::{self, SessionAccess};
-use crate::auth::{self, BODY_TIMEOUT, csrf, joined};
+use crate::auth::{BODY_TIMEOUT, csrf, deadline, joined};
 use crate::db::{
     Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
 };
@@ -60,8 +60,7 @@ pub async fn login(
 
     let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
     let Credentials { username, password } = credentials;
-    let client = auth::client(&state, &req);
-    let user = passwords::authenticate(&state, client, username, password)
+    let user = passwords::authenticate(&state, &req, username, password)
         .await
         .map_err(|why| match why {
             Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
@@ -92,7 +91,9 @@ pub async fn login(
     };
     let max_age_seconds = state
         .db
-        .write(move |connection, table| change.write(connection, table))
+        .write(deadline(&req), move |connection, table| {
+            change.write(connection, table)
+        })
         .await
         .map_err(outage)?;
 
@@ -125,7 +126,7 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let deleted = state
             .db
-            .write(move |connection, _| {
+            .write(deadline(&req), move |connection, _| {
                 // `flush()` of a session that has expired finds nothing to delete.
                 connection.transaction(|connection| {
                     match SessionRow::find(connection, &key, now)? {

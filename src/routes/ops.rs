@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::web::Data;
 use log::warn;
 
+use crate::error::RETRY_AFTER_SECONDS;
 use crate::server::State;
 
 /// `GET healthz`: the process is alive. It asks the database nothing.
@@ -20,20 +21,23 @@ pub async fn healthz() -> HttpResponse {
 /// Also 503 once the service is asked to stop.
 pub async fn readyz(state: Data<State>) -> HttpResponse {
     if state.is_stopping.load(Ordering::Relaxed) {
-        return HttpResponse::ServiceUnavailable()
-            .content_type("application/json")
-            .body(r#"{"status":"stopping"}"#);
+        return unavailable(r#"{"status":"stopping"}"#.to_owned());
     }
-    let (status, body) = match state.db.ready().await {
-        Ok(()) => (StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
+    match state.db.ready().await {
+        Ok(()) => HttpResponse::Ok()
+            .content_type("application/json")
+            .body(r#"{"status":"ok"}"#),
         Err(failed) => {
             let (check, error) = &*failed;
             warn!("not ready: {check}: {error}");
-            let body = format!(r#"{{"status":"unavailable","failed":"{check}"}}"#);
-            (StatusCode::SERVICE_UNAVAILABLE, body)
+            unavailable(format!(r#"{{"status":"unavailable","failed":"{check}"}}"#))
         }
-    };
-    HttpResponse::build(status)
+    }
+}
+
+fn unavailable(json: String) -> HttpResponse {
+    HttpResponse::ServiceUnavailable()
+        .insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
         .content_type("application/json")
-        .body(body)
+        .body(json)
 }

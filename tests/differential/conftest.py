@@ -62,7 +62,7 @@ class Bench:
         copies = self.stores.pair(variant.model)
         own = copies[0] if variant.shared else copies[1]
         django = servers.Django(variant, copies[0].url, self.django, self.directory)
-        sidecar = None if self.oracle_only else servers.Sidecar(variant, own.url, self.directory)
+        sidecar = None if self.oracle_only else servers.Sidecar(variant, own.sidecar_url(*variant.powers), self.directory)
         return cases.Pair(variant, copies, django, sidecar)
 
     @staticmethod

@@ -35,6 +35,11 @@ class Variant:
     def table(self):
         return self.model.get("table", "auth_user")
 
+    @property
+    def powers(self):
+        """Of the sidecar's role: whether it may do what login does, and see what is listed with DEBUG."""
+        return self.sidecar.get("SIDECAR_LOGIN") == "on", bool(self.settings.get("DEBUG"))
+
     def sidecar_environment(self, url):
         """The environment of design.md section 5 that says the same as the settings."""
         names = {
@@ -56,6 +61,8 @@ class Variant:
             "DATABASE_URL": url,
             "DJANGO_USER_TABLE": self.table,
             "DJANGO_PBKDF2_ITERATIONS": "1000",
+            # Django counts no failures, and some thousand are asked for here.
+            "SIDECAR_LOGIN_RATE": "off",
             **self.sidecar,
         }
 

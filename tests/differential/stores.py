@@ -5,7 +5,7 @@ import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
 
-from provide import reference
+from provide import grants, reference
 
 
 class Store:
@@ -16,6 +16,15 @@ class Store:
         self.table = table
         self.backend = url.split(":", 1)[0]
         self.connection = self.connect()
+        self.role_urls = {}
+
+    def sidecar_url(self, login, debug):
+        """How the sidecar connects: where there are roles, under one that may do only what the sidecar does."""
+        if self.backend == "sqlite":
+            return self.url
+        if (login, debug) not in self.role_urls:
+            self.role_urls[login, debug] = grants.role_url(self.url, self.table, login, debug)
+        return self.role_urls[login, debug]
 
     def connect(self):
         if self.backend == "mysql":

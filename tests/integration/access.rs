@@ -1,19 +1,11 @@
 //! Who gets in, and for how long.
 
 use crate::app::{App, KEY, OLD_KEY, insert_session};
+use crate::client::basic;
 use crate::database::{Database, PASSWORD};
 
 const ANONYMOUS: &str = r#"{"detail":"Authentication credentials were not provided."}"#;
 const DENIED: &str = r#"{"detail":"You do not have permission to perform this action."}"#;
-
-/// `curl -u name:password`
-fn basic(name: &str, password: &str) -> String {
-    use base64::Engine as _;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"))
-    )
-}
 
 #[test]
 fn a_caller_without_credentials_is_refused_as_django_refuses() {
@@ -167,7 +159,7 @@ fn a_flood_of_passwords_is_turned_away_and_leaves_sessions_alone() {
          VALUES (9, 'costly', '', '', '', 'pbkdf2_sha256$400000$salt$AAAA', false, true, true, false, false, '2021-01-01 00:00:00')",
     );
     let session = insert_session(&database, "admin", "1", KEY);
-    let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "off")]);
+    let app = App::over(&database);
     let cores = std::thread::available_parallelism().unwrap().get();
     let statuses = std::thread::scope(|scope| {
         let flood: Vec<_> = (0..cores * 32)

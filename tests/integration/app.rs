@@ -30,14 +30,19 @@ impl App {
     /// A service over `database` with these variables on top.
     pub fn with(database: &Database, variables: &[(&str, &str)]) -> App {
         let fallbacks = format!(r#"["{OLD_KEY}"]"#);
+        let url = match variables.contains(&("SIDECAR_LOGIN", "off")) {
+            true => &database.reading_url,
+            false => &database.url,
+        };
         let mut vars: HashMap<String, String> = [
-            ("DATABASE_URL", database.url.as_str()),
+            ("DATABASE_URL", url.as_str()),
             ("DJANGO_SECRET_KEY", KEY),
             ("DJANGO_SECRET_KEY_FALLBACKS", fallbacks.as_str()),
             ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
             ("DJANGO_PBKDF2_ITERATIONS", "1"),
             ("SIDECAR_BIND", "127.0.0.1:0"),
             ("SIDECAR_LOGIN", "on"),
+            ("SIDECAR_LOGIN_RATE", "off"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -1,4 +1,6 @@
 //! A database of its own for every test, with Django's tables and a few users.
+//!
+//! On a server the service gets a role that the real `deploy/grants-*.sql` has made, for this database alone.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
@@ -11,18 +13,38 @@ pub const PASSWORD: &str = "correct horse";
 /// Django's encoding of [`PASSWORD`] with 1 iteration (`PBKDF2PasswordHasher().encode("correct horse", "salt", 1)`).
 pub const ENCODED: &str = "pbkdf2_sha256$1$salt$xOEfG6ymEDJ8fNSD2M6IJ0r8bE5FeVaxgYMnZIVZPek=";
 
+/// What the service reads of each table.
+pub const READ_OF_SESSIONS: [&str; 3] = ["session_key", "session_data", "expire_date"];
+pub const READ_OF_USERS: [&str; 11] = [
+    "id",
+    "username",
+    "password",
+    "is_active",
+    "is_staff",
+    "is_tv_user",
+    "is_movie_user",
+    "email",
+    "first_name",
+    "last_name",
+    "date_joined",
+];
+
 /// A database, gone with the test that asked for it.
 pub struct Database {
     kind: Kind,
+    /// As the service with login connects
     pub url: String,
+    /// As the service without login connects
+    pub reading_url: String,
     _folder: Option<TempDir>,
 }
 
+/// With the file's path, or the administrator's URL.
 enum Kind {
     Sqlite(String),
-    Postgres,
+    Postgres(String),
     #[cfg(feature = "mysql")]
-    Mysql,
+    Mysql(String),
 }
 
 #[derive(QueryableByName)]
@@ -34,20 +56,18 @@ struct Count {
 impl Database {
     /// One of each kind that is to be had here, with Django's tables and [`USERS`].
     pub fn of_every_kind() -> Vec<Database> {
-        let mut databases = vec![Database::sqlite()];
-        databases.extend(Database::postgres());
-        databases.extend(Database::mysql());
-        for database in &databases {
-            database.execute(&database.schema());
-            database.execute(USERS);
-        }
-        databases
+        let servers = Database::postgres().into_iter().chain(Database::mysql());
+        let servers = servers.inspect(|database| database.execute(USERS));
+        [Database::filled_sqlite()]
+            .into_iter()
+            .chain(servers)
+            .collect()
     }
 
     /// SQLite with the tables and the users.
     pub fn filled_sqlite() -> Database {
         let database = Database::sqlite();
-        database.execute(&database.schema());
+        database.execute(include_str!("../../schema/sqlite.sql"));
         database.execute(USERS);
         database
     }
@@ -64,12 +84,13 @@ impl Database {
         std::fs::File::create(&path).unwrap();
         Database {
             url: format!("sqlite:///{path}"),
+            reading_url: format!("sqlite:///{path}"),
             kind: Kind::Sqlite(path),
             _folder: Some(folder),
         }
     }
 
-    /// An empty PostgreSQL database, where there is a server.
+    /// A PostgreSQL database with the tables, where there is a server.
     pub fn postgres() -> Option<Database> {
         let server = server("TEST_POSTGRES_URL")?;
         let name = unique_name();
@@ -77,14 +98,12 @@ impl Database {
         admin
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .unwrap();
-        Some(Database {
-            kind: Kind::Postgres,
-            url: with_database(&server, &name),
-            _folder: None,
-        })
+        let kind = Kind::Postgres(with_database(&server, &name));
+        let schema = include_str!("../../schema/postgres.sql");
+        Some(Database::on_server(kind, &server, &name, schema))
     }
 
-    /// An empty MariaDB database, where there is a server.
+    /// A MariaDB database with the tables, where there is a server.
     #[cfg(feature = "mysql")]
     pub fn mysql() -> Option<Database> {
         let server = server("TEST_MYSQL_URL")?;
@@ -93,11 +112,9 @@ impl Database {
         admin
             .batch_execute(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"))
             .unwrap();
-        Some(Database {
-            kind: Kind::Mysql,
-            url: with_database(&server, &name),
-            _folder: None,
-        })
+        let kind = Kind::Mysql(with_database(&server, &name));
+        let schema = include_str!("../../schema/mysql.sql");
+        Some(Database::on_server(kind, &server, &name, schema))
     }
 
     #[cfg(not(feature = "mysql"))]
@@ -106,13 +123,86 @@ impl Database {
         None
     }
 
-    /// Django's own DDL for this kind.
-    pub fn schema(&self) -> String {
-        match self.kind {
-            Kind::Sqlite(_) => include_str!("../../schema/sqlite.sql").to_owned(),
-            Kind::Postgres => include_str!("../../schema/postgres.sql").to_owned(),
+    fn on_server(kind: Kind, server: &str, name: &str, schema: &str) -> Database {
+        let url = |role: &str| {
+            let (scheme, rest) = server.split_once("://").unwrap();
+            let place = rest.rsplit_once('@').unwrap().1;
+            with_database(&format!("{scheme}://{role}:{ROLE_PASSWORD}@{place}"), name)
+        };
+        let database = Database {
+            kind,
+            url: url(&login_role(name)),
+            reading_url: url(&reading_role(name)),
+            _folder: None,
+        };
+        database.execute(schema);
+        database.grant("auth_user");
+        database
+    }
+
+    /// The name of a database on a server.
+    pub fn database_name(&self) -> &str {
+        let path = self.url.split('?').next().unwrap();
+        path.rsplit('/').next().unwrap()
+    }
+
+    /// Runs the operator's file for both roles, over this user table. New tables want it once more.
+    pub fn grant(&self, user_table: &str) {
+        let name = self.database_name();
+        let (file, password) = match self.kind {
+            Kind::Sqlite(_) => return,
+            Kind::Postgres(_) => (
+                include_str!("../../deploy/grants-postgres.sql"),
+                format!("ALTER ROLE \"sidecar\" PASSWORD '{ROLE_PASSWORD}'"),
+            ),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => include_str!("../../schema/mysql.sql").to_owned(),
+            Kind::Mysql(_) => (
+                include_str!("../../deploy/grants-mysql.sql"),
+                format!(
+                    "ALTER USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '{ROLE_PASSWORD}' ACCOUNT UNLOCK"
+                ),
+            ),
+        };
+        for (role, login) in [(login_role(name), true), (reading_role(name), false)] {
+            let mut sql = file.to_owned();
+            if login {
+                sql = sql.replace("-- GRANT INSERT", "GRANT INSERT");
+                sql = sql.replace("-- GRANT UPDATE", "GRANT UPDATE");
+            }
+            let lines = sql.lines().filter(|line| !line.starts_with("--"));
+            let mut sql = lines.collect::<Vec<_>>().join("\n");
+            sql.push_str(&password);
+            for quote in ['"', '`', '\''] {
+                for (placeholder, value) in [
+                    ("sidecar", role.as_str()),
+                    ("watchtower", name),
+                    ("auth_user", user_table),
+                    ("127.0.0.1", "%"),
+                ] {
+                    let quoted = |text| format!("{quote}{text}{quote}");
+                    sql = sql.replace(&quoted(placeholder), &quoted(value));
+                }
+            }
+            self.execute(&sql);
+        }
+    }
+
+    /// The role of [`Database::url`] as the database writes it.
+    pub fn role(&self) -> String {
+        let role = login_role(self.database_name());
+        match self.name() {
+            "mysql" => format!("'{role}'@'%'"),
+            _ => role,
+        }
+    }
+
+    /// How an administrator connects.
+    pub fn admin_url(&self) -> &str {
+        match &self.kind {
+            Kind::Sqlite(_) => &self.url,
+            Kind::Postgres(url) => url,
+            #[cfg(feature = "mysql")]
+            Kind::Mysql(url) => url,
         }
     }
 
@@ -120,9 +210,9 @@ impl Database {
     pub fn name(&self) -> &'static str {
         match self.kind {
             Kind::Sqlite(_) => "sqlite",
-            Kind::Postgres => "postgres",
+            Kind::Postgres(_) => "postgres",
             #[cfg(feature = "mysql")]
-            Kind::Mysql => "mysql",
+            Kind::Mysql(_) => "mysql",
         }
     }
 
@@ -140,16 +230,33 @@ impl Database {
                     .unwrap();
                 Box::new(move |sql| conn.batch_execute(sql).unwrap())
             }
-            Kind::Postgres => {
-                let mut conn = diesel::PgConnection::establish(&self.url).unwrap();
+            Kind::Postgres(_) => {
+                let mut conn = diesel::PgConnection::establish(self.admin_url()).unwrap();
                 Box::new(move |sql| conn.batch_execute(sql).unwrap())
             }
             #[cfg(feature = "mysql")]
-            Kind::Mysql => {
-                let mut conn = diesel::MysqlConnection::establish(&self.url).unwrap();
+            Kind::Mysql(_) => {
+                let mut conn = diesel::MysqlConnection::establish(self.admin_url()).unwrap();
                 Box::new(move |sql| conn.batch_execute(sql).unwrap())
             }
         }
+    }
+
+    /// Runs statements as whoever the URL names; the server's refusal is an error.
+    pub fn try_as(&self, url: &str, sql: &str) -> Result<(), String> {
+        let done = match &self.kind {
+            Kind::Sqlite(path) => diesel::SqliteConnection::establish(path)
+                .unwrap()
+                .batch_execute(sql),
+            Kind::Postgres(_) => diesel::PgConnection::establish(url)
+                .unwrap()
+                .batch_execute(sql),
+            #[cfg(feature = "mysql")]
+            Kind::Mysql(_) => diesel::MysqlConnection::establish(url)
+                .unwrap()
+                .batch_execute(sql),
+        };
+        done.map_err(|error| error.to_string())
     }
 
     /// Inserts an active TV user with a long name for each of these keys, joined when `joined` says.
@@ -188,12 +295,12 @@ impl Database {
             Kind::Sqlite(path) => query
                 .get_results(&mut diesel::SqliteConnection::establish(path).unwrap())
                 .unwrap(),
-            Kind::Postgres => query
-                .get_results(&mut diesel::PgConnection::establish(&self.url).unwrap())
+            Kind::Postgres(_) => query
+                .get_results(&mut diesel::PgConnection::establish(self.admin_url()).unwrap())
                 .unwrap(),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => query
-                .get_results(&mut diesel::MysqlConnection::establish(&self.url).unwrap())
+            Kind::Mysql(_) => query
+                .get_results(&mut diesel::MysqlConnection::establish(self.admin_url()).unwrap())
                 .unwrap(),
         };
         rows.into_iter().map(|row| row.count).collect()
@@ -206,12 +313,12 @@ impl Database {
             Kind::Sqlite(path) => query
                 .get_result(&mut diesel::SqliteConnection::establish(path).unwrap())
                 .unwrap(),
-            Kind::Postgres => query
-                .get_result(&mut diesel::PgConnection::establish(&self.url).unwrap())
+            Kind::Postgres(_) => query
+                .get_result(&mut diesel::PgConnection::establish(self.admin_url()).unwrap())
                 .unwrap(),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => query
-                .get_result(&mut diesel::MysqlConnection::establish(&self.url).unwrap())
+            Kind::Mysql(_) => query
+                .get_result(&mut diesel::MysqlConnection::establish(self.admin_url()).unwrap())
                 .unwrap(),
         };
         count.count
@@ -230,6 +337,17 @@ INSERT INTO auth_user (id, username, first_name, last_name, email, password, is_
  false, false, true, true, true, '2020-01-04 00:00:00.250000'),
 (4, 'björn', 'B \"x\"', '<O''Brien>', 'b@example.com', '!', false, false, true, true, false, '2020-01-03 12:30:00');
 ";
+
+/// Of the roles that the tests make, which may enter one database each.
+const ROLE_PASSWORD: &str = "of-the-role";
+
+fn login_role(database: &str) -> String {
+    format!("{database}_login")
+}
+
+fn reading_role(database: &str) -> String {
+    format!("{database}_reads")
+}
 
 fn server(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok();

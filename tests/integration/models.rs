@@ -22,6 +22,7 @@ fn with_uuid_users() -> Vec<Database> {
         database.execute(&format!(
             "UPDATE {table} SET id = '{key}', is_tv_user = true"
         ));
+        database.grant("Accounts user");
     }
     databases
 }

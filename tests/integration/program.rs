@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crate::app::KEY;
 use crate::client::send;
@@ -13,15 +14,21 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_watchtower-sidecar");
 pub struct Program {
     child: Child,
     pub address: String,
+    /// What it has written to standard error
+    said: Arc<Mutex<String>>,
 }
 
 impl Program {
     /// `serve` over `database`.
     pub fn serve(database: &Database, variables: &[(&str, &str)]) -> Program {
+        let url = match variables.contains(&("SIDECAR_LOGIN", "on")) {
+            true => &database.url,
+            false => &database.reading_url,
+        };
         let mut command = Command::new(PROGRAM);
         command
             .env_clear()
-            .env("DATABASE_URL", &database.url)
+            .env("DATABASE_URL", url)
             .env("DJANGO_SECRET_KEY", KEY)
             .env("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)
             .env("SIDECAR_BIND", "127.0.0.1:0")
@@ -29,21 +36,59 @@ impl Program {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let hear = {
+            let said = Arc::clone(&said);
+            move |line: std::io::Result<String>| {
+                let line = line.unwrap();
+                *said.lock().unwrap() += &format!("{line}\n");
+                line
+            }
+        };
         let address = log
-            .find_map(|line| Some(line.unwrap().split_once("listening on ")?.1.to_owned()))
+            .find_map(|line| Some(hear(line).split_once("listening on ")?.1.to_owned()))
             .unwrap();
         // The pipe must not fill up while the program runs.
-        std::thread::spawn(move || log.for_each(drop));
+        std::thread::spawn(move || log.for_each(|line| drop(hear(line))));
         Program {
             child,
-            address: address.trim_start_matches("http://").to_owned(),
+            address: address
+                .trim_start_matches("http://")
+                // The rest of a line of JSON
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned(),
+            said,
         }
     }
 }
 
 impl Program {
-    /// A line of the kernel's account of the process, in KiB.
-    fn memory(&self, name: &str) -> u64 {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Files and sockets that it has open, but for the database's: of those it keeps some.
+    pub fn descriptors(&self) -> usize {
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open = folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        open.filter(|path| !path.to_string_lossy().contains("sqlite3"))
+            .count()
+    }
+
+    /// SIGKILL
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
+    /// A number of the kernel's account of the process; of memory in KiB.
+    pub fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -60,7 +105,7 @@ impl Drop for Program {
     }
 }
 
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(PROGRAM)
         .args(arguments)
         .env_clear()
@@ -155,6 +200,7 @@ fn the_demos_own_lines_work_as_printed() {
             .unwrap()
             .into(),
         child,
+        said: Arc::default(),
     };
     let credentials = printed
         .iter()
@@ -205,7 +251,7 @@ fn four_exports_at_once_time_after_time_take_little_memory() {
         answer.body.len()
     };
     ask("/api/admin/export-stats/", "identity");
-    let idle = program.memory("VmRSS:");
+    let idle = program.status("VmRSS:");
     for coding in ["identity", "gzip", "identity"] {
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -215,6 +261,6 @@ fn four_exports_at_once_time_after_time_take_little_memory() {
     }
     let length = ask("/api/admin/export-users/", "identity");
     assert!(length > 20_000_000, "{length}");
-    let grown = program.memory("VmHWM:") - idle;
+    let grown = program.status("VmHWM:") - idle;
     assert!(grown < 64 * 1024, "{grown} KiB above {idle} KiB");
 }

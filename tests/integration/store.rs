@@ -15,6 +15,13 @@ use crate::app::{KEY, OLD_KEY, insert_session};
 use crate::database::Database;
 
 fn store(database: &Database) -> DjangoSessionStore {
+    // What the service itself never does, and the operator's file does not grant.
+    if database.name() != "sqlite" {
+        let role = database.role();
+        database.execute(&format!(
+            "GRANT UPDATE (session_data, expire_date) ON django_session TO {role}"
+        ));
+    }
     let fallbacks = format!(r#"["{OLD_KEY}"]"#);
     let config = Config::from_vars(|name| match name {
         "DATABASE_URL" => Some(database.url.clone()),

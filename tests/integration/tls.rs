@@ -30,7 +30,6 @@ fn assert_verified(database: Option<Database>, parameters: &str) {
     let (Some(ca), Some(database)) = (authority(), database) else {
         return;
     };
-    database.execute(&database.schema());
     let another = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/integration/another-ca.pem"

@@ -1,0 +1,50 @@
+-- A MySQL or MariaDB account for watchtower-sidecar that may do what the service does, and nothing else.
+--
+-- In a copy of this file, replace
+--   'sidecar'@'127.0.0.1'   the account, and the address from which the service connects
+--   `watchtower`            the database
+--   `auth_user`             the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
+-- A user model of your own: delete the lines of optional columns that it does not have, and add the column of its
+-- USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username nor email.
+--
+-- Run it as an administrator, as often as you like; what was granted to the account itself before and is not named now
+-- is withdrawn. A service that is running answers 503 for a moment, between REVOKE and GRANT:
+--   mariadb --user=root --password < grants-mysql.sql       (mysql with MySQL; both ask for the password)
+-- The new account is locked. Give it its password inside the client, started with MYSQL_HISTFILE=/dev/null, since
+-- MariaDB's writes even such a statement into its history:
+--   ALTER USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...' ACCOUNT UNLOCK;
+-- A server that checks passwords may refuse to create an account without one (error 1819). Then create it first, in the
+-- same way: CREATE USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...';
+-- DATABASE_READ_URL: where accounts are not replicated, run part 1 on the replica too.
+
+CREATE USER IF NOT EXISTS 'sidecar'@'127.0.0.1' ACCOUNT LOCK;
+
+-- A process keeps at most 14 connections: 8 for queries, SIDECAR_EXPORT_CONCURRENCY (4) for exports, 2 for statistics
+-- and readiness. Twice that, for the moment in which a new process takes over.
+ALTER USER 'sidecar'@'127.0.0.1' WITH MAX_USER_CONNECTIONS 28;
+
+REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'sidecar'@'127.0.0.1';
+
+-- PART 1: always.
+
+GRANT SELECT (session_key, session_data, expire_date) ON `watchtower`.`django_session` TO 'sidecar'@'127.0.0.1';
+GRANT SELECT (
+    is_movie_user, -- optional
+    is_tv_user, date_joined, email, first_name, last_name, -- what is exported
+    id, username, password, is_active, is_staff -- who is calling
+) ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
+-- The names of all columns, none of their values: the server shows an account no column on which it has no privilege,
+-- and one that was forgotten above must not look like one that the model does not have.
+GRANT REFERENCES ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
+
+-- PART 2: only with SIDECAR_LOGIN=on. Then remove the "-- " before the two statements. A login inserts a session and
+-- deletes the one before; a logout deletes. last_login is optional.
+
+-- GRANT INSERT (session_key, session_data, expire_date), DELETE ON `watchtower`.`django_session` TO 'sidecar'@'127.0.0.1';
+-- GRANT UPDATE (last_login) ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
+
+-- PART 3: only with DJANGO_DEBUG, on a model without is_tv_user: the explanation lists the model's relations as well.
+
+-- GRANT REFERENCES ON `watchtower`.`auth_user_groups` TO 'sidecar'@'127.0.0.1';
+-- GRANT REFERENCES ON `watchtower`.`auth_user_user_permissions` TO 'sidecar'@'127.0.0.1';
+-- GRANT REFERENCES ON `watchtower`.`django_admin_log` TO 'sidecar'@'127.0.0.1';

@@ -1,0 +1,48 @@
+-- A PostgreSQL role for watchtower-sidecar that may do what the service does, and nothing else.
+--
+-- In a copy of this file, replace
+--   "sidecar"      the role
+--   "watchtower"   the database
+--   "auth_user"    the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
+--   "public"       the schema of both tables; another one must also stand in the role's search_path
+-- A user model of your own: delete the lines of optional columns that it does not have, and add the column of its
+-- USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username nor email.
+--
+-- Run it as a superuser, as often as you like; what it granted before and does not name now is withdrawn:
+--   psql --set=ON_ERROR_STOP=1 --single-transaction --dbname=watchtower --file=grants-postgres.sql
+-- Then give the role its password inside psql, which asks for it and sends only its hash:
+--   \password sidecar
+-- DATABASE_READ_URL: a streaming replica knows the role already; elsewhere run part 1 there too.
+
+DO $$ BEGIN
+    CREATE ROLE "sidecar" LOGIN;
+EXCEPTION WHEN duplicate_object THEN
+    NULL; -- It is there from an earlier run.
+END $$;
+
+-- A process keeps at most 14 connections: 8 for queries, SIDECAR_EXPORT_CONCURRENCY (4) for exports, 2 for statistics
+-- and readiness. Twice that, for the moment in which a new process takes over.
+ALTER ROLE "sidecar" CONNECTION LIMIT 28;
+
+REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
+
+-- PART 1: always.
+
+GRANT CONNECT ON DATABASE "watchtower" TO "sidecar";
+GRANT USAGE ON SCHEMA "public" TO "sidecar";
+GRANT SELECT (session_key, session_data, expire_date) ON "public"."django_session" TO "sidecar";
+GRANT SELECT (
+    is_movie_user, -- optional
+    is_tv_user, date_joined, email, first_name, last_name, -- what is exported
+    id, username, password, is_active, is_staff -- who is calling
+) ON "public"."auth_user" TO "sidecar";
+
+-- PART 2: only with SIDECAR_LOGIN=on. Then remove the "-- " before the two statements. A login inserts a session and
+-- deletes the one before; a logout deletes. last_login is optional.
+
+-- GRANT INSERT (session_key, session_data, expire_date), DELETE ON "public"."django_session" TO "sidecar";
+-- GRANT UPDATE (last_login) ON "public"."auth_user" TO "sidecar";
+
+-- What PostgreSQL lets every role do is taken from all of them or from none; owners keep it. Consider
+--   REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;           (the default before PostgreSQL 15)
+--   REVOKE TEMPORARY ON DATABASE "watchtower" FROM PUBLIC;

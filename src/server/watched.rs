@@ -1,0 +1,256 @@
+//! A client's connection with the time limits that actix-http does not have: for the head of every request but the first,
+//! for an idle connection that holds half a head, and for a client that does not read what it is sent.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::rt::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The limits of one connection.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// For a head, from its first byte on
+    pub head: Duration,
+    /// Without a request
+    pub idle: Duration,
+    /// Without a byte taken of what is sent
+    pub write: Duration,
+}
+
+/// What happens on a connection, as the requests tell it.
+pub struct Activity {
+    requests: Cell<u64>,
+    in_progress: Cell<u32>,
+    latest: Cell<Instant>,
+}
+
+/// A request that is being answered, until it is dropped.
+pub struct InProgress(Rc<Activity>);
+
+impl Activity {
+    /// Notes that a request has come.
+    pub fn begin(self: &Rc<Self>) -> InProgress {
+        self.requests.set(self.requests.get() + 1);
+        self.in_progress.set(self.in_progress.get() + 1);
+        InProgress(Rc::clone(self))
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.set(self.0.in_progress.get() - 1);
+        self.0.latest.set(Instant::now());
+    }
+}
+
+/// A stream of either family of sockets.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+/// The connection.
+pub struct Watched<T = Box<dyn Stream>> {
+    io: T,
+    limits: Limits,
+    activity: Rc<Activity>,
+    /// When bytes came that may be the beginning of a head, and how many requests had come before
+    fresh: Option<(Instant, u64)>,
+    idle_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Watched<T> {
+    /// With these limits from now on.
+    pub fn new(io: T, limits: Limits) -> Watched<T> {
+        let activity = Activity {
+            requests: Cell::new(0),
+            in_progress: Cell::new(0),
+            latest: Cell::new(Instant::now()),
+        };
+        Watched {
+            io,
+            limits,
+            activity: Rc::new(activity),
+            fresh: None,
+            idle_timer: None,
+            write_timer: None,
+        }
+    }
+
+    /// For the requests of this connection to tell of themselves.
+    pub fn activity(&self) -> Rc<Activity> {
+        Rc::clone(&self.activity)
+    }
+
+    fn bytes_came(&mut self) {
+        let requests = self.activity.requests.get();
+        if self.fresh.is_none_or(|(_, earlier)| earlier != requests) {
+            self.fresh = Some((Instant::now(), requests));
+        }
+    }
+
+    /// Until when something must have come.
+    fn deadline(&self) -> Instant {
+        let head = match self.fresh {
+            _ if self.activity.in_progress.get() > 0 => return Instant::now() + self.limits.head,
+            Some((since, requests)) if requests == self.activity.requests.get() => {
+                Some(since + self.limits.head)
+            }
+            _ => None,
+        };
+        head.unwrap_or_else(|| self.activity.latest.get() + self.limits.idle)
+    }
+
+    /// Ready when there was nothing to read for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = self.deadline();
+        let timer = self
+            .idle_timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        // A timer that goes off too early is set again then.
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, buf) {
+            if buf.filled().len() > before {
+                this.bytes_came();
+            }
+            return Poll::Ready(read);
+        }
+        ready!(this.poll_idle(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Poll::Ready(written) = Pin::new(&mut this.io).poll_write(cx, bytes) {
+            this.write_timer = None;
+            this.activity.latest.set(Instant::now());
+            return Poll::Ready(written);
+        }
+        let limit = this.limits.write;
+        let timer = this
+            .write_timer
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::rt::System;
+    use actix_web::rt::time::timeout;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: Duration::from_secs(5),
+        idle: Duration::from_secs(75),
+        write: Duration::from_secs(30),
+    };
+
+    /// Runs with a clock that moves on by itself where everything waits.
+    fn with_paused_clock(test: impl Future<Output = ()>) {
+        System::new().block_on(async {
+            tokio::time::pause();
+            test.await;
+        });
+    }
+
+    /// Reads once; how many seconds it took, and whether it timed out.
+    async fn read<T: AsyncRead + Unpin>(watched: &mut Watched<T>) -> (u64, bool) {
+        let began = Instant::now();
+        let mut bytes = [0; 8];
+        let mut buf = ReadBuf::new(&mut bytes);
+        let read = std::future::poll_fn(|cx| Pin::new(&mut *watched).poll_read(cx, &mut buf)).await;
+        (began.elapsed().as_secs(), read.is_err())
+    }
+
+    #[test]
+    fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
+        with_paused_clock(async {
+            let (mut client, server) = duplex(1024);
+            let mut watched = Watched::new(server, LIMITS);
+            let mut send = async || {
+                let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, b"GET"));
+                assert_eq!(sent.await.unwrap(), 3);
+            };
+            send().await;
+            assert!(!read(&mut watched).await.1);
+            // A whole request is read and answered; the connection is idle, and then half a head comes.
+            drop(watched.activity().begin());
+            send().await;
+            assert!(!read(&mut watched).await.1);
+            assert_eq!(read(&mut watched).await, (LIMITS.head.as_secs(), true));
+        });
+    }
+
+    #[test]
+    fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
+        with_paused_clock(async {
+            let (_client, server) = duplex(1024);
+            let mut watched = Watched::new(server, LIMITS);
+            let request = watched.activity().begin();
+            let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
+            assert!(in_progress.is_err());
+            drop(request);
+            assert_eq!(read(&mut watched).await, (LIMITS.idle.as_secs(), true));
+        });
+    }
+
+    #[test]
+    fn who_does_not_read_is_cut_off() {
+        with_paused_clock(async {
+            let (_client, server) = duplex(8);
+            let mut watched = Watched::new(server, LIMITS);
+            let mut write = async || {
+                let bytes = b"12345678";
+                std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, bytes)).await
+            };
+            assert_eq!(write().await.unwrap(), 8);
+            let began = Instant::now();
+            let error = write().await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(began.elapsed().as_secs(), LIMITS.write.as_secs());
+        });
+    }
+}

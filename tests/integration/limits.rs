@@ -1,0 +1,466 @@
+//! Limits to guessing passwords: per client address, per name, and to how many are hashed at a time.
+
+use std::time::{Duration, Instant};
+
+use crate::app::{App, KEY, insert_session};
+use crate::client::{Answer, basic, send};
+use crate::database::{Database, PASSWORD};
+use crate::program::Program;
+
+const STATS: &str = "/api/admin/export-stats/";
+
+/// A service that lets three logins fail.
+fn app(database: &Database, variables: &[(&str, &str)]) -> App {
+    App::with(
+        database,
+        &[&[("SIDECAR_LOGIN_RATE", "3/min")], variables].concat(),
+    )
+}
+
+/// Basic credentials through a proxy.
+fn ask(app: &App, name: &str, password: &str, proxied: &[(&str, &str)]) -> Answer {
+    let header = basic(name, password);
+    app.get(
+        STATS,
+        &[&[("Authorization", header.as_str())], proxied].concat(),
+    )
+}
+
+/// The status of a wrong password under a name that nobody has tried, from whoever these headers say.
+fn fail(app: &App, proxied: &[(&str, &str)]) -> u16 {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NAMES: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("nobody-{}", NAMES.fetch_add(1, Ordering::Relaxed));
+    ask(app, &name, "wrong", proxied).status
+}
+
+fn from(address: &str) -> [(&str, &str); 1] {
+    [("X-Forwarded-For", address)]
+}
+
+/// The seconds that a 429 asks for, which is as DRF's.
+fn throttled(answer: &Answer) -> u64 {
+    let seconds = answer
+        .header("retry-after")
+        .map(|seconds| seconds.parse::<u64>().unwrap());
+    let seconds = seconds.unwrap_or_else(|| panic!("{} without Retry-After", answer.status));
+    let plural = if seconds == 1 { "" } else { "s" };
+    let expected = format!(
+        r#"{{"detail":"Request was throttled. Expected available in {seconds} second{plural}."}}"#
+    );
+    assert_eq!((answer.status, answer.text()), (429, expected.as_str()));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+    seconds
+}
+
+#[test]
+fn three_failures_hold_up_a_client_and_nobody_else() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = app(&database, &[]);
+    let client = from("198.51.100.7");
+    for _ in 0..3 {
+        assert_eq!(fail(&app, &client), 403);
+    }
+    assert!((1..=20).contains(&throttled(&ask(&app, "admin", PASSWORD, &client))));
+    assert_eq!(fail(&app, &client), 429);
+
+    let json = [("Content-Type", "application/json")];
+    let good = format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#);
+    let login = app.send("POST", "/api/login/", &[&json[..], &client].concat(), &good);
+    assert_eq!(
+        (login.status, &login.json()["success"]),
+        (429, &false.into())
+    );
+    assert!(
+        login
+            .header("retry-after")
+            .is_some_and(|seconds| seconds.parse::<u64>().is_ok())
+    );
+    assert_eq!(
+        (login.header("cache-control"), login.header("set-cookie")),
+        (Some("no-store"), None)
+    );
+
+    // Neither a session, nor somebody else, nor a name that was not tried is held up.
+    let cookie = format!("sessionid={session}");
+    assert_eq!(
+        app.get(
+            STATS,
+            &[&[("Cookie", cookie.as_str())], &client[..]].concat()
+        )
+        .status,
+        200
+    );
+    assert_eq!(
+        ask(&app, "admin", PASSWORD, &from("198.51.100.8")).status,
+        200
+    );
+    assert_eq!(ask(&app, "admin", PASSWORD, &[]).status, 200);
+}
+
+#[test]
+fn failed_logins_count_as_much_as_failed_basic_credentials() {
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
+    let statuses: Vec<u16> = (0..4)
+        .map(|_| app.login("admin", "wrong", None).status)
+        .collect();
+    assert_eq!(statuses, [401, 401, 401, 429]);
+    assert_eq!(ask(&app, "plain", PASSWORD, &[]).status, 429);
+}
+
+#[test]
+fn three_failures_hold_up_a_name_whoever_tries_and_whether_there_is_one() {
+    for database in Database::of_every_kind() {
+        let app = app(&database, &[]);
+        for (user, name, variants) in [
+            (0, "admin", ["admin", "ADMIN", "Admin  ", "aDmin "]),
+            (1, "ghost", ["ghost", "GHOST", "Ghost  ", "gHost "]),
+        ] {
+            for (number, variant) in variants.iter().enumerate() {
+                let client = format!("198.51.{user}.{number}");
+                let status = ask(&app, variant, "wrong", &from(&client)).status;
+                let expected = if number < 3 { 403 } else { 429 };
+                assert_eq!(status, expected, "{variant} on {}", database.name());
+            }
+            throttled(&ask(&app, name, PASSWORD, &from("203.0.113.9")));
+        }
+        // By login as well, under another spelling; and others are let in.
+        assert_eq!(app.login("ADMIN", PASSWORD, None).status, 429);
+        assert_eq!(app.login("plain", PASSWORD, None).status, 200);
+    }
+}
+
+#[test]
+fn a_spelling_that_the_database_takes_for_the_same_name_is_held_up_with_it() {
+    for database in Database::of_every_kind() {
+        // Collations of MariaDB take letters with and without accents for equal.
+        let is_one_name = database.count("auth_user WHERE username = 'ádmin'") == 1;
+        let app = app(&database, &[]);
+        for (number, variant) in ["ádmin", "âdmin", "admín"].iter().enumerate() {
+            assert_eq!(
+                ask(
+                    &app,
+                    variant,
+                    "wrong",
+                    &from(&format!("198.51.100.{number}"))
+                )
+                .status,
+                403
+            );
+        }
+        let expected = if is_one_name { 429 } else { 200 };
+        let status = ask(&app, "admin", PASSWORD, &from("203.0.113.9")).status;
+        assert_eq!(status, expected, "{}", database.name());
+    }
+}
+
+#[test]
+fn successes_are_never_counted() {
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
+    for _ in 0..8 {
+        assert_eq!(ask(&app, "admin", PASSWORD, &[]).status, 200);
+        // A good password of somebody who may not look at the answer is good.
+        assert_eq!(ask(&app, "plain", PASSWORD, &[]).status, 403);
+        assert_eq!(app.login("plain", PASSWORD, None).status, 200);
+        // Neither is what names nobody.
+        assert_eq!(app.get(STATS, &[("Authorization", "Basic !")]).status, 403);
+        assert_eq!(
+            app.send(
+                "POST",
+                "/api/login/",
+                &[("Content-Type", "application/json")],
+                "{"
+            )
+            .status,
+            400
+        );
+    }
+    assert_eq!(fail(&app, &[]), 403);
+}
+
+#[test]
+fn the_limit_as_shipped_is_ten_a_minute() {
+    let database = Database::filled_sqlite();
+    let program = Program::serve(&database, &[("DJANGO_PBKDF2_ITERATIONS", "1")]);
+    let statuses: Vec<u16> = (0..12)
+        .map(|number| {
+            let header = basic(&format!("nobody-{number}"), "wrong");
+            let headers = [("Authorization", header.as_str())];
+            send(&program.address, "GET", STATS, &headers, "").status
+        })
+        .collect();
+    assert_eq!(statuses, [[403; 10].as_slice(), &[429; 2]].concat());
+}
+
+#[test]
+fn guesses_at_the_same_time_get_no_further() {
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[("DJANGO_PBKDF2_ITERATIONS", "20000")]);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..24).map(|_| scope.spawn(|| fail(&app, &[]))).collect();
+        guesses
+            .into_iter()
+            .map(|guess| guess.join().unwrap())
+            .collect()
+    });
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let checked = statuses.iter().filter(|status| **status == 403).count();
+    assert!((3..3 + cores).contains(&checked), "{statuses:?}");
+}
+
+#[test]
+fn who_is_held_up_costs_no_hash_and_no_query() {
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[("DJANGO_PBKDF2_ITERATIONS", "300000")]);
+    for _ in 0..3 {
+        assert_eq!(ask(&app, "admin", "wrong", &[]).status, 403);
+    }
+    database.execute("ALTER TABLE auth_user RENAME TO elsewhere");
+    let began = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(ask(&app, "admin", PASSWORD, &[]).status, 429);
+        assert_eq!(app.login("plain", PASSWORD, None).status, 429);
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    // Whoever is not held up does ask.
+    assert!(ask(&app, "plain", PASSWORD, &from("198.51.100.7")).status >= 500);
+}
+
+#[test]
+fn the_header_is_read_from_the_right_and_every_spelling_of_a_client_is_one() {
+    let database = Database::filled_sqlite();
+    let proxies = (
+        "SIDECAR_TRUSTED_PROXIES",
+        "127.0.0.0/8,10.0.0.0/8,2001:db8:f::/48",
+    );
+    for attempts in [
+        // What stands left of it is anybody's invention.
+        [
+            "1.1.1.1, 198.51.100.7",
+            "2.2.2.2,198.51.100.7",
+            "a\"b, ,198.51.100.7",
+            ",,,198.51.100.7",
+        ],
+        // Trusted hops are no clients.
+        [
+            "198.51.100.7, 10.0.0.1",
+            "198.51.100.7, 10.0.0.2, 10.9.9.9",
+            "198.51.100.7,2001:db8:f::1",
+            "198.51.100.7",
+        ],
+        [
+            "198.51.100.7:1",
+            "198.51.100.7:65535",
+            "::ffff:198.51.100.7",
+            "[::ffff:198.51.100.7]:443",
+        ],
+        // A host of IPv6 has a whole network to choose from.
+        [
+            "2001:db8:1:2::1",
+            "2001:db8:1:2:ffff::2",
+            "[2001:DB8:1:2::3]:80",
+            "2001:0db8:0001:0002:3:4:5:6",
+        ],
+        // Trusted hops alone: the leftmost of them is the client.
+        [
+            "10.1.1.1",
+            "10.1.1.1, 10.0.0.1",
+            "10.1.1.1,10.0.0.2",
+            " 10.1.1.1 ",
+        ],
+    ] {
+        let app = app(&database, &[proxies]);
+        let statuses = attempts.map(|attempt| fail(&app, &from(attempt)));
+        assert_eq!(statuses, [403, 403, 403, 429], "{attempts:?}");
+        assert_eq!(fail(&app, &from("192.0.2.55")), 403, "{attempts:?}");
+        assert_eq!(fail(&app, &from("2001:db8:1:3::1")), 403, "{attempts:?}");
+    }
+    // Several lines are one list.
+    let app = app(&database, &[proxies]);
+    let lines = |first| {
+        [
+            ("X-Forwarded-For", first),
+            ("X-Forwarded-For", "198.51.100.7"),
+        ]
+    };
+    let statuses =
+        ["1.1.1.1", "2.2.2.2", "3.3.3.3", "4.4.4.4"].map(|first| fail(&app, &lines(first)));
+    assert_eq!(statuses, [403, 403, 403, 429]);
+}
+
+#[test]
+fn no_other_header_and_no_stranger_says_who_calls() {
+    let database = Database::filled_sqlite();
+    let here = ("SIDECAR_TRUSTED_PROXIES", "127.0.0.0/8,::1,unix");
+    let elsewhere = ("SIDECAR_TRUSTED_PROXIES", "192.0.2.1");
+    for (name, proxies) in [
+        ("X_Forwarded_For", here),
+        ("X-Forwarded_For", here),
+        ("Forwarded", here),
+        ("X-Real-IP", here),
+        ("X-Client-IP", here),
+        ("True-Client-IP", here),
+        ("CF-Connecting-IP", here),
+        ("X-Forwarded-For", elsewhere),
+        ("X-Forwarded-For", ("SIDECAR_TRUSTED_PROXIES", "::1,unix")),
+    ] {
+        let app = app(&database, &[proxies]);
+        let statuses = [1, 2, 3, 4].map(|number| {
+            let address = format!("198.51.100.{number}");
+            let value = if name == "Forwarded" {
+                format!("for={address}")
+            } else {
+                address
+            };
+            fail(&app, &[(name, &value)])
+        });
+        assert_eq!(statuses, [403, 403, 403, 429], "{name} {proxies:?}");
+    }
+}
+
+#[test]
+fn garbage_in_the_header_frees_nobody() {
+    let database = Database::filled_sqlite();
+    let app = app(&database, &[]);
+    let huge = "9".repeat(20_000);
+    let many = "198.51.100.7,".repeat(5_000);
+    let commas = ",".repeat(20_000);
+    let garbage = [
+        "",
+        " ",
+        "unknown",
+        "_hidden",
+        "localhost",
+        "999.1.1.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "0x7f.1",
+        "127.1",
+        "1.2.3.4/24",
+        "[",
+        "]",
+        "[]",
+        "[]:80",
+        "[::1",
+        "::1]",
+        "[1.2.3.4",
+        ":",
+        ":80",
+        "1.2.3.4:port:",
+        "::ffff:1.2.3.4.5",
+        "fe80::1%eth0",
+        "2001:db8::1::2",
+        "for=1.2.3.4",
+        "\"1.2.3.4\"",
+        "1.2.3.4;5.6.7.8",
+        "1.2.3.4 5.6.7.8",
+        "\u{1}é\u{ff}",
+        "198.51.100.1,",
+        "198.51.100.2, unknown",
+        "198.51.100.3,,",
+        &huge,
+        &many,
+        &commas,
+    ];
+    // All of them are the proxy's own: three fail, and then none is let by.
+    let statuses: Vec<u16> = garbage
+        .iter()
+        .map(|garbage| fail(&app, &from(garbage)))
+        .collect();
+    let checked = statuses.iter().filter(|status| **status == 403).count();
+    let held_up = statuses.iter().filter(|status| **status == 429).count();
+    // Control characters may be refused as HTTP.
+    assert!(checked <= 3 && held_up >= garbage.len() - 4, "{statuses:?}");
+    assert!(
+        statuses
+            .iter()
+            .all(|status| [403, 429, 400].contains(status)),
+        "{statuses:?}"
+    );
+    assert_eq!(fail(&app, &from("198.51.100.9")), 403);
+}
+
+#[test]
+fn beyond_the_queue_login_is_turned_away_at_once_and_without_a_connection() {
+    let database = Database::filled_sqlite();
+    let app = App::with(
+        &database,
+        &[
+            ("SIDECAR_LOGIN_RATE", "off"),
+            ("DJANGO_PBKDF2_ITERATIONS", "1500000"),
+        ],
+    );
+    let session = insert_session(&database, "admin", "1", KEY);
+    let body = r#"{"username":"nobody","password":"wrong"}"#;
+    let guess = || {
+        send(
+            &app.address,
+            "POST",
+            "/api/login/",
+            &[("Content-Type", "application/json")],
+            body,
+        )
+    };
+    let guess = &guess;
+    let (turned_away, is_full) = std::sync::mpsc::channel();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let flood: Vec<_> = (0..64)
+            .map(|_| {
+                let turned_away = turned_away.clone();
+                scope.spawn(move || {
+                    let answer = guess();
+                    if answer.status == 503 {
+                        assert!(
+                            answer
+                                .header("retry-after")
+                                .is_some_and(|s| s.parse::<u64>().is_ok())
+                        );
+                        assert!(answer.json().is_object());
+                        let _ = turned_away.send(());
+                    }
+                    answer.status
+                })
+            })
+            .collect();
+        is_full.recv_timeout(Duration::from_secs(20)).unwrap();
+        // A cookie is looked at meanwhile.
+        assert_eq!(app.export_as(&session).status, 200);
+        // With the database locked, whoever asked it would wait for seconds.
+        let mut locked = database.connect();
+        locked("BEGIN EXCLUSIVE");
+        let began = Instant::now();
+        let late: Vec<_> = (0..8)
+            .map(|_| scope.spawn(move || (guess().status, began.elapsed())))
+            .collect();
+        let late: Vec<(u16, Duration)> =
+            late.into_iter().map(|late| late.join().unwrap()).collect();
+        locked("ROLLBACK");
+        let at_once = late
+            .iter()
+            .filter(|(status, after)| *status == 503 && *after < Duration::from_secs(1));
+        // One or two places in the queue may have become free meanwhile.
+        assert!(at_once.count() >= 5, "{late:?}");
+        flood
+            .into_iter()
+            .map(|guess| guess.join().unwrap())
+            .collect()
+    });
+    assert!(statuses.contains(&503), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [401, 503].contains(status)),
+        "{statuses:?}"
+    );
+    let began = Instant::now();
+    while app.login("admin", PASSWORD, None).status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}

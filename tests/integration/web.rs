@@ -1,0 +1,523 @@
+//! What other sites' pages and forged requests get: no answer that they may read, no login, no header of their making.
+
+use crate::app::{App, KEY, insert_session};
+use crate::client::{Answer, basic};
+use crate::database::{Database, PASSWORD};
+use crate::program::run;
+
+const EXPORT: &str = "/api/admin/export-users/";
+const STATS: &str = "/api/admin/export-stats/";
+const LISTED: &str = "https://good.example";
+
+const ALLOW_ORIGIN: &str = "access-control-allow-origin";
+const ALLOW_CREDENTIALS: &str = "access-control-allow-credentials";
+
+fn login_body() -> String {
+    format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#)
+}
+
+fn has_cors(answer: &Answer) -> bool {
+    answer
+        .header_names()
+        .iter()
+        .any(|name| name.starts_with("access-control-"))
+}
+
+fn varies_on_origin(answer: &Answer) -> bool {
+    let vary = answer.header("vary").unwrap_or_default().to_lowercase();
+    vary.split(',').any(|name| name.trim() == "origin")
+}
+
+const PREFLIGHT: [(&str, &str); 2] = [
+    ("Access-Control-Request-Method", "GET"),
+    ("Access-Control-Request-Headers", "authorization"),
+];
+
+#[test]
+fn as_shipped_no_page_of_another_site_may_read_anything() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = App::over(&database);
+    let cookie = format!("sessionid={session}");
+    for origin in [
+        LISTED,
+        "null",
+        "*",
+        "http://localhost",
+        "https://localhost:8000",
+        "",
+    ] {
+        let origin = ("Origin", origin);
+        for target in [EXPORT, STATS, "/api/login/", "/healthz", "/nowhere"] {
+            for cookie in [&[("Cookie", cookie.as_str())][..], &[]] {
+                let answer = app.get(target, &[&[origin], cookie].concat());
+                assert!(!has_cors(&answer), "{origin:?} {target}: {}", answer.head());
+                let preflight = [&[origin], &PREFLIGHT[..], cookie].concat();
+                let answer = app.send("OPTIONS", target, &preflight, "");
+                assert!(!has_cors(&answer), "{origin:?} {target}: {}", answer.head());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_listed_origin_alone_may_read_and_exactly_as_it_is_listed() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let listed = format!("{LISTED},http://other.example:8080");
+    let app = App::with(&database, &[("SIDECAR_CORS_ORIGINS", &listed)]);
+    let cookie = format!("sessionid={session}");
+    let json = [("Content-Type", "application/json")];
+    let ask = |origin: &str| {
+        let origin = ("Origin", origin);
+        let cookie = ("Cookie", cookie.as_str());
+        [
+            app.get(EXPORT, &[origin, cookie]),
+            app.get(STATS, &[origin]),
+            app.get(
+                STATS,
+                &[origin, ("Authorization", &basic("admin", "wrong"))],
+            ),
+            app.send("POST", "/api/login/", &[&json[..], &[origin]].concat(), "{"),
+            app.send("OPTIONS", EXPORT, &[&[origin], &PREFLIGHT[..]].concat(), ""),
+        ]
+    };
+    for origin in [LISTED, "http://other.example:8080"] {
+        for answer in ask(origin) {
+            assert_eq!(answer.header(ALLOW_ORIGIN), Some(origin));
+            assert_eq!(answer.header(ALLOW_CREDENTIALS), Some("true"));
+            assert!(varies_on_origin(&answer), "{}", answer.head());
+        }
+        let [export, stats, basic, login, preflight] = ask(origin).map(|answer| answer.status);
+        assert_eq!((export, stats, basic, login), (200, 403, 403, 400));
+        assert!((200..300).contains(&preflight), "{preflight}");
+    }
+    for origin in [
+        "https://GOOD.example",
+        "HTTPS://good.example",
+        "http://good.example",
+        "https://good.example:443",
+        "https://good.example:8443",
+        "https://good.example.",
+        "https://good.example/",
+        "https://good.example ,x",
+        "https://good.example.evil.com",
+        "https://evil.com?https://good.example",
+        "https://evilgood.example",
+        "https://sub.good.example",
+        "https://good.example, https://good.example",
+        "https://good.example\thttps://evil.com",
+        "good.example",
+        "null",
+        "*",
+        "",
+        "http://other.example",
+        "http://other.example:80",
+        "https://other.example:8080",
+    ] {
+        for answer in ask(origin) {
+            assert!(!has_cors(&answer), "{origin}: {}", answer.head());
+            // A cache must not give this answer to the listed origin.
+            assert!(varies_on_origin(&answer), "{origin}: {}", answer.head());
+        }
+    }
+    let two = [
+        ("Origin", LISTED),
+        ("Origin", "https://evil.com"),
+        ("Cookie", cookie.as_str()),
+    ];
+    assert!(!has_cors(&app.get(EXPORT, &two)));
+    let none = app.get(EXPORT, &[("Cookie", &cookie)]);
+    assert!(
+        !has_cors(&none) && varies_on_origin(&none),
+        "{}",
+        none.head()
+    );
+}
+
+#[test]
+fn a_preflight_needs_no_credentials_and_tells_nothing() {
+    let database = Database::filled_sqlite();
+    let app = App::with(&database, &[("SIDECAR_CORS_ORIGINS", LISTED)]);
+    for target in [EXPORT, STATS, "/api/login/", "/api/logout/"] {
+        let headers = [&[("Origin", LISTED)], &PREFLIGHT[..]].concat();
+        let answer = app.send("OPTIONS", target, &headers, "");
+        assert!(
+            (200..300).contains(&answer.status),
+            "{target}: {}",
+            answer.status
+        );
+        assert_eq!(answer.text(), "", "{target}");
+        let allowed = |name| answer.header(name).unwrap().to_lowercase();
+        let methods = allowed("access-control-allow-methods");
+        assert!(
+            methods.contains("get") && !methods.contains('*'),
+            "{methods}"
+        );
+        let headers = allowed("access-control-allow-headers");
+        assert!(
+            headers.contains("authorization") && headers.contains("content-type"),
+            "{headers}"
+        );
+        assert!(!headers.contains('*'), "{headers}");
+    }
+    // A plain OPTIONS of that origin is the view's own, for which one must be somebody.
+    assert_eq!(
+        app.send("OPTIONS", EXPORT, &[("Origin", LISTED)], "")
+            .status,
+        403
+    );
+    let unknown = [&[("Origin", LISTED)], &PREFLIGHT[..]].concat();
+    assert_eq!(app.send("OPTIONS", "/nowhere/", &unknown, "").status, 404);
+}
+
+#[test]
+fn an_origin_that_is_none_is_a_mistake_in_the_configuration() {
+    let database = Database::filled_sqlite();
+    for origins in [
+        "*",
+        "null",
+        "good.example",
+        "https://good.example/path",
+        "https://good.example/",
+        "https://*.good.example",
+    ] {
+        let variables = [
+            ("DATABASE_URL", database.url.as_str()),
+            ("DJANGO_SECRET_KEY", KEY),
+            // Were the origins taken, this would end the program all the same.
+            ("SIDECAR_BIND", "nowhere"),
+            ("SIDECAR_CORS_ORIGINS", origins),
+        ];
+        let text = String::from_utf8(run(&["serve"], &variables).stderr).unwrap();
+        assert!(text.contains("SIDECAR_CORS_ORIGINS"), "{origins}: {text}");
+    }
+}
+
+#[test]
+fn login_and_logout_are_for_the_sites_own_pages() {
+    let database = Database::filled_sqlite();
+    let app = App::with(
+        &database,
+        &[
+            ("SIDECAR_CORS_ORIGINS", LISTED),
+            ("SIDECAR_LOGIN_RATE", "off"),
+        ],
+    );
+    let key = app
+        .login("admin", PASSWORD, None)
+        .cookie("sessionid")
+        .unwrap();
+    let cookie = format!("sessionid={key}");
+    let ask = |target: &str, content_type: &str, headers: &[(&str, &str)]| {
+        let own = [("Content-Type", content_type), ("Cookie", cookie.as_str())];
+        app.send("POST", target, &[&own[..], headers].concat(), &login_body())
+    };
+    let json = "application/json";
+    for target in ["/api/login/", "/api/logout/"] {
+        for headers in [
+            &[("Origin", "https://evil.com")][..],
+            &[("Origin", "null")],
+            &[("Origin", "")],
+            &[("Origin", "https://localhost.evil.com")],
+            &[("Origin", "https://localhost@evil.com")],
+            &[("Origin", "https://localhost:444")],
+            &[("Origin", "https://good.example.evil.com")],
+            &[
+                ("Origin", "https://localhost"),
+                ("Origin", "https://evil.com"),
+            ],
+            &[("Sec-Fetch-Site", "cross-site")],
+            &[("Sec-Fetch-Site", "same-site")],
+            &[
+                ("Sec-Fetch-Site", "cross-site"),
+                ("Origin", "https://localhost"),
+            ],
+            &[
+                ("Sec-Fetch-Site", "same-origin"),
+                ("Sec-Fetch-Site", "cross-site"),
+            ],
+            &[
+                ("Sec-Fetch-Site", "same-origin"),
+                ("Origin", "https://evil.com"),
+            ],
+            &[
+                ("Origin", "https://evil.com"),
+                ("X-Forwarded-Host", "evil.com"),
+            ],
+        ] {
+            let answer = ask(target, json, headers);
+            assert_eq!(
+                (answer.status, answer.header("set-cookie")),
+                (403, None),
+                "{target} {headers:?}"
+            );
+        }
+        for content_type in [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=application/json",
+            "text/plain",
+            "text/json",
+            "text/plain; application/json",
+            "text/plain, application/json",
+            "application/jsonp",
+            "application/xml",
+            "*/*",
+            "x",
+        ] {
+            let answer = ask(target, content_type, &[]);
+            assert_eq!(
+                (answer.status, answer.header("set-cookie")),
+                (415, None),
+                "{target} {content_type}"
+            );
+        }
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+            let answer = app.send(method, target, &[("Cookie", &cookie)], "");
+            assert_eq!(
+                (answer.status, answer.header("set-cookie")),
+                (405, None),
+                "{method} {target}"
+            );
+        }
+    }
+    // Nobody was logged in, nor out.
+    assert_eq!(database.count("django_session"), 1);
+    assert_eq!(app.export_as(&key).status, 200);
+    for headers in [
+        &[
+            ("Origin", "https://localhost"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ][..],
+        &[("Sec-Fetch-Site", "none")],
+        &[("Origin", LISTED), ("Sec-Fetch-Site", "cross-site")],
+        &[("Origin", LISTED), ("Sec-Fetch-Site", "same-site")],
+    ] {
+        let headers = [&[("Content-Type", json)], headers].concat();
+        let answer = app.send("POST", "/api/login/", &headers, &login_body());
+        assert_eq!(answer.status, 200, "{headers:?}");
+        let cookie = format!("sessionid={}", answer.cookie("sessionid").unwrap());
+        let headers = [&headers[..], &[("Cookie", cookie.as_str())]].concat();
+        assert_eq!(
+            app.send("POST", "/api/logout/", &headers, "{}").status,
+            200,
+            "{headers:?}"
+        );
+    }
+    assert_eq!(
+        ask("/api/login/", "Application/JSON; charset=utf-8", &[]).status,
+        200
+    );
+}
+
+#[test]
+fn no_header_says_what_the_client_said() {
+    let database = Database::filled_sqlite();
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = App::with(
+        &database,
+        &[
+            ("SIDECAR_CORS_ORIGINS", LISTED),
+            ("SIDECAR_LOGIN_RATE", "off"),
+        ],
+    );
+    let cookie = format!("sessionid={session}; evil=evil; csrftoken=evil");
+    let sent = |value: &'static str| {
+        [
+            "Origin",
+            "Accept",
+            "Accept-Language",
+            "Accept-Encoding",
+            "Host",
+            "X-Request-ID",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "Referer",
+            "User-Agent",
+            "If-None-Match",
+            "Range",
+            "Content-Type",
+            "Access-Control-Request-Headers",
+            "Authorization",
+            "Cookie",
+        ]
+        .map(|name| (name, value))
+    };
+    for target in [
+        EXPORT,
+        STATS,
+        "/api/login/",
+        "/api/logout/",
+        "/evil",
+        "/evil/%0d%0aSet-Cookie:%20evil=1/",
+        "/%22%3Cevil%3E",
+        "/api/admin/export-users/?evil",
+        "/api/admin/export-users/?format=evil",
+        "/api/admin/export-users/?%0d%0aX-Evil:1",
+    ] {
+        for method in ["GET", "POST", "OPTIONS", "EVIL"] {
+            for (name, value) in sent("evil").into_iter().chain(sent("\"><evil>'")) {
+                for headers in [
+                    &[(name, value)][..],
+                    &[(name, value), ("Cookie", cookie.as_str())],
+                ] {
+                    let answer = app.send(method, target, headers, "");
+                    assert!(answer.status < 500, "{method} {target} {headers:?}");
+                    let head = answer.head().to_lowercase();
+                    assert!(
+                        !head.contains("evil"),
+                        "{method} {target} {headers:?}:\n{head}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn redirects_lead_to_known_paths_of_the_same_site_alone() {
+    let database = Database::filled_sqlite();
+    let app = App::over(&database);
+    for (target, location) in [
+        ("/api/admin/export-users", Some(EXPORT)),
+        (
+            "/api/admin/export-users?next=//evil.com",
+            Some("/api/admin/export-users/?next=//evil.com"),
+        ),
+        (
+            "/api/admin/export-stats?a=%0d%0aSet-Cookie:x",
+            Some("/api/admin/export-stats/?a=%0d%0aSet-Cookie:x"),
+        ),
+        ("/api/admin/export%2Dusers", Some(EXPORT)),
+        ("//evil.com/api/admin/export-users", None),
+        ("//evil.com/api/admin/export-users/", None),
+        ("///evil.com", None),
+        ("/\\evil.com", None),
+        ("//api/admin/export-users", None),
+        ("/api/admin//export-users", None),
+        ("/api/admin/../admin/export-users", None),
+        ("/api/admin/export-users%0d%0aX:y", None),
+        ("/api/admin/export-users%00", None),
+        ("/api/admin", None),
+        ("/evil.com", None),
+    ] {
+        for (name, value) in [
+            ("Host", "evil.com"),
+            ("X-Forwarded-Host", "evil.com"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Script-Name", "//evil.com"),
+        ] {
+            let answer = app.get(target, &[(name, value)]);
+            assert_eq!(answer.header("location"), location, "{target} {name}");
+            assert_eq!(
+                answer.status == 301,
+                location.is_some(),
+                "{target}: {}",
+                answer.status
+            );
+        }
+    }
+}
+
+#[test]
+fn every_answer_to_somebody_is_kept_from_caches_frames_and_guesses() {
+    let database = Database::filled_sqlite();
+    database.insert_users(100..2_100, |_| "2021-01-01 00:00:00".into());
+    let session = insert_session(&database, "admin", "1", KEY);
+    let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "1/min")]);
+    let cookie = format!("sessionid={session}");
+    let own = ("Cookie", cookie.as_str());
+    let json = ("Content-Type", "application/json");
+    let right = basic("admin", PASSWORD);
+    let wrong = basic("admin", "wrong");
+    let tag = app.get(STATS, &[own]).header("etag").unwrap().to_owned();
+    let mut answers = vec![
+        (200, app.get(EXPORT, &[own])),
+        (200, app.get(EXPORT, &[own, ("Accept-Encoding", "gzip")])),
+        (200, app.get(EXPORT, &[own, ("Accept", "text/html")])),
+        (304, app.get(STATS, &[own, ("If-None-Match", &tag)])),
+        (200, app.get(STATS, &[("Authorization", &right)])),
+        (200, app.send("OPTIONS", EXPORT, &[own], "")),
+        (403, app.send("POST", EXPORT, &[own], "")),
+        (
+            405,
+            app.send("PUT", EXPORT, &[("Authorization", &right)], ""),
+        ),
+        (406, app.get(EXPORT, &[own, ("Accept", "image/png")])),
+        (404, app.get("/api/admin/export-users/?format=x", &[own])),
+        (404, app.get("/nowhere", &[own])),
+        (200, app.send("POST", "/api/login/", &[json], &login_body())),
+        (400, app.send("POST", "/api/login/", &[json], "{")),
+        (
+            413,
+            app.send("POST", "/api/login/", &[json], &"x".repeat(20_000)),
+        ),
+        (415, app.send("POST", "/api/login/", &[], "x")),
+        (405, app.get("/api/login/", &[])),
+        (403, app.get(STATS, &[("Authorization", &wrong)])),
+        (429, app.get(STATS, &[("Authorization", &wrong)])),
+        (429, app.send("POST", "/api/login/", &[json], &login_body())),
+        (200, app.send("POST", "/api/logout/", &[], "")),
+    ];
+    database.execute("ALTER TABLE auth_user RENAME TO elsewhere");
+    let failed = app.get(STATS, &[own]);
+    answers.push((failed.status.max(500), failed));
+    for (status, answer) in answers {
+        assert_eq!(answer.status, status, "{}", answer.head());
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+        ] {
+            assert_eq!(
+                answer.header(name),
+                Some(value),
+                "{status} {name}: {}",
+                answer.head()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_session_is_made_by_a_login_alone_and_under_a_key_of_its_own() {
+    for database in Database::of_every_kind() {
+        let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "off")]);
+        let planted = "attackers-choice-of-a-session-key";
+        for headers in [
+            &[][..],
+            &[("Cookie", "sessionid=attackers-choice-of-a-session-key")],
+        ] {
+            for target in [EXPORT, STATS, "/nowhere", "/healthz", "/api/login/"] {
+                app.get(target, headers);
+            }
+            app.get(
+                STATS,
+                &[headers, &[("Authorization", &basic("admin", "wrong"))]].concat(),
+            );
+            app.get(
+                STATS,
+                &[headers, &[("Authorization", &basic("admin", PASSWORD))]].concat(),
+            );
+            app.send("POST", "/api/logout/", headers, "");
+        }
+        for _ in 0..3 {
+            assert_eq!(app.login("admin", "wrong", Some(planted)).status, 401);
+        }
+        assert_eq!(database.count("django_session"), 0, "{}", database.name());
+
+        let keys: std::collections::BTreeSet<String> = [None, Some(planted), None, Some(planted)]
+            .iter()
+            .map(|cookie| {
+                app.login("admin", PASSWORD, *cookie)
+                    .cookie("sessionid")
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(keys.len(), 4);
+        assert!(!keys.contains(planted));
+        assert_eq!(app.export_as(planted).status, 403);
+        assert_eq!(database.count("django_session"), 4, "{}", database.name());
+    }
+}

@@ -1,0 +1,78 @@
+"""The roles under which the sidecar connects: made by running the operator's own `deploy/grants-*.sql`, with the client and
+the options that it names."""
+
+import os
+import subprocess
+from urllib.parse import urlsplit
+
+from provide import clusters, reference
+from provide.environments import REPOSITORY
+
+PASSWORD = "of-the-role"
+LOGIN = ("-- GRANT INSERT", "-- GRANT UPDATE")
+DEBUG = ("-- GRANT REFERENCES",)
+
+
+def role_url(admin_url, user_table, login, debug):
+    """A role of the database's own, and the URL by which it connects."""
+    parts = urlsplit(admin_url)
+    database = parts.path[1:]
+    role = f"{database}_{'login' if login else 'reads'}{'_debug' if debug else ''}"
+    text = (REPOSITORY / "deploy" / f"grants-{parts.scheme}.sql").read_text()
+    for comment in (LOGIN if login else ()) + (DEBUG if debug else ()):
+        text = text.replace(comment, comment.removeprefix("-- "))
+    text = existing(text, admin_url, database, user_table)
+    names = {"sidecar": role, "watchtower": database, "auth_user": user_table}
+    if parts.scheme == "mysql":
+        # Django's names for the relations.
+        names |= {f"auth_user_{of}": f"{user_table}_{of}" for of in ("groups", "user_permissions")}
+    for placeholder, name in names.items():
+        for quote in "\"`'":
+            text = text.replace(f"{quote}{placeholder}{quote}", f"{quote}{name}{quote}")
+    run(parts, database, text)
+    connection = reference.connect(admin_url)
+    cursor = connection.cursor()
+    if parts.scheme == "mysql":
+        cursor.execute(f"ALTER USER '{role}'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK")
+    else:
+        cursor.execute(f"ALTER ROLE \"{role}\" PASSWORD '{PASSWORD}'")
+    connection.close()
+    return parts._replace(netloc=f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
+
+
+def existing(text, admin_url, database, user_table):
+    """Without what this project does not have, as an operator deletes it: columns of the user model, the admin's log."""
+    connection = reference.connect(admin_url)
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema IN ('public', %s)", [database]
+    )
+    found = cursor.fetchall()
+    connection.close()
+    columns = {column for table, column in found if table == user_table}
+    for column, listed in (("is_movie_user", "is_movie_user, -- optional"), ("is_tv_user", "is_tv_user,")):
+        if column not in columns:
+            text = text.replace(listed, "")
+    if "django_admin_log" not in {table for table, _ in found}:
+        text = "".join(line for line in text.splitlines(True) if "`django_admin_log`" not in line)
+    return text
+
+
+def run(parts, database, text):
+    """Has the database's own client run the file."""
+    if parts.scheme == "mysql":
+        command = [
+            clusters.program("mariadb"), "--no-defaults", f"--host={parts.hostname}", f"--port={parts.port}",
+            f"--user={parts.username}",
+        ]
+        secret = {"MYSQL_PWD": parts.password}
+    else:
+        command = [
+            str(clusters.postgres_programs() / "psql"), "--no-psqlrc", "--quiet", f"--host={parts.hostname}",
+            f"--port={parts.port}", f"--username={parts.username}", "--set=ON_ERROR_STOP=1", "--single-transaction",
+            f"--dbname={database}", "--file=-",
+        ]
+        secret = {"PGPASSWORD": parts.password}
+    done = subprocess.run(command, env={**os.environ, **secret}, input=text, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"the grants were refused: {done.stderr[-2000:]}")
