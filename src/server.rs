@@ -195,6 +195,7 @@ impl Application {
             }
         };
         let served = try_join(self.main, ops);
+        let db = self.state.db.clone();
         let mut signals = Signals::new()?;
         let stopped_at_once = async move {
             signals.next().await;
@@ -210,10 +211,12 @@ impl Application {
             };
             select(pin!(finish), pin!(signals.next())).await;
         };
-        match select(pin!(served), pin!(stopped_at_once)).await {
+        let result = match select(pin!(served), pin!(stopped_at_once)).await {
             Either::Left((served, _)) => served.map(drop),
             Either::Right(_) => Err(io::Error::other("at once, by a second signal")),
-        }
+        };
+        db.close();
+        result
     }
 }
 

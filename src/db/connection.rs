@@ -193,7 +193,18 @@ impl Connection {
                 return Ok(value);
             }
             #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => {}
+            Connection::Mysql(conn) => {
+                if kind == JobKind::Long {
+                    limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
+                    let result = job(self);
+                    let value = result?;
+                    // After an error the connection is not used again.
+                    if let Connection::Mysql(conn) = self {
+                        limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
+                    }
+                    return Ok(value);
+                }
+            }
         }
         job(self)
     }
@@ -362,16 +373,25 @@ impl ConnectionOpener {
 /// the whole table.
 #[cfg(feature = "mysql")]
 fn limit_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<()> {
-    let (lock, whole_table) = (STATEMENT_LIMIT.as_secs(), WHOLE_TABLE_LIMIT.as_secs());
+    let lock = STATEMENT_LIMIT.as_secs();
     conn.batch_execute(&format!(
         "SET SESSION TRANSACTION READ ONLY; SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
     ))?;
+    limit_mysql_statements(conn, STATEMENT_LIMIT)
+}
+
+#[cfg(feature = "mysql")]
+fn limit_mysql_statements(
+    conn: &mut diesel::MysqlConnection,
+    limit: Duration,
+) -> diesel::QueryResult<()> {
     // MariaDB's name for it, in seconds, or MySQL's, in milliseconds.
-    conn.batch_execute(&format!("SET SESSION max_statement_time = {whole_table}"))
-        .or_else(|_| {
-            conn.batch_execute(&format!(
-                "SET SESSION max_execution_time = {}",
-                whole_table * 1000
-            ))
-        })
+    conn.batch_execute(&format!(
+        "SET SESSION max_statement_time = {}",
+        limit.as_secs()
+    ))
+    .or_else(|_| {
+        let milliseconds = limit.as_millis();
+        conn.batch_execute(&format!("SET SESSION max_execution_time = {milliseconds}"))
+    })
 }

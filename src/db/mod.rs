@@ -299,6 +299,14 @@ impl Db {
         answer.unwrap_or_else(|| Err(outage(no_answer())))
     }
 
+    /// Makes no more connections, and waits a little for an attempt that is under way: at the end of the process, whose
+    /// clean-up a client library must not be met by. Blocking.
+    pub fn close(&self) {
+        for source in [Some(&self.shared.primary), self.shared.replica.as_ref()] {
+            source.into_iter().for_each(Source::close);
+        }
+    }
+
     /// Nobody waits for a database that is known to be down.
     fn refuse_if_down(&self, at: At) -> Result<(), DbError> {
         let source = self.shared.source(at);
@@ -328,15 +336,19 @@ impl Db {
             let left = task.deadline.saturating_duration_since(Moment::now());
             let mut waited = match task.kind {
                 JobKind::Short | JobKind::Writes => answer.wait(left).await,
-                JobKind::Long => answer.wait(left.saturating_sub(SIGN_OF_LIFE)).await,
+                JobKind::Long => answer.wait(left.saturating_sub(2 * SIGN_OF_LIFE)).await,
             };
-            let mut progress = 0;
-            while task.kind == JobKind::Long
-                && matches!(waited, Waited::Running)
-                && task.deadline.elapsed() < LONGEST_JOB
-                && db.gets_on(at, &task, &mut progress).await
-            {
-                waited = answer.wait(SILENCE).await;
+            let mut progress = task.lifeline.progress().load(Ordering::Relaxed);
+            let mut patience = SIGN_OF_LIFE;
+            while task.kind == JobKind::Long && matches!(waited, Waited::Running) {
+                waited = answer.wait(patience).await;
+                let is_on_its_way = matches!(waited, Waited::Running)
+                    && task.deadline.elapsed() < LONGEST_JOB
+                    && db.gets_on(at, &task, &mut progress).await;
+                if !is_on_its_way {
+                    break;
+                }
+                patience = SILENCE;
             }
             // It is cut again where it has gone on to another connection meanwhile.
             for _ in 0..5 {

@@ -119,11 +119,30 @@ impl Attempts {
 
     /// Ends an attempt that hangs, be it before it is connected or after; whether one is to be expected soon.
     pub(super) fn end_overdue(&self, port: u16) -> bool {
+        match self.end_older_than(LONGEST_ATTEMPT, port) {
+            true => true,
+            false => lock(&self.latest).is_some_and(|latest| latest.elapsed() < LONGEST_PAUSE),
+        }
+    }
+
+    /// Ends the attempt that is under way, and waits a little for its end.
+    pub(super) fn finish(&self, port: u16) {
+        for _ in 0..100 {
+            self.end_older_than(Duration::ZERO, port);
+            if let Ok(_turn) = self.turn.try_lock() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Shuts down the sockets of an attempt that is this old already; whether there is an attempt.
+    fn end_older_than(&self, age: Duration, port: u16) -> bool {
         let under_way = lock(&self.under_way);
         let Some(attempt) = under_way.as_ref() else {
-            return lock(&self.latest).is_some_and(|latest| latest.elapsed() < LONGEST_PAUSE);
+            return false;
         };
-        if attempt.since.elapsed() >= LONGEST_ATTEMPT {
+        if attempt.since.elapsed() >= age {
             for (socket, peer) in sockets(port) {
                 if peer != Peer::Other && !attempt.earlier.contains(&socket) {
                     let _ = shutdown(socket.descriptor, Shutdown::Both);

@@ -73,6 +73,7 @@ pub(super) struct Source {
 struct Contact {
     attempts: Attempts,
     latest_failed: AtomicBool,
+    is_closed: AtomicBool,
     /// A job has hung, and no connection was made since
     is_suspected: AtomicBool,
     /// How often that has happened: connections from before are not trusted
@@ -130,6 +131,12 @@ impl Source {
     /// Has an attempt to connect made, without waiting for it. Blocking, but not for long.
     pub(super) fn try_again(&self) {
         drop(self.checked_out(Instant::now() + Duration::from_millis(1)));
+    }
+
+    /// Makes no more connections; returns when no attempt is under way, or soon.
+    pub(super) fn close(&self) {
+        self.contact.is_closed.store(true, Ordering::Release);
+        self.contact.attempts.finish(self.port.unwrap_or_default());
     }
 
     /// Notes that a job has hung: the connections that there are may hang as well.
@@ -253,12 +260,13 @@ impl ManageConnection for Opener {
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
         let generation = self.contact.generation();
+        let establish = || match self.contact.is_closed.load(Ordering::Acquire) {
+            true => Err(ConnectionError::BadConnection("the end is near".into())),
+            false => self.opener.establish(),
+        };
         let connected = match self.port {
-            None => self.opener.establish().map(|connection| (connection, None)),
-            Some(port) => {
-                let establish = || self.opener.establish();
-                self.contact.attempts.watch(port, establish)
-            }
+            None => establish().map(|connection| (connection, None)),
+            Some(port) => self.contact.attempts.watch(port, establish),
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);
