@@ -10,6 +10,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use super::client_address::network_of;
 use crate::config::Rate;
 
@@ -54,10 +57,11 @@ impl Throttle {
         }
     }
 
-    /// An attempt of this client under this name. Databases may take names for equal that differ in case or in blanks at
-    /// their end.
+    /// An attempt of this client under this name. Databases may take names for equal that differ in case, accents, or blanks
+    /// at their end.
     pub fn attempt(&self, address: Option<IpAddr>, name: &str) -> Attempt {
         let address = address.map(network_of);
+        let name: String = name.nfkd().filter(|c| !is_combining_mark(*c)).collect();
         let name = name.trim_end().to_lowercase();
         let hash = |what: &str, key: &dyn Fn() -> u64| self.hashing.hash_one((what, key()));
         Attempt {
@@ -178,7 +182,7 @@ mod tests {
         fail(&throttle, address(1), "alice", 3);
         assert!(is_held_up(&throttle, address(1), "alice"));
         assert!(is_held_up(&throttle, address(1), "bob"));
-        assert!(is_held_up(&throttle, address(2), "Alice "));
+        assert!(is_held_up(&throttle, address(2), "\u{c1}lic\u{e8} "));
         assert!(!is_held_up(&throttle, address(2), "bob"));
         let wait = throttle
             .wait(throttle.attempt(address(1), "alice"))

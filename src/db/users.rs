@@ -81,7 +81,15 @@ impl UserTable {
             table: self,
             wanted,
         };
-        let mut users: Vec<User> = with_connection!(connection, conn => query.load(conn))?;
+        let users: QueryResult<Vec<User>> = with_connection!(connection, conn => query.load(conn));
+        let mut users = match users {
+            // A row that can't be read is nobody's.
+            Err(diesel::result::Error::DeserializationError(why)) => {
+                log::warn!("a user's row can't be read: {why}");
+                return Ok(None);
+            }
+            users => users?,
+        };
         Ok(match users.len() {
             1 => users.pop(),
             // Two names that a collation holds for equal are `MultipleObjectsReturned` in Django.

@@ -1,5 +1,6 @@
 //! A client's connection with the time limits that actix-http does not have: for the head of every request but the first,
-//! for an idle connection that holds half a head, and for a client that does not read what it is sent.
+//! for what is no request at all, and for a client that does not read what it is sent. It also sees to it that no client
+//! has a worker to itself.
 
 use std::cell::Cell;
 use std::io;
@@ -10,6 +11,9 @@ use std::time::Duration;
 
 use actix_web::rt::time::{Instant, Sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The most bytes that are read before other connections have their turn: a client may send requests without end.
+const MOST_AT_ONCE: usize = 8 * 1024;
 
 /// The limits of one connection.
 #[derive(Clone, Copy)]
@@ -60,6 +64,8 @@ pub struct Watched<T = Box<dyn Stream>> {
     activity: Rc<Activity>,
     /// When bytes came that may be the beginning of a head, and how many requests had come before
     fresh: Option<(Instant, u64)>,
+    /// More may be there, but other connections come first
+    has_had_its_turn: bool,
     idle_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
 }
@@ -77,6 +83,7 @@ impl<T> Watched<T> {
             limits,
             activity: Rc::new(activity),
             fresh: None,
+            has_had_its_turn: false,
             idle_timer: None,
             write_timer: None,
         }
@@ -87,11 +94,19 @@ impl<T> Watched<T> {
         Rc::clone(&self.activity)
     }
 
-    fn bytes_came(&mut self) {
+    /// Notes that bytes came; an error if they have come for too long without making a request.
+    fn bytes_came(&mut self) -> io::Result<()> {
         let requests = self.activity.requests.get();
-        if self.fresh.is_none_or(|(_, earlier)| earlier != requests) {
-            self.fresh = Some((Instant::now(), requests));
+        match self.fresh {
+            Some((since, earlier)) if earlier == requests => {
+                let is_late = since.elapsed() > self.limits.head;
+                if is_late && self.activity.in_progress.get() == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            _ => self.fresh = Some((Instant::now(), requests)),
         }
+        Ok(())
     }
 
     /// Until when something must have come.
@@ -133,12 +148,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            if buf.filled().len() > before {
-                this.bytes_came();
+        if std::mem::take(&mut this.has_had_its_turn) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let most = buf.remaining().min(MOST_AT_ONCE);
+        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
+        if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, &mut piece) {
+            let came = piece.filled().len();
+            buf.advance(came);
+            read?;
+            this.has_had_its_turn = came == MOST_AT_ONCE;
+            if came > 0 {
+                this.bytes_came()?;
             }
-            return Poll::Ready(read);
+            return Poll::Ready(Ok(()));
         }
         ready!(this.poll_idle(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -234,6 +258,46 @@ mod tests {
             assert!(in_progress.is_err());
             drop(request);
             assert_eq!(read(&mut watched).await, (LIMITS.idle.as_secs(), true));
+        });
+    }
+
+    #[test]
+    fn bytes_that_make_no_request_end_in_time_though_they_never_pause() {
+        with_paused_clock(async {
+            let (mut client, server) = duplex(64 * 1024);
+            let mut watched = Watched::new(server, LIMITS);
+            let began = Instant::now();
+            let late = loop {
+                let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, b"x"));
+                assert_eq!(sent.await.unwrap(), 1);
+                if read(&mut watched).await.1 {
+                    break began.elapsed().as_secs();
+                }
+                tokio::time::advance(Duration::from_millis(100)).await;
+            };
+            assert_eq!(late, LIMITS.head.as_secs());
+        });
+    }
+
+    #[test]
+    fn who_sends_without_end_lets_others_have_their_turn() {
+        with_paused_clock(async {
+            let (mut client, server) = duplex(64 * 1024);
+            let mut watched = Watched::new(server, LIMITS);
+            let much = vec![b'x'; 2 * MOST_AT_ONCE];
+            let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, &much));
+            assert_eq!(sent.await.unwrap(), much.len());
+            let mut bytes = vec![0; much.len()];
+            let mut buf = ReadBuf::new(&mut bytes);
+            let mut polls = Vec::new();
+            std::future::poll_fn(|cx| {
+                for _ in 0..3 {
+                    polls.push(Pin::new(&mut watched).poll_read(cx, &mut buf).is_ready());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(polls, [true, false, true]);
         });
     }
 

@@ -44,7 +44,7 @@ def test_a_server_that_gives_out_three_connections(kind):
 
         judgement = endure(world, begin, lambda: limit(world, None), lasts=8)
     # The callers share the three, and nobody is turned away but who was cut off.
-    during = [seen for seen in judgement.seen if judgement.began + 1 < seen.began < judgement.ending]
+    during = [seen for seen in judgement.seen if judgement.begun + 1 < seen.began < judgement.ending]
     refused = [str(seen) for seen in during if not seen.right]
     assert not refused, refused[:10]
 

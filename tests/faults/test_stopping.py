@@ -164,3 +164,19 @@ def test_a_second_signal_ends_it_at_once_while_statements_hang():
             process.wait(1.5)
             load.ending.set()
         connection.close()
+
+
+@pytest.mark.side_by_side
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_whoever_is_told_to_stop_while_it_connects_exits_with_0(kind):
+    """The client libraries clean up behind themselves at the exit, and threads may still be within them."""
+    codes = []
+    with World(kind, users=10) as world:
+        for number in range(30):
+            if number:
+                world.start()
+            with Load(world.sidecar.port, callers=["stats", "export", "basic", "readyz"] * 3, pause_seconds=0.01) as load:
+                load.last(0.04 + 0.01 * (number % 10))
+            world.sidecar.process.send_signal(signal.SIGTERM)
+            codes.append(world.sidecar.process.wait(30))
+    assert set(codes) == {0}, codes

@@ -72,6 +72,8 @@ def test_every_session_on_mariadb_begins_read_only_and_only_a_login_writes(login
 class WithReplica(World):
     """The same database twice: as the primary, and through a proxy as the replica."""
 
+    replica = None
+
     def before_start(self):
         place = urlsplit(self.url)
         self.replica = Proxy(place.port)
@@ -79,7 +81,8 @@ class WithReplica(World):
 
     def close(self):
         super().close()
-        self.replica.close()
+        if self.replica:
+            self.replica.close()
 
 
 @pytest.mark.side_by_side
