@@ -9,7 +9,7 @@ use std::rc::Rc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, Uri};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
@@ -53,7 +53,10 @@ pub async fn django(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     // Until the answer begins, the client may wait as it likes.
-    let _in_progress = req.conn_data::<Rc<Activity>>().map(Activity::begin);
+    let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
+    let has_body = is_chunked || req.headers().contains_key(header::CONTENT_LENGTH);
+    let activity = req.conn_data::<Rc<Activity>>();
+    let _in_progress = activity.map(|activity| activity.begin(has_body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
@@ -105,6 +108,11 @@ pub async fn django(
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if is_chunked {
+        // Nobody knows whether its body will ever end, and actix would wait for that.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
     response
         .response_mut()

@@ -21,8 +21,8 @@ use actix_web::rt::time::sleep;
 use actix_web::web::Data;
 use futures_util::future::{Either, select, try_join};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::sockopt::TcpUserTimeout;
-use nix::sys::socket::{Backlog, listen, setsockopt};
+use nix::sys::socket::{Backlog, listen};
+use socket2::SockRef;
 use tokio::sync::Semaphore;
 
 use crate::auth::client_address::TrustedProxies;
@@ -49,6 +49,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a client may read nothing of what it is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most bytes that the kernel takes before the client does.
+const MOST_UNSENT: u32 = 256 * 1024;
 
 /// How long what runs may take to finish, once the service is to stop.
 const LONGEST_FINISH: Duration = Duration::from_secs(30);
@@ -285,9 +288,11 @@ fn start(
     let builder = match listener {
         Listener::Tcp(listener) => builder.listen("http", listener, move || {
             fn_service(async |stream: TcpStream| {
+                let socket = SockRef::from(&stream);
                 // For what the kernel still holds when all is written.
-                let milliseconds = WRITE_TIMEOUT.as_millis() as u32;
-                let _ = setsockopt(&stream, TcpUserTimeout, &milliseconds);
+                let _ = socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT));
+                // So little that a slow reader is seen to read.
+                let _ = socket.set_tcp_notsent_lowat(MOST_UNSENT);
                 let peer = stream.peer_addr().ok();
                 Ok((watched(stream), peer))
             })

@@ -15,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The most bytes that are read before other connections have their turn: a client may send requests without end.
 const MOST_AT_ONCE: usize = 8 * 1024;
 
+/// What every head ends with.
+const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
+
 /// The limits of one connection.
 #[derive(Clone, Copy)]
 pub struct Limits {
@@ -29,6 +32,8 @@ pub struct Limits {
 /// What happens on a connection, as the requests tell it.
 pub struct Activity {
     requests: Cell<u64>,
+    /// Whether the latest had a body
+    has_body: Cell<bool>,
     in_progress: Cell<u32>,
     latest: Cell<Instant>,
 }
@@ -38,7 +43,8 @@ pub struct InProgress(Rc<Activity>);
 
 impl Activity {
     /// Notes that a request has come.
-    pub fn begin(self: &Rc<Self>) -> InProgress {
+    pub fn begin(self: &Rc<Self>, has_body: bool) -> InProgress {
+        self.has_body.set(has_body);
         self.requests.set(self.requests.get() + 1);
         self.in_progress.set(self.in_progress.get() + 1);
         InProgress(Rc::clone(self))
@@ -64,6 +70,8 @@ pub struct Watched<T = Box<dyn Stream>> {
     activity: Rc<Activity>,
     /// When bytes came that may be the beginning of a head, and how many requests had come before
     fresh: Option<(Instant, u64)>,
+    /// The last bytes that came
+    tail: [u8; END_OF_HEAD.len()],
     /// More may be there, but other connections come first
     has_had_its_turn: bool,
     idle_timer: Option<Pin<Box<Sleep>>>,
@@ -75,6 +83,7 @@ impl<T> Watched<T> {
     pub fn new(io: T, limits: Limits) -> Watched<T> {
         let activity = Activity {
             requests: Cell::new(0),
+            has_body: Cell::new(false),
             in_progress: Cell::new(0),
             latest: Cell::new(Instant::now()),
         };
@@ -83,6 +92,7 @@ impl<T> Watched<T> {
             limits,
             activity: Rc::new(activity),
             fresh: None,
+            tail: *END_OF_HEAD,
             has_had_its_turn: false,
             idle_timer: None,
             write_timer: None,
@@ -94,8 +104,12 @@ impl<T> Watched<T> {
         Rc::clone(&self.activity)
     }
 
-    /// Notes that bytes came; an error if they have come for too long without making a request.
-    fn bytes_came(&mut self) -> io::Result<()> {
+    /// Notes which bytes came; an error if they have come for too long without making a request.
+    fn bytes_came(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for byte in &bytes[bytes.len().saturating_sub(self.tail.len())..] {
+            self.tail.rotate_left(1);
+            self.tail[END_OF_HEAD.len() - 1] = *byte;
+        }
         let requests = self.activity.requests.get();
         match self.fresh {
             Some((since, earlier)) if earlier == requests => {
@@ -111,14 +125,20 @@ impl<T> Watched<T> {
 
     /// Until when something must have come.
     fn deadline(&self) -> Instant {
-        let head = match self.fresh {
-            _ if self.activity.in_progress.get() > 0 => return Instant::now() + self.limits.head,
-            Some((since, requests)) if requests == self.activity.requests.get() => {
-                Some(since + self.limits.head)
+        let Activity {
+            requests, latest, ..
+        } = &*self.activity;
+        if self.activity.in_progress.get() > 0 {
+            return Instant::now() + self.limits.head;
+        }
+        match self.fresh {
+            Some((since, earlier)) if earlier == requests.get() => since + self.limits.head,
+            // The next head has begun in one breath with the latest request.
+            Some(_) if !self.activity.has_body.get() && self.tail != *END_OF_HEAD => {
+                latest.get() + self.limits.head
             }
-            _ => None,
-        };
-        head.unwrap_or_else(|| self.activity.latest.get() + self.limits.idle)
+            _ => latest.get() + self.limits.idle,
+        }
     }
 
     /// Ready when there was nothing to read for too long.
@@ -155,12 +175,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let most = buf.remaining().min(MOST_AT_ONCE);
         let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
         if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, &mut piece) {
-            let came = piece.filled().len();
-            buf.advance(came);
             read?;
+            let came = piece.filled().len();
             this.has_had_its_turn = came == MOST_AT_ONCE;
+            buf.advance(came);
             if came > 0 {
-                this.bytes_came()?;
+                let bytes = buf.filled();
+                this.bytes_came(&bytes[bytes.len() - came..])?;
             }
             return Poll::Ready(Ok(()));
         }
@@ -241,7 +262,7 @@ mod tests {
             send().await;
             assert!(!read(&mut watched).await.1);
             // A whole request is read and answered; the connection is idle, and then half a head comes.
-            drop(watched.activity().begin());
+            drop(watched.activity().begin(true));
             send().await;
             assert!(!read(&mut watched).await.1);
             assert_eq!(read(&mut watched).await, (LIMITS.head.as_secs(), true));
@@ -249,11 +270,33 @@ mod tests {
     }
 
     #[test]
+    fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
+        for (came, waited) in [
+            ("GET / HTTP/1.1\r\n\r\nGET", LIMITS.head),
+            ("GET / HTTP/1.1\r\n\r\n", LIMITS.idle),
+        ] {
+            with_paused_clock(async {
+                let (mut client, server) = duplex(1024);
+                let mut watched = Watched::new(server, LIMITS);
+                let sent = std::future::poll_fn(|cx| {
+                    Pin::new(&mut client).poll_write(cx, came.as_bytes())
+                });
+                sent.await.unwrap();
+                while !came.as_bytes().ends_with(&watched.tail) || watched.fresh.is_none() {
+                    assert!(!read(&mut watched).await.1);
+                }
+                drop(watched.activity().begin(false));
+                assert_eq!(read(&mut watched).await, (waited.as_secs(), true));
+            });
+        }
+    }
+
+    #[test]
     fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
         with_paused_clock(async {
             let (_client, server) = duplex(1024);
             let mut watched = Watched::new(server, LIMITS);
-            let request = watched.activity().begin();
+            let request = watched.activity().begin(false);
             let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
             assert!(in_progress.is_err());
             drop(request);

@@ -42,6 +42,8 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
     };
     let unread =
         format!("GET {STATS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx");
+    let unread_chunks =
+        format!("GET {STATS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
     let form = format!(
         "POST {STATS} HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid={session}; csrftoken={token}\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ncsrf"
@@ -111,6 +113,7 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
         slow("no form", &form, "", &[408]),
         slow("a byte of a form a second", &form, "x", &[408]),
         slow("a body that nobody reads", &unread, "", &[403]),
+        slow("a chunk that nobody reads", &unread_chunks, "", &[403]),
         slow(
             "a byte a second of a body that nobody reads",
             &unread,
