@@ -21,7 +21,7 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
 use crate::routes::Paths;
-use crate::server::watched::Activity;
+use crate::server::watched::{Activity, Body};
 use crate::server::{ServerAddress, State};
 
 pub mod compression;
@@ -53,10 +53,15 @@ pub async fn django(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     // Until the answer begins, the client may wait as it likes.
-    let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
-    let has_body = is_chunked || req.headers().contains_key(header::CONTENT_LENGTH);
+    let body = if req.headers().contains_key(header::TRANSFER_ENCODING) {
+        Body::Chunked
+    } else if req.headers().contains_key(header::CONTENT_LENGTH) {
+        Body::Length
+    } else {
+        Body::None
+    };
     let activity = req.conn_data::<Rc<Activity>>();
-    let _in_progress = activity.map(|activity| activity.begin(has_body));
+    let _in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
@@ -108,8 +113,8 @@ pub async fn django(
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if is_chunked {
-        // Nobody knows whether its body will ever end, and actix would wait for that.
+    if body == Body::Chunked {
+        // Actix would wait for a body's end that may never come.
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }

@@ -59,6 +59,7 @@ const LONGEST_FINISH: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
     head: HEAD_TIMEOUT,
     idle: KEEP_ALIVE,
+    rest: DISCONNECT_TIMEOUT,
     write: WRITE_TIMEOUT,
 };
 
@@ -288,11 +289,8 @@ fn start(
     let builder = match listener {
         Listener::Tcp(listener) => builder.listen("http", listener, move || {
             fn_service(async |stream: TcpStream| {
-                let socket = SockRef::from(&stream);
-                // For what the kernel still holds when all is written.
-                let _ = socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT));
                 // So little that a slow reader is seen to read.
-                let _ = socket.set_tcp_notsent_lowat(MOST_UNSENT);
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
                 let peer = stream.peer_addr().ok();
                 Ok((watched(stream), peer))
             })

@@ -1,6 +1,6 @@
 //! A client's connection with the time limits that actix-http does not have: for the head of every request but the first,
 //! for what is no request at all, and for a client that does not read what it is sent. It also sees to it that no client
-//! has a worker to itself.
+//! has a worker to itself. (`TCP_USER_TIMEOUT` is not for this: the kernel cuts off who reads 16 KiB a second.)
 
 use std::cell::Cell;
 use std::io;
@@ -25,6 +25,8 @@ pub struct Limits {
     pub head: Duration,
     /// Without a request
     pub idle: Duration,
+    /// For the rest of a body whose request has been answered
+    pub rest: Duration,
     /// Without a byte taken of what is sent
     pub write: Duration,
 }
@@ -32,10 +34,20 @@ pub struct Limits {
 /// What happens on a connection, as the requests tell it.
 pub struct Activity {
     requests: Cell<u64>,
-    /// Whether the latest had a body
-    has_body: Cell<bool>,
+    body: Cell<Body>,
     in_progress: Cell<u32>,
     latest: Cell<Instant>,
+}
+
+/// What a request has behind its head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing
+    None,
+    /// So many bytes
+    Length,
+    /// Chunks, of which nobody knows whether they will end: it is the connection's last request
+    Chunked,
 }
 
 /// A request that is being answered, until it is dropped.
@@ -43,8 +55,8 @@ pub struct InProgress(Rc<Activity>);
 
 impl Activity {
     /// Notes that a request has come.
-    pub fn begin(self: &Rc<Self>, has_body: bool) -> InProgress {
-        self.has_body.set(has_body);
+    pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
+        self.body.set(body);
         self.requests.set(self.requests.get() + 1);
         self.in_progress.set(self.in_progress.get() + 1);
         InProgress(Rc::clone(self))
@@ -83,7 +95,7 @@ impl<T> Watched<T> {
     pub fn new(io: T, limits: Limits) -> Watched<T> {
         let activity = Activity {
             requests: Cell::new(0),
-            has_body: Cell::new(false),
+            body: Cell::new(Body::None),
             in_progress: Cell::new(0),
             latest: Cell::new(Instant::now()),
         };
@@ -129,14 +141,15 @@ impl<T> Watched<T> {
             requests, latest, ..
         } = &*self.activity;
         if self.activity.in_progress.get() > 0 {
-            return Instant::now() + self.limits.head;
+            // To look again by then.
+            return Instant::now() + self.limits.rest;
         }
-        match self.fresh {
-            Some((since, earlier)) if earlier == requests.get() => since + self.limits.head,
+        let head = self.limits.head;
+        match (self.fresh, self.activity.body.get()) {
+            (Some((since, earlier)), _) if earlier == requests.get() => since + head,
             // The next head has begun in one breath with the latest request.
-            Some(_) if !self.activity.has_body.get() && self.tail != *END_OF_HEAD => {
-                latest.get() + self.limits.head
-            }
+            (Some(_), Body::None) if self.tail != *END_OF_HEAD => latest.get() + head,
+            (_, Body::Chunked) => latest.get() + self.limits.rest,
             _ => latest.get() + self.limits.idle,
         }
     }
@@ -230,6 +243,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         head: Duration::from_secs(5),
         idle: Duration::from_secs(75),
+        rest: Duration::from_secs(1),
         write: Duration::from_secs(30),
     };
 
@@ -262,7 +276,7 @@ mod tests {
             send().await;
             assert!(!read(&mut watched).await.1);
             // A whole request is read and answered; the connection is idle, and then half a head comes.
-            drop(watched.activity().begin(true));
+            drop(watched.activity().begin(Body::Length));
             send().await;
             assert!(!read(&mut watched).await.1);
             assert_eq!(read(&mut watched).await, (LIMITS.head.as_secs(), true));
@@ -285,7 +299,7 @@ mod tests {
                 while !came.as_bytes().ends_with(&watched.tail) || watched.fresh.is_none() {
                     assert!(!read(&mut watched).await.1);
                 }
-                drop(watched.activity().begin(false));
+                drop(watched.activity().begin(Body::None));
                 assert_eq!(read(&mut watched).await, (waited.as_secs(), true));
             });
         }
@@ -296,7 +310,7 @@ mod tests {
         with_paused_clock(async {
             let (_client, server) = duplex(1024);
             let mut watched = Watched::new(server, LIMITS);
-            let request = watched.activity().begin(false);
+            let request = watched.activity().begin(Body::None);
             let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
             assert!(in_progress.is_err());
             drop(request);
