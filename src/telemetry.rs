@@ -57,7 +57,12 @@ pub fn start(logging: &Logging) -> io::Result<Log> {
         .spawn(move || write_all(&queue, &lost))?;
     let format = logging.format;
     // A second start, as in tests, keeps the first logger.
-    let _ = Builder::new()
+    let mut builder = Builder::new();
+    if !logging.filter.contains("actix_http") {
+        // A line for every request that is none: any client could fill the log.
+        builder.filter_module("actix_http", log::LevelFilter::Off);
+    }
+    let _ = builder
         .parse_filters(&logging.filter)
         .target(Target::Pipe(Box::new(tee)))
         .format(move |out, record| out.write_all(line(format, record).as_bytes()))

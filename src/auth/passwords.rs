@@ -24,8 +24,8 @@ use crate::server::State;
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
 const QUEUE_EACH: usize = 24;
 
-/// How long a password waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a password waits for its turn: after a flood the queue is empty by then, whatever a hash costs.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where passwords are checked: one core stays free for everything else, a flood of them is turned away, and who guesses
 /// is held up.
