@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::{App, KEY, insert_session};
-use crate::client::{Answer, basic, send};
+use crate::client::{Answer, Wire, basic, send};
 use crate::database::{Database, PASSWORD};
 use crate::program::Program;
 
@@ -298,4 +298,29 @@ fn beyond_the_queue_login_is_turned_away_at_once_and_without_a_connection() {
     while app.login("admin", PASSWORD, None).status != 200 {
         assert!(began.elapsed() < Duration::from_secs(5));
     }
+}
+
+#[test]
+fn five_seconds_after_a_flood_a_right_password_works() {
+    let database = Database::filled_sqlite();
+    // Django 5.2's hashes, and half as much again.
+    let app = App::with(&database, &[("DJANGO_PBKDF2_ITERATIONS", "1500000")]);
+    let body = r#"{"username":"nobody","password":"wrong"}"#;
+    let length = body.len();
+    let guess = format!(
+        "POST /api/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    // None of them waits for its answer.
+    for _ in 0..64 {
+        assert!(Wire::to(&app.address).say(&guess));
+    }
+    while app.login("nobody", "wrong", None).status != 503 {}
+    let began = Instant::now();
+    while app.login("admin", PASSWORD, None).status != 200 {}
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
