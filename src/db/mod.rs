@@ -320,18 +320,16 @@ impl Shared {
     }
 
     fn ready(&self, at: At, task: &Task) -> Result<(), (&'static str, DbError)> {
-        let load = |connection: &mut Connection| {
-            UserTable::load(connection, &self.user_table, &self.username_field)
-        };
         let failed = |check| {
             move |error| match (at, error) {
                 (At::Primary, error @ (DbError::Refused(_) | DbError::Schema(_))) => (check, error),
                 (_, error) => (at.check(), error),
             }
         };
+        // Known once, it is not asked for again: the columns that are read show themselves whether they are there.
+        let table = self.table(at, task).map_err(failed("user_table"))?;
         let source = self.source(at);
         let users = |connection: &mut Connection| {
-            let table = load(connection)?;
             if let At::Primary = at {
                 table.probe(connection)?;
             }
