@@ -390,8 +390,9 @@ fn limit_mysql_statements(
         "SET SESSION max_statement_time = {}",
         limit.as_secs()
     ))
-    .or_else(|_| {
+    .or_else(|refusal| {
         let milliseconds = limit.as_millis();
         conn.batch_execute(&format!("SET SESSION max_execution_time = {milliseconds}"))
+            .map_err(|_| refusal)
     })
 }

@@ -51,7 +51,7 @@ impl From<DieselError> for DbError {
 fn is_interruption(message: &str) -> bool {
     ["canceling statement", "Query execution was interrupted"]
         .iter()
-        .any(|words| message.starts_with(words))
+        .any(|words| message.contains(words))
 }
 
 impl DbError {

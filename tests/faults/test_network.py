@@ -76,7 +76,7 @@ def test_a_network_so_slow_that_some_are_turned_away(kind):
     with World(kind, proxied=True) as world:
 
         def begin():
-            world.proxy.delay(0.15)
+            world.proxy.delay(0.12)
 
         endure(world, begin, world.proxy.heal)
 

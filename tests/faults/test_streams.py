@@ -14,7 +14,7 @@ from observed import await_true
 from world import World
 
 # Some twenty lines for each request.
-TALKATIVE = {"SIDECAR_LOG": "trace"}
+TALKATIVE = {"SIDECAR_LOG": "trace,actix_http=trace"}
 
 
 class Heard(World):
