@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from provide import clusters, environments  # noqa: E402
 from provide.environments import REPOSITORY, SUITE, TESTS, target_directory  # noqa: E402
 
-PARTS = ("rust", "differential", "faults")
+PARTS = ("rust", "differential", "faults", "fuzz")
 DATABASES = ("sqlite", "postgres", "mysql")
 # What the suite compares with: every database with the newest long-term version, every version with SQLite.
 COMPARISONS = [(database, SUITE) for database in DATABASES]
@@ -153,6 +153,22 @@ class Run:
             self.skip("faults", reason)
         self.report("the faults", done)
 
+    def fuzz(self):
+        """Every fuzz target, for a minute where all is asked for."""
+        if not shutil.which("c++"):
+            self.skip("the fuzz targets", "a C++ compiler is missing")
+            return
+        seconds = 60 if self.is_all_required() else 5
+        environment = self.environment | {"CARGO_TARGET_DIR": str(target_directory())}
+        done = subprocess.run(
+            [REPOSITORY / "fuzz" / "run", str(seconds)], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, text=True, errors="replace"
+        )
+        print(done.stdout, flush=True)
+        self.count(done.stdout, r"(\d+) passed; (\d+) failed")
+        if done.returncode != 0:
+            self.fail("the fuzz targets")
+
     def pytest(self, command):
         if self.options.k:
             command += ["-k", self.options.k]
@@ -206,6 +222,8 @@ def main():
                 run.differential()
             if "faults" in parts:
                 run.faults()
+            if "fuzz" in parts:
+                run.fuzz()
     finally:
         run.close()
     required = run.is_all_required()
