@@ -62,8 +62,8 @@ fn check_session(session: &SessionData, text: &str, keys: &SecretKeys) {
     let names: HashSet<&str> = session.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), session.iter().count(), "a name twice");
 
-    // Escaped, it may have outgrown the limit.
-    if text.len() <= MAX_PAYLOAD_BYTES {
+    // Of a large one the instrumented deflation takes most of the time.
+    if text.len() < 64 * 1024 {
         let again = SessionData::decode(&session.encode(keys, -1), keys);
         assert!(again.is_ok_and(|again| again == *session && again.to_json() == text));
     }
