@@ -17,6 +17,7 @@ use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 
 use super::DbError;
+#[cfg(feature = "postgres")]
 use super::sockets::LONGEST_ATTEMPT;
 use super::source::JobKind;
 use crate::config::{Backend, DatabaseUrl};
@@ -91,34 +92,41 @@ impl Connection {
         }
     }
 
-    /// The server's number for this session; `None`: it has none that others could ask for, or it changes by itself behind a
-    /// pooler.
-    pub(super) fn session(&mut self, prepares: bool) -> Option<i64> {
-        let query = match self {
+    /// The server's number for this session; `None`: it has none that others could ask for.
+    pub(super) fn session(&mut self) -> Option<i64> {
+        let query: Option<&str> = match self {
             #[cfg(feature = "postgres")]
-            Connection::Postgres(_) if prepares => "SELECT pg_backend_pid()::bigint AS number",
+            Connection::Postgres(_) => Some("SELECT pg_backend_pid()::bigint AS number"),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => "SELECT CAST(CONNECTION_ID() AS SIGNED) AS number",
-            _ => return None,
+            Connection::Mysql(_) => Some("SELECT CAST(CONNECTION_ID() AS SIGNED) AS number"),
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => None,
         };
-        self.number(query)
+        self.number(query?)
     }
 
     /// What the session of this number is doing, as another session of the same role may see it.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(unused_variables, reason = "a file has no sessions")
+    )]
     pub(super) fn doing(&mut self, session: i64) -> Doing {
-        let query = match self {
+        let query: Option<String> = match self {
             #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => format!(
+            Connection::Postgres(_) => Some(format!(
                 "SELECT CASE WHEN state <> 'active' THEN 0 WHEN wait_event_type = 'Lock' THEN 1 ELSE 2 END::bigint \
                  AS number FROM pg_stat_activity WHERE pid = {session}"
-            ),
+            )),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => format!(
+            Connection::Mysql(_) => Some(format!(
                 "SELECT CAST(CASE WHEN command = 'Sleep' THEN 0 WHEN state LIKE 'Waiting for%' THEN 1 ELSE 2 END AS SIGNED) \
                  AS number FROM information_schema.processlist WHERE id = {session}"
-            ),
-            #[allow(unreachable_patterns)]
-            _ => return Doing::Work,
+            )),
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => None,
+        };
+        let Some(query) = query else {
+            return Doing::Work;
         };
         match self.number(&query) {
             Some(2) => Doing::Work,
@@ -171,6 +179,7 @@ impl Connection {
                 // Django's own writers hold the file for moments.
                 let patience = format!("PRAGMA busy_timeout = {}", left.as_millis());
                 conn.batch_execute(&patience).map_err(DbError::from)?;
+                job(self)
             }
             #[cfg(feature = "postgres")]
             Connection::Postgres(conn) => {
@@ -190,23 +199,23 @@ impl Connection {
                 let ended = with_connection!(self, conn => conn.batch_execute("ROLLBACK"));
                 let value = result?;
                 ended.map_err(DbError::from)?;
-                return Ok(value);
+                Ok(value)
             }
             #[cfg(feature = "mysql")]
             Connection::Mysql(conn) => {
-                if kind == JobKind::Long {
-                    limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
-                    let result = job(self);
-                    let value = result?;
-                    // After an error the connection is not used again.
-                    if let Connection::Mysql(conn) = self {
-                        limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
-                    }
-                    return Ok(value);
+                if kind != JobKind::Long {
+                    return job(self);
                 }
+                limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
+                let value = job(self)?;
+                // After an error the connection is not used again.
+                #[allow(irrefutable_let_patterns)]
+                if let Connection::Mysql(conn) = self {
+                    limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
+                }
+                Ok(value)
             }
         }
-        job(self)
     }
 
     /// Runs `job` in a transaction: all of its writes, or none.

@@ -276,7 +276,11 @@ impl ManageConnection for Opener {
         connected.map(|(mut connection, socket)| Pooled {
             hold: Hold {
                 socket,
-                session: connection.session(self.opener.prepares),
+                // Behind a pooler it changes by itself.
+                session: match self.opener.prepares {
+                    true => connection.session(),
+                    false => None,
+                },
             },
             connection,
             generation,
