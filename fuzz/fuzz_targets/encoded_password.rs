@@ -1,4 +1,5 @@
-//! The password column, as `django::hashers` parses it. What is cheap is verified too, and must have cost what the text says.
+//! The password column, as `django::hashers` parses it. What is cheap is verified too, and must have cost what the text
+//! says.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
 //! `X-Forwarded-For`, as `auth::client_address` reads it: what a stranger writes must not choose his address.
-//! Input: what strangers wrote, a line feed, what the proxies in front appended; without a line feed all is the proxies'.
+//! Input: what strangers wrote, a line feed, what the proxies in front appended; without one all is the proxies'.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! Signed session data as large as it may be: what grows faster than its input runs out of time or memory.
-//! The input says what is repeated: the text before the first NUL comes once, the one behind it as often as there is room,
-//! the one behind the second NUL once. In what is repeated, `#` is the number of the repetition. A blank at the very start
-//! asks for one repetition too many, and for no compression.
+//! The input says what is repeated: the text before the first NUL comes once, the one behind it as often as there is
+//! room, the one behind the second NUL once. In what is repeated, `#` is the number of the repetition. A blank at the
+//! very start asks for one repetition too many, and for no compression.
 #![no_main]
 
 use base64::Engine as _;
