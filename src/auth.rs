@@ -110,12 +110,11 @@ async fn authenticate(
                 // The answer depends on the cookie, even if the answer is that nobody could tell.
                 req.extensions_mut()
                     .insert(SessionAccess { is_dead: false });
-                let access = session::authenticate(state, req).await.map_err(outage)?;
-                let user = access.user;
+                let caller = session::authenticate(state, req).await.map_err(outage)?;
                 req.extensions_mut().insert(SessionAccess {
-                    is_dead: access.is_dead,
+                    is_dead: caller.why.is_dead(),
                 });
-                if let Some(user) = user {
+                if let Some(user) = caller.user {
                     csrf::enforce(req, payload.take(), renderer).await?;
                     return Ok(Identity::User(user));
                 }
