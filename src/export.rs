@@ -80,6 +80,11 @@ impl Export {
         })
     }
 
+    /// The entity tag's digest of what it holds.
+    pub fn tag(&self) -> &str {
+        self.tag.tag()
+    }
+
     /// The response, with its length; 304 to a client that has it already.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
         if response::is_known(req, &self.tag) {

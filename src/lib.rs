@@ -16,7 +16,8 @@
 //! * [`export`]: rows to spool, in order, to response
 //! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
-//! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`
+//! * [`telemetry`]: log lines, what is told of each request, figures for Prometheus
+//! * [`demo`]: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
 pub mod blocking;
@@ -32,3 +33,14 @@ pub mod response;
 pub mod routes;
 pub mod server;
 pub mod telemetry;
+
+/// The databases that are built in, by the names of their features.
+pub fn features() -> Vec<&'static str> {
+    let features = [
+        ("sqlite", cfg!(feature = "sqlite")),
+        ("postgres", cfg!(feature = "postgres")),
+        ("mysql", cfg!(feature = "mysql")),
+    ];
+    let built_in = features.into_iter().filter(|(_, is_there)| *is_there);
+    built_in.map(|(name, _)| name).collect()
+}

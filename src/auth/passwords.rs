@@ -20,6 +20,7 @@ use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Work, verify_nobody};
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
 const QUEUE_EACH: usize = 24;
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Passwords {
     lanes: Arc<Lanes>,
     room: Arc<Semaphore>,
+    places: usize,
     throttle: Throttle,
     pace: Pace,
 }
@@ -46,16 +48,34 @@ pub enum Unchecked {
     Unavailable(DbError),
 }
 
+impl Unchecked {
+    /// Its name in the metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Unchecked::Throttled(_) => "throttled",
+            Unchecked::Busy => "busy",
+            Unchecked::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 impl Passwords {
     /// For so many cores, with this limit to failures.
     pub fn new(cores: usize, rate: Option<Rate>) -> Arc<Passwords> {
         let most = cores.saturating_sub(1).max(1);
+        let places = most + most * QUEUE_EACH;
         Arc::new(Passwords {
             lanes: Lanes::new(most),
-            room: Arc::new(Semaphore::new(most + most * QUEUE_EACH)),
+            room: Arc::new(Semaphore::new(places)),
+            places,
             throttle: Throttle::new(rate),
             pace: Pace::default(),
         })
+    }
+
+    /// How many are being checked, or wait for it.
+    pub fn queue_length(&self) -> usize {
+        self.places - self.room.available_permits()
     }
 }
 
@@ -89,9 +109,9 @@ pub async fn authenticate(
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
         table.find_by_username(connection, &username)
     };
-    let user = state
-        .db
-        .run(super::deadline(req), find)
+    let trace = Trace::of(req);
+    let user = trace
+        .in_database(state.db.run(super::deadline(req), find))
         .await
         .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
@@ -105,7 +125,9 @@ pub async fn authenticate(
     });
     let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
     drop(room);
-    let (user, pause) = judged.map_err(throttled)?;
+    trace.was_hashing(began.elapsed());
+    let Judged { user, took, pause } = judged.map_err(throttled)?;
+    state.metrics.hashed(took);
     sleep(pause).await;
     super::postpone_deadline(req, began.elapsed());
     Ok(user)
@@ -117,7 +139,7 @@ fn verification(
     user: Option<User>,
     password: Zeroizing<String>,
 ) -> impl FnOnce() -> (Option<User>, Work) + use<> {
-    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     move || {
         let Some(user) = user else {
             return (None, verify_nobody(&password, &settings.hashing).work);
@@ -138,27 +160,33 @@ fn verification(
     }
 }
 
+/// What came of a password.
+struct Judged {
+    /// Who is admitted
+    user: Option<User>,
+    /// How long that took to tell
+    took: Duration,
+    /// How long to wait before saying so
+    pause: Duration,
+}
+
 impl Passwords {
-    /// Who is admitted, and how long to wait before saying so.
-    fn judge(
-        &self,
-        attempt: Attempt,
-        verify: impl FnOnce() -> (Option<User>, Work),
-    ) -> (Option<User>, Duration) {
+    fn judge(&self, attempt: Attempt, verify: impl FnOnce() -> (Option<User>, Work)) -> Judged {
         let began = Instant::now();
         let (user, work) = verify();
         let took = began.elapsed();
         let floor = self.pace.learn(work, took);
-        match user {
-            Some(user) => {
+        let pause = match user {
+            Some(_) => {
                 self.throttle.succeeded(attempt);
-                (Some(user), Duration::ZERO)
+                Duration::ZERO
             }
             None => {
                 self.throttle.failed(attempt);
-                (None, floor.saturating_sub(took))
+                floor.saturating_sub(took)
             }
-        }
+        };
+        Judged { user, took, pause }
     }
 }
 

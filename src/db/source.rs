@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use diesel::ConnectionError;
 use diesel::r2d2::{ManageConnection, Pool};
 
+use super::PoolFigures;
 use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
 use super::sockets::{Attempts, Hold, Lifeline};
@@ -119,6 +120,18 @@ impl Source {
                     .file
                     .as_ref()
                     .is_none_or(|path| File::open(path).is_err()))
+    }
+
+    /// What there is of its connections.
+    pub(super) fn figures(&self, database: &'static str) -> PoolFigures {
+        let open = self.pool.state();
+        PoolFigures {
+            database,
+            is_up: !self.is_down(),
+            idle: open.idle_connections,
+            used: open.connections.saturating_sub(open.idle_connections),
+            most: self.size,
+        }
     }
 
     /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
