@@ -251,7 +251,7 @@ def databases():
         try:
             connection = connections[alias]
         except Exception as error:
-            refuse(f"DATABASES[{alias!r}] can't be used: {error}")
+            refuse(f"DATABASES[{alias!r}] can't be used ({type(error).__name__}): its driver may not be installed.")
             continue
         urls.append(database_url(alias, connection.vendor, connection.settings_dict))
     if settings.DATABASE_ROUTERS:
@@ -390,7 +390,7 @@ def rest_framework(callbacks):
         refuse("REST_FRAMEWORK's URL_FORMAT_OVERRIDE is not \"format\".")
     ours = {authentication.SessionAuthentication: "session", authentication.BasicAuthentication: "basic"}
     chosen = []
-    for name, callback in callbacks.items() or [("DEFAULT_..._CLASSES", None)]:
+    for name, callback in callbacks.items() or [("REST_FRAMEWORK's default", None)]:
         view = getattr(callback, "cls", None if callback else views.APIView)
         if view is None:
             refuse(f"{name} is no view of Django REST framework.")
