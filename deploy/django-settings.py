@@ -3,8 +3,9 @@
     python manage.py shell < django-settings.py > sidecar.env
 
 What the sidecar can't honour is named on standard error, all of it at once; then nothing is written, and the exit code
-is 1. What it does otherwise than Django is a warning, on standard error and in the file. With SIDECAR_SECRETS_DIR=/path in
-the environment, secrets and hosts go to files there (mode 0600), and the file names them. It connects to no database.
+is 1. What it does otherwise than Django is a warning, on standard error and in the file. With SIDECAR_SECRETS_DIR=/path
+in the environment, secrets and hosts go to files there (mode 0600), which the file names. It connects to no database.
+One file, however long, because it comes through standard input.
 """
 
 import configparser
@@ -50,7 +51,7 @@ class Output:
         os.lseek(self.descriptor, 0, os.SEEK_SET)
 
     def has_noise(self):
-        """Whether "N objects imported automatically" of Django 5.2 and later has left the process (PYTHONUNBUFFERED)."""
+        """Whether Django's "N objects imported automatically" (5.2 and later) is out already: PYTHONUNBUFFERED."""
         if django.VERSION < (5, 2) or not getattr(sys.__stdout__, "write_through", False):
             return False
         frame = sys._getframe()
@@ -85,18 +86,19 @@ def sentence(text):
 # Databases
 
 # What libpq understands of OPTIONS and a URL may carry. Time limits are left out: the sidecar has its own.
-LIBPQ = """channel_binding gssdelegation gssencmode hostaddr krbsrvname load_balance_hosts options passfile require_auth
-    requirepeer service ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcrl sslcrldir sslkey sslmode
-    sslnegotiation sslpassword sslrootcert sslsni target_session_attrs""".split()
+LIBPQ = """channel_binding gssdelegation gssencmode hostaddr krbsrvname load_balance_hosts options passfile
+    require_auth requirepeer service ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcrl
+    sslcrldir sslkey sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs""".split()
 FILES = {"passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert", "ssl_ca", "ssl_cert", "ssl_key"}
 # What changes nothing of what the sidecar reads.
-HARMLESS = """application_name assume_role auth_plugin autocommit charset client_encoding client_flag collation compress
-    connect_timeout context conv cursor_factory cursorclass database db dbname fallback_application_name host init_command
-    isolation_level keepalives keepalives_count keepalives_idle keepalives_interval local_infile passwd password pool port
-    prepare_threshold read_default_file read_default_group read_timeout server_side_binding sql_mode ssl ssl_ca ssl_cert
-    ssl_key ssl_mode tcp_user_timeout unix_socket use_unicode user write_timeout""".split()
-POSTGRES_SOCKETS = ("/var/run/postgresql", "/run/postgresql", "/tmp")
-MYSQL_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
+HARMLESS = """application_name assume_role auth_plugin autocommit charset client_encoding client_flag collation
+    compress connect_timeout context conv cursor_factory cursorclass database db dbname fallback_application_name host
+    init_command isolation_level keepalives keepalives_count keepalives_idle keepalives_interval local_infile passwd
+    password pool port prepare_threshold read_default_file read_default_group read_timeout server_side_binding
+    sql_mode ssl ssl_ca ssl_cert ssl_disabled ssl_key ssl_mode ssl_verify_cert tcp_user_timeout unix_socket
+    use_unicode user write_timeout""".split()
+POSTGRES_SOCKETS = ("/var/run/postgresql", "/tmp")
+MYSQL_SOCKETS = ("/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 
 
 def escaped(text):
@@ -165,10 +167,8 @@ def postgres_url(label, entry, options):
     if options.get("assume_role"):
         words.append("-c role=" + re.sub(r"([\\ ])", r"\\\1", options["assume_role"]))
     parameters["options"] = " ".join(filter(None, words))
-    ports = port.split(",")
-    hosts = [
-        host_and_port(one, ports[index] if index < len(ports) else ports[0]) for index, one in enumerate(host.split(","))
-    ]
+    hosts, ports = host.split(","), port.split(",")
+    hosts = [host_and_port(*pair) for pair in zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts))]
     return url_of("postgres", user, password, hosts, name, parameters)
 
 
@@ -230,13 +230,13 @@ def option_file(label, path, group):
     found = {}
     for section in filter(parser.has_section, ("client", group or "client")):
         for key, value in parser.items(section):
-            value = (value or "").strip()
-            found["file:" + key.replace("-", "_")] = value[1:-1] if value[:1] in "'\"" and value[:1] == value[-1:] else value
+            quotes = re.fullmatch(r"""(['"])(.*)\1""", value or "")
+            found["file:" + key.replace("-", "_")] = quotes[2] if quotes else value
     return found
 
 
 def unknown(label, options, carried):
-    lost = sorted(set(options) - set(carried) - set(HARMLESS) - {"ssl_disabled", "ssl_verify_cert"})
+    lost = sorted(set(options) - set(carried) - set(HARMLESS))
     if lost:
         warn(f"{label}[\"OPTIONS\"]: {', '.join(lost)} can't be carried over.")
 
@@ -276,7 +276,8 @@ def user_model(basic):
         refuse(f"{label}'s db_table holds a schema: the sidecar finds tables by their bare name.")
     keys = r"(Small|Big)?AutoField|(Positive)?(Small|Big)?IntegerField|UUIDField"
     if (meta.pk.name, meta.pk.column) != ("id", "id") or not re.fullmatch(keys, meta.pk.get_internal_type()):
-        refuse(f"{label}'s primary key is {meta.pk.name}, a {type(meta.pk).__name__}: it must be id, an integer or a UUID.")
+        kind = type(meta.pk).__name__
+        refuse(f"{label}'s primary key is {meta.pk.name}, a {kind}: it must be id, an integer or a UUID.")
     for name in dict.fromkeys(("password", "is_active", "is_staff", *EXPORTED, model.USERNAME_FIELD)):
         try:
             field = meta.get_field(name)
@@ -292,7 +293,7 @@ def user_model(basic):
             refuse(f"{label}.{name} is in another table, {field.model._meta.db_table}.")
         elif name != model.USERNAME_FIELD and field.column != name:
             refuse(f"{label}.{name} has another column, {field.column}: the sidecar reads the one named {name}.")
-        elif hasattr(field, "from_db_value") or wanted != {"TextField": "CharField", "EmailField": "CharField"}.get(kind, kind):
+        elif hasattr(field, "from_db_value") or kind not in (wanted, {"CharField": "TextField"}.get(wanted)):
             refuse(f"{label}.{name} is a {type(field).__name__}, whose values are not the column's own.")
     username = meta.get_field(model.USERNAME_FIELD).column
     if username != "username" and model.USERNAME_FIELD == "username":
@@ -312,7 +313,7 @@ def user_model(basic):
             refuse(f"{label}.{name} hides some users from Django: the sidecar sees and exports all of them.")
         natural = getattr(type(manager), "get_by_natural_key", None)
         if basic and name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
-            warn(f"{path_of(type(manager))}.get_by_natural_key is not Django's: Basic finds names as the database compares them.")
+            warn(f"{path_of(natural)} is not Django's: Basic finds a name as the database does.")
     return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username}
 
 
@@ -324,7 +325,7 @@ def sessions(by_session):
 
     engine = settings.SESSION_ENGINE
     if engine == "django.contrib.sessions.backends.cached_db":
-        warn("SESSION_ENGINE is cached_db: a session deleted in the database alone lives on in Django's cache, not here.")
+        warn("SESSION_ENGINE is cached_db: a session that is deleted in the database alone lives on in Django's cache.")
     elif engine != "django.contrib.sessions.backends.db":
         refuse(f"SESSION_ENGINE is {engine}: the sidecar reads sessions of db and cached_db alone.")
     if import_string(settings.SESSION_SERIALIZER) is not JSONSerializer:
@@ -367,7 +368,7 @@ def passwords(basic):
             warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses whoever's password is still stored so.")
     missing = {base.algorithm for base in known[:4]} - {hasher.algorithm for hasher in ours}
     if basic and missing:
-        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: the sidecar accepts stored passwords of these kinds too.")
+        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts passwords that are stored so anyway.")
     first = ours[0] if isinstance(ours[0], known[0]) else known[0]
     if not 1 <= first.iterations <= 10_000_000:
         refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar's most are 10000000.")
@@ -433,8 +434,9 @@ def contract(name, callback, view, permissions):
         refuse(f"{name}: the permissions are not IsAuthenticated and IsAdminUser.")
     if {method for method in view.http_method_names if hasattr(view, method)} != {"get", "options"}:
         refuse(f"{name}: it answers other methods than GET and OPTIONS.")
-    if not view.__name__ == "WrappedAPIView" and view.dispatch is not view.__mro__[1].dispatch:
-        warn(f"{name}: {path_of(view)} has a dispatch of its own.")
+    # DRF's name for what api_view makes.
+    if view.__qualname__ != "WrappedAPIView":
+        warn(f"{name} is a class of the project's own, {path_of(view)}: what it overrides is not done here.")
     # Decorators copy the attributes of what they wrap, and not its code.
     while callback:
         file = callback.__code__.co_filename.replace(os.sep, "/")
@@ -473,9 +475,9 @@ def endpoints():
 # What Django itself does to every answer
 
 KNOWN_MIDDLEWARE = re.compile(r"""django\.(
-    middleware\.(security\.Security|common\.Common|csrf\.CsrfView|clickjacking\.XFrameOptions|gzip\.GZip|http\.ConditionalGet
-        |locale\.Locale|common\.BrokenLinkEmails|csp\.ContentSecurityPolicy)
-    |contrib\.(sessions\.middleware\.Session|auth\.middleware\.(Authentication|LoginRequired)|messages\.middleware\.Message)
+    middleware\.(security\.Security|common\.(Common|BrokenLinkEmails)|csrf\.CsrfView|clickjacking\.XFrameOptions
+        |gzip\.GZip|http\.ConditionalGet|locale\.Locale|csp\.ContentSecurityPolicy)
+    |contrib\.(sessions\.middleware\.Session|auth\.middleware\.Authentication|messages\.middleware\.Message)
     )Middleware|whitenoise\.middleware\.WhiteNoiseMiddleware""", re.VERBOSE)
 HEADERS = """X_FRAME_OPTIONS SECURE_CONTENT_TYPE_NOSNIFF SECURE_REFERRER_POLICY SECURE_CROSS_ORIGIN_OPENER_POLICY
     SECURE_HSTS_SECONDS SECURE_CSP SECURE_CSP_REPORT_ONLY""".split()
@@ -492,7 +494,8 @@ def surroundings():
     headers += [name for name in ("security.Security", "clickjacking.XFrameOptions")
                 if f"django.middleware.{name}Middleware" not in middleware]
     if headers:
-        warn(f"The headers of {', '.join(headers)} are not Django's defaults: the sidecar sends those; let the proxy set them.")
+        warn(f"The headers of {', '.join(headers)} are not Django's defaults, which the sidecar sends: let the proxy "
+             "set them.")
     if settings.SECURE_SSL_REDIRECT:
         warn("SECURE_SSL_REDIRECT: the sidecar redirects nobody to https; let the proxy do it.")
     if settings.SECURE_PROXY_SSL_HEADER not in (None, ("HTTP_X_FORWARDED_PROTO", "https")):
@@ -616,7 +619,7 @@ def keep_in_files(directory, variables, read_url):
 
 
 def spelled(value):
-    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def main():

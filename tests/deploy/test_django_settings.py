@@ -147,7 +147,7 @@ def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
     folder.mkdir()
     (folder / "django-secret-key").write_text("an older key")
     (folder / "django-secret-key").chmod(0o644)
-    project.settings("filed", "DATABASES['replica'] = {**DATABASES['default'], 'NAME': '/copy.sqlite3'}")
+    project.settings("filed", "DEBUG = False\nDATABASES['replica'] = {**DATABASES['default'], 'NAME': '/copy.sqlite3'}")
     done, file = project.write_environment("filed", SIDECAR_SECRETS_DIR=str(folder))
     assert (done.returncode, done.stderr) == (0, "")
     names = {"database-url", "database-read-url", "django-secret-key", "django-secret-key-fallbacks", "django-allowed-hosts"}

@@ -169,6 +169,7 @@ def entries(url, user, authority):
     tcp = common | {"HOST": "127.0.0.1", "PORT": str(place.port)}
     if is_mysql:
         tls = {"ssl_mode": "VERIFY_IDENTITY", "ssl": {"ca": authority}}
+        yield "ca", tcp | {"OPTIONS": {"ssl": {"ca": authority}}}
         yield "socket", common | {"HOST": socket}
         yield "socket_option", common | {"OPTIONS": {"unix_socket": socket}}
     else:
@@ -191,6 +192,10 @@ def test_django_and_the_sidecar_log_in_alike(server, project):
     for user in users:
         rows(server, f"GRANT ALL ON {name}.* TO {user}" if is_mysql else f"ALTER DATABASE {name} OWNER TO {name}")
     if not is_mysql:
+        rows(server, f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        rows(server, f"GRANT CONNECT ON DATABASE {name} TO {name}_guest")
+        # Who must take the owner's role on to see anything.
+        rows(server, f"ALTER ROLE {name}_guest NOINHERIT")
         rows(server, f"GRANT {name} TO {name}_guest")
     authority = os.environ.get("TEST_TLS_CA") or str(Path(server_directory(server)) / "ca.pem")
     ways = dict(entries(server, name, authority))

@@ -144,7 +144,10 @@ REST_FRAMEWORK = {
 """,
         [line.format(view) for view in ("users", "stats") for line in VIEWS],
     ),
-    "decorated": ('ROOT_URLCONF = "shop.decorated_urls"', ["export-users is wrapped by a decorator of"]),
+    "decorated": (
+        'ROOT_URLCONF = "shop.decorated_urls"',
+        ["export-users is wrapped by a decorator of", "export-stats is a class of the project's own, shop.decorated_urls.Stats"],
+    ),
     "legacy": (
         """
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -164,8 +167,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """,
         [],
     ),
-    "geographic": (
-        'import django.contrib.gis.db.backends\nDATABASES["default"] = {"ENGINE": "shop.engine", "NAME": "/x"}',
+    "wrapped_engine": (
+        'DATABASES["default"] = {"ENGINE": "shop.engine", "NAME": "/x"}',
         ["DATABASES['default'] has an engine of its own, shop.engine"],
     ),
 }
@@ -215,8 +218,13 @@ urlpatterns = [path("a/export-users/", export_users), path("a/export-stats/", st
     "shop/decorated_urls.py": """
 from django.urls import path
 from django.views.decorators.cache import cache_page
-from api.views.admin.admin_views import export_stats, export_users
-urlpatterns = [path("a/export-users/", cache_page(60)(export_users)), path("a/export-stats/", export_stats)]
+from rest_framework.permissions import IsAdminUser
+from rest_framework.views import APIView
+from api.views.admin.admin_views import export_users
+class Stats(APIView):
+    permission_classes = [IsAdminUser]
+    def get(self, request): pass
+urlpatterns = [path("a/export-users/", cache_page(60)(export_users)), path("a/export-stats/", Stats.as_view())]
 """,
     "shop/broken_urls.py": "1 / 0",
     "shop/no_urls.py": "urlpatterns = []",
