@@ -21,7 +21,7 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
 use crate::routes::{Paths, Route};
-use crate::server::watched::{Activity, Body};
+use crate::server::watched::{Activity, Body, Sending};
 use crate::server::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
@@ -62,7 +62,7 @@ pub async fn django(
         Body::None
     };
     let activity = req.conn_data::<Rc<Activity>>();
-    let _in_progress = activity.map(|activity| activity.begin(body));
+    let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
@@ -130,7 +130,8 @@ pub async fn django(
         .response_mut()
         .head_mut()
         .set_camel_case_headers(true);
-    Ok(compression::compress(response))
+    let response = compression::compress(response);
+    Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
-use crate::config::{Bind, Config, ConfigErrors};
+use crate::config::{Backend, Bind, Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db, DbOptions, QUERIES_AT_ONCE};
 use crate::django::settings::Settings;
 use crate::middleware;
@@ -151,9 +151,9 @@ impl Application {
         let settings = Arc::new(config.django);
         let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
         // A connection is a socket, or SQLite's three files; an export has a spool as well.
-        let files = match config.database_url.port() {
-            Some(_) => 1,
-            None => 3,
+        let files = match config.database_url.backend() {
+            Backend::Sqlite => 3,
+            Backend::Postgres | Backend::Mysql => 1,
         };
         let databases = 1 + usize::from(config.database_read_url.is_some());
         let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);

@@ -42,7 +42,7 @@ pub use users::User;
 pub use values::ValueError;
 
 use connection::ConnectionOpener;
-use sockets::Lifeline;
+use sockets::{Lifeline, UnderWay};
 use source::{JobKind, Source, Task};
 
 /// How long a request waits for turns, connections and the rows of a few keys, all together.
@@ -157,13 +157,17 @@ impl Db {
     pub fn new(options: DbOptions) -> Db {
         // Those, the statistics and the readiness check.
         let connections = QUERIES_AT_ONCE + options.exports_at_once + 2;
-        let source = |url, writable| {
+        let urls = [Some(&options.url), options.read_url.as_ref()];
+        let ports = urls.into_iter().flatten().flat_map(DatabaseUrl::ports);
+        let under_way = UnderWay::new(ports.collect());
+        let source = |at: At, url, writable| {
             let opener = ConnectionOpener {
                 url,
                 writable,
                 prepares: options.prepared_statements,
             };
-            Source::new(opener, u32::try_from(connections).unwrap_or(u32::MAX))
+            let size = u32::try_from(connections).unwrap_or(u32::MAX);
+            Source::new(at.check(), opener, size, &under_way)
         };
         let queries = Lanes::new(QUERIES_AT_ONCE);
         // SQLite has one writer at a time, and lets the others try again and again.
@@ -173,8 +177,8 @@ impl Db {
         };
         Db {
             shared: Arc::new(Shared {
-                primary: source(options.url, options.writable),
-                replica: options.read_url.map(|url| source(url, false)),
+                primary: source(At::Primary, options.url, options.writable),
+                replica: options.read_url.map(|url| source(At::Replica, url, false)),
                 queries,
                 writes,
                 exports: Lanes::new(options.exports_at_once),
