@@ -116,6 +116,17 @@ impl EncodedPassword {
         }
     }
 
+    /// What verifying a right password computes; `None` where nothing can match.
+    pub fn work(&self) -> Option<Work> {
+        match self {
+            Self::Pbkdf2(stored) => Some(stored.work(0)),
+            Self::Argon2(stored) => Some(stored.work()),
+            Self::Bcrypt(stored) => Some(stored.work()),
+            Self::Scrypt(stored) => Some(stored.work()),
+            Self::Unusable(_) => None,
+        }
+    }
+
     /// Why nothing can match, if so.
     pub fn unusable(&self) -> Option<Unusable> {
         match self {
