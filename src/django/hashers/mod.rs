@@ -33,7 +33,7 @@ pub struct Verification {
 }
 
 /// What was computed, so that costs can be compared without a clock: equal work takes equal time.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Work {
     /// So many iterations of PBKDF2 over HMAC-SHA256
     Pbkdf2Sha256(u32),
@@ -62,7 +62,7 @@ pub enum EncodedPassword {
 }
 
 /// Why no password can match.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Unusable {
     /// `set_unusable_password()`: the text begins with `!`.
     NoPassword,
