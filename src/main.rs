@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default) and `demo`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
+//! The command line: `serve` (the default), `demo`, and what an operator asks: `check`, `verify`, `healthcheck`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
-use watchtower_sidecar::telemetry;
+use watchtower_sidecar::{check, healthcheck, telemetry, verify};
 
 /// Stopped as asked
 const STOPPED: i32 = 0;
@@ -31,24 +31,52 @@ enum Command {
     /// Serve a throw-away database of made-up users, to try the program without Django
     #[cfg(feature = "sqlite")]
     Demo,
+    /// Look at the real database with this environment, and say everything that is wrong and what mends it
+    #[command(after_help = variables(), after_long_help = variables())]
+    Check(check::Arguments),
+    /// Send the same requests to the live Django and to the sidecar, and show what differs
+    Verify(verify::Arguments),
+    /// Ask the running service whether it is ready; needs SIDECAR_BIND or SIDECAR_OPS_BIND alone
+    Healthcheck,
 }
 
 fn main() {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    restart_with_few_heaps();
+    if command.serves() {
+        restart_with_few_heaps();
+    }
     keep_secrets_in_memory();
+    let variable = |name: &str| std::env::var(name).ok();
+    let code = match command {
+        Command::Serve => run_service(serve(variable, |_| {}, true)),
+        #[cfg(feature = "sqlite")]
+        Command::Demo => run_service(demo()),
+        Command::Check(arguments) => check::run(&arguments, variable),
+        Command::Verify(arguments) => verify::run(&arguments, variable),
+        Command::Healthcheck => healthcheck::run(variable),
+    };
+    // A database may still hold one of its threads.
+    std::process::exit(code);
+}
+
+impl Command {
+    /// Whether it runs until it is stopped.
+    fn serves(&self) -> bool {
+        !matches!(
+            self,
+            Command::Check(_) | Command::Verify(_) | Command::Healthcheck
+        )
+    }
+}
+
+/// Runs a service to its end, and the process with it.
+fn run_service(service: impl Future<Output = i32>) -> ! {
     raise_descriptor_limit();
     let system = actix_web::rt::System::new();
-    let code = system.block_on(async {
-        match command {
-            Command::Serve => serve(|name| std::env::var(name).ok(), |_| {}, true).await,
-            #[cfg(feature = "sqlite")]
-            Command::Demo => demo().await,
-        }
-    });
+    let code = system.block_on(service);
     // Not by way of the runtime's end, which waits for threads that may hang in a database.
-    std::process::exit(code);
+    std::process::exit(code)
 }
 
 /// No core file, and no other process of the same user may look into this one: it holds Django's keys.

@@ -18,7 +18,8 @@ use crate::blocking::Lanes;
 use crate::config::Rate;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Work, verify_nobody};
+use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
+use crate::django::settings::Settings;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
 
@@ -141,22 +142,68 @@ fn verification(
 ) -> impl FnOnce() -> (Option<User>, Work) + use<> {
     let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     move || {
-        let Some(user) = user else {
-            return (None, verify_nobody(&password, &settings.hashing).work);
-        };
-        let encoded = EncodedPassword::parse(&user.password);
-        if let Some(Unusable::Malformed | Unusable::TooCostly) = encoded.unusable() {
-            let message = format!(
-                "nobody can log in with the stored password of user {}",
-                user.id
-            );
+        let id = user.as_ref().map(|user| user.id);
+        let verdict = judge(&settings, user, &password);
+        if let Why::Unusable(Unusable::Malformed | Unusable::TooCostly) = verdict.why
+            && let Some(id) = id
+        {
+            let message = format!("nobody can log in with the stored password of user {id}");
             complaints.warn((), &message);
         }
-        let verification = encoded.verify(&password, &settings.hashing);
-        let is_admitted =
-            authenticating(&settings.authentication_backends, user.is_active).is_some();
-        let user = (verification.correct && is_admitted).then_some(user);
-        (user, verification.work)
+        (verdict.user, verdict.work)
+    }
+}
+
+/// What a name and a password come to.
+pub struct Verdict {
+    /// The user whom they admit
+    pub user: Option<User>,
+    /// What decided it
+    pub why: Why,
+    /// What was computed
+    pub work: Work,
+}
+
+/// Why a name and a password are refused, in the order in which it is looked for; the last is that they are not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// Nobody has this name
+    NoSuchUser,
+    /// No password matches what is stored
+    Unusable(Unusable),
+    /// It is another password
+    WrongPassword,
+    /// No backend checks passwords and admits this user, who may be inactive
+    NotAdmitted,
+    /// They are the user's
+    Good,
+}
+
+/// Decides whether `password` is the user's, and whether a backend admits the user. Takes its time.
+pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict {
+    let refused = |why, work| Verdict {
+        user: None,
+        why,
+        work,
+    };
+    let Some(user) = user else {
+        let work = verify_nobody(password, &settings.hashing).work;
+        return refused(Why::NoSuchUser, work);
+    };
+    let encoded = EncodedPassword::parse(&user.password);
+    let Verification { correct, work } = encoded.verify(password, &settings.hashing);
+    let backends = &settings.authentication_backends;
+    match encoded.unusable() {
+        Some(unusable) => refused(Why::Unusable(unusable), work),
+        None if !correct => refused(Why::WrongPassword, work),
+        None if authenticating(backends, user.is_active).is_none() => {
+            refused(Why::NotAdmitted, work)
+        }
+        None => Verdict {
+            user: Some(user),
+            why: Why::Good,
+            work,
+        },
     }
 }
 

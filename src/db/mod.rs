@@ -19,6 +19,7 @@ mod error;
 mod exportable;
 mod exported_row;
 mod fragments;
+pub mod inspection;
 #[cfg(feature = "mysql")]
 mod mysql_export;
 mod role;
