@@ -32,7 +32,7 @@ use crate::middleware;
 use crate::routes::Paths;
 use crate::telemetry::Complaints;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace::observe;
+use crate::telemetry::trace::{RequestIds, observe};
 
 mod listeners;
 mod systemd;
@@ -96,6 +96,8 @@ pub struct State {
     pub is_stopping: AtomicBool,
     /// Figures of what happens
     pub metrics: Metrics,
+    /// Names for requests
+    pub request_ids: RequestIds,
 }
 
 impl State {
@@ -184,6 +186,7 @@ impl Application {
             clock,
             is_stopping: AtomicBool::new(false),
             metrics,
+            request_ids: RequestIds::new().map_err(io::Error::other)?,
         });
 
         let connections = descriptors()

@@ -6,6 +6,7 @@
 //! disk lose lines and hold nobody up.
 
 use std::collections::HashMap;
+use std::fmt::{Display, Write as _};
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
@@ -34,6 +35,9 @@ const LONGEST_QUEUE: usize = 4096;
 
 /// The most bytes that are written at once.
 const LARGEST_WRITE: usize = 64 * 1024;
+
+/// How long lines are gathered before they are written: nobody has to wake the thread that writes for each of them.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
 
 /// How many lines were lost since the start. Like the logger itself there is one for the process.
 static LOST_LINES: AtomicU64 = AtomicU64::new(0);
@@ -153,6 +157,7 @@ fn write_all(queue: &Receiver<Entry>) {
             };
         }
         write(&mut lines);
+        std::thread::sleep(GATHERED_FOR);
         let lost = lost_lines();
         if lost > told {
             let _ = writeln!(
@@ -205,85 +210,64 @@ impl Complaints {
 }
 
 fn line(format: LogFormat, record: &Record<'_>) -> String {
-    let time = jiff::Timestamp::now();
-    let (level, logger) = (record.level(), record.target());
-    let message = one_line(&record.args().to_string());
-    let mut fields = Fields(Vec::new());
-    // Our own visitor refuses nothing.
-    let _ = record.key_values().visit(&mut fields);
-    match format {
-        LogFormat::Text => {
-            let mut line = format!("{time:.3} {level} {logger}: {message}");
-            for (name, field) in &fields.0 {
-                line.push_str(&format!(" {name}={}", field.text()));
-            }
-            line.push('\n');
-            line
-        }
+    let (time, level) = (jiff::Timestamp::now(), record.level());
+    let (logger, message) = (record.target(), record.args().to_string());
+    let mut line = match format {
+        LogFormat::Text => format!("{time:.3} {level} {logger}: {}", one_line(&message)),
         LogFormat::Json => {
-            let mut line = format!(r#"{{"time":"{time:.3}","level":"{level}""#);
-            let texts = [("logger", logger), ("message", &*message)]
-                .map(|(name, text)| (name.to_owned(), Field::Text(text.to_owned())));
-            for (name, field) in texts.iter().chain(&fields.0) {
-                line.push_str(&format!(r#","{name}":{}"#, field.json()));
-            }
-            line.push_str("}\n");
-            line
+            let [logger, message] = [logger, &message].map(json_text);
+            format!(
+                r#"{{"time":"{time:.3}","level":"{level}","logger":{logger},"message":{message}"#
+            )
         }
-    }
+    };
+    // Our own visitor refuses nothing.
+    let _ = record.key_values().visit(&mut Fields {
+        format,
+        line: &mut line,
+    });
+    line.push_str(match format {
+        LogFormat::Text => "\n",
+        LogFormat::Json => "}\n",
+    });
+    line
 }
 
-/// The fields of a record, but for those without a value.
-struct Fields(Vec<(String, Field)>);
-
-enum Field {
-    /// A number, or a truth value
-    Plain(String),
-    Text(String),
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(one_line(text)).to_string()
 }
 
-impl Field {
-    fn json(&self) -> String {
-        match self {
-            Field::Plain(value) => value.clone(),
-            Field::Text(text) => serde_json::Value::from(one_line(text)).to_string(),
-        }
-    }
-
-    /// With quotes where it would not be one word.
-    fn text(&self) -> String {
-        let is_word = |text: &str| {
-            let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
-            !text.is_empty() && text.bytes().all(legal)
-        };
-        match self {
-            Field::Text(text) if is_word(text) => text.clone(),
-            field => field.json(),
-        }
-    }
+/// Adds the fields of a record to a line, but for those without a value.
+struct Fields<'a> {
+    format: LogFormat,
+    line: &'a mut String,
 }
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), FieldError> {
-        let mut field = FieldOf(None);
-        value.visit(&mut field)?;
-        self.0
-            .extend(field.0.map(|field| (key.as_str().to_owned(), field)));
+        value.visit(&mut Field { of: self, key })
+    }
+}
+
+/// Adds one of them.
+struct Field<'a, 'b, 'kvs> {
+    of: &'a mut Fields<'b>,
+    key: Key<'kvs>,
+}
+
+impl Field<'_, '_, '_> {
+    fn add(&mut self, value: impl Display) -> Result<(), FieldError> {
+        let key = self.key.as_str();
+        // To a text everything can be written.
+        let _ = match self.of.format {
+            LogFormat::Text => write!(self.of.line, " {key}={value}"),
+            LogFormat::Json => write!(self.of.line, ",\"{key}\":{value}"),
+        };
         Ok(())
     }
 }
 
-/// Takes a field's value; of no value nothing.
-struct FieldOf(Option<Field>);
-
-impl FieldOf {
-    fn plain(&mut self, value: impl ToString) -> Result<(), FieldError> {
-        self.0 = Some(Field::Plain(value.to_string()));
-        Ok(())
-    }
-}
-
-impl<'v> VisitValue<'v> for FieldOf {
+impl<'v> VisitValue<'v> for Field<'_, '_, '_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), FieldError> {
         self.visit_str(&value.to_string())
     }
@@ -293,29 +277,37 @@ impl<'v> VisitValue<'v> for FieldOf {
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), FieldError> {
-        self.plain(value)
+        self.add(value)
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), FieldError> {
-        self.plain(value)
+        self.add(value)
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), FieldError> {
-        self.plain(value)
+        self.add(value)
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), FieldError> {
-        self.plain(value)
+        self.add(value)
     }
 
-    fn visit_str(&mut self, value: &str) -> Result<(), FieldError> {
-        self.0 = Some(Field::Text(value.to_owned()));
-        Ok(())
+    /// In a line of text without quotes where it is one word.
+    fn visit_str(&mut self, text: &str) -> Result<(), FieldError> {
+        let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
+        let is_word = !text.is_empty() && text.bytes().all(legal);
+        match self.of.format {
+            LogFormat::Text if is_word => self.add(text),
+            _ => self.add(json_text(text)),
+        }
     }
 }
 
 /// The text without control characters, and not endless.
 fn one_line(text: &str) -> String {
+    if text.len() <= LONGEST_MESSAGE && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return text.to_owned();
+    }
     let mut line = String::with_capacity(text.len());
     for character in text.chars().take(LONGEST_MESSAGE) {
         match character {

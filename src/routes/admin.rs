@@ -49,7 +49,14 @@ pub async fn export_users(
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
     let address = auth::client(&state, &req);
-    trace.audit(address, &admin.username, export.count, export.tag());
+    let is_known = export.is_known(&req);
+    trace.audit(
+        address,
+        &admin.username,
+        export.count,
+        export.tag(),
+        is_known,
+    );
     Ok(export.into_response(&req))
 }
 

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -70,14 +71,23 @@ impl Trace {
         self.hashing.set(self.hashing.get() + time);
     }
 
-    /// An export is about to be sent: the line that tells who got what.
-    pub fn audit(&self, address: Option<IpAddr>, username: &str, rows: u64, tag: &str) {
-        self.exported_rows.set(Some(rows));
+    /// An export is about to be sent: the line that tells who got what, or had it already.
+    pub fn audit(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        rows: u64,
+        tag: &str,
+        is_known: bool,
+    ) {
+        self.exported_rows
+            .set(Some(if is_known { 0 } else { rows }));
         let (user, request_id) = (self.user.borrow(), self.id.as_str());
         let (user, address) = (user.as_deref(), address.map(|address| address.to_string()));
         let username = shown(username);
         log::info!(target: "audit",
-            request_id, address = address.as_deref(), user, username, users = rows, digest = tag;
+            request_id, address = address.as_deref(), user, username, users = rows, digest = tag,
+            is_known;
             "export of users");
     }
 }
@@ -97,7 +107,7 @@ pub async fn observe(
     };
     let given = req.headers().get(X_REQUEST_ID).cloned();
     let given = given.filter(|id| is_usable(id) && auth::is_from_proxy(&state, req.request()));
-    let id = given.unwrap_or_else(new_id);
+    let id = given.unwrap_or_else(|| state.request_ids.next());
     let address = auth::client(&state, req.request());
     let method = known(req.method());
     let trace = Rc::new(Trace {
@@ -133,12 +143,30 @@ fn is_usable(id: &HeaderValue) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(legal)
 }
 
-fn new_id() -> HeaderValue {
-    let mut random = [0; 16];
-    // Where the system has no random numbers, an id is the last of its troubles.
-    let _ = getrandom::fill(&mut random);
-    let id = format!("{:032x}", u128::from_be_bytes(random));
-    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+/// Request ids of our own: random numbers of the process, counted up.
+pub struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids that no other process has.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new() -> Result<RequestIds, getrandom::Error> {
+        Ok(RequestIds {
+            process: getrandom::u64()?,
+            next: AtomicU64::new(getrandom::u64()?),
+        })
+    }
+
+    fn next(&self) -> HeaderValue {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:016x}{next:016x}", self.process);
+        // Digits only.
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+    }
 }
 
 /// A method's name, unless it is of the client's own invention.

@@ -229,18 +229,25 @@ fn an_export_leaves_a_line_that_tells_who_got_what() {
     let program = Program::serve(&database, &[("SIDECAR_LOG_FORMAT", "json")]);
     let cookie = format!("sessionid={}", insert_session(&database, "audit", "1", KEY));
     let answer = get(&program.address, EXPORT, &[("Cookie", &cookie)]);
+    let tag = answer.header("etag").unwrap();
+    let known = [("Cookie", cookie.as_str()), ("If-None-Match", tag)];
+    assert_eq!(get(&program.address, EXPORT, &known).status, 304);
     // Statistics are no export, nor is a refusal.
     get(&program.address, STATS, &[("Cookie", &cookie)]);
     get(&program.address, EXPORT, &[]);
-    lines(&program, "access", 3);
-    let [line] = &lines(&program, "audit", 1)[..] else {
-        panic!("more than one audit line");
+    lines(&program, "access", 4);
+    let [line, again] = &lines(&program, "audit", 2)[..] else {
+        panic!("more than two audit lines");
     };
+    assert_eq!(
+        (&line["is_known"], &again["is_known"]),
+        (&false.into(), &true.into())
+    );
     assert_eq!(line["user"], "1");
     assert_eq!(line["username"], "admin");
     assert_eq!(line["users"], answer.json()["count"]);
     assert_eq!(line["request_id"], answer.header("x-request-id").unwrap());
-    assert_eq!(answer.header("etag"), Some(&*format!("{}", line["digest"])));
+    assert_eq!(tag, line["digest"].to_string());
 }
 
 #[test]
