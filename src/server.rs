@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
 use crate::config::{Backend, Bind, Config};
-use crate::db::{Clock, DateShape, Db, DbOptions, QUERIES_AT_ONCE};
+use crate::db::{Clock, DateShape, Db, DbOptions, most_connections};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
@@ -70,8 +70,11 @@ const FEWEST_CONNECTIONS: usize = 8;
 /// Connections that the kernel keeps until there is room for them.
 const BACKLOG: i32 = 1024;
 
-/// Descriptors of the process's own: standard streams, listeners, event queues, log file.
+/// Descriptors of the process's own: standard streams, listeners, log file, and what is read for a moment.
 const OWN_DESCRIPTORS: usize = 24;
+
+/// Descriptors of each thread that waits for events: the workers, and one for the listener of each of their servers.
+const DESCRIPTORS_EACH: usize = 4;
 
 /// What every handler shares.
 pub struct State {
@@ -124,8 +127,12 @@ impl Application {
             Backend::Postgres | Backend::Mysql => 1,
         };
         let databases = 1 + usize::from(config.database_read_url.is_some());
-        let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);
-        let reserved = OWN_DESCRIPTORS + pools + config.export_concurrency;
+        let pool = most_connections(config.database_url.backend(), config.export_concurrency);
+        let pools = databases * files * pool;
+        let listeners = 1 + usize::from(config.ops_bind.is_some());
+        let threads =
+            DESCRIPTORS_EACH * (cores() + 2 * listeners) + (listeners - 1) * FEWEST_CONNECTIONS;
+        let reserved = OWN_DESCRIPTORS + threads + pools + config.export_concurrency;
         let db = Db::new(DbOptions {
             url: config.database_url,
             read_url: config.database_read_url,
@@ -156,7 +163,8 @@ impl Application {
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
 
         let paths = Paths::new(&config.mount, config.login, config.ops_bind.is_none());
-        let (address, main) = start(&state, paths, &config.bind, cores(), connections)?;
+        let workers = cores().min(connections);
+        let (address, main) = start(&state, paths, &config.bind, workers, connections)?;
         let ops = config.ops_bind.map(|bind| {
             let (_, ops) = start(&state, Paths::health(), &bind, 1, FEWEST_CONNECTIONS)?;
             io::Result::Ok(ops)

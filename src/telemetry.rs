@@ -132,7 +132,7 @@ fn write_all(queue: &Receiver<Entry>, lost: &AtomicU64) {
 }
 
 /// Remembers what was complained of, so that one broken row can't fill the log: a line an hour for each subject.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Complaints {
     latest: Mutex<HashMap<u64, Instant>>,
 }
