@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
 use crate::config::{Backend, Bind, Config, ConfigErrors};
-use crate::db::{Clock, DateShape, Db, DbOptions, QUERIES_AT_ONCE};
+use crate::db::{Clock, DateShape, Db, DbOptions, most_connections};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
@@ -38,7 +38,7 @@ mod listeners;
 mod systemd;
 pub mod watched;
 
-use listeners::{Bound, Listener, listeners};
+use listeners::{Bound, Listener};
 use watched::{Limits, Stream, Watched};
 
 /// How long a request's head may take.
@@ -70,8 +70,11 @@ const LIMITS: Limits = Limits {
 const MOST_CONNECTIONS: usize = 10_000;
 const FEWEST_CONNECTIONS: usize = 8;
 
-/// Descriptors of the process's own: standard streams, listeners, event queues, log file.
+/// Descriptors of the process's own: standard streams, listeners, log file, and what is read for a moment.
 const OWN_DESCRIPTORS: usize = 24;
+
+/// Descriptors of each thread that waits for events: the workers, and one for the listener of each of their servers.
+const DESCRIPTORS_EACH: usize = 4;
 
 /// What every handler shares.
 pub struct State {
@@ -158,8 +161,12 @@ impl Application {
             Backend::Postgres | Backend::Mysql => 1,
         };
         let databases = 1 + usize::from(config.database_read_url.is_some());
-        let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);
-        let reserved = OWN_DESCRIPTORS + pools + config.export_concurrency;
+        let pool = most_connections(config.database_url.backend(), config.export_concurrency);
+        let pools = databases * files * pool;
+        let listeners = 1 + usize::from(config.ops_bind.is_some());
+        let threads =
+            DESCRIPTORS_EACH * (cores() + 2 * listeners) + (listeners - 1) * FEWEST_CONNECTIONS;
+        let reserved = OWN_DESCRIPTORS + threads + pools + config.export_concurrency;
         let metrics = Metrics::new().map_err(io::Error::other)?;
         let db = Db::new(DbOptions {
             url: config.database_url,
@@ -193,9 +200,10 @@ impl Application {
             .saturating_sub(reserved)
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
 
-        let (main, ops) = listeners(&config.bind, config.ops_bind.as_ref())?;
+        let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
         let paths = Paths::new(&config.mount, config.login, ops.is_none());
-        let (address, main) = start(&state, paths, main, cores(), connections)?;
+        let workers = cores().min(connections);
+        let (address, main) = start(&state, paths, main, workers, connections)?;
         let ops = ops.map(|ops| {
             let (_, ops) = start(&state, Paths::for_operators(), ops, 1, FEWEST_CONNECTIONS)?;
             io::Result::Ok(ops)

@@ -176,7 +176,7 @@ fn write(lines: &mut Vec<u8>) {
 }
 
 /// Remembers what was complained of, so that one broken row can't fill the log: a line an hour for each subject.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Complaints {
     latest: Mutex<HashMap<u64, Instant>>,
 }

@@ -13,6 +13,7 @@ use actix_web::rt::time::sleep;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::client_address::network_of;
 use super::throttle::{Attempt, Throttle};
 use crate::blocking::Lanes;
 use crate::config::Rate;
@@ -96,7 +97,7 @@ pub async fn authenticate(
     let attempt = passwords.throttle.attempt(address, &username);
     let throttled = |wait: Duration| {
         let message = "too many logins of one client, or under one name, have failed: it gets 429";
-        state.complaints.warn(address, message);
+        state.complaints.warn(address.map(network_of), message);
         Unchecked::Throttled(wait)
     };
     if let Some(wait) = passwords.throttle.wait(attempt) {

@@ -1,8 +1,11 @@
 //! One connection to any of the three databases: how it is opened, and the limits under which a job runs on it.
 //!
-//! Every statement has a limit of time, and every transaction but login's is read-only, both enforced by the database. A
+//! Every transaction but login's is read-only, and on a server every statement has a limit of time, both enforced by the
+//! database. (SQLite has none for a statement that computes: its progress handler is not to be had through Diesel.) A
 //! connection to PostgreSQL brings them along when it is opened; behind a pooler that hands it to others after each
-//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself. The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
+//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself.
+//!
+//! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
 
 use std::time::Duration;
@@ -34,6 +37,12 @@ const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
 #[cfg(feature = "postgres")]
 const AS_A_GUEST: &str =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
+
+/// What SQLite has in place of read-only transactions: every job begins as a reader.
+#[cfg(feature = "sqlite")]
+const READING: &str = "PRAGMA query_only = ON";
+#[cfg(feature = "sqlite")]
+const WRITING: &str = "PRAGMA query_only = OFF";
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -176,9 +185,9 @@ impl Connection {
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
-                // Django's own writers hold the file for moments.
-                let patience = format!("PRAGMA busy_timeout = {}", left.as_millis());
-                conn.batch_execute(&patience).map_err(DbError::from)?;
+                // Django's own writers hold the file for moments; so it is let count for each statement anew.
+                let limits = format!("PRAGMA busy_timeout = {}; {READING}", left.as_millis());
+                conn.batch_execute(&limits).map_err(DbError::from)?;
                 job(self)
             }
             #[cfg(feature = "postgres")]
@@ -247,6 +256,7 @@ impl Connection {
             // As a writer from the start: a reader that turns into one is refused at once where another writes.
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
+                conn.batch_execute(WRITING)?;
                 AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
             }
             #[cfg(feature = "postgres")]

@@ -55,7 +55,13 @@ pub fn deadline() -> Moment {
 }
 
 /// Short queries that run at once.
-pub const QUERIES_AT_ONCE: usize = 8;
+const QUERIES_AT_ONCE: usize = 8;
+
+/// The most connections that are kept to a database: for short queries and exports, the statistics, the readiness check,
+/// and signs of life; on SQLite for its one writer as well.
+pub fn most_connections(backend: Backend, exports_at_once: usize) -> usize {
+    QUERIES_AT_ONCE + exports_at_once + 3 + usize::from(backend == Backend::Sqlite)
+}
 
 /// What is needed to reach the database and to know its user table.
 pub struct DbOptions {
@@ -106,6 +112,8 @@ struct Shared {
     replica: Option<Source>,
     queries: Arc<Lanes>,
     writes: Arc<Lanes>,
+    /// What those ask who watch over jobs: one each of the exports, the statistics and the readiness checks
+    questions: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
@@ -156,18 +164,17 @@ impl At {
 impl Db {
     /// Pools of connections that are opened when they are first needed.
     pub fn new(options: DbOptions) -> Db {
-        // Those, the statistics and the readiness check.
-        let connections = QUERIES_AT_ONCE + options.exports_at_once + 2;
         let urls = [Some(&options.url), options.read_url.as_ref()];
         let ports = urls.into_iter().flatten().flat_map(DatabaseUrl::ports);
         let under_way = UnderWay::new(ports.collect());
-        let source = |at: At, url, writable| {
+        let source = |at: At, url: DatabaseUrl, writable| {
+            let size = most_connections(url.backend(), options.exports_at_once);
             let opener = ConnectionOpener {
                 url,
                 writable,
                 prepares: options.prepared_statements,
             };
-            let size = u32::try_from(connections).unwrap_or(u32::MAX);
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
             Source::new(at.check(), opener, size, &under_way)
         };
         let queries = Lanes::new(QUERIES_AT_ONCE);
@@ -182,6 +189,7 @@ impl Db {
                 replica: options.read_url.map(|url| source(At::Replica, url, false)),
                 queries,
                 writes,
+                questions: Lanes::new(options.exports_at_once + 3),
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
@@ -297,6 +305,7 @@ impl Db {
             shared.statistics_queries.fetch_add(1, Ordering::Relaxed);
             // For those who ask meanwhile, too.
             let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
+            limits.lifeline.begin(limits.deadline);
             let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
             shared
                 .with_table(At::Replica, &limits, &stats)
@@ -327,6 +336,7 @@ impl Db {
         let answer = probe.query.ask(move || {
             // For those who ask meanwhile, too.
             let limits = Task::new(JobKind::Short, deadline(), lifeline);
+            limits.lifeline.begin(limits.deadline);
             shared.ready(at, &limits).map_err(Arc::new)
         });
         let answer = self.supervise(at, task, answer).await;

@@ -344,6 +344,7 @@ impl Attempts {
 /// What is known of a running job by those who wait for it: how it gets on, and by what it can be ended.
 #[derive(Clone, Default)]
 pub(super) struct Lifeline {
+    deadline: Arc<Mutex<Option<Instant>>>,
     hold: Arc<Mutex<Hold>>,
     progress: Arc<AtomicU64>,
 }
@@ -361,6 +362,18 @@ pub(super) struct Hold {
 pub(super) struct Attached<'a>(&'a Lifeline);
 
 impl Lifeline {
+    /// Notes that a job begins that is for several askers, and until when it has time: later than some of them.
+    pub(super) fn begin(&self, deadline: Instant) {
+        *lock(&self.deadline) = Some(deadline);
+    }
+
+    /// How long a job for several askers still has.
+    pub(super) fn left(&self) -> Duration {
+        lock(&self.deadline).map_or(Duration::ZERO, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
+    }
+
     /// Until the value that it returns is dropped, the job may be cut.
     pub(super) fn attach(&self, hold: Hold) -> Attached<'_> {
         *lock(&self.hold) = hold;

@@ -1,7 +1,31 @@
-//! The limits that stay on a connection, on the servers that `TEST_MYSQL_URL` and the like name.
+//! The limits that stay on a connection; MariaDB's on the server that `TEST_MYSQL_URL` names.
 
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
 use super::*;
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn on_sqlite_nothing_but_a_transaction_that_is_to_write_can() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let opener = ConnectionOpener {
+        url: DatabaseUrl::parse(&format!("sqlite:///{}", file.path().display())).unwrap(),
+        writable: true,
+        prepares: true,
+    };
+    let mut connection = opener.establish().unwrap();
+    let write = |connection: &mut Connection| {
+        let sql = "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)";
+        Ok::<_, DbError>(with_connection!(connection, conn => conn.batch_execute(sql))?)
+    };
+    for kind in [JobKind::Short, JobKind::Writes, JobKind::Short] {
+        let mut limited = |job: &dyn Fn(&mut Connection) -> Result<(), DbError>| {
+            connection.limited(kind, STATEMENT_LIMIT, true, job)
+        };
+        let refused = limited(&write).unwrap_err().to_string();
+        assert!(refused.contains("readonly"), "{refused}");
+        limited(&|connection| connection.transaction(write)).unwrap();
+    }
+}
 
 #[cfg(feature = "mysql")]
 fn on_mysql() -> Option<Connection> {
