@@ -9,7 +9,7 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 4
 
 class Stub:
     """`with Stub(answer) as stub`: sends these bytes to every request, or breaks off where they are empty. `stub.seen`
-    holds (method, target, version, headers) of each; `stub.port` is where it listens."""
+    holds (method, target, version, headers) of each but health checks; `stub.port` is where it listens."""
 
     def __init__(self, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"):
         self.seen = []
@@ -20,6 +20,9 @@ class Stub:
 
             def handle_any(self):
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.path == "/healthz":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    return
                 stub.seen.append((self.command, self.path, self.request_version, self.headers))
                 self.close_connection = not answer
                 self.wfile.write(answer)

@@ -72,7 +72,7 @@ def test_the_customers_lines_with_djangos_login_and_the_sidecars_export(site, ki
     # So that nobody but the sidecar can answer.
     here.django.stop()
     body = paste(EXPORT_LINE, tmp_path, here.port)
-    assert body == of_django.body and b'"count":20' in body
+    assert body == of_django.body and b'"count":19' in body
 
 
 @PROXIES
@@ -168,7 +168,7 @@ def test_an_importer_waits_its_turn_and_asks_for_nothing_twice(site, kind, tmp_p
     # The one place is taken by somebody who does not read, past the proxy.
     cookie = here.log_in()
     sidecar = here.sidecars[0].port
-    with slow_reader(sidecar, cookie):
+    with SlowReader(sidecar, cookie):
         refused = wire.ask(here.port, get(EXPORT, cookie=cookie))
         assert refused.status == 503 and int(refused.one("Retry-After")) >= 1
         importer = run()
@@ -176,7 +176,7 @@ def test_an_importer_waits_its_turn_and_asks_for_nothing_twice(site, kind, tmp_p
         assert importer.poll() is None and not file.exists()
     words, _ = importer.communicate(timeout=30)
     assert importer.returncode == 0, words
-    assert f"{MANY_USERS + 19} users" in words or f"{MANY_USERS + 20} users" in words
+    assert words == f"{MANY_USERS + 19} users\n"
     assert file.read_bytes() == wire.ask(sidecar, get(EXPORT, cookie=cookie)).body
     again, _ = run().communicate(timeout=30)
     assert again == "nothing has changed\n"
@@ -188,15 +188,15 @@ def sessions_made(here):
         return connection.execute("SELECT count(*) FROM django_session").fetchone()[0]
 
 
-class slow_reader:
+class SlowReader:
     """Has asked for an export, and reads no more of it than its first bytes until it is told to."""
 
-    def __init__(self, port, cookie):
+    def __init__(self, port, cookie, *headers):
         self.connection = socket.socket()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.connection.settimeout(20)
         self.connection.connect(("127.0.0.1", port))
-        self.connection.sendall(get(EXPORT, cookie=cookie).bytes())
+        self.connection.sendall(get(EXPORT, *headers, cookie=cookie).bytes())
         self.received = self.connection.recv(1024)
         assert self.received.startswith(b"HTTP/1.1 200 "), self.received
 
@@ -204,7 +204,7 @@ class slow_reader:
         parts = [self.received]
         while more := self.connection.recv(1 << 20):
             parts.append(more)
-        return wire.parse(b"".join(parts))
+        return b"".join(parts)
 
     def __enter__(self):
         return self
@@ -233,24 +233,32 @@ def test_a_large_export_arrives_whole_with_its_length_or_compressed(site, kind):
 def test_behind_nginx_a_slow_client_takes_no_ones_place(site):
     here = site("nginx", many=True, settings={"SIDECAR_EXPORT_CONCURRENCY": "1"})
     cookie = here.log_in()
-    with slow_reader(here.port, cookie) as slow:
+    with SlowReader(here.port, cookie) as slow:
         # nginx needs a moment to take the answer in; the place is free long before the client has read it.
         await_true(lambda: wire.ask(here.port, get(EXPORT, cookie=cookie)).status == 200, 10, "the place is free")
-        answer = slow.finish()
+        answer = wire.parse(slow.finish())
     assert len(answer.body) == int(answer.one("Content-Length")) > 20_000_000
 
 
 @PROXIES
-def test_an_export_that_breaks_off_is_seen_to(site, kind):
-    here = site(kind, many=True)
-    cookie = here.log_in()
-    direct = here.sidecars[0]
-    with slow_reader(here.port, cookie) as slow:
-        direct.stop()
-        answer = slow.finish()
-    # What nginx had taken in already may be all of it.
-    length = int(answer.one("Content-Length"))
-    assert len(answer.body) < length or (kind == "nginx" and len(answer.body) == length)
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_an_export_that_breaks_off_is_no_whole_one(site, kind, coding):
+    # As nginx.conf says: off instead. On, it may have taken all of it in before the end.
+    unbuffered = lambda text: text.replace("proxy_buffering on;", "proxy_buffering off;")  # noqa: E731
+    here = site(kind, many=True, edit=unbuffered)
+    with SlowReader(here.port, here.log_in(), ("Accept-Encoding", coding)) as slow:
+        here.sidecars[0].stop()
+        received = slow.finish()
+    head, _, body = received.partition(b"\r\n\r\n")
+    if coding == "identity":
+        assert len(body) < int(re.search(rb"Content-Length: (\d+)", head)[1])
+    else:
+        assert b"Transfer-Encoding: chunked" in head
+        # Caddy 2.6 ends it as if it were whole: what is in it shows that it is not.
+        assert kind == "caddy" or not body.endswith(b"0\r\n\r\n")
+        unpacking = zlib.decompressobj(wbits=31)
+        unpacking.decompress(wire.parse(received).body)
+        assert not unpacking.eof
 
 
 @PROXIES
