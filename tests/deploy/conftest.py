@@ -15,13 +15,22 @@ import sites  # noqa: E402
 from provide import clusters  # noqa: E402
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """Without the program there is nothing to test."""
+def skipped_without_the_program():
+    """Without a server's program there is nothing to test."""
     try:
         return (yield)
     except clusters.Unavailable as error:
         pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    return (yield from skipped_without_the_program())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from skipped_without_the_program())
 
 
 @pytest.fixture(scope="session")

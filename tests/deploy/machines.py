@@ -87,7 +87,9 @@ class Machines:
 
     def catch_up(self):
         """Waits until the standby has what the primary has."""
-        [[there]] = self.execute("SELECT pg_current_wal_insert_lsn()")
+        # A record that is on the disk when this returns, and all before it: the tests' servers do not wait for that.
+        flushed = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'tests', '')"
+        [[there]] = self.execute(flushed)
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{there}'::pg_lsn"
         await_true(lambda: self.execute(replayed, self.standby) == [(True,)], 20, "the standby has caught up")
 

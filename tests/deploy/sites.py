@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import socket
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -110,3 +111,15 @@ class Site:
 def is_the_sidecars(answer):
     """Who answered: Django says nothing about caching, the sidecar always does."""
     return answer.one("Cache-Control") == "no-store"
+
+
+def large_answer(port, request):
+    """An answer of 200 that may be large, read to the end of its connection."""
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+        connection.sendall(request.bytes())
+        parts = []
+        while more := connection.recv(1 << 20):
+            parts.append(more)
+    answer = wire.parse(b"".join(parts))
+    assert answer.status == 200, answer.status
+    return answer

@@ -17,7 +17,7 @@ import passwords
 import wire
 from observed import await_true
 from proxies import uncommented
-from sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars
+from sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
 from wire import EXPORT, STATS, Request, get
 
 PROXIES = pytest.mark.parametrize("kind", ["nginx", "caddy"])
@@ -177,7 +177,7 @@ def test_an_importer_waits_its_turn_and_asks_for_nothing_twice(site, kind, tmp_p
     words, _ = importer.communicate(timeout=30)
     assert importer.returncode == 0, words
     assert words == f"{MANY_USERS + 19} users\n"
-    assert file.read_bytes() == wire.ask(sidecar, get(EXPORT, cookie=cookie)).body
+    assert file.read_bytes() == large_answer(sidecar, get(EXPORT, cookie=cookie)).body
     again, _ = run().communicate(timeout=30)
     assert again == "nothing has changed\n"
 
@@ -217,12 +217,12 @@ class SlowReader:
 def test_a_large_export_arrives_whole_with_its_length_or_compressed(site, kind):
     here = site(kind, many=True)
     cookie = here.log_in()
-    direct = wire.ask(here.sidecars[0].port, get(EXPORT, cookie=cookie))
+    direct = large_answer(here.sidecars[0].port, get(EXPORT, cookie=cookie))
     assert len(direct.body) > 20_000_000
-    plain = wire.ask(here.port, get(EXPORT, cookie=cookie))
+    plain = large_answer(here.port, get(EXPORT, cookie=cookie))
     assert plain.body == direct.body and int(plain.one("Content-Length")) == len(direct.body)
     assert plain.one("ETag") == direct.one("ETag") and not plain.one("ETag").startswith("W/")
-    squeezed = wire.ask(here.port, get(EXPORT, ("Accept-Encoding", "gzip"), cookie=cookie))
+    squeezed = large_answer(here.port, get(EXPORT, ("Accept-Encoding", "gzip"), cookie=cookie))
     assert squeezed.one("Content-Encoding") == "gzip" and squeezed.one("ETag") == f"W/{direct.one('ETag')}"
     assert zlib.decompress(squeezed.body, wbits=31) == direct.body
     for tag in (plain.one("ETag"), squeezed.one("ETag")):
@@ -235,7 +235,8 @@ def test_behind_nginx_a_slow_client_takes_no_ones_place(site):
     cookie = here.log_in()
     with SlowReader(here.port, cookie) as slow:
         # nginx needs a moment to take the answer in; the place is free long before the client has read it.
-        await_true(lambda: wire.ask(here.port, get(EXPORT, cookie=cookie)).status == 200, 10, "the place is free")
+        another = get(EXPORT, ("If-None-Match", "*"), cookie=cookie)
+        await_true(lambda: wire.ask(here.port, another).status == 304, 10, "the place is free")
         answer = wire.parse(slow.finish())
     assert len(answer.body) == int(answer.one("Content-Length")) > 20_000_000
 
