@@ -171,7 +171,8 @@ def test_the_standby_is_promoted_and_exports_go_on():
         assert not_right(load) == []
 
 
-def test_the_primary_dies_and_the_sidecars_find_the_promoted_standby():
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_the_primary_is_gone_and_the_sidecars_find_the_promoted_standby(how):
     with Machines() as machines:
         places = machines.primary, machines.standby
         url = machines.role_url(*places, attributes="read-write")
@@ -180,15 +181,21 @@ def test_the_primary_dies_and_the_sidecars_find_the_promoted_standby():
         nginx = machines.nginx(*sidecars)
         with load_on(nginx.port) as load:
             load.await_right()
-            machines.primary.halt(signal.SIGKILL)
-            died = load.now()
-            load.last(1)
+            # A frozen one accepts connections and says nothing: each attempt waits for it before it asks the next host.
+            if how == "killed":
+                machines.primary.halt(signal.SIGKILL)
+            else:
+                machines.primary.freeze()
+            gone = load.now()
+            load.last(1 if how == "killed" else 7)
             # Nobody may decide who is calling before there is a primary again.
-            asked = [seen for seen in load.seen if seen.began > died + 0.5 and seen.caller == "stats"]
+            asked = [seen for seen in load.seen if seen.began > gone + 0.5 and seen.caller == "stats"]
             assert asked and {seen.status for seen in asked} == {503}
             machines.standby.promote()
             promoted = load.now()
             load.last(RECOVERY_SECONDS + 2)
+        if how == "frozen":
+            machines.primary.thaw()
         assert [str(seen) for seen in load.seen if seen.failed] == []
         assert not_right(load, promoted + RECOVERY_SECONDS) == []
         assert any(seen.right and seen.caller == "export" for seen in load.seen if seen.began > promoted + RECOVERY_SECONDS)
