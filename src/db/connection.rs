@@ -345,8 +345,9 @@ impl ConnectionOpener {
         format!("file:{path}?mode={mode}")
     }
 
-    /// Whether libpq is to take one of several hosts by what a new session may do there (`target_session_attrs=read-write`,
-    /// `read-only`). It must not be told then that ours may only read, or it would take none, or any.
+    /// Whether libpq is to take one of several hosts by what a new session may do there
+    /// (`target_session_attrs=read-write`, `read-only`). It must not be told then that ours may only read, or it would take
+    /// none, or any.
     #[cfg(feature = "postgres")]
     fn chooses_by_writability(&self) -> bool {
         self.url.target().contains("target_session_attrs=read-")

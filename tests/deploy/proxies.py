@@ -1,5 +1,5 @@
-"""The real nginx and the real Caddy, each with a configuration and ports of its own around the files of `deploy/`; never
-the system's service.
+"""The real nginx and the real Caddy, each with a configuration and ports of its own around the files of
+`deploy/`; never the system's service.
 
 What a test replaces in those files is what an operator replaces: the sidecars' addresses, and which lines are comments.
 """
@@ -45,8 +45,8 @@ class Proxy:
         self.configure()
         with open(self.directory / "log", "wb") as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                self.command(), cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
@@ -72,8 +72,8 @@ class Proxy:
         text = text.replace(f"# {line}", line)
         self.configuration.write_text(text if on else text.replace(line, f"# {line}"))
         done = subprocess.run(
-            self.reload_command(), cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True,
+            self.reload_command(), cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True,
         )
         assert done.returncode == 0, done.stderr
 

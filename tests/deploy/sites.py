@@ -47,14 +47,15 @@ class Templates:
         with sqlite3.connect(path) as connection:
             connection.executemany(
                 "INSERT INTO auth_user (username, email, date_joined, is_staff, is_tv_user, password, first_name, "
-                "last_name, is_active, is_superuser, is_movie_user) VALUES (?,?,?,?,?,?,'Ada','Lovelace',TRUE,FALSE,FALSE)",
+                "last_name, is_active, is_superuser, is_movie_user) "
+                "VALUES (?, ?, ?, ?, ?, ?, 'Ada', 'Lovelace', TRUE, FALSE, FALSE)",
                 users,
             )
         connection.close()
 
 
 class Site:
-    """`sidecars` of them behind one proxy, with the sidecar's `settings`; `stubs` are ports to be used in their place."""
+    """`sidecars` of them behind one proxy, with these `settings`; `stubs` are ports to be used in their place."""
 
     def __init__(self, templates, kind, sidecars=1, many=False, settings=(), stubs=(), **edits):
         self.kind = kind
@@ -71,11 +72,10 @@ class Site:
         self.database = self.directory / "database.sqlite3"
         shutil.copyfile(self.template, self.database)
         url = f"sqlite:///{self.database}"
-        variant = servers.Variant(f"deploy-{next(serial)}", sidecar=self.settings)
         try:
-            self.django = self.kept(servers.Django(variant, url, SUITE, self.directory))
+            self.django = self.kept(servers.Django(self.variant(), url, SUITE, self.directory))
             self.sidecars = [
-                self.kept(servers.Sidecar(servers.Variant(f"deploy-{next(serial)}", sidecar=self.settings), url, self.directory))
+                self.kept(servers.Sidecar(self.variant(), url, self.directory))
                 for _ in range(0 if self.stubs else self.count)
             ]
             ports = self.stubs or [sidecar.port for sidecar in self.sidecars]
@@ -85,6 +85,9 @@ class Site:
             raise
         self.port = self.proxy.port
         return self
+
+    def variant(self):
+        return servers.Variant(f"deploy-{next(serial)}", sidecar=self.settings)
 
     def kept(self, server):
         self.running.append(server)

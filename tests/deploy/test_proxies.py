@@ -1,5 +1,5 @@
-"""nginx and Caddy with the files of deploy/, before the reference Django and the sidecar: the customer's own commands, an
-importer, the way there and the way back."""
+"""nginx and Caddy with the files of deploy/, before the reference Django and the sidecar: the customer's own commands,
+an importer, the way there and the way back."""
 
 import os
 import re
@@ -56,7 +56,9 @@ def paste(line, directory, port):
     """Runs a line in a shell, on a machine where the name leads to the proxy."""
     (directory / ".curlrc").write_text(f'silent\nfail\nconnect-to = "your-watchtower.com:80:127.0.0.1:{port}"\n')
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory)}
-    done = subprocess.run(["sh", "-c", line], cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True
+    )
     assert done.returncode == 0, done
     return done.stdout
 
@@ -95,7 +97,8 @@ def test_one_line_takes_it_back_and_puts_it_there_again(site, kind):
 def test_only_the_mount_goes_to_the_sidecar(site, kind):
     here = site(kind)
     for target, sidecars in {
-        EXPORT: True, STATS: True, "/api/admin/healthz": True, "/api/admin/other/": True, "/api/%61dmin/export-users/": True,
+        EXPORT: True, STATS: True, "/api/admin/healthz": True, "/api/admin/other/": True,
+        "/api/%61dmin/export-users/": True,
         "/api/admin": False, "/": False, "/api/administrators/": False, "/x/api/admin/export-users/": False,
         "/healthz": False, "/api/logout": False,
     }.items():
@@ -104,7 +107,8 @@ def test_only_the_mount_goes_to_the_sidecar(site, kind):
             assert is_the_sidecars(answer) is sidecars, target
         # Nobody redirects but Django, and the sidecar as Django does.
         direct = wire.ask(here.sidecars[0].port if sidecars else here.django.port, get(target))
-        assert (answer.status, answer.one("Location"), answer.body) == (direct.status, direct.one("Location"), direct.body)
+        assert (answer.status, answer.body) == (direct.status, direct.body)
+        assert answer.one("Location") == direct.one("Location")
 
 
 @PROXIES
@@ -136,7 +140,8 @@ def test_an_answer_is_the_sidecars_own_but_for_what_belongs_to_a_connection(site
     # Server and Date are each server's own; Keep-Alive and Connection are of one connection.
     ours = {"server", "date", "connection", "keep-alive", "x-request-id"}
     for request in (
-        get(EXPORT, cookie=cookie, **host), get(STATS, **host), get(EXPORT, cookie="sessionid=unknown0session0key", **host),
+        get(EXPORT, cookie=cookie, **host), get(STATS, **host),
+        get(EXPORT, cookie="sessionid=unknown0session0key", **host),
         get(f"{EXPORT.rstrip('/')}?a=b&c=%2F", **host), get(STATS, ("Accept", "text/plain"), **host),
         get(STATS, ("Accept", "text/html"), cookie=cookie, **host), get(f"{STATS}?format=xml", **host),
         Request("OPTIONS", EXPORT, [("Cookie", cookie)], **host), Request("POST", STATS, [("Cookie", cookie)], **host),

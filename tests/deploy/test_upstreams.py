@@ -1,4 +1,4 @@
-"""What a proxy with the files of deploy/ sends to a sidecar, and whom it asks next; stubs stand in the sidecars' place."""
+"""What a proxy with the files of deploy/ sends to a sidecar, and whom it asks next; stubs stand in for sidecars."""
 
 import re
 from contextlib import ExitStack
@@ -28,8 +28,8 @@ def test_the_headers_say_who_called_and_how(site, kind, stub):
     here = site(kind, stubs=[sidecar.port])
     host = f"watchtower.example.com:{here.port}"
     lies = [
-        ("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "https"), ("X-Request-ID", "chosen"), ("Cookie", "a=b"),
-        ("Authorization", "Basic eDp5"), ("If-None-Match", '"tag"'), ("Accept-Encoding", "gzip, zstd"),
+        ("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "https"), ("X-Request-ID", "chosen"),
+        ("Cookie", "a=b"), ("Authorization", "Basic eDp5"), ("If-None-Match", '"tag"'), ("Accept-Encoding", "gzip, zstd"),
     ]
     for _ in range(2):
         assert wire.ask(here.port, get(f"{EXPORT}?a=%2Fb", *lies, host=host)).status == 200

@@ -4,6 +4,7 @@ They run as an unprivileged user when the caller is root (neither starts as root
 be installed or running.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -94,7 +95,9 @@ class Cluster:
         # The first process first, so that it starts no more children.
         self.process.send_signal(number)
         for child in children(self.process.pid):
-            os.kill(child, number)
+            # One that has ended meanwhile is of no interest.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
 
     def last_words(self):
         return (self.directory / "log").read_text(errors="replace")[-2000:]
@@ -115,8 +118,8 @@ class Postgres(Cluster):
         self.data = self.directory / "data"
         if primary:
             self.run(
-                str(self.programs / "pg_basebackup"), "-D", str(self.data), "-d", primary.url, "-R", "--checkpoint=fast",
-                "--no-sync",
+                str(self.programs / "pg_basebackup"), "-D", str(self.data), "-d", primary.url, "-R",
+                "--checkpoint=fast", "--no-sync",
             )
         else:
             self.initialise()
