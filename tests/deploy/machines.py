@@ -46,7 +46,8 @@ class Machines:
             self.execute(
                 "INSERT INTO auth_user (id, username, email, date_joined, is_staff, is_tv_user, password, first_name, "
                 "last_name, is_active, is_superuser, is_movie_user) SELECT 1000 + n, 'u' || n, 'u@example.com', "
-                "'2024-01-01'::timestamptz + n * interval '1 s', false, true, '!', 'Ada', 'Lovelace', true, false, false "
+                "'2024-01-01'::timestamptz + n * interval '1 s', false, true, '!', 'Ada', 'Lovelace', "
+                "true, false, false "
                 f"FROM generate_series(1, {USERS}) n"
             )
             self.standby = clusters.Postgres(self.directory / "standby", self.primary)

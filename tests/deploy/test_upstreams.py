@@ -29,7 +29,8 @@ def test_the_headers_say_who_called_and_how(site, kind, stub):
     host = f"watchtower.example.com:{here.port}"
     lies = [
         ("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "https"), ("X-Request-ID", "chosen"),
-        ("Cookie", "a=b"), ("Authorization", "Basic eDp5"), ("If-None-Match", '"tag"'), ("Accept-Encoding", "gzip, zstd"),
+        ("Cookie", "a=b"), ("Authorization", "Basic eDp5"), ("If-None-Match", '"tag"'),
+        ("Accept-Encoding", "gzip, zstd"),
     ]
     for _ in range(2):
         assert wire.ask(here.port, get(f"{EXPORT}?a=%2Fb", *lies, host=host)).status == 200
