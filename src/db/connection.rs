@@ -323,6 +323,9 @@ impl ConnectionOpener {
                 let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
                 if !self.prepares {
                     conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+                } else if self.chooses_by_writability() {
+                    conn.batch_execute("SET default_transaction_read_only = on")
+                        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
                 }
                 Ok(Connection::Postgres(conn))
             }
@@ -352,6 +355,14 @@ impl ConnectionOpener {
         format!("file:{path}?mode={mode}")
     }
 
+    /// Whether libpq is to take one of several hosts by what a new session may do there
+    /// (`target_session_attrs=read-write`, `read-only`). It must not be told then that ours may only read, or it would take
+    /// none, or any.
+    #[cfg(feature = "postgres")]
+    fn chooses_by_writability(&self) -> bool {
+        self.url.target().contains("target_session_attrs=read-")
+    }
+
     /// The URL with what the operator has not set: limits to the time that connecting and statements may take, and a name
     /// for `pg_stat_activity`.
     #[cfg(feature = "postgres")]
@@ -374,10 +385,13 @@ impl ConnectionOpener {
         }
         if self.prepares {
             // Options of the operator's own come later in the line, and so win.
-            let ours = format!(
-                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}%20-c%20default_transaction_read_only%3Don",
+            let mut ours = format!(
+                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}",
                 STATEMENT_LIMIT.as_millis()
             );
+            if !self.chooses_by_writability() {
+                ours.push_str("%20-c%20default_transaction_read_only%3Don");
+            }
             match url.find("?options=").or_else(|| url.find("&options=")) {
                 Some(place) => url.insert_str(place + "?options=".len(), &format!("{ours}%20")),
                 // Some parameter stands there already.
