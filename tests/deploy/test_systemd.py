@@ -144,6 +144,7 @@ def test_it_serves_and_can_do_nothing_else(machine):
     assert its["Uid"].split()[0] == machine.must("id", "-u", "watchtower-sidecar") != "0"
     # It may still ask for all the descriptors there are for it, which decide how many connections it takes.
     assert re.search(r"Max open files +2000 +2000", machine.must("cat", f"/proc/{pid}/limits"))
+    assert (machine.show("Type"), machine.show("WatchdogUSec")) == ("notify", "30s")
     assert "warn" not in machine.journal().lower()
 
 
