@@ -23,7 +23,7 @@ from provide.environments import target_directory  # noqa: E402
 BOOT_SECONDS = 30
 UNIT = "watchtower-sidecar.service"
 DATABASE = "srv/watchtower/db/db.sqlite3"
-# Answers on standard output: the status, or `refused`, of as many requests as there are lines on standard input.
+# Answers on standard output: the status, or `refused (why)`, of as many requests as there are lines on standard input.
 REQUESTS = """
 import http.client, sys
 for line in sys.stdin:
@@ -32,7 +32,7 @@ for line in sys.stdin:
         connection.request("GET", line.strip())
         print(connection.getresponse().status, flush=True)
     except OSError as error:
-        print("refused", flush=True)
+        print(f"refused ({error!r})", flush=True)
 """
 
 
@@ -140,7 +140,7 @@ class Machine:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def get(self, path, port=8000):
-        """The status of one request, or `refused`."""
+        """The status of one request, or why there is none."""
         with self.client(port) as client:
             return client.communicate(f"{path}\n", timeout=20)[0].strip()
 
