@@ -15,10 +15,12 @@ use crate::django::settings::{SessionCookie, Settings};
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
+mod reach;
 mod values;
 mod variables;
 
 pub use database_url::{Backend, DatabaseUrl};
+pub use reach::Reach;
 pub use variables::{VARIABLES, Variable};
 
 use values::*;

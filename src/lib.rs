@@ -16,10 +16,14 @@
 //! * [`export`]: rows to spool, in order, to response
 //! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
-//! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`
+//! * [`check`], [`verify`], [`healthcheck`]: what an operator asks: is the database right, does Django answer the same, is
+//!   the service ready
+//! * [`telemetry`]: log lines, what is told of each request, figures for Prometheus
+//! * [`demo`]: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
 pub mod blocking;
+pub mod check;
 pub mod config;
 pub mod db;
 #[cfg(feature = "sqlite")]
@@ -27,8 +31,22 @@ pub mod demo;
 pub mod django;
 pub mod error;
 pub mod export;
+pub mod healthcheck;
+mod http_client;
 pub mod middleware;
 pub mod response;
 pub mod routes;
 pub mod server;
 pub mod telemetry;
+pub mod verify;
+
+/// The databases that are built in, by the names of their features.
+pub fn features() -> Vec<&'static str> {
+    let features = [
+        ("sqlite", cfg!(feature = "sqlite")),
+        ("postgres", cfg!(feature = "postgres")),
+        ("mysql", cfg!(feature = "mysql")),
+    ];
+    let built_in = features.into_iter().filter(|(_, is_there)| *is_there);
+    built_in.map(|(name, _)| name).collect()
+}

@@ -1,12 +1,12 @@
-//! The command line: `serve` (the default) and `demo`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
+//! The command line: `serve` (the default), `demo`, and what an operator asks: `check`, `verify`, `healthcheck`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
 
 use std::io::Write;
 
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use watchtower_sidecar::config::{Bind, Config, VARIABLES};
+use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
-use watchtower_sidecar::telemetry;
+use watchtower_sidecar::{check, healthcheck, telemetry, verify};
 
 /// Stopped as asked
 const STOPPED: i32 = 0;
@@ -17,7 +17,7 @@ const BAD_CONFIGURATION: i32 = 64;
 
 /// Answers a Django application's admin export endpoints from its own database.
 #[derive(Parser)]
-#[command(version, after_long_help = variables())]
+#[command(version = version(), after_long_help = variables())]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -31,24 +31,52 @@ enum Command {
     /// Serve a throw-away database of made-up users, to try the program without Django
     #[cfg(feature = "sqlite")]
     Demo,
+    /// Look at the real database with this environment, and say everything that is wrong and what mends it
+    #[command(after_help = variables(), after_long_help = variables())]
+    Check(check::Arguments),
+    /// Send the same requests to the live Django and to the sidecar, and show what differs
+    Verify(verify::Arguments),
+    /// Ask the running service whether it is ready; needs SIDECAR_BIND or SIDECAR_OPS_BIND alone
+    Healthcheck,
 }
 
 fn main() {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    restart_with_few_heaps();
+    if command.serves() {
+        restart_with_few_heaps();
+    }
     keep_secrets_in_memory();
+    let variable = |name: &str| std::env::var(name).ok();
+    let code = match command {
+        Command::Serve => run_service(serve(variable, |_| {}, true)),
+        #[cfg(feature = "sqlite")]
+        Command::Demo => run_service(demo()),
+        Command::Check(arguments) => check::run(&arguments, variable),
+        Command::Verify(arguments) => verify::run(&arguments, variable),
+        Command::Healthcheck => healthcheck::run(variable),
+    };
+    // A database may still hold one of its threads.
+    std::process::exit(code);
+}
+
+impl Command {
+    /// Whether it runs until it is stopped.
+    fn serves(&self) -> bool {
+        !matches!(
+            self,
+            Command::Check(_) | Command::Verify(_) | Command::Healthcheck
+        )
+    }
+}
+
+/// Runs a service to its end, and the process with it.
+fn run_service(service: impl Future<Output = i32>) -> ! {
     raise_descriptor_limit();
     let system = actix_web::rt::System::new();
-    let code = system.block_on(async {
-        match command {
-            Command::Serve => serve(|name| std::env::var(name).ok(), |_| {}).await,
-            #[cfg(feature = "sqlite")]
-            Command::Demo => demo().await,
-        }
-    });
+    let code = system.block_on(service);
     // Not by way of the runtime's end, which waits for threads that may hang in a database.
-    std::process::exit(code);
+    std::process::exit(code)
 }
 
 /// No core file, and no other process of the same user may look into this one: it holds Django's keys.
@@ -92,9 +120,14 @@ fn restart_with_few_heaps() {
     let _ = command.args(arguments).env(HEAPS, "2").exec();
 }
 
-/// Serves with the configuration that `lookup` finds; `started` is told the base URL.
-async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&str)) -> i32 {
-    let config = match Config::from_vars(lookup) {
+/// Serves with the configuration that `lookup` finds, again at SIGHUP if `is_reloaded`; `started` is told the base URL.
+async fn serve(
+    lookup: impl Fn(&str) -> Option<String>,
+    started: impl FnOnce(&str),
+    is_reloaded: bool,
+) -> i32 {
+    let reload = || Config::from_vars(&lookup);
+    let config = match reload() {
         Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
@@ -108,19 +141,26 @@ async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&st
             return FAILED;
         }
     };
+    // Standard error may be a full pipe: from here on everything goes by way of the log, which does not wait for it.
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
-    let code = run(config, started).await;
+    let reload: &dyn Fn() -> _ = &reload;
+    let code = run(config, started, is_reloaded.then_some(reload)).await;
     log.flush();
     code
 }
 
-async fn run(config: Config, started: impl FnOnce(&str)) -> i32 {
+async fn run(
+    config: Config,
+    started: impl FnOnce(&str),
+    reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
+) -> i32 {
     let application = match Application::build(config) {
         Ok(application) => application,
         Err(error) => {
-            say(format_args!("can't start: {error}"));
+            log::error!("can't start: {error}");
             return FAILED;
         }
     };
@@ -130,10 +170,10 @@ async fn run(config: Config, started: impl FnOnce(&str)) -> i32 {
     };
     log::info!("listening on {url}");
     started(&url);
-    match application.run_until_stopped().await {
+    match application.run_until_stopped(reload).await {
         Ok(()) => STOPPED,
         Err(error) => {
-            say(format_args!("stopped: {error}"));
+            log::error!("stopped: {error}");
             FAILED
         }
     }
@@ -162,7 +202,14 @@ async fn demo() -> i32 {
         _ => None,
     };
     let print = |url: &str| drop(writeln!(std::io::stdout(), "{}", instructions(url)));
-    serve(lookup, print).await
+    // At SIGHUP it ends, with the terminal that it was started on.
+    serve(lookup, print, false).await
+}
+
+/// The version, and the databases that are built in.
+fn version() -> String {
+    let features = watchtower_sidecar::features().join(", ");
+    format!("{} ({features})", env!("CARGO_PKG_VERSION"))
 }
 
 /// The table of environment variables for `--help`.
@@ -173,7 +220,7 @@ fn variables() -> String {
             Some(default) => format!("default: {default}"),
             None => format!("no default; for example {}", variable.example),
         };
-        let file = if variable.secret {
+        let file = if variable.file {
             format!("; or {}_FILE, a file that holds it", variable.name)
         } else {
             String::new()

@@ -40,7 +40,8 @@ impl TrustedProxies {
         Some(proxies)
     }
 
-    fn trust(&self, hop: Option<IpAddr>) -> bool {
+    /// Whether it is one of them; `None`: whoever calls through a unix socket.
+    pub fn trust(&self, hop: Option<IpAddr>) -> bool {
         let Some(hop) = hop else {
             return self.unix;
         };

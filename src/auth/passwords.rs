@@ -18,8 +18,10 @@ use crate::blocking::Lanes;
 use crate::config::Rate;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Work, verify_nobody};
+use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
+use crate::django::settings::Settings;
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
 const QUEUE_EACH: usize = 24;
@@ -32,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Passwords {
     lanes: Arc<Lanes>,
     room: Arc<Semaphore>,
+    places: usize,
     throttle: Throttle,
     pace: Pace,
 }
@@ -46,16 +49,34 @@ pub enum Unchecked {
     Unavailable(DbError),
 }
 
+impl Unchecked {
+    /// Its name in the metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Unchecked::Throttled(_) => "throttled",
+            Unchecked::Busy => "busy",
+            Unchecked::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 impl Passwords {
     /// For so many cores, with this limit to failures.
     pub fn new(cores: usize, rate: Option<Rate>) -> Arc<Passwords> {
         let most = cores.saturating_sub(1).max(1);
+        let places = most + most * QUEUE_EACH;
         Arc::new(Passwords {
             lanes: Lanes::new(most),
-            room: Arc::new(Semaphore::new(most + most * QUEUE_EACH)),
+            room: Arc::new(Semaphore::new(places)),
+            places,
             throttle: Throttle::new(rate),
             pace: Pace::default(),
         })
+    }
+
+    /// How many are being checked, or wait for it.
+    pub fn queue_length(&self) -> usize {
+        self.places - self.room.available_permits()
     }
 }
 
@@ -89,9 +110,9 @@ pub async fn authenticate(
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
         table.find_by_username(connection, &username)
     };
-    let user = state
-        .db
-        .run(super::deadline(req), find)
+    let trace = Trace::of(req);
+    let user = trace
+        .in_database(state.db.run(super::deadline(req), find))
         .await
         .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
@@ -105,7 +126,9 @@ pub async fn authenticate(
     });
     let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
     drop(room);
-    let (user, pause) = judged.map_err(throttled)?;
+    trace.was_hashing(began.elapsed());
+    let Judged { user, took, pause } = judged.map_err(throttled)?;
+    state.metrics.hashed(took);
     sleep(pause).await;
     super::postpone_deadline(req, began.elapsed());
     Ok(user)
@@ -117,48 +140,100 @@ fn verification(
     user: Option<User>,
     password: Zeroizing<String>,
 ) -> impl FnOnce() -> (Option<User>, Work) + use<> {
-    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     move || {
-        let Some(user) = user else {
-            return (None, verify_nobody(&password, &settings.hashing).work);
-        };
-        let encoded = EncodedPassword::parse(&user.password);
-        if let Some(Unusable::Malformed | Unusable::TooCostly) = encoded.unusable() {
-            let message = format!(
-                "nobody can log in with the stored password of user {}",
-                user.id
-            );
+        let id = user.as_ref().map(|user| user.id);
+        let verdict = judge(&settings, user, &password);
+        if let Why::Unusable(Unusable::Malformed | Unusable::TooCostly) = verdict.why
+            && let Some(id) = id
+        {
+            let message = format!("nobody can log in with the stored password of user {id}");
             complaints.warn((), &message);
         }
-        let verification = encoded.verify(&password, &settings.hashing);
-        let is_admitted =
-            authenticating(&settings.authentication_backends, user.is_active).is_some();
-        let user = (verification.correct && is_admitted).then_some(user);
-        (user, verification.work)
+        (verdict.user, verdict.work)
     }
 }
 
+/// What a name and a password come to.
+pub struct Verdict {
+    /// The user whom they admit
+    pub user: Option<User>,
+    /// What decided it
+    pub why: Why,
+    /// What was computed
+    pub work: Work,
+}
+
+/// Why a name and a password are refused, in the order in which it is looked for; the last is that they are not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// Nobody has this name
+    NoSuchUser,
+    /// No password matches what is stored
+    Unusable(Unusable),
+    /// It is another password
+    WrongPassword,
+    /// No backend checks passwords and admits this user, who may be inactive
+    NotAdmitted,
+    /// They are the user's
+    Good,
+}
+
+/// Decides whether `password` is the user's, and whether a backend admits the user. Takes its time.
+pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict {
+    let refused = |why, work| Verdict {
+        user: None,
+        why,
+        work,
+    };
+    let Some(user) = user else {
+        let work = verify_nobody(password, &settings.hashing).work;
+        return refused(Why::NoSuchUser, work);
+    };
+    let encoded = EncodedPassword::parse(&user.password);
+    let Verification { correct, work } = encoded.verify(password, &settings.hashing);
+    let backends = &settings.authentication_backends;
+    match encoded.unusable() {
+        Some(unusable) => refused(Why::Unusable(unusable), work),
+        None if !correct => refused(Why::WrongPassword, work),
+        None if authenticating(backends, user.is_active).is_none() => {
+            refused(Why::NotAdmitted, work)
+        }
+        None => Verdict {
+            user: Some(user),
+            why: Why::Good,
+            work,
+        },
+    }
+}
+
+/// What came of a password.
+struct Judged {
+    /// Who is admitted
+    user: Option<User>,
+    /// How long that took to tell
+    took: Duration,
+    /// How long to wait before saying so
+    pause: Duration,
+}
+
 impl Passwords {
-    /// Who is admitted, and how long to wait before saying so.
-    fn judge(
-        &self,
-        attempt: Attempt,
-        verify: impl FnOnce() -> (Option<User>, Work),
-    ) -> (Option<User>, Duration) {
+    fn judge(&self, attempt: Attempt, verify: impl FnOnce() -> (Option<User>, Work)) -> Judged {
         let began = Instant::now();
         let (user, work) = verify();
         let took = began.elapsed();
         let floor = self.pace.learn(work, took);
-        match user {
-            Some(user) => {
+        let pause = match user {
+            Some(_) => {
                 self.throttle.succeeded(attempt);
-                (Some(user), Duration::ZERO)
+                Duration::ZERO
             }
             None => {
                 self.throttle.failed(attempt);
-                (None, floor.saturating_sub(took))
+                floor.saturating_sub(took)
             }
-        }
+        };
+        Judged { user, took, pause }
     }
 }
 

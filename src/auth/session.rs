@@ -7,13 +7,15 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use crate::auth::{deadline, joined};
-use crate::db::{DbError, SessionRow, User};
+use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable};
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
 use crate::django::sessions::{
-    AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, verify_session_auth_hash,
+    AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, Undecodable, verify_session_auth_hash,
 };
+use crate::django::settings::Settings;
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.
 const SHORTEST_KEY: usize = 8;
@@ -29,25 +31,71 @@ pub struct SessionAccess {
 pub struct Caller {
     /// The user, if the session is good and the user active
     pub user: Option<User>,
-    /// The cookie names no session, or one that Django would flush
-    pub is_dead: bool,
+    /// The step that decided it
+    pub why: Why,
 }
 
-impl Caller {
-    const ANONYMOUS: Caller = Caller {
-        user: None,
-        is_dead: false,
-    };
-    const DEAD: Caller = Caller {
-        user: None,
-        is_dead: true,
-    };
+/// The step at which a session was refused, in the order in which they are taken; the last is that none was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The request has no session cookie
+    NoCookie,
+    /// The key is too short to be looked up
+    ShortKey,
+    /// No row of this key, or one that has expired
+    NoRow,
+    /// The row's data can't be read
+    Undecodable(Undecodable),
+    /// Nobody logged in with this session
+    NoUser,
+    /// Its user id is no key of the user table
+    BadUserId,
+    /// Its backend is none of `AUTHENTICATION_BACKENDS`
+    UnknownBackend,
+    /// The user is gone
+    UserGone,
+    /// The user is not active
+    Inactive,
+    /// The session was made for another password, or under another key
+    WrongAuthHash,
+    /// The session is the user's
+    Good(AuthHash),
+}
+
+impl Why {
+    /// Whether the cookie names no session, or one that Django would flush.
+    pub fn is_dead(self) -> bool {
+        matches!(self, Why::ShortKey | Why::NoRow | Why::WrongAuthHash)
+    }
+
+    /// Its name in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Why::NoCookie => "no_cookie",
+            Why::ShortKey => "short_key",
+            Why::NoRow => "no_session",
+            Why::Undecodable(_) => "undecodable",
+            Why::NoUser => "no_user",
+            Why::BadUserId => "bad_user_id",
+            Why::UnknownBackend => "unknown_backend",
+            Why::UserGone => "user_gone",
+            Why::Inactive => "inactive",
+            Why::WrongAuthHash => "wrong_auth_hash",
+            Why::Good(_) => "good",
+        }
+    }
+}
+
+impl From<Why> for Caller {
+    fn from(why: Why) -> Caller {
+        Caller { user: None, why }
+    }
 }
 
 /// The value of the session cookie, if the request has one.
 pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
     let header = joined(req.headers(), header::COOKIE)?;
-    cookies::cookie(&header, &state.settings.session_cookie.name)
+    cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 
 /// Whether Django would look a session of this key up at all.
@@ -61,59 +109,83 @@ pub fn is_plausible(key: &str) -> bool {
 /// The database's.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
     let Some(key) = cookie(state, req) else {
-        return Ok(Caller::ANONYMOUS);
+        return Ok(Why::NoCookie.into());
     };
+    // Not worth a connection.
     if !is_plausible(&key) {
-        return Ok(Caller::DEAD);
+        return Ok(Why::ShortKey.into());
     }
-    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     let now = state.clock.now_plus(0);
-    state
-        .db
-        .run(deadline(req), move |connection, table| {
-            let Some(data) = SessionRow::find(connection, &key, now)? else {
-                return Ok(Caller::DEAD);
-            };
-            let session = match SessionData::decode(&data, &settings.secret_keys) {
-                Ok(session) => session,
-                Err(reason) => {
-                    complaints.warn(
-                        &key,
-                        &format!("a session's data can't be decoded: {reason:?}"),
-                    );
-                    return Ok(Caller::ANONYMOUS);
-                }
-            };
-            let Some(user_id) = session.user_id(table.key_type()) else {
-                if session.get(USER_ID_NAME).is_some_and(|json| json != "null") {
-                    complaints.warn(
-                        &key,
-                        "a session's _auth_user_id is no key of the user table",
-                    );
-                }
-                return Ok(Caller::ANONYMOUS);
-            };
-            let backend = session.get_str(BACKEND_NAME);
-            let known = |backend: &String| settings.authentication_backends.contains(backend);
-            let Some(backend) = backend.filter(known) else {
-                return Ok(Caller::ANONYMOUS);
-            };
-            // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
-            let admitted = |user: &User| user.is_active || admits_inactive(&backend);
-            let user = table.find_by_id(connection, &user_id)?;
-            let Some(user) = user.filter(admitted) else {
-                return Ok(Caller::ANONYMOUS);
-            };
-            Ok(
-                match verify_session_auth_hash(&session, &user.password, &settings.secret_keys) {
-                    AuthHash::Wrong => Caller::DEAD,
-                    // `SessionAuthentication.authenticate` asks for an active user once more.
-                    AuthHash::Current | AuthHash::Fallback => Caller {
-                        user: Some(user).filter(|user| user.is_active),
-                        is_dead: false,
-                    },
-                },
-            )
-        })
-        .await
+    let decide = move |connection: &mut Connection, table: &UserTable| {
+        let caller = caller(connection, table, &settings, &key, now)?;
+        match caller.why {
+            Why::Undecodable(reason) => {
+                let message = format!("a session's data can't be decoded: {reason:?}");
+                complaints.warn(&key, &message);
+            }
+            Why::BadUserId => {
+                let message = "a session's _auth_user_id is no key of the user table";
+                complaints.warn(&key, message);
+            }
+            _ => {}
+        }
+        Ok(caller)
+    };
+    let answer = state.db.run(deadline(req), decide);
+    Trace::of(req).in_database(answer).await
+}
+
+/// The caller whose session has this key.
+///
+/// # Errors
+/// The database's.
+pub fn caller(
+    connection: &mut Connection,
+    table: &UserTable,
+    settings: &Settings,
+    key: &str,
+    now: Instant,
+) -> Result<Caller, DbError> {
+    if !is_plausible(key) {
+        return Ok(Why::ShortKey.into());
+    }
+    let Some(data) = SessionRow::find(connection, key, now)? else {
+        return Ok(Why::NoRow.into());
+    };
+    let session = match SessionData::decode(&data, &settings.secret_keys) {
+        Ok(session) => session,
+        Err(reason) => return Ok(Why::Undecodable(reason).into()),
+    };
+    let Some(user_id) = session.user_id(table.key_type()) else {
+        let is_there = session.get(USER_ID_NAME).is_some_and(|json| json != "null");
+        return Ok(if is_there {
+            Why::BadUserId
+        } else {
+            Why::NoUser
+        }
+        .into());
+    };
+    let backend = session.get_str(BACKEND_NAME);
+    let known = |backend: &String| settings.authentication_backends.contains(backend);
+    let Some(backend) = backend.filter(known) else {
+        return Ok(Why::UnknownBackend.into());
+    };
+    let Some(user) = table.find_by_id(connection, &user_id)? else {
+        return Ok(Why::UserGone.into());
+    };
+    // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
+    if !user.is_active && !admits_inactive(&backend) {
+        return Ok(Why::Inactive.into());
+    }
+    let hash = verify_session_auth_hash(&session, &user.password, &settings.secret_keys);
+    Ok(match hash {
+        AuthHash::Wrong => Why::WrongAuthHash.into(),
+        // `SessionAuthentication.authenticate` asks for an active user once more.
+        AuthHash::Current | AuthHash::Fallback if !user.is_active => Why::Inactive.into(),
+        AuthHash::Current | AuthHash::Fallback => Caller {
+            user: Some(user),
+            why: Why::Good(hash),
+        },
+    })
 }

@@ -35,11 +35,11 @@ pub struct UserTable {
 const REQUIRED: [&str; 4] = ["id", "password", "is_active", "is_staff"];
 
 #[derive(QueryableByName)]
-struct Column {
+pub(super) struct Column {
     #[diesel(sql_type = Text)]
-    name: String,
+    pub(super) name: String,
     #[diesel(sql_type = Text)]
-    type_name: String,
+    pub(super) type_name: String,
 }
 
 impl UserTable {
@@ -128,7 +128,7 @@ impl UserTable {
     }
 }
 
-fn columns(connection: &mut Connection, table: &str) -> QueryResult<Vec<Column>> {
+pub(super) fn columns(connection: &mut Connection, table: &str) -> QueryResult<Vec<Column>> {
     match connection {
         #[cfg(feature = "sqlite")]
         Connection::Sqlite(conn) => {

@@ -207,13 +207,13 @@ impl Connection {
                     return job(self);
                 }
                 limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
-                let value = job(self)?;
-                // After an error the connection is not used again.
+                let result = job(self);
+                // Also after a view's error, which leaves the connection as it is.
                 #[allow(irrefutable_let_patterns)]
                 if let Connection::Mysql(conn) = self {
                     limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
                 }
-                Ok(value)
+                result
             }
         }
     }
@@ -405,3 +405,6 @@ fn limit_mysql_statements(
             .map_err(|_| refusal)
     })
 }
+
+#[cfg(test)]
+mod tests;

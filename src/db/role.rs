@@ -11,8 +11,8 @@ use super::connection::Connection;
 
 /// What a role is too powerful for, and the file that makes a better one.
 pub(super) struct Excess {
-    power: String,
-    grants: &'static str,
+    pub(super) power: String,
+    pub(super) grants: &'static str,
 }
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]

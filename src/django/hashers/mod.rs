@@ -33,7 +33,7 @@ pub struct Verification {
 }
 
 /// What was computed, so that costs can be compared without a clock: equal work takes equal time.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Work {
     /// So many iterations of PBKDF2 over HMAC-SHA256
     Pbkdf2Sha256(u32),
@@ -62,7 +62,7 @@ pub enum EncodedPassword {
 }
 
 /// Why no password can match.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Unusable {
     /// `set_unusable_password()`: the text begins with `!`.
     NoPassword,
@@ -113,6 +113,17 @@ impl EncodedPassword {
         match correct {
             Some(correct) => Verification { correct, work },
             None => verify_nobody(password, hashing),
+        }
+    }
+
+    /// What verifying a right password computes; `None` where nothing can match.
+    pub fn work(&self) -> Option<Work> {
+        match self {
+            Self::Pbkdf2(stored) => Some(stored.work(0)),
+            Self::Argon2(stored) => Some(stored.work()),
+            Self::Bcrypt(stored) => Some(stored.work()),
+            Self::Scrypt(stored) => Some(stored.work()),
+            Self::Unusable(_) => None,
         }
     }
 

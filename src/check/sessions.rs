@@ -1,0 +1,209 @@
+//! Whether living sessions are good here: the key, the serializer, the backends, the users and their auth hashes.
+
+use std::collections::BTreeSet;
+
+use super::{Findings, many};
+use crate::auth::session::{Why, caller};
+use crate::config::Config;
+use crate::db::inspection::Inspector;
+use crate::db::{Clock, UserTable};
+use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData, Undecodable};
+use crate::django::signing::SecretKeys;
+
+/// So many of those that live longest are tried.
+const SAMPLE: usize = 50;
+
+/// What a sample of sessions came to.
+#[derive(Default)]
+struct Tally {
+    all: usize,
+    current: usize,
+    fallback: usize,
+    bad_signature: usize,
+    no_json: usize,
+    good: usize,
+    wrong_hash: usize,
+    bad_id: usize,
+    user_gone: usize,
+    inactive: usize,
+    unknown_backends: BTreeSet<String>,
+}
+
+/// Tries them.
+pub(super) fn check(
+    config: &Config,
+    inspector: &mut Inspector,
+    table: &UserTable,
+    findings: &Findings,
+) {
+    let settings = &config.django;
+    let Ok(clock) = Clock::new(settings.use_tz, &settings.time_zone) else {
+        // The configuration knows the zone for one.
+        return;
+    };
+    let now = clock.now_plus(0);
+    let sample = inspector.newest_sessions(now, SAMPLE);
+    let Some(sample) = findings.answer("sessions", sample) else {
+        return;
+    };
+    let newest = SecretKeys::new(settings.secret_keys.current().clone(), Vec::new());
+    let mut tally = Tally::default();
+    for (key, data) in sample {
+        tally.all += 1;
+        let decided = inspector.ask(&|connection| caller(connection, table, settings, &key, now));
+        let Some(caller) = findings.answer("a session's user", decided) else {
+            return;
+        };
+        match caller.why {
+            Why::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
+            Why::Undecodable(_) => tally.no_json += 1,
+            _ if SessionData::decode(&data, &newest).is_ok() => tally.current += 1,
+            _ => tally.fallback += 1,
+        }
+        match caller.why {
+            Why::Good(AuthHash::Current | AuthHash::Fallback) => tally.good += 1,
+            Why::WrongAuthHash => tally.wrong_hash += 1,
+            Why::BadUserId => tally.bad_id += 1,
+            Why::UserGone => tally.user_gone += 1,
+            Why::Inactive => tally.inactive += 1,
+            Why::UnknownBackend => {
+                let session = SessionData::decode(&data, &settings.secret_keys);
+                let backend = session
+                    .ok()
+                    .and_then(|session| session.get_str(BACKEND_NAME));
+                // A dotted path; whatever else stands there is not repeated.
+                let is_path = |name: &String| {
+                    name.len() < 200
+                        && name
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
+                };
+                tally
+                    .unknown_backends
+                    .insert(backend.filter(is_path).unwrap_or_else(|| "?".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    keys(&tally, findings);
+    users(&tally, table, findings);
+}
+
+fn keys(tally: &Tally, findings: &Findings) {
+    let all = many(tally.all, "living session");
+    if tally.all == 0 {
+        findings.warning(
+            "session.none",
+            "there is no living session: whether DJANGO_SECRET_KEY is Django's could not be tried",
+            "log in to Django once, and check again",
+        );
+        return;
+    }
+    if tally.bad_signature == tally.all {
+        findings.error(
+            "session.wrong-key",
+            format!(
+                "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every caller with a \
+                 session is refused"
+            ),
+            "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), and \
+             DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
+        );
+        return;
+    }
+    if tally.bad_signature > 0 {
+        findings.warning(
+            "session.other-key",
+            format!(
+                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: they are nobody's here",
+                tally.bad_signature
+            ),
+            "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are left over \
+             from an older key",
+        );
+    }
+    if tally.no_json > 0 {
+        findings.error(
+            "session.serializer",
+            format!(
+                "{} of {all} are signed but hold no JSON object within the limits: their callers are refused",
+                tally.no_json
+            ),
+            "Django's SESSION_SERIALIZER must be JSONSerializer (the default); pickled sessions are not read",
+        );
+    }
+    if tally.current == 0 && tally.fallback > 0 {
+        findings.warning(
+            "session.fallback-only",
+            format!(
+                "{} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been changed, or \
+                 key and fallback are the wrong way round",
+                tally.fallback
+            ),
+            "compare DJANGO_SECRET_KEY with Django's SECRET_KEY",
+        );
+    } else if tally.current > 0 {
+        findings.ok(
+            "session.key",
+            format!(
+                "of {all} {} were signed by DJANGO_SECRET_KEY, {} by a fallback",
+                tally.current, tally.fallback
+            ),
+        );
+    }
+}
+
+fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
+    let decoded = tally.current + tally.fallback;
+    if decoded == 0 {
+        return;
+    }
+    if !tally.unknown_backends.is_empty() {
+        let names: Vec<&str> = tally.unknown_backends.iter().map(String::as_str).collect();
+        let text = format!(
+            "sessions name a backend that DJANGO_AUTHENTICATION_BACKENDS does not: {}; their callers are refused",
+            names.join(", ")
+        );
+        let advice = "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS, as a JSON array";
+        match tally.good {
+            0 => findings.error("session.backend", text, advice),
+            _ => findings.warning("session.backend", text, advice),
+        }
+    }
+    if tally.good > 0 {
+        findings.ok(
+            "session.users",
+            format!(
+                "{} good for active users; not good, as in Django: {} of another password, {} of users who are gone, {} of \
+                 inactive ones",
+                tally.good, tally.wrong_hash, tally.user_gone, tally.inactive
+            ),
+        );
+    } else if tally.wrong_hash > 0 {
+        findings.error(
+            "session.auth-hash",
+            format!(
+                "{} decode, but the auth hash of each is of another password: their callers are refused",
+                many(tally.wrong_hash, "session")
+            ),
+            "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, which \
+             can't be honoured",
+        );
+    } else if tally.bad_id + tally.user_gone > 0 {
+        findings.error(
+            "session.user-gone",
+            format!(
+                "the users of all {} that somebody logged in with are not in the configured user table, whose keys are {:?}s",
+                many(tally.bad_id + tally.user_gone, "session"),
+                table.key_type()
+            ),
+            "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and point DATABASE_URL at Django's database",
+        );
+    } else if tally.unknown_backends.is_empty() {
+        findings.warning(
+            "session.nobody",
+            "no living session is an active user's: whether auth hashes fit could not be tried",
+            "log in to Django once, and check again",
+        );
+    }
+}

@@ -1,0 +1,347 @@
+//! The two tables: there, with the columns and types that the queries rely on, and the grants that the role lacks.
+
+use super::Findings;
+use crate::config::{Backend, Config};
+use crate::db::UserTable;
+use crate::db::inspection::{Inspector, Need, Table};
+
+/// Without these nobody is recognised.
+const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
+/// What the views read besides.
+const EXPORTED: [&str; 6] = [
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "date_joined",
+    "is_tv_user",
+];
+const SESSION: [&str; 3] = ["session_key", "session_data", "expire_date"];
+
+const SESSIONS: &str = "django_session";
+
+/// What later checks may rely on.
+pub(super) struct Found {
+    /// The user table, if its columns may be read
+    pub(super) users: Option<UserTable>,
+    pub(super) sessions_are_readable: bool,
+}
+
+/// Checks both tables on the primary.
+pub(super) fn all(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Found {
+    Found {
+        users: users(config, inspector, config.login, "users", findings),
+        sessions_are_readable: sessions(config, inspector, findings).unwrap_or(false),
+    }
+}
+
+/// Checks the user table, which login writes where `writes`.
+pub(super) fn users(
+    config: &Config,
+    inspector: &mut Inspector,
+    writes: bool,
+    prefix: &str,
+    findings: &Findings,
+) -> Option<UserTable> {
+    let name = &config.user_table;
+    let table = findings.answer("the user table's columns", inspector.table(name))?;
+    let username = config.username_field.as_str();
+    let wanted = || WHO.into_iter().chain([username]).chain(EXPORTED);
+    let hidden = wanted().chain(["is_movie_user", "last_login"]);
+    let hidden = findings.answer("hidden columns", inspector.hidden(&table, hidden))?;
+    if table.is_missing() && hidden.is_empty() {
+        missing_table(config, inspector, name, prefix, findings);
+        return None;
+    }
+    let is_there = |column: &str| table.columns.contains_key(column) || hidden.contains(&column);
+    let missing: Vec<&str> = WHO
+        .into_iter()
+        .chain([username])
+        .filter(|column| !is_there(column))
+        .collect();
+    if !missing.is_empty() {
+        let advice = format!(
+            "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and DJANGO_USERNAME_FIELD to the column of \
+             USERNAME_FIELD{}",
+            candidates(inspector)
+        );
+        let text = format!(
+            "the table {name} has no column {}: nobody can be recognised by it",
+            missing.join(", ")
+        );
+        findings.error(&format!("{prefix}.columns"), text, advice);
+        return None;
+    }
+    let missing: Vec<&str> = EXPORTED
+        .into_iter()
+        .filter(|column| !is_there(column))
+        .collect();
+    if !missing.is_empty() {
+        findings.warning(
+            &format!("{prefix}.export-columns"),
+            format!(
+                "the table {name} has no column {}: the views answer 500, as Django's do on such a model",
+                missing.join(", ")
+            ),
+            "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
+        );
+    }
+    let types_fit = user_types(config, &table, prefix, findings);
+
+    let optional = ["is_movie_user"]
+        .into_iter()
+        .filter(|column| is_there(column));
+    let read = wanted().filter(|column| is_there(column)).chain(optional);
+    let mut read: Vec<&str> = read.collect();
+    read.sort_unstable();
+    read.dedup();
+    let mut needs = vec![Need {
+        privilege: "SELECT",
+        columns: read,
+    }];
+    if writes && is_there("last_login") {
+        needs.push(Need {
+            privilege: "UPDATE",
+            columns: vec!["last_login"],
+        });
+    }
+    let may_read = grants(inspector, &table, &hidden, &needs, findings)?;
+    if !types_fit || !may_read {
+        return None;
+    }
+    let known = inspector.user_table(name, username);
+    let known = findings.answer("the user table", known)?;
+    if prefix == "users" {
+        role(inspector, &known, findings);
+    }
+    findings.ok(
+        &format!("{prefix}.table"),
+        format!("{name} has what is read of it"),
+    );
+    Some(known)
+}
+
+fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Option<bool> {
+    let table = findings.answer("the session table's columns", inspector.table(SESSIONS))?;
+    let hidden = inspector.hidden(&table, SESSION.into_iter());
+    let hidden = findings.answer("hidden columns", hidden)?;
+    if table.is_missing() && hidden.is_empty() {
+        missing_table(config, inspector, SESSIONS, "sessions", findings);
+        return None;
+    }
+    let is_there = |column: &&str| table.columns.contains_key(*column) || hidden.contains(column);
+    let missing: Vec<&str> = SESSION
+        .into_iter()
+        .filter(|column| !is_there(column))
+        .collect();
+    if !missing.is_empty() {
+        findings.error(
+            "sessions.columns",
+            format!(
+                "the table {SESSIONS} has no column {}: it is not Django's",
+                missing.join(", ")
+            ),
+            "point DATABASE_URL at the database of Django's sessions",
+        );
+        return None;
+    }
+    let mut fits = true;
+    for (column, kind) in [
+        ("session_key", Kind::Text),
+        ("session_data", Kind::Text),
+        ("expire_date", Kind::Date),
+    ] {
+        fits &= has_type(
+            inspector.backend(),
+            &table,
+            column,
+            kind,
+            "sessions",
+            findings,
+        );
+    }
+    let mut needs = vec![Need {
+        privilege: "SELECT",
+        columns: SESSION.to_vec(),
+    }];
+    if config.login {
+        needs.push(Need {
+            privilege: "INSERT",
+            columns: SESSION.to_vec(),
+        });
+        needs.push(Need {
+            privilege: "DELETE",
+            columns: Vec::new(),
+        });
+    }
+    let may_read = grants(inspector, &table, &hidden, &needs, findings)?;
+    if fits && may_read {
+        findings.ok(
+            "sessions.table",
+            format!("{SESSIONS} has what is read of it"),
+        );
+    }
+    Some(fits && may_read)
+}
+
+fn missing_table(
+    config: &Config,
+    inspector: &mut Inspector,
+    name: &str,
+    prefix: &str,
+    findings: &Findings,
+) {
+    let id = format!("{prefix}.table");
+    let elsewhere = inspector.elsewhere(name).unwrap_or_default();
+    if let Some(found) = elsewhere.first() {
+        let schema = &found.schema;
+        let (why, advice) = match found.is_usable {
+            true => (
+                "is not in the role's search path",
+                format!("ALTER ROLE ... SET search_path = \"{schema}\", public;"),
+            ),
+            false => (
+                "may not be looked into by the role",
+                format!("GRANT USAGE ON SCHEMA \"{schema}\" TO ...;"),
+            ),
+        };
+        let text = format!("the table {name} stands in the schema {schema}, which {why}");
+        findings.error(&id, text, advice);
+        return;
+    }
+    let hidden = match inspector.backend() {
+        Backend::Mysql => ", or the account may see nothing of it",
+        _ => "",
+    };
+    let advice = match name == SESSIONS {
+        true => "use Django's SESSION_ENGINE db or cached_db, run `manage.py migrate`, and point DATABASE_URL at the database of \
+                 Django's sessions"
+            .to_owned(),
+        false => format!(
+            "set DJANGO_USER_TABLE (now {}) to AUTH_USER_MODEL._meta.db_table{}",
+            config.user_table,
+            candidates(inspector)
+        ),
+    };
+    findings.error(
+        &id,
+        format!("there is no table {name} in this database{hidden}"),
+        advice,
+    );
+}
+
+/// The tables that could be meant.
+fn candidates(inspector: &mut Inspector) -> String {
+    match inspector.user_tables().unwrap_or_default().as_slice() {
+        [] => "; no table here looks like a user table".to_owned(),
+        tables => format!("; these tables look like one: {}", tables.join(", ")),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Boolean,
+    Date,
+}
+
+fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings) -> bool {
+    let backend = config.database_url.backend();
+    let key = table.columns.get("id").map_or("", String::as_str);
+    let mut fits = key.is_empty()
+        || ["uuid", "int", "char"]
+            .iter()
+            .any(|kind| key.contains(kind));
+    if !fits {
+        findings.error(
+            &format!("{prefix}.key"),
+            format!("the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served", table_name(config)),
+            "leave the two endpoints to Django",
+        );
+    }
+    for column in ["is_active", "is_staff", "is_tv_user", "is_movie_user"] {
+        fits &= has_type(backend, table, column, Kind::Boolean, prefix, findings);
+    }
+    for column in ["password", &config.username_field] {
+        fits &= has_type(backend, table, column, Kind::Text, prefix, findings);
+    }
+    fits & has_type(backend, table, "date_joined", Kind::Date, prefix, findings)
+}
+
+fn table_name(config: &Config) -> &str {
+    &config.user_table
+}
+
+/// Whether a column that is there has the type that Django's migrations give it.
+fn has_type(
+    backend: Backend,
+    table: &Table,
+    column: &str,
+    kind: Kind,
+    prefix: &str,
+    findings: &Findings,
+) -> bool {
+    let Some(found) = table.columns.get(column) else {
+        return true;
+    };
+    let (name, words): (_, &[&str]) = match (kind, backend) {
+        (Kind::Text, _) => ("a text", &["char", "text"]),
+        (Kind::Date, _) => ("a date and time", &["timestamp", "datetime"]),
+        (Kind::Boolean, Backend::Postgres) => ("a boolean", &["bool"]),
+        (Kind::Boolean, _) => ("a boolean", &["bool", "int"]),
+    };
+    let fits = words.iter().any(|word| found.contains(word));
+    if !fits {
+        findings.error(
+            &format!("{prefix}.types"),
+            format!("the column {column} is not {name} but {found}: queries over it will be refused or mean something else"),
+            "let Django's migrations make the column",
+        );
+    }
+    fits
+}
+
+/// What the role lacks; whether it may read.
+fn grants(
+    inspector: &mut Inspector,
+    table: &Table,
+    hidden: &[&str],
+    needs: &[Need<'_>],
+    findings: &Findings,
+) -> Option<bool> {
+    let server = findings.answer("the role", inspector.server())?;
+    let missing = inspector.missing_grants(table, hidden, needs, &server.role);
+    let missing = findings.answer("grants", missing)?;
+    for statement in &missing {
+        findings.error(
+            "role.missing-grant",
+            format!(
+                "the role {} lacks a grant: what needs it is answered 503",
+                server.role
+            ),
+            statement,
+        );
+    }
+    Some(
+        !missing
+            .iter()
+            .any(|statement| statement.starts_with("GRANT SELECT")),
+    )
+}
+
+fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
+    const ID: &str = "role.too-powerful";
+    match findings.answer("the role's powers", inspector.excess(table)) {
+        Some(Some((power, grants))) => findings.warning(
+            ID,
+            format!(
+                "the database role {power}, which the sidecar never needs: whoever takes the sidecar over can do it too"
+            ),
+            format!("give the sidecar a role of its own with {grants}"),
+        ),
+        Some(None) if inspector.backend() != Backend::Sqlite => {
+            findings.ok(ID, "the role may not write passwords, nor make roles");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,136 @@
+//! Facts about the server, and about the role that asks.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Inspector, Question, TextRow};
+use crate::config::Backend;
+use crate::db::DbError;
+
+/// What a server says of itself.
+pub struct Server {
+    /// Name and version
+    pub version: String,
+    /// The role as the server knows it; empty: there are no roles
+    pub role: String,
+    /// Whether nothing can be written there, as on a standby
+    pub is_standby: bool,
+    /// Whether the limits that were sent when connecting are there
+    pub has_limits: bool,
+    /// How far its clock is ahead of ours, in seconds
+    pub clock_ahead: f64,
+    /// SQLite's journal mode; empty elsewhere
+    pub journal_mode: String,
+}
+
+/// So many connections at most.
+pub struct Limit {
+    /// Whose limit it is
+    pub of: &'static str,
+    /// The number
+    pub connections: i64,
+}
+
+impl Inspector {
+    /// Asks it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn server(&mut self) -> Result<Server, DbError> {
+        let sql = match self.backend() {
+            Backend::Sqlite => {
+                "SELECT 'SQLite ' || sqlite_version(), '', '0', '', '', journal_mode FROM pragma_journal_mode"
+            }
+            Backend::Postgres => {
+                "SELECT split_part(version(), ' on ', 1), current_user::text, pg_is_in_recovery()::text, \
+                 current_setting('default_transaction_read_only'), \
+                 extract(epoch FROM clock_timestamp())::text, ''"
+            }
+            Backend::Mysql => {
+                "SELECT version(), CURRENT_USER(), CAST(@@global.read_only AS CHAR), '', \
+                 CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS CHAR), ''"
+            }
+        };
+        let before = unix_seconds();
+        let row = self.row(&Question::new(sql))?;
+        let ours = (before + unix_seconds()) / 2.0;
+        Ok(Server {
+            version: row.text(0).to_owned(),
+            role: row.text(1).to_owned(),
+            is_standby: row.is_true(2),
+            has_limits: self.backend() != Backend::Postgres || row.text(3) == "on",
+            clock_ahead: row.number(4).map_or(0.0, |theirs: f64| theirs - ours),
+            journal_mode: row.text(5).to_owned(),
+        })
+    }
+
+    /// What limits the role's connections.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn limits(&mut self) -> Result<Vec<Limit>, DbError> {
+        let sql = match self.backend() {
+            Backend::Sqlite => return Ok(Vec::new()),
+            Backend::Postgres => {
+                "SELECT rolconnlimit::text, (SELECT datconnlimit::text FROM pg_database WHERE datname = current_database()), \
+                 (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)::text \
+                 FROM pg_roles WHERE rolname = current_user"
+            }
+            Backend::Mysql => {
+                "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)"
+            }
+        };
+        let row = self.row(&Question::new(sql))?;
+        let none = match self.backend() {
+            Backend::Mysql => 0,
+            _ => -1,
+        };
+        let limit = |of, index| {
+            let connections = row.number(index).filter(|number| *number != none)?;
+            Some(Limit { of, connections })
+        };
+        let limits = [
+            limit("the role", 0),
+            limit("the database", 1),
+            limit("the server", 2),
+        ];
+        Ok(limits.into_iter().flatten().collect())
+    }
+
+    /// Where a PostgreSQL's log of writes stands: on a standby, up to where it has followed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn position(&mut self) -> Result<Option<i64>, DbError> {
+        if self.backend() != Backend::Postgres {
+            return Ok(None);
+        }
+        let row = self.row(&Question::new(
+            "SELECT pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+             ELSE pg_current_wal_lsn() END, '0/0')::text",
+        ))?;
+        Ok(row.number(0))
+    }
+
+    /// How old the latest transaction is that a standby has followed, in seconds.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn age_of_replay(&mut self) -> Result<Option<f64>, DbError> {
+        let row = self.row(&Question::new(
+            "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::text",
+        ))?;
+        Ok(row.number(0))
+    }
+
+    /// The lines of `SHOW GRANTS`, cut before the account, behind which a password's hash may stand.
+    pub(super) fn mysql_grants(&mut self) -> Result<Vec<String>, DbError> {
+        let lines = self.rows(&Question::new("SHOW GRANTS"))?;
+        let before_account = |row: &TextRow| row.text(0).split(" TO ").next().map(str::to_owned);
+        Ok(lines.iter().filter_map(before_account).collect())
+    }
+}
+
+fn unix_seconds() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}

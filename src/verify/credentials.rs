@@ -1,0 +1,120 @@
+//! The session cookie and the name and password that both sides are shown, from files: a command line is no secret.
+
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// Header values. No `Debug`: they are secrets.
+pub(super) struct Credentials {
+    /// Of `Cookie`
+    pub(super) cookie: Option<Zeroizing<String>>,
+    /// Of `Authorization`
+    pub(super) basic: Option<Zeroizing<String>>,
+}
+
+impl Credentials {
+    /// Reads the files that are named.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn read(
+        cookie_file: Option<&Path>,
+        basic_file: Option<&Path>,
+        cookie_name: &str,
+    ) -> Result<Credentials, String> {
+        let stdin = Path::new("-");
+        if cookie_file == Some(stdin) && basic_file == Some(stdin) {
+            return Err("--cookie-file and --basic-file can't both be standard input".to_owned());
+        }
+        let cookie = cookie_file.map(|path| {
+            let text = contents(path).map_err(|error| format!("--cookie-file {error}"))?;
+            cookie(&text, cookie_name).map_err(|error| format!("--cookie-file {error}"))
+        });
+        let basic = basic_file.map(|path| {
+            let text = contents(path).map_err(|error| format!("--basic-file {error}"))?;
+            let line = text.trim_end_matches(['\r', '\n']);
+            match line.contains(':') && !line.contains('\n') {
+                true => Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(line)))),
+                false => Err("--basic-file holds no line user:password".to_owned()),
+            }
+        });
+        Ok(Credentials {
+            cookie: cookie.transpose()?,
+            basic: basic.transpose()?,
+        })
+    }
+}
+
+fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
+    let mut text = Zeroizing::new(String::new());
+    let read = match path == Path::new("-") {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    read.map_err(|error| format!("can't be read: {error}"))?;
+    Ok(text)
+}
+
+/// The `Cookie` header that a file's text means.
+fn cookie(text: &str, name: &str) -> Result<Zeroizing<String>, String> {
+    // curl's file: a line of seven fields for each cookie.
+    let fields = |line: &'_ str| -> Option<(String, String)> {
+        let line = line.strip_prefix("#HttpOnly_").unwrap_or(line);
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields.as_slice() {
+            [_, _, _, _, _, name, value] if !line.starts_with('#') => {
+                Some((name.to_string(), value.trim().to_owned()))
+            }
+            _ => None,
+        }
+    };
+    let mut jar = text.lines().filter_map(fields).peekable();
+    let cookie = if jar.peek().is_some() {
+        let found = jar.find(|(found, _)| found == name);
+        let (_, value) = found.ok_or_else(|| format!("holds no cookie of the name {name}"))?;
+        format!("{name}={value}")
+    } else {
+        let line = text.trim();
+        let line = line.strip_prefix("Cookie:").unwrap_or(line).trim();
+        match line.contains('=') {
+            true => line.to_owned(),
+            false => format!("{name}={line}"),
+        }
+    };
+    match cookie.ends_with('=') || cookie.bytes().any(|byte| byte.is_ascii_control()) {
+        true => Err("holds no cookie".to_owned()),
+        false => Ok(Zeroizing::new(cookie)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_read_from_every_form_in_which_people_have_one() {
+        let jar = "# Netscape HTTP Cookie File\n\n\
+                   127.0.0.1\tFALSE\t/\tFALSE\t0\tcsrftoken\tother\n\
+                   #HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t1999999999\tsessionid\tabcdefgh\n";
+        for text in [
+            jar,
+            "abcdefgh\n",
+            "sessionid=abcdefgh\n",
+            "Cookie: sessionid=abcdefgh\r\n",
+        ] {
+            let read = cookie(text, "sessionid");
+            assert_eq!(
+                read.as_deref().map(String::as_str),
+                Ok("sessionid=abcdefgh"),
+                "{text}"
+            );
+        }
+        assert!(cookie(jar, "other").is_err());
+        for text in ["", "\n", "sessionid=a\nX: y", "sessionid="] {
+            assert!(cookie(text, "sessionid").is_err(), "{text:?}");
+        }
+    }
+}
