@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 # The program with all three databases: docker build -t watchtower-sidecar:0.1.0 .
 #
-# The image is Debian's slim one: the same C and C++ libraries that the builder has and that the tests run on. A shell is
-# in it, for whoever has to look; the service needs none. Nothing is installed into it, and no secret goes into it.
+# The image is Debian's slim one: the same C and C++ libraries that the builder has and that the tests run on. A shell
+# is in it, for whoever has to look; the service needs none. Nothing is installed into it, and no secret goes into it.
 FROM rust:1.95-bookworm AS build
 # For MySQL's client; the rest of what a build needs is in Rust's image.
 # hadolint ignore=DL3008

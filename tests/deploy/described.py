@@ -13,12 +13,13 @@ EXAMPLE = DEPLOY / "sidecar.env.example"
 MANUAL = DEPLOY / "watchtower-sidecar.8"
 HEAD = """\
 # Every variable of the sidecar, each with its default, or with an example where it has none. deploy/django-settings.py
-# writes the right ones for a Django project. systemd and shells read this form; docker's --env-file takes quotes literally.
-# NAME_FILE names a file that holds NAME, where it says so.
+# writes the right ones for a Django project. systemd and shells read this form; docker's --env-file takes the quotes as
+# part of the value. NAME_FILE names a file that holds NAME, where it says so.
 """
 VARIABLE = re.compile(
     r"^  (?P<name>[A-Z0-9_]+)\n      (?P<meaning>.*) "
-    r"\((?:default: (?P<default>.*?)|no default; for example (?P<example>.*?))(?P<file>; or \w+_FILE, a file that holds it)?\)$",
+    r"\((?:default: (?P<default>.*?)|no default; for example (?P<example>.*?))"
+    r"(?P<file>; or \w+_FILE, a file that holds it)?\)$",
     re.MULTILINE,
 )
 

@@ -1,4 +1,4 @@
-"""The Prometheus alerts: promtool's own check, its unit tests in alerts_test.yml, and names that the program really has."""
+"""The Prometheus alerts: promtool's own check, its unit tests in alerts_test.yml, and names that the program has."""
 
 import re
 import shutil
@@ -41,8 +41,9 @@ def test_every_metric_is_one_that_the_program_has(tmp_path):
     port, main_port = clusters.free_port(), clusters.free_port()
     new_database(tmp_path / "db.sqlite3")
     environment = {
-        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3", "DJANGO_SECRET_KEY": "k" * 50, "SIDECAR_BIND": f"127.0.0.1:{main_port}",
-        "SIDECAR_OPS_BIND": f"127.0.0.1:{port}", "DJANGO_ALLOWED_HOSTS": '["*"]',
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3", "DJANGO_SECRET_KEY": "k" * 50,
+        "SIDECAR_BIND": f"127.0.0.1:{main_port}", "SIDECAR_OPS_BIND": f"127.0.0.1:{port}",
+        "DJANGO_ALLOWED_HOSTS": '["*"]',
     }
     with open(tmp_path / "log", "w") as log:
         process = subprocess.Popen([binary(), "serve"], env=environment, stderr=log)

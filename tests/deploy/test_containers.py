@@ -87,13 +87,16 @@ def test_the_image_runs_without_rights_on_a_read_only_root(tmp_path):
     new_database(tmp_path / "db.sqlite3")
     tmp_path.chmod(0o755)
     settings |= {
-        "DATABASE_URL": "sqlite:////data/db.sqlite3", "DJANGO_SECRET_KEY": "k" * 50, "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "DATABASE_URL": "sqlite:////data/db.sqlite3", "DJANGO_SECRET_KEY": "k" * 50,
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
     }
+    base = ("/usr/bin", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/bin")
     uid, gid = user.split(":")
     sandbox = [
-        installed("bwrap"), "--unshare-all", "--uid", uid, "--gid", gid, "--cap-drop", "ALL", "--clearenv", "--die-with-parent",
+        installed("bwrap"), "--unshare-all", "--uid", uid, "--gid", gid, "--cap-drop", "ALL", "--clearenv",
+        "--die-with-parent",
         *(word for name, value in settings.items() for word in ("--setenv", name, value)),
-        *(word for path in ("/usr/bin", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/bin") for word in ("--ro-bind-try", path, path)),
+        *(word for path in base for word in ("--ro-bind-try", path, path)),
         "--ro-bind", binary(), "/usr/local/bin/watchtower-sidecar", "--ro-bind", tmp_path, "/data",
         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--remount-ro", "/",
     ]
@@ -142,7 +145,8 @@ def test_nginx_takes_the_site(tmp_path):
     (tmp_path / "site.conf").write_text(site)
     shutil.copy(DEPLOY / "nginx.conf", tmp_path / "watchtower-sidecar.conf")
     (tmp_path / "main.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off; include {tmp_path}/site.conf; }}\n"
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{ access_log off; include {tmp_path}/site.conf; }}\n"
     )
     done = subprocess.run([nginx, "-t", "-c", tmp_path / "main.conf"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -156,7 +160,8 @@ def test_the_script_makes_a_role_that_can_log_in():
     except clusters.Unavailable as error:
         pytest.skip(str(error))
     with machine:
-        as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env", f"PATH={programs}:/usr/bin:/bin"]
+        as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env"]
+        as_postgres += [f"PATH={programs}:/usr/bin:/bin"]
         machine.write("run/secrets/postgres-password", "it's a \"secret\"\n")
         machine.write("run/secrets/database-url", "postgres://sidecar:another-secret@postgres:5432/watchtower")
         machine.write("etc/hosts", "127.0.0.1 localhost postgres\n")
@@ -173,7 +178,7 @@ def test_the_script_makes_a_role_that_can_log_in():
         )
         tables = (REPOSITORY / "schema" / "postgres.sql").read_text()
         secret = "it's a \"secret\""
-        psql = [*as_postgres, f"PGPASSWORD={secret}", "psql", "-qv", "ON_ERROR_STOP=1", "--host=postgres", "--username=postgres"]
+        psql = [*as_postgres, f"PGPASSWORD={secret}", "psql", "-qv", "ON_ERROR_STOP=1", "-hpostgres", "-Upostgres"]
         machine.must(*psql, "--dbname=postgres", "--command=CREATE DATABASE watchtower")
         machine.must(*psql, "--dbname=watchtower", stdin=None, input=tables)
         # Twice: compose runs it at every start.

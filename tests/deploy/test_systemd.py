@@ -260,9 +260,10 @@ def test_postgresql_knows_it_by_its_user(machine):
         "-D", "/run/cluster", "-c", "unix_socket_directories=/run/postgresql", "-c", "listen_addresses=",
     )
     try:
-        psql = [*as_postgres, programs / "psql", "-q", "-v", "ON_ERROR_STOP=1", "--host=/run/postgresql", "--dbname=postgres"]
+        psql = [*as_postgres, programs / "psql", "-qv", "ON_ERROR_STOP=1", "--host=/run/postgresql"]
         tables = (REPOSITORY / "schema" / "postgres.sql").read_text()
-        grants = 'CREATE ROLE "watchtower-sidecar" LOGIN; GRANT SELECT ON auth_user, django_session TO "watchtower-sidecar";'
+        role = '"watchtower-sidecar"'
+        grants = f"CREATE ROLE {role} LOGIN; GRANT SELECT ON auth_user, django_session TO {role};"
         machine.must(*psql, stdin=None, input=tables + grants)
         configure(machine, DATABASE_URL="postgres://watchtower-sidecar@%2Frun%2Fpostgresql/postgres")
         start(machine)
