@@ -56,6 +56,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes that the kernel takes before the client does.
 const MOST_UNSENT: u32 = 256 * 1024;
 
+/// From the last connection that is accepted to the end: Actix drops a connection that it has handed to a worker in the very
+/// moment in which it stops, so its request is read first. Where systemd holds the listener, whoever comes later waits there
+/// for the next process.
+const LAST_ACCEPTED: Duration = Duration::from_millis(100);
+
 /// How long what runs may take to finish, once the service is to stop.
 const LONGEST_FINISH: Duration = Duration::from_secs(30);
 
@@ -274,6 +279,10 @@ impl Application {
             state.is_stopping.store(true, Ordering::Relaxed);
             let finish = async {
                 sleep(self.shutdown_delay).await;
+                for handle in handles.iter().flatten() {
+                    handle.pause().await;
+                }
+                sleep(LAST_ACCEPTED).await;
                 for handle in handles.into_iter().flatten() {
                     // When all is finished, the server's own end tells so.
                     drop(handle.stop(true));

@@ -21,6 +21,13 @@ need pgbouncer command -v pgbouncer
 need nginx command -v nginx
 need caddy command -v caddy
 need curl command -v curl
+# For the files of deploy/ only: a machine that systemd boots, the image's sandbox, promtool (never Prometheus itself),
+# docker-compose's reading of its file (there is no engine), the manual page.
+need systemd-container command -v systemd-nspawn
+need bubblewrap command -v bwrap
+need prometheus command -v promtool
+need docker-compose command -v docker-compose
+need groff-base command -v groff
 
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
