@@ -195,6 +195,10 @@ pub(super) fn about(prefix: &str, server: &Server, findings: &Findings) {
         &format!("{prefix}.reachable"),
         format!("{}{role}", server.version),
     );
+    if server.role.is_empty() {
+        // A file has no clock.
+        return;
+    }
     let ahead = server.clock_ahead;
     let text = format!(
         "the database's clock is {:.0} seconds {} this machine's: sessions end, and begin, at the wrong time",

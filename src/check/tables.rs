@@ -49,7 +49,10 @@ pub(super) fn users(
     let wanted = || WHO.into_iter().chain([username]).chain(EXPORTED);
     let hidden = wanted().chain(["is_movie_user", "last_login"]);
     let hidden = findings.answer("hidden columns", inspector.hidden(&table, hidden))?;
-    if table.is_missing() && hidden.is_empty() {
+    // To an account without any right on it MySQL denies a table that is not there just like one that is.
+    let is_elsewhere =
+        table.is_missing() && !inspector.user_tables().unwrap_or_default().is_empty();
+    if is_elsewhere || (table.is_missing() && hidden.is_empty()) {
         missing_table(config, inspector, name, prefix, findings);
         return None;
     }

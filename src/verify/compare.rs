@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::http_client::Answer;
 
-/// The servers' own, not Django's; and a body's length where Django does not tell it.
+/// The servers' own, not Django's.
 const NOT_COMPARED: [&str; 5] = [
     "server",
     "date",
@@ -18,6 +18,9 @@ const NOT_COMPARED: [&str; 5] = [
 
 /// What the sidecar may add.
 const MAY_BE_ADDED: [&str; 4] = ["cache-control", "x-request-id", "retry-after", "etag"];
+
+/// What follows from a body; a length only where Django tells it.
+const OF_BODY: [&str; 2] = ["content-length", "etag"];
 
 /// Bytes of a body that are shown before and behind its first difference.
 const BEFORE: usize = 40;
@@ -59,27 +62,40 @@ pub(super) fn compare(
     if let Allowance::Page(why) = allowance {
         return Ok(Verdict::Intended(why));
     }
-    let difference = headers(&django.headers, &sidecar.headers);
-    let difference = match difference {
+    // What follows from a body says less than the body.
+    let of_body = header(&django.headers, &sidecar.headers, |name| {
+        OF_BODY.contains(&name)
+    });
+    let of_answer = header(&django.headers, &sidecar.headers, |name| {
+        !OF_BODY.contains(&name)
+    });
+    let difference = match of_answer {
         Some(text) => Some(text),
-        None => bodies(django, sidecar, is_private)?,
+        None => bodies(django, sidecar, is_private)?.or(of_body),
     };
     Ok(difference.map_or(Verdict::Same, Verdict::Different))
 }
 
 type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
-/// The first header that differs.
-fn headers(django: &[(String, String)], sidecar: &[(String, String)]) -> Option<String> {
-    let (django, mut sidecar) = (comparable(django), comparable(sidecar));
-    if !django.contains_key("content-length") {
+/// The first header that differs of those that are `wanted`.
+fn header(
+    django: &[(String, String)],
+    sidecar: &[(String, String)],
+    wanted: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let is_chunked =
+        |headers: &[(String, String)]| headers.iter().any(|(name, _)| name == "transfer-encoding");
+    let is_framed_alike = is_chunked(django) == is_chunked(sidecar);
+    let (mut django, mut sidecar) = (comparable(django), comparable(sidecar));
+    if !is_framed_alike || !django.contains_key("content-length") {
+        django.remove("content-length");
         sidecar.remove("content-length");
     }
     let names = django.keys().chain(sidecar.keys());
     let mut names: Vec<&str> = names.copied().collect();
     names.sort_unstable();
-    // The length is a consequence of the body, of which more can be said.
-    names.retain(|name| *name != "content-length");
+    names.retain(|name| wanted(name));
     let differs = |name: &&str| {
         let is_addition = MAY_BE_ADDED.contains(name) && !django.contains_key(*name);
         django.get(*name) != sidecar.get(*name) && !is_addition

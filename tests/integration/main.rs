@@ -6,6 +6,7 @@
 //! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
 //! * `access`: who gets in, and for how long
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
+//! * `check`: what it finds on real databases; `healthcheck`; `verify`
 //! * `client_address`: whom failed logins are counted for
 //! * `cors`: pages of other origins, listed and not
 //! * `export`: the two views' answers, spooling, log lines
@@ -33,12 +34,14 @@
 mod access;
 mod app;
 mod broken_clients;
+mod check;
 mod client;
 mod client_address;
 mod cors;
 mod database;
 mod export;
 mod grants;
+mod healthcheck;
 mod hostile_rows;
 mod hostile_sessions;
 mod limits;
@@ -55,4 +58,5 @@ mod statistics;
 mod store;
 mod tls;
 mod transfer;
+mod verify;
 mod web;

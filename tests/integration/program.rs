@@ -8,7 +8,7 @@ use crate::app::KEY;
 use crate::client::send;
 use crate::database::Database;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_watchtower-sidecar");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_watchtower-sidecar");
 
 /// A running process, ended with the test.
 pub struct Program {

@@ -136,7 +136,11 @@ impl Inspector {
         columns: impl Iterator<Item = &'a str>,
     ) -> Result<Vec<&'a str>, DbError> {
         let mut hidden = Vec::new();
-        if self.backend() != Backend::Mysql {
+        // One right on the whole table shows all of its columns; what is asked for beyond them is denied all the same.
+        if self.backend() != Backend::Mysql
+            || self.has_on_table(table, "REFERENCES")?
+            || self.has_on_table(table, "SELECT")?
+        {
             return Ok(hidden);
         }
         for column in columns.filter(|column| !table.columns.contains_key(*column)) {
