@@ -20,9 +20,10 @@ EXCEPTION WHEN duplicate_object THEN
     NULL; -- It is there from an earlier run.
 END $$;
 
--- A process keeps at most 14 connections: 8 for queries, SIDECAR_EXPORT_CONCURRENCY (4) for exports, 2 for statistics
--- and readiness. Twice that, for the moment in which a new process takes over.
-ALTER ROLE "sidecar" CONNECTION LIMIT 28;
+-- A process keeps at most 15 connections: 8 for queries, 4 for exports, 3 for statistics, readiness and signs of life.
+-- Twice that, for the moment in which a new process takes over. For each SIDECAR_EXPORT_CONCURRENCY above 4 add two; every
+-- further process beside it wants as many again.
+ALTER ROLE "sidecar" CONNECTION LIMIT 30;
 
 REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
 

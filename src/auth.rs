@@ -13,13 +13,14 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
-use crate::db::{self, DbError, User};
+use crate::db::{self, User};
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Renderer, negotiate};
 use crate::django::request::Query;
-use crate::django::settings::Authenticator;
+use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 pub mod client_address;
 pub mod csrf;
@@ -28,7 +29,7 @@ pub mod session;
 pub mod throttle;
 
 use client_address::client_address;
-use session::SessionAccess;
+use session::{SessionAccess, Why};
 
 /// How long a request's body may take.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,19 +65,27 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
     let accept = joined(req.headers(), header::ACCEPT);
     let renderer = negotiate(accept.as_deref(), query.last("format").as_deref())?;
 
-    let challenge = match state.settings.rest_authentication.first() {
+    let settings = state.settings();
+    let challenge = match settings.rest_authentication.first() {
         Some(Authenticator::Basic) => Some(BASIC_CHALLENGE),
         _ => None,
     };
     let fail = |kind| Err(Error::rendered(kind, renderer).with_challenge(challenge));
-    let user = match authenticate(state, req, payload, renderer).await? {
-        Identity::User(user) => user,
-        Identity::Anonymous => return fail(Kind::NotAuthenticated),
+    let identity = authenticate(state, &settings, req, payload, renderer).await?;
+    let (user, authenticator) = match identity {
+        Identity::User(user, authenticator) => (user, authenticator),
+        Identity::Anonymous => {
+            state.metrics.authenticated("none", "anonymous");
+            return fail(Kind::NotAuthenticated);
+        }
         Identity::Refused(detail) => return fail(Kind::AuthenticationFailed(detail)),
     };
+    Trace::of(req).is_of(&user.id);
     if !user.is_staff {
+        state.metrics.authenticated(authenticator, "not_staff");
         return fail(Kind::PermissionDenied);
     }
+    state.metrics.authenticated(authenticator, "admitted");
     if !matches!(*req.method(), Method::GET | Method::OPTIONS) {
         return fail(Kind::MethodNotAllowed(req.method().to_string()));
     }
@@ -88,35 +97,45 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
 
 /// What the authenticators make of a request.
 enum Identity {
-    User(User),
+    /// And which of them recognised the user
+    User(User, &'static str),
     /// None of them recognised anything (`AnonymousUser`)
     Anonymous,
     /// `AuthenticationFailed` with its detail
     Refused(&'static str),
 }
 
-/// Tries the authenticators in order (`Request._authenticate`).
+/// Tries the authenticators in order (`Request._authenticate`). Who is refused here is counted here.
 async fn authenticate(
     state: &State,
+    settings: &Settings,
     req: &HttpRequest,
     payload: Payload,
     renderer: Renderer,
 ) -> Result<Identity, Error> {
-    let outage = |error: DbError| Error::unavailable(&error, renderer);
+    let metrics = &state.metrics;
     let mut payload = Some(payload);
-    for authenticator in &state.settings.rest_authentication {
+    for authenticator in &settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
                 // The answer depends on the cookie, even if the answer is that nobody could tell.
                 req.extensions_mut()
                     .insert(SessionAccess { is_dead: false });
-                let caller = session::authenticate(state, req).await.map_err(outage)?;
+                let caller = session::authenticate(state, req).await.map_err(|error| {
+                    metrics.authenticated("session", "unavailable");
+                    Error::unavailable(&error, renderer)
+                })?;
                 req.extensions_mut().insert(SessionAccess {
                     is_dead: caller.why.is_dead(),
                 });
-                if let Some(user) = caller.user {
-                    csrf::enforce(req, payload.take(), renderer).await?;
-                    return Ok(Identity::User(user));
+                match (caller.user, caller.why) {
+                    (Some(user), _) => {
+                        let enforced = csrf::enforce(req, payload.take(), renderer).await;
+                        enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
+                        return Ok(Identity::User(user, "session"));
+                    }
+                    (None, Why::NoCookie) => {}
+                    (None, why) => metrics.authenticated("session", why.label()),
                 }
             }
             Authenticator::Basic => {
@@ -125,16 +144,25 @@ async fn authenticate(
                 };
                 match parse_basic(&Zeroizing::new(header)) {
                     Basic::NotBasic => {}
-                    Basic::Malformed(detail) => return Ok(Identity::Refused(detail)),
+                    Basic::Malformed(detail) => {
+                        metrics.authenticated("basic", "malformed");
+                        return Ok(Identity::Refused(detail));
+                    }
                     Basic::Credentials { username, password } => {
-                        let user = passwords::authenticate(state, req, username, password)
-                            .await
-                            .map_err(|why| Error::unchecked(why, renderer))?;
-                        return Ok(match user {
-                            Some(user) if user.is_active => Identity::User(user),
-                            Some(_) => Identity::Refused("User inactive or deleted."),
-                            None => Identity::Refused("Invalid username/password."),
-                        });
+                        let checked = passwords::authenticate(state, req, username, password).await;
+                        let detail = match checked {
+                            Ok(Some(user)) if user.is_active => {
+                                return Ok(Identity::User(user, "basic"));
+                            }
+                            Ok(Some(_)) => "User inactive or deleted.",
+                            Ok(None) => "Invalid username/password.",
+                            Err(why) => {
+                                metrics.authenticated("basic", why.label());
+                                return Err(Error::unchecked(why, renderer));
+                            }
+                        };
+                        metrics.authenticated("basic", "refused");
+                        return Ok(Identity::Refused(detail));
                     }
                 }
             }
@@ -148,6 +176,12 @@ pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
     client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
+}
+
+/// Whether a proxy that is trusted has sent the request.
+pub fn is_from_proxy(state: &State, req: &HttpRequest) -> bool {
+    let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
+    state.trusted_proxies.trust(peer)
 }
 
 /// Until when a request may wait for the database.

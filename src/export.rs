@@ -80,9 +80,19 @@ impl Export {
         })
     }
 
+    /// The entity tag's digest of what it holds.
+    pub fn tag(&self) -> &str {
+        self.tag.tag()
+    }
+
+    /// Whether the client has it already.
+    pub fn is_known(&self, req: &HttpRequest) -> bool {
+        response::is_known(req, &self.tag)
+    }
+
     /// The response, with its length; 304 to a client that has it already.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
-        if response::is_known(req, &self.tag) {
+        if self.is_known(req) {
             return response::not_modified(self.tag, self.length);
         }
         let mut head = response::api_head(StatusCode::OK, self.body.renderer);

@@ -18,7 +18,8 @@
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
 //! * [`check`], [`verify`], [`healthcheck`]: what an operator asks: is the database right, does Django answer the same, is
 //!   the service ready
-//! * [`telemetry`]: log lines; [`demo`]: the throw-away database of `watchtower-sidecar demo`
+//! * [`telemetry`]: log lines, what is told of each request, figures for Prometheus
+//! * [`demo`]: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
 pub mod blocking;
@@ -38,3 +39,14 @@ pub mod routes;
 pub mod server;
 pub mod telemetry;
 pub mod verify;
+
+/// The databases that are built in, by the names of their features.
+pub fn features() -> Vec<&'static str> {
+    let features = [
+        ("sqlite", cfg!(feature = "sqlite")),
+        ("postgres", cfg!(feature = "postgres")),
+        ("mysql", cfg!(feature = "mysql")),
+    ];
+    let built_in = features.into_iter().filter(|(_, is_there)| *is_there);
+    built_in.map(|(name, _)| name).collect()
+}

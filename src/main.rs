@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use watchtower_sidecar::config::{Bind, Config, VARIABLES};
+use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
 use watchtower_sidecar::{check, healthcheck, telemetry, verify};
 
@@ -17,7 +17,7 @@ const BAD_CONFIGURATION: i32 = 64;
 
 /// Answers a Django application's admin export endpoints from its own database.
 #[derive(Parser)]
-#[command(version, after_long_help = variables())]
+#[command(version = version(), after_long_help = variables())]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,7 +49,7 @@ fn main() {
     keep_secrets_in_memory();
     let variable = |name: &str| std::env::var(name).ok();
     let code = match command {
-        Command::Serve => run_service(serve(variable, |_| {})),
+        Command::Serve => run_service(serve(variable, |_| {}, true)),
         #[cfg(feature = "sqlite")]
         Command::Demo => run_service(demo()),
         Command::Check(arguments) => check::run(&arguments, variable),
@@ -120,9 +120,14 @@ fn restart_with_few_heaps() {
     let _ = command.args(arguments).env(HEAPS, "2").exec();
 }
 
-/// Serves with the configuration that `lookup` finds; `started` is told the base URL.
-async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&str)) -> i32 {
-    let config = match Config::from_vars(lookup) {
+/// Serves with the configuration that `lookup` finds, again at SIGHUP if `is_reloaded`; `started` is told the base URL.
+async fn serve(
+    lookup: impl Fn(&str) -> Option<String>,
+    started: impl FnOnce(&str),
+    is_reloaded: bool,
+) -> i32 {
+    let reload = || Config::from_vars(&lookup);
+    let config = match reload() {
         Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
@@ -136,19 +141,26 @@ async fn serve(lookup: impl Fn(&str) -> Option<String>, started: impl FnOnce(&st
             return FAILED;
         }
     };
+    // Standard error may be a full pipe: from here on everything goes by way of the log, which does not wait for it.
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
-    let code = run(config, started).await;
+    let reload: &dyn Fn() -> _ = &reload;
+    let code = run(config, started, is_reloaded.then_some(reload)).await;
     log.flush();
     code
 }
 
-async fn run(config: Config, started: impl FnOnce(&str)) -> i32 {
+async fn run(
+    config: Config,
+    started: impl FnOnce(&str),
+    reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
+) -> i32 {
     let application = match Application::build(config) {
         Ok(application) => application,
         Err(error) => {
-            say(format_args!("can't start: {error}"));
+            log::error!("can't start: {error}");
             return FAILED;
         }
     };
@@ -158,10 +170,10 @@ async fn run(config: Config, started: impl FnOnce(&str)) -> i32 {
     };
     log::info!("listening on {url}");
     started(&url);
-    match application.run_until_stopped().await {
+    match application.run_until_stopped(reload).await {
         Ok(()) => STOPPED,
         Err(error) => {
-            say(format_args!("stopped: {error}"));
+            log::error!("stopped: {error}");
             FAILED
         }
     }
@@ -190,7 +202,14 @@ async fn demo() -> i32 {
         _ => None,
     };
     let print = |url: &str| drop(writeln!(std::io::stdout(), "{}", instructions(url)));
-    serve(lookup, print).await
+    // At SIGHUP it ends, with the terminal that it was started on.
+    serve(lookup, print, false).await
+}
+
+/// The version, and the databases that are built in.
+fn version() -> String {
+    let features = watchtower_sidecar::features().join(", ");
+    format!("{} ({features})", env!("CARGO_PKG_VERSION"))
 }
 
 /// The table of environment variables for `--help`.
@@ -201,7 +220,7 @@ fn variables() -> String {
             Some(default) => format!("default: {default}"),
             None => format!("no default; for example {}", variable.example),
         };
-        let file = if variable.secret {
+        let file = if variable.file {
             format!("; or {}_FILE, a file that holds it", variable.name)
         } else {
             String::new()

@@ -20,9 +20,10 @@ use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
-use crate::routes::Paths;
-use crate::server::watched::{Activity, Body};
+use crate::routes::{Paths, Route};
+use crate::server::watched::{Activity, Body, Sending};
 use crate::server::{ServerAddress, State};
+use crate::telemetry::trace::Trace;
 
 pub mod compression;
 mod cors;
@@ -37,7 +38,7 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
 /// Where a request goes.
 enum Resolved {
     /// To a handler, under this path.
-    Handler(String),
+    Handler(String, Route),
     /// To the same path with a slash.
     MissingSlash(String),
     /// Nowhere.
@@ -61,34 +62,40 @@ pub async fn django(
         Body::None
     };
     let activity = req.conn_data::<Rc<Activity>>();
-    let _in_progress = activity.map(|activity| activity.begin(body));
+    let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
         return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
     };
+    let trace = Trace::of(req.request());
+    let settings = state.settings();
     let path = path_info(req.uri().path());
-    if paths.is_health(&path) {
-        return Ok(next.call(req).await?.map_into_boxed_body());
+    let resolved = resolve(&paths, &settings, path);
+    if let Resolved::Handler(_, route) = resolved {
+        trace.take(route);
+        if route.is_for_operators() {
+            return Ok(next.call(req).await?.map_into_boxed_body());
+        }
     }
 
     let mut frame_options = true;
-    let mut response = if !is_host_allowed(&state, &req) {
+    let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
         req.into_response(Error::new(Kind::BadRequestPage).error_response())
     } else {
-        match resolve(&paths, &state.settings, path) {
-            Resolved::Handler(_)
+        match resolved {
+            Resolved::Handler(..)
                 if let Some(preflight) = cors::preflight(&state, req.request()) =>
             {
                 req.into_response(preflight)
             }
-            Resolved::Handler(path) => {
+            Resolved::Handler(path, _) => {
                 rewrite(&mut req, &path);
                 next.call(req).await?.map_into_boxed_body()
             }
-            Resolved::MissingSlash(_) if state.settings.debug && is_with_body(req.method()) => {
+            Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
                 req.into_response(Error::new(Kind::ServerErrorPage).error_response())
             }
@@ -123,11 +130,12 @@ pub async fn django(
         .response_mut()
         .head_mut()
         .set_camel_case_headers(true);
-    Ok(compression::compress(response))
+    let response = compression::compress(response);
+    Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
-fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
+fn is_host_allowed(settings: &Settings, req: &ServiceRequest) -> bool {
     let host = joined(req.headers(), header::HOST);
     let server = req
         .app_data::<ServerAddress>()
@@ -135,18 +143,18 @@ fn is_host_allowed(state: &State, req: &ServiceRequest) -> bool {
     host_is_allowed(
         host.as_deref(),
         &server,
-        &state.settings.allowed_hosts,
-        state.settings.debug,
+        &settings.allowed_hosts,
+        settings.debug,
     )
 }
 
 /// Django's URL resolver, and `CommonMiddleware.should_redirect_with_slash`.
 fn resolve(paths: &Paths, settings: &Settings, path: String) -> Resolved {
-    if paths.is_django(&path) {
-        return Resolved::Handler(path);
+    if let Some(route) = paths.find(&path) {
+        return Resolved::Handler(path, route);
     }
     let with_slash = format!("{path}/");
-    match settings.append_slash && paths.is_django(&with_slash) {
+    match settings.append_slash && paths.find(&with_slash).is_some() {
         true => Resolved::MissingSlash(with_slash),
         false => Resolved::NotFound,
     }
@@ -197,7 +205,8 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     let headers = response.headers_mut();
     vary_on(headers, "Cookie");
     if is_dead {
-        let cookie = &state.settings.session_cookie;
+        let settings = state.settings();
+        let cookie = &settings.session_cookie;
         let deletion = cookies::delete_cookie(&cookie.name, &cookie.attributes());
         if let Ok(value) = HeaderValue::from_str(&deletion) {
             headers.append(header::SET_COOKIE, value);

@@ -2,11 +2,10 @@
 
 use std::future::pending;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -19,23 +18,27 @@ use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use actix_web::web::Data;
-use futures_util::future::{Either, select, try_join};
+use futures_util::future::{Either, join, select, try_join};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::{Backlog, listen};
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 
 use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
-use crate::config::{Bind, Config};
-use crate::db::{Clock, DateShape, Db, DbOptions, QUERIES_AT_ONCE};
+use crate::config::{Backend, Bind, Config, ConfigErrors};
+use crate::db::{Clock, DateShape, Db, DbOptions, most_connections};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
 use crate::telemetry::Complaints;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::{RequestIds, observe};
 
+mod listeners;
+mod systemd;
 pub mod watched;
 
+use listeners::{Bound, Listener};
 use watched::{Limits, Stream, Watched};
 
 /// How long a request's head may take.
@@ -53,6 +56,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes that the kernel takes before the client does.
 const MOST_UNSENT: u32 = 256 * 1024;
 
+/// From the last connection that is accepted to the end: Actix drops a connection that it has handed to a worker in the very
+/// moment in which it stops, so its request is read first. Where systemd holds the listener, whoever comes later waits there
+/// for the next process.
+const LAST_ACCEPTED: Duration = Duration::from_millis(100);
+
 /// How long what runs may take to finish, once the service is to stop.
 const LONGEST_FINISH: Duration = Duration::from_secs(30);
 
@@ -67,18 +75,17 @@ const LIMITS: Limits = Limits {
 const MOST_CONNECTIONS: usize = 10_000;
 const FEWEST_CONNECTIONS: usize = 8;
 
-/// Connections that the kernel keeps until there is room for them.
-const BACKLOG: i32 = 1024;
-
-/// Descriptors of the process's own: standard streams, listeners, event queues, log file.
+/// Descriptors of the process's own: standard streams, listeners, log file, and what is read for a moment.
 const OWN_DESCRIPTORS: usize = 24;
+
+/// Descriptors of each thread that waits for events: the workers, and one for the listener of each of their servers.
+const DESCRIPTORS_EACH: usize = 4;
 
 /// What every handler shares.
 pub struct State {
     /// The database
     pub db: Db,
-    /// Django's settings
-    pub settings: Arc<Settings>,
+    settings: RwLock<Arc<Settings>>,
     /// The time, as the settings want it stored
     pub clock: Clock,
     /// How the export shows dates
@@ -95,6 +102,41 @@ pub struct State {
     pub complaints: Arc<Complaints>,
     /// Whether the service was asked to stop
     pub is_stopping: AtomicBool,
+    /// Figures of what happens
+    pub metrics: Metrics,
+    /// Names for requests
+    pub request_ids: RequestIds,
+}
+
+impl State {
+    /// Django's settings, as they are now: SIGHUP may change keys and hosts.
+    pub fn settings(&self) -> Arc<Settings> {
+        // No code that can panic runs under the lock.
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&settings)
+    }
+
+    /// Takes over what SIGHUP may change of a configuration that was read anew; the old one stays where that is wrong.
+    fn reload(&self, config: Result<Config, ConfigErrors>) {
+        let is_right = config.is_ok();
+        match config {
+            Ok(config) => {
+                for warning in config.warnings() {
+                    log::warn!("{warning}");
+                }
+                let mut settings = self
+                    .settings
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                // The environment is what it was; only files can say something new.
+                *settings = Arc::new(config.django);
+                drop(settings);
+                log::info!("keys and hosts are read anew");
+            }
+            Err(errors) => log::error!("the configuration stays as it was: {errors}"),
+        }
+        self.metrics.reloaded(is_right);
+    }
 }
 
 /// Where a listener is bound, for what WSGI calls `SERVER_NAME` and `SERVER_PORT`.
@@ -119,13 +161,18 @@ impl Application {
         let settings = Arc::new(config.django);
         let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
         // A connection is a socket, or SQLite's three files; an export has a spool as well.
-        let files = match config.database_url.port() {
-            Some(_) => 1,
-            None => 3,
+        let files = match config.database_url.backend() {
+            Backend::Sqlite => 3,
+            Backend::Postgres | Backend::Mysql => 1,
         };
         let databases = 1 + usize::from(config.database_read_url.is_some());
-        let pools = databases * files * (QUERIES_AT_ONCE + config.export_concurrency + 2);
-        let reserved = OWN_DESCRIPTORS + pools + config.export_concurrency;
+        let pool = most_connections(config.database_url.backend(), config.export_concurrency);
+        let pools = databases * files * pool;
+        let listeners = 1 + usize::from(config.ops_bind.is_some());
+        let threads =
+            DESCRIPTORS_EACH * (cores() + 2 * listeners) + (listeners - 1) * FEWEST_CONNECTIONS;
+        let reserved = OWN_DESCRIPTORS + threads + pools + config.export_concurrency;
+        let metrics = Metrics::new().map_err(io::Error::other)?;
         let db = Db::new(DbOptions {
             url: config.database_url,
             read_url: config.database_read_url,
@@ -134,6 +181,7 @@ impl Application {
             username_field: config.username_field,
             exports_at_once: config.export_concurrency,
             prepared_statements: config.prepared_statements,
+            waits: metrics.waits(),
         });
         let state = Data::new(State {
             db,
@@ -146,19 +194,23 @@ impl Application {
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             complaints: Arc::default(),
-            settings,
+            settings: RwLock::new(settings),
             clock,
             is_stopping: AtomicBool::new(false),
+            metrics,
+            request_ids: RequestIds::new().map_err(io::Error::other)?,
         });
 
         let connections = descriptors()
             .saturating_sub(reserved)
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
 
-        let paths = Paths::new(&config.mount, config.login, config.ops_bind.is_none());
-        let (address, main) = start(&state, paths, &config.bind, cores(), connections)?;
-        let ops = config.ops_bind.map(|bind| {
-            let (_, ops) = start(&state, Paths::health(), &bind, 1, FEWEST_CONNECTIONS)?;
+        let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
+        let paths = Paths::new(&config.mount, config.login, ops.is_none());
+        let workers = cores().min(connections);
+        let (address, main) = start(&state, paths, main, workers, connections)?;
+        let ops = ops.map(|ops| {
+            let (_, ops) = start(&state, Paths::for_operators(), ops, 1, FEWEST_CONNECTIONS)?;
             io::Result::Ok(ops)
         });
         Ok(Application {
@@ -183,11 +235,15 @@ impl Application {
         }
     }
 
-    /// Serves until SIGTERM or SIGINT; then, after the configured delay, lets what is running finish.
+    /// Serves until SIGTERM or SIGINT; then, after the configured delay, lets what is running finish. At SIGHUP, keys and
+    /// hosts are taken from the configuration that `reload` reads; without it, SIGHUP is not ours.
     ///
     /// # Errors
     /// A listener's; or a second signal, at which nothing is let finish.
-    pub async fn run_until_stopped(self) -> io::Result<()> {
+    pub async fn run_until_stopped(
+        self,
+        reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
+    ) -> io::Result<()> {
         let handles = [
             Some(self.main.handle()),
             self.ops.as_ref().map(Server::handle),
@@ -201,12 +257,32 @@ impl Application {
         let served = try_join(self.main, ops);
         let db = self.state.db.clone();
         let mut signals = Signals::new()?;
+        let hang_ups = match reload {
+            Some(_) => Some(signal(SignalKind::hangup())?),
+            None => None,
+        };
+        let state = &self.state;
+        let reloads = async move {
+            if let (Some(mut hang_ups), Some(reload)) = (hang_ups, reload) {
+                while hang_ups.recv().await.is_some() {
+                    systemd::reloading();
+                    state.reload(reload());
+                    systemd::ready();
+                }
+            }
+        };
+        systemd::ready();
         let stopped_at_once = async move {
             signals.next().await;
             log::info!("stopping");
-            self.state.is_stopping.store(true, Ordering::Relaxed);
+            systemd::stopping();
+            state.is_stopping.store(true, Ordering::Relaxed);
             let finish = async {
                 sleep(self.shutdown_delay).await;
+                for handle in handles.iter().flatten() {
+                    handle.pause().await;
+                }
+                sleep(LAST_ACCEPTED).await;
                 for handle in handles.into_iter().flatten() {
                     // When all is finished, the server's own end tells so.
                     drop(handle.stop(true));
@@ -214,6 +290,13 @@ impl Application {
                 pending::<()>().await;
             };
             select(pin!(finish), pin!(signals.next())).await;
+        };
+        let served = async {
+            let meanwhile = async {
+                join(reloads, systemd::feed_watchdog()).await;
+                pending().await
+            };
+            select(pin!(served), pin!(meanwhile)).await.factor_first().0
         };
         let result = match select(pin!(served), pin!(stopped_at_once)).await {
             Either::Left((served, _)) => served.map(drop),
@@ -243,11 +326,10 @@ impl Signals {
 fn start(
     state: &Data<State>,
     paths: Paths,
-    bind: &Bind,
+    (address, listener): Bound,
     workers: usize,
     connections: usize,
 ) -> io::Result<(Bind, Server)> {
-    let (address, listener) = listener(bind)?;
     let server_address = ServerAddress(match &address {
         Bind::Tcp(address) => *address,
         Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
@@ -260,6 +342,7 @@ fn start(
             .app_data(paths.clone())
             .app_data(server_address)
             .wrap(from_fn(middleware::django))
+            .wrap(from_fn(observe))
             .configure(move |app| paths.configure(app))
     };
     let builder = Server::build()
@@ -315,40 +398,4 @@ fn descriptors() -> usize {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// A bound listener.
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-/// Binds an address, and says which one it became.
-fn listener(bind: &Bind) -> io::Result<(Bind, Listener)> {
-    match bind {
-        Bind::Tcp(address) => {
-            let listener = TcpListener::bind(address)?;
-            listen(&listener, Backlog::new(BACKLOG)?)?;
-            Ok((Bind::Tcp(listener.local_addr()?), Listener::Tcp(listener)))
-        }
-        Bind::Unix(path) => {
-            // A socket file that nobody listens on is left over from a process that was killed.
-            if is_socket(path) && is_refused(path) {
-                std::fs::remove_file(path)?;
-            }
-            let listener = UnixListener::bind(path)?;
-            listen(&listener, Backlog::new(BACKLOG)?)?;
-            Ok((bind.clone(), Listener::Unix(listener)))
-        }
-    }
-}
-
-fn is_refused(path: &std::path::Path) -> bool {
-    std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-fn is_socket(path: &std::path::Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }

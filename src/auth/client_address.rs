@@ -35,12 +35,18 @@ impl TrustedProxies {
                 Some(length) => length.parse().ok().filter(|length| *length <= most)?,
                 None => most,
             };
-            proxies.networks.push((address, length));
+            // Hops are compared as what they are.
+            let network = match (address, address.to_canonical(), length) {
+                (IpAddr::V6(_), canonical @ IpAddr::V4(_), 96..) => (canonical, length - 96),
+                _ => (address, length),
+            };
+            proxies.networks.push(network);
         }
         Some(proxies)
     }
 
-    fn trust(&self, hop: Option<IpAddr>) -> bool {
+    /// Whether it is one of them; `None`: whoever calls through a unix socket.
+    pub fn trust(&self, hop: Option<IpAddr>) -> bool {
         let Some(hop) = hop else {
             return self.unix;
         };
@@ -125,7 +131,14 @@ mod tests {
 
     #[test]
     fn the_header_is_read_from_the_right_as_far_as_proxies_are_trusted() {
-        let trusted = ["127.0.0.0/8", "::1", "unix", "10.0.0.0/8"];
+        let trusted = [
+            "127.0.0.0/8",
+            "::1",
+            "unix",
+            "10.0.0.0/8",
+            "::ffff:172.16.0.0/108",
+            "::ffff:192.0.2.9",
+        ];
         for (peer, forwarded_for, expected) in [
             ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
             ("127.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
@@ -135,6 +148,9 @@ mod tests {
                 "198.51.100.7",
             ),
             ("127.0.0.1", "10.9.9.9, 10.1.2.3", "10.9.9.9"),
+            ("127.0.0.1", "198.51.100.7, 172.16.3.4", "198.51.100.7"),
+            ("127.0.0.1", "198.51.100.7, 172.32.3.4", "172.32.3.4"),
+            ("::ffff:192.0.2.9", "198.51.100.7", "198.51.100.7"),
             ("unix", "198.51.100.7:4711", "198.51.100.7"),
             ("::ffff:127.0.0.1", "[2001:db8::1]:80", "2001:db8::1"),
             ("::1", "2001:db8::1", "2001:db8::1"),

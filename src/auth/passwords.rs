@@ -13,6 +13,7 @@ use actix_web::rt::time::sleep;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::client_address::network_of;
 use super::throttle::{Attempt, Throttle};
 use crate::blocking::Lanes;
 use crate::config::Rate;
@@ -21,6 +22,7 @@ use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
 use crate::django::settings::Settings;
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.
 const QUEUE_EACH: usize = 24;
@@ -33,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Passwords {
     lanes: Arc<Lanes>,
     room: Arc<Semaphore>,
+    places: usize,
     throttle: Throttle,
     pace: Pace,
 }
@@ -47,16 +50,34 @@ pub enum Unchecked {
     Unavailable(DbError),
 }
 
+impl Unchecked {
+    /// Its name in the metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Unchecked::Throttled(_) => "throttled",
+            Unchecked::Busy => "busy",
+            Unchecked::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 impl Passwords {
     /// For so many cores, with this limit to failures.
     pub fn new(cores: usize, rate: Option<Rate>) -> Arc<Passwords> {
         let most = cores.saturating_sub(1).max(1);
+        let places = most + most * QUEUE_EACH;
         Arc::new(Passwords {
             lanes: Lanes::new(most),
-            room: Arc::new(Semaphore::new(most + most * QUEUE_EACH)),
+            room: Arc::new(Semaphore::new(places)),
+            places,
             throttle: Throttle::new(rate),
             pace: Pace::default(),
         })
+    }
+
+    /// How many are being checked, or wait for it.
+    pub fn queue_length(&self) -> usize {
+        self.places - self.room.available_permits()
     }
 }
 
@@ -76,7 +97,7 @@ pub async fn authenticate(
     let attempt = passwords.throttle.attempt(address, &username);
     let throttled = |wait: Duration| {
         let message = "too many logins of one client, or under one name, have failed: it gets 429";
-        state.complaints.warn(address, message);
+        state.complaints.warn(address.map(network_of), message);
         Unchecked::Throttled(wait)
     };
     if let Some(wait) = passwords.throttle.wait(attempt) {
@@ -90,9 +111,9 @@ pub async fn authenticate(
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
         table.find_by_username(connection, &username)
     };
-    let user = state
-        .db
-        .run(super::deadline(req), find)
+    let trace = Trace::of(req);
+    let user = trace
+        .in_database(state.db.run(super::deadline(req), find))
         .await
         .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
@@ -106,7 +127,9 @@ pub async fn authenticate(
     });
     let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
     drop(room);
-    let (user, pause) = judged.map_err(throttled)?;
+    trace.was_hashing(began.elapsed());
+    let Judged { user, took, pause } = judged.map_err(throttled)?;
+    state.metrics.hashed(took);
     sleep(pause).await;
     super::postpone_deadline(req, began.elapsed());
     Ok(user)
@@ -118,7 +141,7 @@ fn verification(
     user: Option<User>,
     password: Zeroizing<String>,
 ) -> impl FnOnce() -> (Option<User>, Work) + use<> {
-    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     move || {
         let id = user.as_ref().map(|user| user.id);
         let verdict = judge(&settings, user, &password);
@@ -185,27 +208,33 @@ pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict
     }
 }
 
+/// What came of a password.
+struct Judged {
+    /// Who is admitted
+    user: Option<User>,
+    /// How long that took to tell
+    took: Duration,
+    /// How long to wait before saying so
+    pause: Duration,
+}
+
 impl Passwords {
-    /// Who is admitted, and how long to wait before saying so.
-    fn judge(
-        &self,
-        attempt: Attempt,
-        verify: impl FnOnce() -> (Option<User>, Work),
-    ) -> (Option<User>, Duration) {
+    fn judge(&self, attempt: Attempt, verify: impl FnOnce() -> (Option<User>, Work)) -> Judged {
         let began = Instant::now();
         let (user, work) = verify();
         let took = began.elapsed();
         let floor = self.pace.learn(work, took);
-        match user {
-            Some(user) => {
+        let pause = match user {
+            Some(_) => {
                 self.throttle.succeeded(attempt);
-                (Some(user), Duration::ZERO)
+                Duration::ZERO
             }
             None => {
                 self.throttle.failed(attempt);
-                (None, floor.saturating_sub(took))
+                floor.saturating_sub(took)
             }
-        }
+        };
+        Judged { user, took, pause }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::django::sessions::{
 };
 use crate::django::settings::Settings;
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.
 const SHORTEST_KEY: usize = 8;
@@ -66,6 +67,23 @@ impl Why {
     pub fn is_dead(self) -> bool {
         matches!(self, Why::ShortKey | Why::NoRow | Why::WrongAuthHash)
     }
+
+    /// Its name in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Why::NoCookie => "no_cookie",
+            Why::ShortKey => "short_key",
+            Why::NoRow => "no_session",
+            Why::Undecodable(_) => "undecodable",
+            Why::NoUser => "no_user",
+            Why::BadUserId => "bad_user_id",
+            Why::UnknownBackend => "unknown_backend",
+            Why::UserGone => "user_gone",
+            Why::Inactive => "inactive",
+            Why::WrongAuthHash => "wrong_auth_hash",
+            Why::Good(_) => "good",
+        }
+    }
 }
 
 impl From<Why> for Caller {
@@ -77,7 +95,7 @@ impl From<Why> for Caller {
 /// The value of the session cookie, if the request has one.
 pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
     let header = joined(req.headers(), header::COOKIE)?;
-    cookies::cookie(&header, &state.settings.session_cookie.name)
+    cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 
 /// Whether Django would look a session of this key up at all.
@@ -97,7 +115,7 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     if !is_plausible(&key) {
         return Ok(Why::ShortKey.into());
     }
-    let (settings, complaints) = (Arc::clone(&state.settings), Arc::clone(&state.complaints));
+    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
     let now = state.clock.now_plus(0);
     let decide = move |connection: &mut Connection, table: &UserTable| {
         let caller = caller(connection, table, &settings, &key, now)?;
@@ -114,7 +132,8 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
         }
         Ok(caller)
     };
-    state.db.run(deadline(req), decide).await
+    let answer = state.db.run(deadline(req), decide);
+    Trace::of(req).in_database(answer).await
 }
 
 /// The caller whose session has this key.

@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
-
 use super::client_address::network_of;
 use crate::config::Rate;
+
+mod names;
+
+use names::Folded;
 
 /// The most buckets that are kept.
 const MOST_BUCKETS: usize = 100_000;
@@ -44,7 +45,16 @@ struct Seen {
 pub struct Attempt {
     address: u64,
     name: u64,
+    /// All names share it that may be equal to another, nobody knows to which
+    odd: Option<u64>,
     both: u64,
+}
+
+impl Attempt {
+    /// Its buckets, the client's own first.
+    fn buckets(self) -> impl Iterator<Item = u64> {
+        [self.address, self.name].into_iter().chain(self.odd)
+    }
 }
 
 impl Throttle {
@@ -57,16 +67,15 @@ impl Throttle {
         }
     }
 
-    /// An attempt of this client under this name. Databases may take names for equal that differ in case, accents, or blanks
-    /// at their end.
+    /// An attempt of this client under this name, however it is spelled.
     pub fn attempt(&self, address: Option<IpAddr>, name: &str) -> Attempt {
         let address = address.map(network_of);
-        let name: String = name.nfkd().filter(|c| !is_combining_mark(*c)).collect();
-        let name = name.trim_end().to_lowercase();
+        let Folded { name, is_odd } = Folded::new(name);
         let hash = |what: &str, key: &dyn Fn() -> u64| self.hashing.hash_one((what, key()));
         Attempt {
             address: hash("address", &|| self.hashing.hash_one(address)),
             name: hash("name", &|| self.hashing.hash_one(&name)),
+            odd: is_odd.then(|| hash("odd", &|| 0)),
             both: hash("both", &|| self.hashing.hash_one((address, &name))),
         }
     }
@@ -80,14 +89,10 @@ impl Throttle {
             .acquaintances
             .get(&attempt.both)
             .is_some_and(|until| *until > now);
-        let limits = if is_known {
-            &[attempt.address][..]
-        } else {
-            &[attempt.address, attempt.name]
-        };
-        let fullest = limits
-            .iter()
-            .filter_map(|bucket| seen.buckets.get(bucket))
+        let fullest = attempt
+            .buckets()
+            .take(if is_known { 1 } else { usize::MAX })
+            .filter_map(|bucket| seen.buckets.get(&bucket))
             .max()?;
         // There is room while one more failure would not overfill it.
         let room = rate.per - rate.per / rate.most;
@@ -102,7 +107,7 @@ impl Throttle {
         };
         let now = Instant::now();
         let mut seen = self.lock();
-        for bucket in [attempt.address, attempt.name] {
+        for bucket in attempt.buckets() {
             seen.make_room(now);
             let empty = seen.buckets.entry(bucket).or_insert(now);
             // Those who were let in at the same time may overfill it, but no more than a few times.
@@ -188,6 +193,16 @@ mod tests {
             .wait(throttle.attempt(address(1), "alice"))
             .unwrap();
         assert!((1190..=1200).contains(&wait.as_secs()), "{wait:?}");
+    }
+
+    #[test]
+    fn names_that_may_be_equal_to_any_other_are_held_up_together() {
+        let throttle = throttle();
+        for (number, name) in (1..).zip(["\u{363}lice", "𝐚lice", "a\u{200b}lice"]) {
+            fail(&throttle, address(number), name, 1);
+        }
+        assert!(is_held_up(&throttle, address(9), "ali\u{368}e"));
+        assert!(!is_held_up(&throttle, address(9), "bob"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{Findings, file};
 use crate::config::{Backend, Config, DatabaseUrl};
-use crate::db::QUERIES_AT_ONCE;
 use crate::db::inspection::{Inspector, Server};
+use crate::db::most_connections;
 
 /// PgBouncer's refusal of what it does not know.
 const REFUSED_OPTIONS: &str = "unsupported startup parameter";
@@ -262,7 +262,7 @@ fn standby(config: &Config, server: &Server, findings: &Findings) {
 
 fn limits(config: &Config, inspector: &mut Inspector, findings: &Findings) {
     const ID: &str = "role.connection-limit";
-    let needed = QUERIES_AT_ONCE + config.export_concurrency + 2;
+    let needed = most_connections(config.database_url.backend(), config.export_concurrency);
     let Some(limits) = findings.answer("connection limits", inspector.limits()) else {
         return;
     };

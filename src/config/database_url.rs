@@ -79,23 +79,36 @@ impl DatabaseUrl {
         self.backend
     }
 
-    /// The server's port, the usual one unless the URL names another; `None`: there is no server.
-    pub fn port(&self) -> Option<u16> {
+    /// The ports of all addresses that the URL names, the usual one where it names none; empty: there is no server.
+    pub fn ports(&self) -> Vec<u16> {
         let usual = match self.backend {
-            Backend::Sqlite => return None,
+            Backend::Sqlite => return Vec::new(),
             Backend::Postgres => 5432,
             Backend::Mysql => 3306,
         };
-        let authority = self
-            .target
-            .split("://")
-            .nth(1)?
-            .split(['/', '?', '#'])
-            .next()?;
-        let host = authority.rsplit('@').next()?;
-        let after_address = host.rsplit_once(']').map_or(host, |(_, port)| port);
-        let port = after_address.rsplit_once(':').map(|(_, port)| port.parse());
-        Some(port.and_then(Result::ok).unwrap_or(usual))
+        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = place.split(['/', '#']).next().unwrap_or_default();
+        let hosts = authority.rsplit('@').next().unwrap_or_default();
+        let port_of = |host| {
+            after_address(host)
+                .split_once(':')
+                .map_or("", |(_, port)| port)
+        };
+        let mut words: Vec<String> = hosts.split(',').map(port_of).map(str::to_owned).collect();
+        // libpq takes addresses from the query, too.
+        let parameters = query.split('#').next().unwrap_or_default().split('&');
+        for port in parameters.filter_map(|parameter| parameter.strip_prefix("port=")) {
+            let port = percent_encoding::percent_decode_str(port).decode_utf8_lossy();
+            words.extend(port.split(',').map(str::to_owned));
+        }
+        let mut ports: Vec<u16> = words
+            .iter()
+            .map(|word| word.trim().parse().unwrap_or(usual))
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     /// What the driver takes: a URL, or SQLite's path.
@@ -120,14 +133,20 @@ fn check_authority(rest: &str) -> Result<(), String> {
         return Err(format!("holds a broken percent sequence: {HINT}"));
     }
     let has_good_port = |host: &str| {
-        let after_address = host.rsplit_once(']').map_or(host, |(_, port)| port);
-        let port = after_address.split_once(':').map_or("", |(_, port)| port);
+        let port = after_address(host)
+            .split_once(':')
+            .map_or("", |(_, port)| port);
         port.bytes().all(|b| b.is_ascii_digit())
     };
     match hosts.split(',').all(has_good_port) {
         true => Ok(()),
         false => Err(format!("has a port that is no number: {HINT}")),
     }
+}
+
+/// What stands behind an address of IPv6, or all of it.
+fn after_address(host: &str) -> &str {
+    host.rsplit_once(']').map_or(host, |(_, rest)| rest)
 }
 
 fn sqlite_path(rest: &str) -> Result<String, String> {

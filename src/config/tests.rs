@@ -225,3 +225,23 @@ fn a_secret_may_stand_in_a_file_but_not_in_both_places() {
         "{missing:?}"
     );
 }
+
+#[test]
+fn a_database_url_names_the_ports_of_all_of_its_addresses() {
+    for (url, ports) in [
+        ("sqlite:///db.sqlite3", &[][..]),
+        ("postgres://sidecar:secret@db/watchtower", &[5432]),
+        ("postgres://sidecar:a%40b@[::1]:6000/watchtower", &[6000]),
+        (
+            "postgres://a:6001,b,[::1]:6000/watchtower?sslmode=disable",
+            &[5432, 6000, 6001],
+        ),
+        (
+            "postgres:///watchtower?host=a,b&port=6000%2C6001",
+            &[5432, 6000, 6001],
+        ),
+        ("postgres://db?port=6000,", &[5432, 6000]),
+    ] {
+        assert_eq!(DatabaseUrl::parse(url).unwrap().ports(), ports, "{url}");
+    }
+}

@@ -12,8 +12,8 @@ pub struct Variable {
     pub default: Option<&'static str>,
     /// A value that would be right.
     pub example: &'static str,
-    /// Whether it may also be given as `NAME_FILE`, and its value is never shown.
-    pub secret: bool,
+    /// Whether it may also be given as `NAME_FILE`.
+    pub file: bool,
 }
 
 const fn plain(
@@ -27,11 +27,12 @@ const fn plain(
         meaning,
         default,
         example,
-        secret: false,
+        file: false,
     }
 }
 
-const fn secret(
+/// One that may also stand in a file.
+const fn or_file(
     name: &'static str,
     meaning: &'static str,
     default: Option<&'static str>,
@@ -42,31 +43,31 @@ const fn secret(
         meaning,
         default,
         example,
-        secret: true,
+        file: true,
     }
 }
 
 /// Every variable the program reads.
 pub const VARIABLES: &[Variable] = &[
-    secret(
+    or_file(
         "DATABASE_URL",
         "The Django application's database: sqlite, postgres or mysql; passwords percent-encoded",
         None,
         "postgres://sidecar:secret@127.0.0.1:5432/watchtower",
     ),
-    secret(
+    or_file(
         "DATABASE_READ_URL",
         "A replica for exports and statistics; who is calling is always decided on DATABASE_URL",
         None,
         "postgres://sidecar:secret@replica:5432/watchtower",
     ),
-    secret(
+    or_file(
         "DJANGO_SECRET_KEY",
         "SECRET_KEY",
         None,
         "the value of SECRET_KEY in settings.py",
     ),
-    secret(
+    or_file(
         "DJANGO_SECRET_KEY_FALLBACKS",
         "SECRET_KEY_FALLBACKS, a JSON array",
         Some("[]"),
@@ -138,7 +139,7 @@ pub const VARIABLES: &[Variable] = &[
         Some("session,basic"),
         "session,basic",
     ),
-    plain(
+    or_file(
         "DJANGO_ALLOWED_HOSTS",
         "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without",
         Some("[]"),
@@ -307,12 +308,12 @@ impl<'a> Variables<'a> {
             .push(format!("{name} {wrong}; for example {name}='{example}'"));
     }
 
-    /// The text of the variable, or of the file that `NAME_FILE` names when the variable is a secret.
+    /// The text of the variable, or of the file that `NAME_FILE` names.
     fn text(&mut self, name: &'static str) -> Result<Option<SecretText>, ()> {
         let given = (self.lookup)(name).map(SecretText::new);
         // An empty mount is a mount: the proxy strips the path.
         let given = given.filter(|text| !text.is_empty() || name == "SIDECAR_MOUNT");
-        if !variable(name).secret {
+        if !variable(name).file {
             return Ok(given);
         }
         let file_name = format!("{name}_FILE");

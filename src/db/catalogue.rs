@@ -2,6 +2,7 @@
 //! and the type of its key.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -9,6 +10,7 @@ use diesel::sql_types::Text;
 use super::DbError;
 use super::connection::Connection;
 use crate::django::sessions::KeyType;
+use crate::telemetry::Complaints;
 
 /// How the user table stores its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct UserTable {
     pub(super) key: KeyColumn,
     columns: BTreeSet<String>,
     relations: Vec<&'static str>,
+    /// Of rows that can't be read
+    pub(super) complaints: Arc<Complaints>,
 }
 
 /// The columns without which nobody can be recognised (`AbstractBaseUser`, `PermissionsMixin`, `is_staff`).
@@ -95,6 +99,7 @@ impl UserTable {
             key,
             columns: columns.into_iter().map(|column| column.name).collect(),
             relations,
+            complaints: Arc::default(),
         })
     }
 

@@ -1,8 +1,11 @@
 //! One connection to any of the three databases: how it is opened, and the limits under which a job runs on it.
 //!
-//! Every statement has a limit of time, and every transaction but login's is read-only, both enforced by the database. A
+//! Every transaction but login's is read-only, and on a server every statement has a limit of time, both enforced by the
+//! database. (SQLite has none for a statement that computes: its progress handler is not to be had through Diesel.) A
 //! connection to PostgreSQL brings them along when it is opened; behind a pooler that hands it to others after each
-//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself. The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
+//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself.
+//!
+//! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
 
 use std::time::Duration;
@@ -34,6 +37,12 @@ const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
 #[cfg(feature = "postgres")]
 const AS_A_GUEST: &str =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
+
+/// What SQLite has in place of read-only transactions: every job begins as a reader.
+#[cfg(feature = "sqlite")]
+const READING: &str = "PRAGMA query_only = ON";
+#[cfg(feature = "sqlite")]
+const WRITING: &str = "PRAGMA query_only = OFF";
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -176,9 +185,9 @@ impl Connection {
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
-                // Django's own writers hold the file for moments.
-                let patience = format!("PRAGMA busy_timeout = {}", left.as_millis());
-                conn.batch_execute(&patience).map_err(DbError::from)?;
+                // Django's own writers hold the file for moments; so it is let count for each statement anew.
+                let limits = format!("PRAGMA busy_timeout = {}; {READING}", left.as_millis());
+                conn.batch_execute(&limits).map_err(DbError::from)?;
                 job(self)
             }
             #[cfg(feature = "postgres")]
@@ -207,13 +216,13 @@ impl Connection {
                     return job(self);
                 }
                 limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
-                let value = job(self)?;
-                // After an error the connection is not used again.
+                let result = job(self);
+                // Also after a view's error, which leaves the connection as it is.
                 #[allow(irrefutable_let_patterns)]
                 if let Connection::Mysql(conn) = self {
                     limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
                 }
-                Ok(value)
+                result
             }
         }
     }
@@ -247,6 +256,7 @@ impl Connection {
             // As a writer from the start: a reader that turns into one is refused at once where another writes.
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
+                conn.batch_execute(WRITING)?;
                 AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
             }
             #[cfg(feature = "postgres")]
@@ -313,6 +323,9 @@ impl ConnectionOpener {
                 let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
                 if !self.prepares {
                     conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+                } else if self.chooses_by_writability() {
+                    conn.batch_execute("SET default_transaction_read_only = on")
+                        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
                 }
                 Ok(Connection::Postgres(conn))
             }
@@ -342,6 +355,14 @@ impl ConnectionOpener {
         format!("file:{path}?mode={mode}")
     }
 
+    /// Whether libpq is to take one of several hosts by what a new session may do there
+    /// (`target_session_attrs=read-write`, `read-only`). It must not be told then that ours may only read, or it would take
+    /// none, or any.
+    #[cfg(feature = "postgres")]
+    fn chooses_by_writability(&self) -> bool {
+        self.url.target().contains("target_session_attrs=read-")
+    }
+
     /// The URL with what the operator has not set: limits to the time that connecting and statements may take, and a name
     /// for `pg_stat_activity`.
     #[cfg(feature = "postgres")]
@@ -364,10 +385,13 @@ impl ConnectionOpener {
         }
         if self.prepares {
             // Options of the operator's own come later in the line, and so win.
-            let ours = format!(
-                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}%20-c%20default_transaction_read_only%3Don",
+            let mut ours = format!(
+                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}",
                 STATEMENT_LIMIT.as_millis()
             );
+            if !self.chooses_by_writability() {
+                ours.push_str("%20-c%20default_transaction_read_only%3Don");
+            }
             match url.find("?options=").or_else(|| url.find("&options=")) {
                 Some(place) => url.insert_str(place + "?options=".len(), &format!("{ours}%20")),
                 // Some parameter stands there already.
@@ -405,3 +429,6 @@ fn limit_mysql_statements(
             .map_err(|_| refusal)
     })
 }
+
+#[cfg(test)]
+mod tests;

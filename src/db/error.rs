@@ -35,12 +35,7 @@ impl From<DieselError> for DbError {
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
                 DbError::Unavailable(info.message().to_owned())
             }
-            // SQLITE_BUSY, after the busy timeout.
-            DieselError::DatabaseError(_, info) if info.message() == "database is locked" => {
-                DbError::Unavailable(info.message().to_owned())
-            }
-            // By an operator, or by a standby that has to catch up with its primary.
-            DieselError::DatabaseError(_, info) if is_interruption(info.message()) => {
+            DieselError::DatabaseError(_, info) if is_passing(info.message()) => {
                 DbError::Unavailable(info.message().to_owned())
             }
             _ => DbError::Refused(error),
@@ -48,10 +43,24 @@ impl From<DieselError> for DbError {
     }
 }
 
-fn is_interruption(message: &str) -> bool {
-    ["canceling statement", "Query execution was interrupted"]
-        .iter()
-        .any(|words| message.contains(words))
+/// Whether the trouble is the server's or the file's, and not the statement's.
+fn is_passing(message: &str) -> bool {
+    // SQLite's whole messages: SQLITE_BUSY (after the busy timeout), CANTOPEN, IOERR, PROTOCOL, FULL.
+    let of_sqlite = [
+        "database is locked",
+        "unable to open database file",
+        "disk I/O error",
+        "locking protocol",
+        "database or disk is full",
+    ];
+    // An operator's interruption, or that of a standby which has to catch up with its primary; a full disk, under a
+    // sort for example.
+    let of_servers = [
+        "canceling statement",
+        "Query execution was interrupted",
+        "No space left on device",
+    ];
+    of_sqlite.contains(&message) || of_servers.iter().any(|words| message.contains(words))
 }
 
 impl DbError {
@@ -123,5 +132,36 @@ impl From<DieselError> for ExportError {
             };
         }
         ExportError::Database(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_of_the_disk_is_an_outage_and_a_refused_statement_is_none() {
+        for (message, is_outage) in [
+            ("database is locked", true),
+            ("unable to open database file", true),
+            ("disk I/O error", true),
+            ("locking protocol", true),
+            (
+                "could not write to file \"base/pgsql_tmp/1\": No space left on device",
+                true,
+            ),
+            ("canceling statement due to user request", true),
+            ("no such table: django_session", false),
+            ("database disk image is malformed", false),
+        ] {
+            let info = Box::new(message.to_owned());
+            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, info);
+            let error = DbError::from(error);
+            assert_eq!(
+                matches!(error, DbError::Unavailable(_)),
+                is_outage,
+                "{message}"
+            );
+        }
     }
 }

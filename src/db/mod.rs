@@ -3,9 +3,12 @@
 //! Everything that differs between SQLite, PostgreSQL and MySQL, or between one project's user table and another's,
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
-use std::sync::atomic::AtomicU64;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Moment};
+
+use prometheus::Histogram;
 
 use crate::blocking::{Lanes, SharedQuery};
 use crate::config::{Backend, DatabaseUrl};
@@ -40,7 +43,7 @@ pub use users::User;
 pub use values::ValueError;
 
 use connection::ConnectionOpener;
-use sockets::Lifeline;
+use sockets::{Lifeline, UnderWay};
 use source::{JobKind, Source, Task};
 
 /// How long a request waits for turns, connections and the rows of a few keys, all together.
@@ -52,7 +55,13 @@ pub fn deadline() -> Moment {
 }
 
 /// Short queries that run at once.
-pub const QUERIES_AT_ONCE: usize = 8;
+const QUERIES_AT_ONCE: usize = 8;
+
+/// The most connections that are kept to a database: for short queries and exports, the statistics, the readiness check,
+/// and signs of life; on SQLite for its one writer as well.
+pub fn most_connections(backend: Backend, exports_at_once: usize) -> usize {
+    QUERIES_AT_ONCE + exports_at_once + 3 + usize::from(backend == Backend::Sqlite)
+}
 
 /// What is needed to reach the database and to know its user table.
 pub struct DbOptions {
@@ -71,6 +80,22 @@ pub struct DbOptions {
     /// Whether anything may stay on a connection from one transaction to the next: not behind a pooler that hands it to
     /// others
     pub prepared_statements: bool,
+    /// Notes how long callers wait for a turn and a connection, in seconds
+    pub waits: Histogram,
+}
+
+/// What there is of a pool's connections.
+pub struct PoolFigures {
+    /// `primary` or `replica`
+    pub database: &'static str,
+    /// Whether it is not known to be away
+    pub is_up: bool,
+    /// Open and unused
+    pub idle: u32,
+    /// Open and used
+    pub used: u32,
+    /// The most there will be
+    pub most: u32,
 }
 
 /// A handle on the database, cheap to clone. Making one connects to nothing: the service starts while it is away.
@@ -87,6 +112,8 @@ struct Shared {
     replica: Option<Source>,
     queries: Arc<Lanes>,
     writes: Arc<Lanes>,
+    /// What those ask who watch over jobs: one each of the exports, the statistics and the readiness checks
+    questions: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
@@ -95,6 +122,9 @@ struct Shared {
     stats_lifeline: Lifeline,
     primary_probe: Probe,
     replica_probe: Probe,
+    waits: Histogram,
+    statistics_questions: AtomicU64,
+    statistics_queries: AtomicU64,
 }
 
 /// A readiness check, for all who ask at the same time.
@@ -134,15 +164,18 @@ impl At {
 impl Db {
     /// Pools of connections that are opened when they are first needed.
     pub fn new(options: DbOptions) -> Db {
-        // Those, the statistics and the readiness check.
-        let connections = QUERIES_AT_ONCE + options.exports_at_once + 2;
-        let source = |url, writable| {
+        let urls = [Some(&options.url), options.read_url.as_ref()];
+        let ports = urls.into_iter().flatten().flat_map(DatabaseUrl::ports);
+        let under_way = UnderWay::new(ports.collect());
+        let source = |at: At, url: DatabaseUrl, writable| {
+            let size = most_connections(url.backend(), options.exports_at_once);
             let opener = ConnectionOpener {
                 url,
                 writable,
                 prepares: options.prepared_statements,
             };
-            Source::new(opener, u32::try_from(connections).unwrap_or(u32::MAX))
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            Source::new(at.check(), opener, size, &under_way)
         };
         let queries = Lanes::new(QUERIES_AT_ONCE);
         // SQLite has one writer at a time, and lets the others try again and again.
@@ -152,10 +185,11 @@ impl Db {
         };
         Db {
             shared: Arc::new(Shared {
-                primary: source(options.url, options.writable),
-                replica: options.read_url.map(|url| source(url, false)),
+                primary: source(At::Primary, options.url, options.writable),
+                replica: options.read_url.map(|url| source(At::Replica, url, false)),
                 queries,
                 writes,
+                questions: Lanes::new(options.exports_at_once + 3),
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
@@ -164,6 +198,9 @@ impl Db {
                 stats_lifeline: Lifeline::default(),
                 primary_probe: Probe::new(),
                 replica_probe: Probe::new(),
+                waits: options.waits,
+                statistics_questions: AtomicU64::new(0),
+                statistics_queries: AtomicU64::new(0),
             }),
         }
     }
@@ -238,7 +275,17 @@ impl Db {
     {
         self.refuse_if_down(at)?;
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
-        let answer = lanes.start(move || shared.with_table(at, &limits, &job));
+        let began = Moment::now();
+        let answer = lanes.start(move || {
+            // A job that is run again has not waited again.
+            let has_waited = Cell::new(false);
+            shared.with_table(at, &limits, &|connection, table| {
+                if !has_waited.replace(true) {
+                    shared.waits.observe(began.elapsed().as_secs_f64());
+                }
+                job(connection, table)
+            })
+        });
         let answer = self.supervise(at, task, answer).await;
         answer.unwrap_or_else(|| Err(no_answer().into()))
     }
@@ -253,9 +300,12 @@ impl Db {
         let lifeline = self.shared.stats_lifeline.clone();
         let task = Task::new(JobKind::Long, deadline, lifeline.clone());
         let shared = Arc::clone(&self.shared);
+        shared.statistics_questions.fetch_add(1, Ordering::Relaxed);
         let answer = self.shared.stats.ask(move || {
+            shared.statistics_queries.fetch_add(1, Ordering::Relaxed);
             // For those who ask meanwhile, too.
             let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
+            limits.lifeline.begin(limits.deadline);
             let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
             shared
                 .with_table(At::Replica, &limits, &stats)
@@ -286,10 +336,37 @@ impl Db {
         let answer = probe.query.ask(move || {
             // For those who ask meanwhile, too.
             let limits = Task::new(JobKind::Short, deadline(), lifeline);
+            limits.lifeline.begin(limits.deadline);
             shared.ready(at, &limits).map_err(Arc::new)
         });
         let answer = self.supervise(at, task, answer).await;
         answer.unwrap_or_else(|| Err(outage(no_answer())))
+    }
+
+    /// What there is of each pool.
+    pub fn pools(&self) -> Vec<PoolFigures> {
+        let replica = self.shared.replica.as_ref();
+        let sources = [
+            ("primary", Some(&self.shared.primary)),
+            ("replica", replica),
+        ];
+        let there = sources
+            .into_iter()
+            .filter_map(|(name, source)| Some((name, source?)));
+        there.map(|(name, source)| source.figures(name)).collect()
+    }
+
+    /// How many have asked for statistics, and how many queries answered them.
+    pub fn statistics_figures(&self) -> (u64, u64) {
+        let Shared {
+            statistics_questions,
+            statistics_queries,
+            ..
+        } = &*self.shared;
+        (
+            statistics_questions.load(Ordering::Relaxed),
+            statistics_queries.load(Ordering::Relaxed),
+        )
     }
 
     /// Makes no more connections, and waits a little for an attempt that is under way: at the end of the process, whose

@@ -5,157 +5,346 @@
 //! brought; a job that takes too long has its socket shut down, and its library then reports a broken connection.
 //! Elsewhere than on Linux there is no such list, and nothing is shut down.
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::fd::RawFd;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
+use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, getsockname, shutdown};
 
-/// How long one attempt to connect may take.
+/// How long one attempt to connect may take, to each of a server's addresses.
 pub(super) const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// How long it is from one attempt to the next, while there are any.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 
+/// How long it is from one look at the sockets of an attempt to the next, however many ask.
+const LOOKS: Duration = Duration::from_millis(250);
+
 /// A socket's other end, as far as it tells a connection to a server.
 #[derive(PartialEq, Eq)]
 enum Peer {
-    /// The server's port, or a named unix socket: those who connect to us have no name
+    /// One of the server's ports, or a named unix socket: those who connect to us have no name
     Server,
-    /// Somebody else
-    Other,
     /// Nobody yet, or nobody any more
     Nobody,
 }
 
 /// A socket: its descriptor, whose number the next one may get, and its inode, which no other has.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Socket {
     descriptor: RawFd,
     inode: u64,
 }
 
-/// The sockets of this process.
-fn sockets(port: u16) -> Vec<(Socket, Peer)> {
-    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
-        return Vec::new();
-    };
-    let descriptors = descriptors.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let target = std::fs::read_link(entry.path()).ok()?;
-        let inode = target
-            .to_str()?
-            .strip_prefix("socket:[")?
-            .strip_suffix(']')?;
-        let socket = Socket {
-            descriptor: entry.file_name().to_str()?.parse().ok()?,
-            inode: inode.parse().ok()?,
-        };
-        Some((socket, peer(socket.descriptor, port)?))
-    });
-    descriptors.collect()
+impl Socket {
+    /// The socket that has this descriptor now; `None`: it is none.
+    fn at(descriptor: RawFd) -> Option<Socket> {
+        let target = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
+        let inode = target.to_str()?.strip_prefix("socket:[")?;
+        let inode = inode.strip_suffix(']')?.parse().ok()?;
+        Some(Socket { descriptor, inode })
+    }
+
+    /// Ends it, unless it has been closed and its number given to another: libraries close what is broken by themselves.
+    fn shut(self) -> bool {
+        Socket::at(self.descriptor) == Some(self)
+            && shutdown(self.descriptor, Shutdown::Both).is_ok()
+    }
 }
 
-/// `None`: no socket.
-fn peer(descriptor: RawFd, port: u16) -> Option<Peer> {
+/// The sockets of this process that may lead to a server with these ports. Neither those that listen are among them nor
+/// those of our own clients.
+///
+/// # Errors
+/// They can't be told: there may be no descriptor left to look with.
+fn sockets(ports: &[u16]) -> io::Result<Vec<(Socket, Peer)>> {
+    let ours = listening_ports()?;
+    let mut sockets = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let descriptor = name.to_str().and_then(|name| name.parse().ok());
+        if let Some(socket) = descriptor.and_then(Socket::at)
+            && !is_ours(socket.descriptor, &ours)
+            && let Some(peer) = peer(socket.descriptor, ports)
+        {
+            sockets.push((socket, peer));
+        }
+    }
+    Ok(sockets)
+}
+
+/// The TCP ports on which anybody listens here: the kernel's tables begin with them.
+fn listening_ports() -> io::Result<HashSet<u16>> {
+    const LISTENS: &str = "0A";
+    let mut ports = HashSet::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        let table = match File::open(table) {
+            Ok(table) => table,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for line in BufReader::new(table).lines().skip(1) {
+            let line = line?;
+            let mut fields = line.split_ascii_whitespace().skip(1);
+            let (local, state) = (fields.next(), fields.nth(1));
+            if state != Some(LISTENS) {
+                break;
+            }
+            let port = local.and_then(|local| local.rsplit_once(':'));
+            ports.extend(port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok()));
+        }
+    }
+    Ok(ports)
+}
+
+/// Whether it listens, or was accepted from one that does.
+fn is_ours(descriptor: RawFd, listening: &HashSet<u16>) -> bool {
+    let Ok(address) = getsockname::<SockaddrStorage>(descriptor) else {
+        return false;
+    };
+    match address.as_unix_addr() {
+        Some(unix) => unix.path().is_some() || unix.as_abstract().is_some(),
+        None => port(&address).is_some_and(|port| listening.contains(&port)),
+    }
+}
+
+/// `None`: no socket, or its other end is somebody else.
+fn peer(descriptor: RawFd, ports: &[u16]) -> Option<Peer> {
     let address = match getpeername::<SockaddrStorage>(descriptor) {
         Ok(address) => address,
         Err(Errno::ENOTCONN) => return Some(Peer::Nobody),
         Err(_) => return None,
     };
-    let is_server = address
-        .as_sockaddr_in()
-        .is_some_and(|peer| peer.port() == port)
-        || address
-            .as_sockaddr_in6()
-            .is_some_and(|peer| peer.port() == port)
-        || address
-            .as_unix_addr()
-            .is_some_and(|peer| peer.path().is_some());
-    Some(if is_server { Peer::Server } else { Peer::Other })
+    let is_server = match address.as_unix_addr() {
+        Some(unix) => unix.path().is_some(),
+        None => port(&address).is_some_and(|port| ports.contains(&port)),
+    };
+    is_server.then_some(Peer::Server)
 }
 
-/// Attempts to connect, one at a time: so the one new socket is the new connection's.
-#[derive(Default)]
-pub(super) struct Attempts {
-    turn: Mutex<()>,
-    under_way: Mutex<Option<Attempt>>,
-    latest: Mutex<Option<Instant>>,
+fn port(address: &SockaddrStorage) -> Option<u16> {
+    let v4 = address.as_sockaddr_in().map(|address| address.port());
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.port()))
+}
+
+/// The attempts to connect that are under way, of all databases: none of them is ended for another's sake, though all may
+/// be to one port.
+pub(super) struct UnderWay {
+    ports: Vec<u16>,
+    attempts: Mutex<Vec<Attempt>>,
 }
 
 struct Attempt {
+    database: &'static str,
+    /// When it began, or went on to the server's next address
     since: Instant,
-    earlier: Vec<Socket>,
+    looked: Instant,
+    /// Sockets that are not its own; `None`: they can't be told
+    foreign: Option<Vec<Socket>>,
+    /// Sockets that are: while others are under way, a new one may be theirs
+    own: Vec<Socket>,
+    /// Those that have been seen
+    seen: Vec<Socket>,
 }
 
-impl Attempts {
-    /// What `establish` returns, and the socket that it brought: `None` if it can't be told.
-    pub(super) fn watch<T, E>(
-        &self,
-        port: u16,
-        establish: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(T, Option<Socket>), E> {
-        let turn = lock(&self.turn);
-        let earlier = sockets(port).into_iter().map(|(socket, _)| socket);
-        *lock(&self.under_way) = Some(Attempt {
-            since: Instant::now(),
-            earlier: earlier.collect(),
+impl Attempt {
+    /// Takes for its own what is not foreign.
+    fn settle(&mut self, sockets: &[(Socket, Peer)]) {
+        let foreign = self.foreign.as_deref();
+        let is_own = |socket: &Socket| foreign.is_some_and(|foreign| !foreign.contains(socket));
+        let sockets = sockets.iter().map(|(socket, _)| *socket);
+        self.own = sockets.filter(is_own).collect();
+    }
+
+    /// Counts its time anew where it has a socket that it did not have before: that is to the server's next address.
+    fn notice_progress(&mut self) {
+        if self.own.iter().any(|socket| !self.seen.contains(socket)) {
+            self.since = Instant::now();
+        }
+        self.seen.clone_from(&self.own);
+    }
+}
+
+impl UnderWay {
+    /// To servers with these ports.
+    pub(super) fn new(ports: Vec<u16>) -> Arc<UnderWay> {
+        Arc::new(UnderWay {
+            ports,
+            attempts: Mutex::default(),
+        })
+    }
+
+    fn begin(&self, database: &'static str) {
+        let mut attempts = lock(&self.attempts);
+        let sockets = sockets(&self.ports).ok();
+        if let ([other], Some(sockets)) = (attempts.as_mut_slice(), &sockets) {
+            other.settle(sockets);
+        }
+        let now = Instant::now();
+        let known = |sockets: Vec<(Socket, Peer)>| sockets.into_iter().map(|(socket, _)| socket);
+        attempts.push(Attempt {
+            database,
+            since: now,
+            looked: now,
+            foreign: sockets.map(|sockets| known(sockets).collect()),
+            own: Vec::new(),
+            seen: Vec::new(),
         });
-        let established = establish();
-        let attempt = lock(&self.under_way).take();
-        *lock(&self.latest) = Some(Instant::now());
-        let established = established?;
-        let earlier = attempt.map_or_else(Vec::new, |attempt| attempt.earlier);
-        let mut new = sockets(port);
-        drop(turn);
-        new.retain(|(socket, peer)| *peer == Peer::Server && !earlier.contains(socket));
-        match new.as_slice() {
-            [(socket, _)] => Ok((established, Some(*socket))),
-            _ => Ok((established, None)),
-        }
     }
 
-    /// Ends an attempt that hangs, be it before it is connected or after; whether one is to be expected soon.
-    pub(super) fn end_overdue(&self, port: u16) -> bool {
-        match self.end_older_than(LONGEST_ATTEMPT, port) {
-            true => true,
-            false => lock(&self.latest).is_some_and(|latest| latest.elapsed() < LONGEST_PAUSE),
-        }
-    }
-
-    /// Ends the attempt that is under way, and waits a little for its end.
-    pub(super) fn finish(&self, port: u16) {
-        for _ in 0..100 {
-            self.end_older_than(Duration::ZERO, port);
-            if let Ok(_turn) = self.turn.try_lock() {
-                return;
+    /// Ends one, once; the one socket that it has brought, if it can be told.
+    fn end(&self, database: &str, has_connected: bool) -> Option<Socket> {
+        let mut others = lock(&self.attempts);
+        let place = others.iter().position(|one| one.database == database)?;
+        let attempt = others.swap_remove(place);
+        let told = attempt.foreign.zip(sockets(&self.ports).ok());
+        let Some((foreign, sockets)) = told else {
+            // Its connection must not be taken for another's attempt.
+            let unsure = others.iter_mut().filter(|_| has_connected);
+            unsure.for_each(|other| other.foreign = None);
+            return None;
+        };
+        let is_new = |socket: &Socket| {
+            !foreign.contains(socket) && !others.iter().any(|other| other.own.contains(socket))
+        };
+        let connected = sockets
+            .iter()
+            .filter(|(_, peer)| has_connected && *peer == Peer::Server);
+        let brought = connected.map(|(socket, _)| *socket);
+        let brought: Vec<Socket> = brought.filter(is_new).collect();
+        for other in others.iter_mut() {
+            if let Some(foreign) = &mut other.foreign {
+                foreign.extend(&brought);
             }
-            std::thread::sleep(Duration::from_millis(10));
+        }
+        if let [other] = others.as_mut_slice() {
+            other.settle(&sockets);
+        }
+        match brought.as_slice() {
+            [socket] => Some(*socket),
+            _ => None,
         }
     }
 
-    /// Shuts down the sockets of an attempt that is this old already; whether there is an attempt.
-    fn end_older_than(&self, age: Duration, port: u16) -> bool {
-        let under_way = lock(&self.under_way);
-        let Some(attempt) = under_way.as_ref() else {
+    /// Shuts down the sockets of an attempt that is this old; whether there is an attempt.
+    fn end_older_than(&self, age: Duration, database: &str) -> bool {
+        let mut attempts = lock(&self.attempts);
+        let is_alone = attempts.len() == 1;
+        let Some(place) = attempts.iter().position(|one| one.database == database) else {
             return false;
         };
-        if attempt.since.elapsed() >= age {
-            for (socket, peer) in sockets(port) {
-                if peer != Peer::Other && !attempt.earlier.contains(&socket) {
-                    let _ = shutdown(socket.descriptor, Shutdown::Both);
-                }
+        let attempt = &mut attempts[place];
+        if attempt.looked.elapsed() < LOOKS.min(age) {
+            return true;
+        }
+        attempt.looked = Instant::now();
+        let Ok(sockets) = sockets(&self.ports) else {
+            return true;
+        };
+        if is_alone {
+            attempt.settle(&sockets);
+            attempt.notice_progress();
+        }
+        let is_overdue = |attempt: &Attempt| attempt.since.elapsed() >= age;
+        // Where all are, it does not matter whose is whose.
+        let are_all_overdue = attempts.iter().all(is_overdue);
+        let attempt = &mut attempts[place];
+        if are_all_overdue {
+            attempt.settle(&sockets);
+        }
+        if is_overdue(attempt) {
+            for socket in &attempt.own {
+                socket.shut();
             }
         }
         true
     }
 }
 
+/// Attempts to connect to one database, one at a time: so the one new socket is the new connection's.
+pub(super) struct Attempts {
+    database: &'static str,
+    all: Arc<UnderWay>,
+    turn: Mutex<()>,
+    latest: Mutex<Option<Instant>>,
+}
+
+/// An attempt until its end, be that a panic.
+struct Attempting<'a>(&'a Attempts);
+
+impl Attempting<'_> {
+    fn end(&self, has_connected: bool) -> Option<Socket> {
+        let Attempts {
+            database,
+            all,
+            latest,
+            ..
+        } = self.0;
+        *lock(latest) = Some(Instant::now());
+        all.end(database, has_connected)
+    }
+}
+
+impl Drop for Attempting<'_> {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+impl Attempts {
+    /// To the database of this name, among all that there are.
+    pub(super) fn new(database: &'static str, all: &Arc<UnderWay>) -> Attempts {
+        Attempts {
+            database,
+            all: Arc::clone(all),
+            turn: Mutex::default(),
+            latest: Mutex::default(),
+        }
+    }
+
+    /// What `establish` returns, and the socket that it brought: `None` if it can't be told.
+    pub(super) fn watch<T, E>(
+        &self,
+        establish: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(T, Option<Socket>), E> {
+        let _turn = lock(&self.turn);
+        self.all.begin(self.database);
+        let attempting = Attempting(self);
+        let established = establish()?;
+        let socket = attempting.end(true);
+        Ok((established, socket))
+    }
+
+    /// Ends an attempt that hangs, be it before it is connected or after; whether one is to be expected soon.
+    pub(super) fn end_overdue(&self) -> bool {
+        match self.all.end_older_than(LONGEST_ATTEMPT, self.database) {
+            true => true,
+            false => lock(&self.latest).is_some_and(|latest| latest.elapsed() < LONGEST_PAUSE),
+        }
+    }
+
+    /// Ends the attempt that is under way, and waits a little for its end.
+    pub(super) fn finish(&self) {
+        for _ in 0..100 {
+            self.all.end_older_than(Duration::ZERO, self.database);
+            // A thread that panicked has let go of it, too.
+            if !matches!(self.turn.try_lock(), Err(TryLockError::WouldBlock)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 /// What is known of a running job by those who wait for it: how it gets on, and by what it can be ended.
 #[derive(Clone, Default)]
 pub(super) struct Lifeline {
+    deadline: Arc<Mutex<Option<Instant>>>,
     hold: Arc<Mutex<Hold>>,
     progress: Arc<AtomicU64>,
 }
@@ -169,10 +358,22 @@ pub(super) struct Hold {
     pub(super) session: Option<i64>,
 }
 
-/// A job's hold on its lifeline. The connection must outlive it: nothing else may have got the descriptor meanwhile.
+/// A job's hold on its lifeline.
 pub(super) struct Attached<'a>(&'a Lifeline);
 
 impl Lifeline {
+    /// Notes that a job begins that is for several askers, and until when it has time: later than some of them.
+    pub(super) fn begin(&self, deadline: Instant) {
+        *lock(&self.deadline) = Some(deadline);
+    }
+
+    /// How long a job for several askers still has.
+    pub(super) fn left(&self) -> Duration {
+        lock(&self.deadline).map_or(Duration::ZERO, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
+    }
+
     /// Until the value that it returns is dropped, the job may be cut.
     pub(super) fn attach(&self, hold: Hold) -> Attached<'_> {
         *lock(&self.hold) = hold;
@@ -182,8 +383,7 @@ impl Lifeline {
     /// Breaks the connection of the job; `false`: it has none now.
     pub(super) fn cut(&self) -> bool {
         let hold = lock(&self.hold);
-        hold.socket
-            .is_some_and(|socket| shutdown(socket.descriptor, Shutdown::Both).is_ok())
+        hold.socket.is_some_and(Socket::shut)
     }
 
     /// The server's number for the connection that the job has now.
@@ -209,35 +409,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    #[test]
-    fn a_job_that_hangs_in_a_read_is_ended_by_its_lifeline() {
-        let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = server.local_addr().unwrap();
-        let mut other = TcpStream::connect(address).unwrap();
-        let attempts = Attempts::default();
-        let (mut stream, socket) = attempts
-            .watch(address.port(), || TcpStream::connect(address))
-            .unwrap();
-        assert!(socket.is_some());
-        let lifeline = Lifeline::default();
-        let cutter = lifeline.clone();
-        let attached = lifeline.attach(Hold {
-            socket,
-            session: None,
-        });
-        let cut = std::thread::spawn(move || cutter.cut());
-        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-        cut.join().unwrap();
-        drop(attached);
-        // The other connection is as it was, and a lifeline without a job cuts nothing.
-        lifeline.cut();
-        assert!(other.write(b"x").is_ok());
-        assert!(stream.write(b"x").is_err());
-    }
-}
+mod tests;

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use diesel::ConnectionError;
 use diesel::r2d2::{ManageConnection, Pool};
 
+use super::PoolFigures;
 use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
-use super::sockets::{Attempts, Hold, Lifeline};
+use super::sockets::{Attempts, Hold, Lifeline, UnderWay};
+use crate::config::Backend;
 
 /// The longest pause between two attempts to connect is half of this.
 const RETRY: Duration = Duration::from_secs(2);
@@ -62,16 +64,15 @@ impl Task {
 pub(super) struct Source {
     pool: Pool<Opener>,
     contact: Arc<Contact>,
-    port: Option<u16>,
     file: Option<PathBuf>,
     prepares: bool,
     size: u32,
 }
 
 /// What the attempts to connect have shown.
-#[derive(Default)]
 struct Contact {
-    attempts: Attempts,
+    /// `None`: it is a file, and opening that does not hang
+    attempts: Option<Attempts>,
     latest_failed: AtomicBool,
     is_closed: AtomicBool,
     /// A job has hung, and no connection was made since
@@ -81,14 +82,24 @@ struct Contact {
 }
 
 impl Source {
-    /// At most `size` connections, opened when they are first needed.
-    pub(super) fn new(opener: ConnectionOpener, size: u32) -> Source {
-        let contact = Arc::<Contact>::default();
-        let (port, prepares) = (opener.url.port(), opener.prepares);
-        let file = port.is_none().then(|| opener.url.target().into());
+    /// The database of this name, with at most `size` connections, opened when they are first needed.
+    pub(super) fn new(
+        name: &'static str,
+        opener: ConnectionOpener,
+        size: u32,
+        under_way: &Arc<UnderWay>,
+    ) -> Source {
+        let prepares = opener.prepares;
+        let file = (opener.url.backend() == Backend::Sqlite).then(|| opener.url.target().into());
+        let contact = Arc::new(Contact {
+            attempts: file.is_none().then(|| Attempts::new(name, under_way)),
+            latest_failed: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            is_suspected: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+        });
         let opener = Opener {
             opener,
-            port,
             contact: Arc::clone(&contact),
         };
         let pool = Pool::builder()
@@ -102,7 +113,6 @@ impl Source {
         Source {
             pool,
             contact,
-            port,
             file,
             prepares,
             size,
@@ -121,11 +131,23 @@ impl Source {
                     .is_none_or(|path| File::open(path).is_err()))
     }
 
+    /// What there is of its connections.
+    pub(super) fn figures(&self, database: &'static str) -> PoolFigures {
+        let open = self.pool.state();
+        PoolFigures {
+            database,
+            is_up: !self.is_down(),
+            idle: open.idle_connections,
+            used: open.connections.saturating_sub(open.idle_connections),
+            most: self.size,
+        }
+    }
+
     /// Whether attempts to connect go on, as r2d2 makes them by itself once one was asked for. One that hangs is ended.
     pub(super) fn is_being_tried(&self) -> bool {
-        // Opening a file does not hang, and a missing one was asked for.
-        self.port
-            .is_none_or(|port| self.contact.attempts.end_overdue(port))
+        // A missing file was asked for.
+        let attempts = self.contact.attempts.as_ref();
+        attempts.is_none_or(Attempts::end_overdue)
     }
 
     /// Has an attempt to connect made, without waiting for it. Blocking, but not for long.
@@ -136,7 +158,7 @@ impl Source {
     /// Makes no more connections; returns when no attempt is under way, or soon.
     pub(super) fn close(&self) {
         self.contact.is_closed.store(true, Ordering::Release);
-        self.contact.attempts.finish(self.port.unwrap_or_default());
+        self.contact.attempts.iter().for_each(Attempts::finish);
     }
 
     /// Notes that a job has hung: the connections that there are may hang as well.
@@ -250,7 +272,6 @@ struct Pooled {
 /// Opens connections for r2d2.
 struct Opener {
     opener: ConnectionOpener,
-    port: Option<u16>,
     contact: Arc<Contact>,
 }
 
@@ -260,28 +281,30 @@ impl ManageConnection for Opener {
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
         let generation = self.contact.generation();
-        let establish = || match self.contact.is_closed.load(Ordering::Acquire) {
-            true => Err(ConnectionError::BadConnection("the end is near".into())),
-            false => self.opener.establish(),
+        let establish = || {
+            if self.contact.is_closed.load(Ordering::Acquire) {
+                return Err(ConnectionError::BadConnection("the end is near".into()));
+            }
+            let mut connection = self.opener.establish()?;
+            // The first answer belongs to the attempt: a server may fall silent before it. Behind a pooler the session
+            // changes by itself.
+            let session = match self.opener.prepares {
+                true => connection.session(),
+                false => None,
+            };
+            Ok((connection, session))
         };
-        let connected = match self.port {
-            None => establish().map(|connection| (connection, None)),
-            Some(port) => self.contact.attempts.watch(port, establish),
+        let connected = match &self.contact.attempts {
+            None => establish().map(|connected| (connected, None)),
+            Some(attempts) => attempts.watch(establish),
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);
         if !failed && generation == self.contact.generation() {
             self.contact.is_suspected.store(false, Ordering::Release);
         }
-        connected.map(|(mut connection, socket)| Pooled {
-            hold: Hold {
-                socket,
-                // Behind a pooler it changes by itself.
-                session: match self.opener.prepares {
-                    true => connection.session(),
-                    false => None,
-                },
-            },
+        connected.map(|((connection, session), socket)| Pooled {
+            hold: Hold { socket, session },
             connection,
             generation,
             dead: false,

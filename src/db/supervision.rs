@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::connection::{Connection, Doing};
 use super::sockets::Lifeline;
 use super::source::{JobKind, Task};
@@ -23,6 +25,16 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// The longest that any job runs.
 const LONGEST_JOB: Duration = Duration::from_secs(120);
 
+/// What was heard of a database.
+enum Heard<T> {
+    /// An answer
+    Answer(T),
+    /// Nothing, or that it can't be reached
+    Nothing,
+    /// It was not asked: nobody had the time
+    Unasked,
+}
+
 impl Db {
     /// Nobody waits for a database that is known to be down.
     pub(super) fn refuse_if_down(&self, at: At) -> Result<(), DbError> {
@@ -32,11 +44,8 @@ impl Db {
         }
         if !source.is_being_tried() {
             let shared = Arc::clone(&self.shared);
-            drop(
-                self.shared
-                    .queries
-                    .start(move || shared.source(at).try_again()),
-            );
+            let questions = &self.shared.questions;
+            drop(questions.start(move || shared.source(at).try_again()));
         }
         Err(DbError::Unavailable("it can't be connected to".into()))
     }
@@ -49,7 +58,8 @@ impl Db {
         mut answer: Answer<T>,
     ) -> Option<T> {
         let db = self.clone();
-        let supervised = actix_web::rt::spawn(async move {
+        let (tell, told) = oneshot::channel();
+        actix_web::rt::spawn(async move {
             let left = task.deadline.saturating_duration_since(Instant::now());
             let mut waited = match task.kind {
                 JobKind::Short | JobKind::Writes => answer.wait(left).await,
@@ -67,11 +77,24 @@ impl Db {
                 }
                 patience = SILENCE;
             }
+            // A job for several askers has the time of the last of them. Who came first leaves without an answer, and its
+            // job is ended when its own time is over.
+            let left = task.lifeline.left();
+            let mut tell = Some(tell);
+            if matches!(waited, Waited::Running) && !left.is_zero() {
+                tell = None;
+                waited = answer.wait(left).await;
+            }
             // It is cut again where it has gone on to another connection meanwhile.
             for _ in 0..5 {
                 match waited {
-                    Waited::Answered(answer) => return Some(answer),
-                    Waited::Nothing => return None,
+                    Waited::Answered(answer) => {
+                        if let Some(tell) = tell {
+                            let _ = tell.send(answer);
+                        }
+                        return;
+                    }
+                    Waited::Nothing => return,
                     Waited::Running => {}
                 }
                 if task.lifeline.cut() {
@@ -79,9 +102,8 @@ impl Db {
                 }
                 waited = answer.wait(Duration::from_millis(100)).await;
             }
-            None
         });
-        supervised.await.ok().flatten()
+        told.await.ok()
     }
 
     /// Whether a job gets on, as far as it can be seen from outside.
@@ -96,36 +118,42 @@ impl Db {
             None if connection.is_alive() => Doing::Work,
             None => Doing::Nothing,
         });
-        doing.await == Some(Doing::Work)
+        match doing.await {
+            Heard::Answer(doing) => doing == Doing::Work,
+            Heard::Nothing => false,
+            Heard::Unasked => !self.shared.source(at).is_down(),
+        }
     }
 
     /// A job hung, and so may everything: whoever comes next is to know.
     async fn suspect_if_silent(self, at: At) {
         let is_alive = self.ask_another(at, Connection::is_alive).await;
-        if is_alive != Some(true) {
+        if let Heard::Nothing | Heard::Answer(false) = is_alive {
             self.shared.source(at).suspect();
         }
     }
 
-    /// What `question` is answered on another connection, soon; `None`: nothing.
+    /// What `question` is answered on another connection, soon.
     async fn ask_another<T: Send + 'static>(
         &self,
         at: At,
         question: impl Fn(&mut Connection) -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> Heard<T> {
         let deadline = Instant::now() + SIGN_OF_LIFE;
         let task = Task::new(JobKind::Short, deadline, Lifeline::default());
         let (shared, limits) = (Arc::clone(&self.shared), task.clone());
-        let mut answer = self.shared.queries.start(move || {
+        let mut answer = self.shared.questions.start(move || {
             let ask = |connection: &mut Connection| Ok::<_, DbError>(question(connection));
             shared.source(at).run(&limits, &ask)
         });
         match answer.wait(SIGN_OF_LIFE).await {
-            Waited::Answered(answer) => answer.ok(),
-            Waited::Running | Waited::Nothing => {
+            Waited::Answered(Ok(answer)) => Heard::Answer(answer),
+            Waited::Answered(Err(_)) => Heard::Nothing,
+            Waited::Running => {
                 task.lifeline.cut();
-                None
+                Heard::Nothing
             }
+            Waited::Nothing => Heard::Unasked,
         }
     }
 }

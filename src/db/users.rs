@@ -85,7 +85,8 @@ impl UserTable {
         let mut users = match users {
             // A row that can't be read is nobody's.
             Err(diesel::result::Error::DeserializationError(why)) => {
-                log::warn!("a user's row can't be read: {why}");
+                let message = format!("a user's row can't be read: {why}");
+                self.complaints.warn((), &message);
                 return Ok(None);
             }
             users => users?,

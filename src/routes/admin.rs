@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use log::{error, info};
 
-use crate::auth::{AdminUser, deadline};
+use crate::auth::{self, AdminUser, deadline};
 use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::Renderer;
@@ -16,6 +16,7 @@ use crate::export::Export;
 use crate::response;
 use crate::server::State;
 use crate::telemetry::shown;
+use crate::telemetry::trace::Trace;
 
 /// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
 const LOGGER: &str = "api.views.admin.admin_views";
@@ -32,17 +33,30 @@ pub async fn export_users(
     let Ok(place) = Arc::clone(&state.exports).try_acquire_owned() else {
         let message = "more exports are asked for than are made at a time: some callers get 503";
         state.complaints.warn((), message);
+        state.metrics.exported("busy", 0, 0);
         return Err(Error::rendered(Kind::Unavailable, renderer));
     };
     let failed = |details: String| {
         error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {}", shown(&details));
-        Kind::ExportFailed(state.settings.debug.then_some(details))
+        Kind::ExportFailed(state.settings().debug.then_some(details))
     };
-    let export = Export::collect(&state.db, deadline(&req), dates, renderer, place)
-        .await
-        .map_err(|error| view_error(&error, renderer, failed))?;
+    let trace = Trace::of(&req);
+    let export = Export::collect(&state.db, deadline(&req), dates, renderer, place);
+    let export = trace.in_database(export).await.map_err(|error| {
+        state.metrics.exported("failed", 0, 0);
+        view_error(&error, renderer, failed)
+    })?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
+    let address = auth::client(&state, &req);
+    let is_known = export.is_known(&req);
+    trace.audit(
+        address,
+        &admin.username,
+        export.count,
+        export.tag(),
+        is_known,
+    );
     Ok(export.into_response(&req))
 }
 
@@ -52,7 +66,8 @@ pub async fn export_stats(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let stats = state.db.stats(deadline(&req)).await;
+    let stats = state.db.stats(deadline(&req));
+    let stats = Trace::of(&req).in_database(stats).await;
     let stats = stats.map_err(|error| {
         view_error(&error, admin.renderer, |details| {
             error!(target: LOGGER, "Error getting export stats: {}", shown(&details));

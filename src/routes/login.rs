@@ -29,6 +29,7 @@ use crate::django::sessions::{
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
 use crate::server::State;
+use crate::telemetry::trace::Trace;
 
 /// The largest body login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
@@ -60,15 +61,21 @@ pub async fn login(
 
     let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
     let Credentials { username, password } = credentials;
-    let user = passwords::authenticate(&state, &req, username, password)
-        .await
-        .map_err(|why| match why {
+    let checked = passwords::authenticate(&state, &req, username, password).await;
+    let user = checked.map_err(|why| {
+        state.metrics.authenticated("login", why.label());
+        match why {
             Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
             other => Error::unchecked(other, Renderer::default()),
-        })?;
+        }
+    })?;
     let Some(user) = user else {
+        state.metrics.authenticated("login", "refused");
         return Err(refuse(LoginRefusal::InvalidCredentials));
     };
+    let trace = Trace::of(&req);
+    trace.is_of(&user.id);
+    state.metrics.authenticated("login", "admitted");
 
     let mut json = br#"{"success":true,"user":{"id":"#.to_vec();
     match &user.id {
@@ -81,25 +88,23 @@ pub async fn login(
 
     let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
     let now = state.clock.now_plus(0);
+    let settings = state.settings();
     let change = NewSession {
         user,
         key: key.clone(),
         old_key: session::cookie(&state, &req).filter(|key| session::is_plausible(key)),
         now,
         clock: state.clock.clone(),
-        settings: Arc::clone(&state.settings),
+        settings: Arc::clone(&settings),
     };
-    let max_age_seconds = state
-        .db
-        .write(deadline(&req), move |connection, table| {
-            change.write(connection, table)
-        })
-        .await
-        .map_err(outage)?;
+    let written = state.db.write(deadline(&req), move |connection, table| {
+        change.write(connection, table)
+    });
+    let max_age_seconds = trace.in_database(written).await.map_err(outage)?;
 
     req.extensions_mut()
         .insert(SessionAccess { is_dead: false });
-    let cookie = &state.settings.session_cookie;
+    let cookie = &settings.session_cookie;
     let set = cookies::set_cookie(
         &cookie.name,
         &key,
@@ -124,18 +129,16 @@ pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse
     let has_cookie = key.is_some();
     let now = state.clock.now_plus(0);
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
-        let deleted = state
-            .db
-            .write(deadline(&req), move |connection, _| {
-                // `flush()` of a session that has expired finds nothing to delete.
-                connection.transaction(|connection| {
-                    match SessionRow::find(connection, &key, now)? {
-                        Some(_) => SessionRow::delete(connection, &key),
-                        None => Ok(()),
-                    }
-                })
-            })
-            .await;
+        let deleted = state.db.write(deadline(&req), move |connection, _| {
+            // `flush()` of a session that has expired finds nothing to delete.
+            connection.transaction(
+                |connection| match SessionRow::find(connection, &key, now)? {
+                    Some(_) => SessionRow::delete(connection, &key),
+                    None => Ok(()),
+                },
+            )
+        });
+        let deleted = Trace::of(&req).in_database(deleted).await;
         deleted.map_err(|error: DbError| Error::unavailable(&error, Renderer::default()))?;
     }
     req.extensions_mut().insert(SessionAccess {

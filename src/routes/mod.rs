@@ -9,82 +9,113 @@ pub mod admin;
 pub mod login;
 pub mod ops;
 
+/// One entry of the route table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The customer's first view
+    ExportUsers,
+    /// The customer's second view
+    ExportStats,
+    /// `POST /api/login/`
+    Login,
+    /// `POST /api/logout/`
+    Logout,
+    /// Liveness
+    Healthz,
+    /// Readiness
+    Readyz,
+    /// Figures for Prometheus
+    Metrics,
+}
+
+impl Route {
+    /// Its name in the log and in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Route::ExportUsers => "export-users",
+            Route::ExportStats => "export-stats",
+            Route::Login => "login",
+            Route::Logout => "logout",
+            Route::Healthz => "healthz",
+            Route::Readyz => "readyz",
+            Route::Metrics => "metrics",
+        }
+    }
+
+    /// Whether Django knows nothing of it.
+    pub fn is_for_operators(self) -> bool {
+        matches!(self, Route::Healthz | Route::Readyz | Route::Metrics)
+    }
+}
+
 /// Where everything is served.
 #[derive(Debug, Clone)]
-pub struct Paths {
-    /// Both views
-    views: Option<[String; 2]>,
-    /// Login and logout
-    login: Option<[String; 2]>,
-    /// healthz and readyz, wherever they are
-    health: Vec<[String; 2]>,
-}
+pub struct Paths(Vec<(String, Route)>);
 
 impl Paths {
     /// The paths under `mount`; health checks also at the root, or nowhere when they have a listener of their own.
     pub fn new(mount: &str, login: bool, health: bool) -> Paths {
-        let roots: &[&str] = match (health, mount) {
-            (false, _) => &[],
-            (true, "") => &[""],
-            (true, mount) => &["", mount],
-        };
-        Paths {
-            views: Some(["export-users", "export-stats"].map(|name| format!("{mount}/{name}/"))),
-            login: login.then(|| ["/api/login/".into(), "/api/logout/".into()]),
-            health: roots.iter().copied().map(health_under).collect(),
+        let views = [Route::ExportUsers, Route::ExportStats]
+            .map(|route| (format!("{mount}/{}/", route.label()), route));
+        let mut paths = views.to_vec();
+        if login {
+            let at = |route: Route| (format!("/api/{}/", route.label()), route);
+            paths.extend([Route::Login, Route::Logout].map(at));
         }
-    }
-
-    /// Health checks alone.
-    pub fn health() -> Paths {
-        Paths {
-            views: None,
-            login: None,
-            health: vec![health_under("")],
+        if health {
+            let roots: &[&str] = if mount.is_empty() {
+                &[""]
+            } else {
+                &["", mount]
+            };
+            for root in roots {
+                paths.extend(
+                    [Route::Healthz, Route::Readyz]
+                        .map(|route| (format!("{root}/{}", route.label()), route)),
+                );
+            }
         }
+        Paths(paths)
     }
 
-    /// Whether a path is one of Django's.
-    pub fn is_django(&self, path: &str) -> bool {
-        let mut django = self.views.iter().chain(&self.login).flatten();
-        django.any(|known| known == path)
+    /// What operators ask for, alone.
+    pub fn for_operators() -> Paths {
+        let routes = [Route::Healthz, Route::Readyz, Route::Metrics];
+        Paths(
+            routes
+                .map(|route| (format!("/{}", route.label()), route))
+                .to_vec(),
+        )
     }
 
-    /// Whether a path is a health check.
-    pub fn is_health(&self, path: &str) -> bool {
-        self.health.iter().flatten().any(|known| known == path)
+    /// The route of a path.
+    pub fn find(&self, path: &str) -> Option<Route> {
+        let mut paths = self.0.iter();
+        paths.find_map(|(known, route)| (known == path).then_some(*route))
     }
 
     /// Puts every handler at its path.
     pub fn configure(&self, app: &mut ServiceConfig) {
         let options = || web::route().guard(guard::Options());
-        if let Some([users, stats]) = &self.views {
-            app.service(
-                web::resource(users)
+        let get_or_head = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+        for (path, route) in &self.0 {
+            let at = web::resource(path);
+            app.service(match route {
+                Route::ExportUsers => at
                     .route(options().to(admin::describe_export_users))
                     .route(web::to(admin::export_users)),
-            );
-            app.service(
-                web::resource(stats)
+                Route::ExportStats => at
                     .route(options().to(admin::describe_export_stats))
                     .route(web::to(admin::export_stats)),
-            );
-        }
-        if let Some([login, logout]) = &self.login {
-            app.route(login, web::to(login::login));
-            app.route(logout, web::to(login::logout));
-        }
-        for [healthz, readyz] in &self.health {
-            let get_or_head = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-            app.route(healthz, get_or_head().to(ops::healthz));
-            app.route(readyz, get_or_head().to(ops::readyz));
+                Route::Login => at.route(web::to(login::login)),
+                Route::Logout => at.route(web::to(login::logout)),
+                Route::Healthz => at.route(get_or_head().to(ops::healthz)),
+                Route::Readyz => at.route(get_or_head().to(ops::readyz)),
+                Route::Metrics => at.route(get_or_head().to(ops::metrics)),
+            });
         }
         app.default_service(web::to(not_found));
     }
-}
-
-fn health_under(root: &str) -> [String; 2] {
-    ["healthz", "readyz"].map(|name| format!("{root}/{name}"))
 }
 
 async fn not_found() -> Result<(), Error> {

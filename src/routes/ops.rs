@@ -1,4 +1,4 @@
-//! Health checks for operators: no authentication, no host check, nothing that helps an attacker.
+//! Health checks and figures for operators: no authentication, no host check, nothing that helps an attacker.
 
 use std::sync::atomic::Ordering;
 
@@ -9,6 +9,7 @@ use log::warn;
 
 use crate::error::RETRY_AFTER_SECONDS;
 use crate::server::State;
+use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// `GET healthz`: the process is alive. It asks the database nothing.
 pub async fn healthz() -> HttpResponse {
@@ -31,6 +32,17 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
             let (check, error) = &*failed;
             warn!("not ready: {check}: {error}");
             unavailable(format!(r#"{{"status":"unavailable","failed":"{check}"}}"#))
+        }
+    }
+}
+
+/// `GET metrics`: the figures for Prometheus, on the listener for operators alone.
+pub async fn metrics(state: Data<State>) -> HttpResponse {
+    match state.metrics.text(&state) {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(error) => {
+            warn!("the metrics can't be written: {error}");
+            HttpResponse::InternalServerError().finish()
         }
     }
 }

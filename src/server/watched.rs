@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::rt::time::{Instant, Sleep, sleep_until};
+use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most bytes that are read before other connections have their turn: a client may send requests without end.
@@ -70,6 +72,37 @@ impl Drop for InProgress {
     }
 }
 
+/// An answer's body: until all of it is on its way, its request is in progress.
+pub struct Sending<B> {
+    body: B,
+    _in_progress: Option<InProgress>,
+}
+
+impl<B> Sending<B> {
+    /// The body of this request's answer.
+    pub fn new(body: B, in_progress: Option<InProgress>) -> Sending<B> {
+        Sending {
+            body,
+            _in_progress: in_progress,
+        }
+    }
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Sending<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
+
 /// A stream of either family of sockets.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
@@ -125,7 +158,7 @@ impl<T> Watched<T> {
         let requests = self.activity.requests.get();
         match self.fresh {
             Some((since, earlier)) if earlier == requests => {
-                let is_late = since.elapsed() > self.limits.head;
+                let is_late = self.head_deadline(since) < Instant::now();
                 if is_late && self.activity.in_progress.get() == 0 {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
@@ -133,6 +166,16 @@ impl<T> Watched<T> {
             _ => self.fresh = Some((Instant::now(), requests)),
         }
         Ok(())
+    }
+
+    /// Until when a head must have come whose first bytes came then, or what may also be the rest of a body. It may have
+    /// had to wait for the end of an answer.
+    fn head_deadline(&self, since: Instant) -> Instant {
+        let behind_an_answer = match self.activity.body.get() {
+            Body::None => self.limits.head,
+            Body::Length | Body::Chunked => self.limits.rest,
+        };
+        (since + self.limits.head).max(self.activity.latest.get() + behind_an_answer)
     }
 
     /// Until when something must have come.
@@ -146,7 +189,7 @@ impl<T> Watched<T> {
         }
         let head = self.limits.head;
         match (self.fresh, self.activity.body.get()) {
-            (Some((since, earlier)), _) if earlier == requests.get() => since + head,
+            (Some((since, earlier)), _) if earlier == requests.get() => self.head_deadline(since),
             // The next head has begun in one breath with the latest request.
             (Some(_), Body::None) if self.tail != *END_OF_HEAD => latest.get() + head,
             (_, Body::Chunked) => latest.get() + self.limits.rest,

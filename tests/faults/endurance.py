@@ -4,8 +4,8 @@ from load import Judgement, Load
 from observed import await_true
 
 FAULT_SECONDS = 10
-# Eight short queries, four exports, statistics, readiness.
-MOST_CONNECTIONS = 14
+# Eight short queries, four exports, statistics, readiness, signs of life.
+MOST_CONNECTIONS = 15
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
 # Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+import wire
 from endurance import FAULT_SECONDS, endure, left_nothing_behind
 from load import Load
-from world import World
+from proxy import Proxy
+from world import REQUESTS, World
 
 # When nobody answers any more, the first who waited in vain tell everybody else.
 KNOWN_AFTER_SECONDS = 6
@@ -102,6 +104,31 @@ def test_a_database_that_is_away_at_the_start_and_comes_later(kind):
         # The first answer tells that it is down, and so do all others, at once.
         slow = [str(seen) for seen in load.seen if 1 < seen.began < healed - 1 and seen.seconds > 0.6]
         assert not slow, slow[:10]
+        left_nothing_behind(world)
+
+
+class TwoAddresses(World):
+    """The first of them is silent, the second slow."""
+
+    def before_start(self):
+        self.silent = Proxy(self.proxy.target)
+        self.proxy.delay(0.04)
+        self.url += f"?host=127.0.0.1,127.0.0.1&port={self.silent.port},{self.proxy.port}"
+
+    def close(self):
+        super().close()
+        self.silent.close()
+
+
+@pytest.mark.side_by_side
+@pytest.mark.parametrize("fault", ["swallow", "vanish"])
+def test_an_address_that_is_silent_is_followed_by_the_next(fault):
+    with TwoAddresses(proxied=True) as world:
+        getattr(world.silent, fault)()
+        began = time.monotonic()
+        assert wire.ask(world.sidecar.port, REQUESTS["stats"][0]).status == 200
+        assert 2.5 < time.monotonic() - began < 5.5
+        world.proxy.delay(0)
         left_nothing_behind(world)
 
 

@@ -1,13 +1,15 @@
 """Statements that hang, that somebody cancels, that a migration surprises: what becomes of them, and the answers."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import wire
 from endurance import left_nothing_behind
-from load import Load
+from load import Client, Load
 from observed import await_true
-from world import World
+from world import EXPORTED_USERS, REQUESTS, World
 
 # What asks for the session first: it hangs there.
 COOKIE_CALLERS = ["stats", "export"] * 2
@@ -48,6 +50,35 @@ def test_a_statement_that_hangs_is_ended_in_the_database(kind):
         with Load(world.sidecar.port) as load:
             load.await_right(5)
         left_nothing_behind(world)
+
+
+@pytest.mark.side_by_side
+def test_a_long_statement_goes_on_while_short_ones_have_all_lanes_full():
+    with World() as world:
+        stats = REQUESTS["stats"][0]
+        assert wire.ask(world.sidecar.port, stats).status == 200
+        # Nine seconds for the statistics, and nothing for whoever is looked for by key.
+        world.execute("ALTER TABLE auth_user RENAME TO hidden")
+        world.execute(
+            "CREATE VIEW auth_user AS SELECT * FROM hidden "
+            f"WHERE CASE WHEN id <= 2 THEN TRUE ELSE pg_sleep(9.0 / {EXPORTED_USERS}) IS NOT NULL END"
+        )
+        world.execute(f"GRANT ALL ON auth_user TO {world.name}")
+        client = Client(world.sidecar.port, keeps=False)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(client.ask, stats)
+            await_true(world.busy_sessions, 2, "the statistics are read")
+            lock = world.connect()
+            cursor = lock.cursor()
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
+            with Load(world.sidecar.port, callers=["unknown session"] * 24, pause_seconds=0.01) as load:
+                load.last(6)
+                lock.close()
+                load.await_right(5)
+            assert answer.result().status == 200
+        wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
+        assert not wrong, wrong[:10]
 
 
 @pytest.mark.side_by_side

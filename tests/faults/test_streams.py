@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import wire
 from load import Load
 from observed import await_true
-from world import World
+from world import REQUESTS, World
 
 # Some twenty lines for each request.
 TALKATIVE = {"SIDECAR_LOG": "trace,actix_http=trace"}
@@ -66,6 +67,17 @@ def test_a_standard_error_that_takes_nothing_stops_nothing(stream):
 def test_a_pipe_that_nobody_reads_stops_nothing(closed):
     with pipe(closed) as stream, Heard(stream) as world:
         serves_and_stops(world)
+
+
+@pytest.mark.side_by_side
+def test_a_second_signal_ends_it_though_nobody_reads_the_pipe():
+    with pipe(closed=False) as stream, Heard(stream, SIDECAR_SHUTDOWN_DELAY="60") as world:
+        with Load(world.sidecar.port, pause_seconds=0) as load:
+            await_true(lambda: len(load.seen) > 500, 30, "so many answers")
+        world.sidecar.process.send_signal(signal.SIGTERM)
+        await_true(lambda: wire.ask(world.sidecar.port, REQUESTS["readyz"][0]).status == 503, 5, "not ready")
+        world.sidecar.process.send_signal(signal.SIGTERM)
+        assert world.sidecar.process.wait(5) == 1
 
 
 @pytest.mark.side_by_side

@@ -60,7 +60,7 @@ impl App {
             actix_web::rt::System::new().block_on(async {
                 let application = Application::build(config).unwrap();
                 started.send(application.port().unwrap()).unwrap();
-                application.run_until_stopped().await.unwrap();
+                application.run_until_stopped(None).await.unwrap();
             });
         });
         App {

@@ -17,6 +17,7 @@
 //! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
 //! * `models`: custom user models
+//! * `observed`: figures, log lines, request ids; settings read anew
 //! * `outage`: a database that is away
 //! * `program`: the binary: `--help`, exit codes, `demo`
 //! * `readers`: who asks for an export and does not read it
@@ -47,6 +48,7 @@ mod limits;
 mod listeners;
 mod login;
 mod models;
+mod observed;
 mod outage;
 mod program;
 mod readers;

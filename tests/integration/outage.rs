@@ -1,6 +1,9 @@
 //! A database that is away, and health checks.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::app::{App, KEY, insert_session};
 use crate::database::{Database, READ_OF_SESSIONS, READ_OF_USERS};
@@ -105,6 +108,47 @@ fn a_server_that_is_away_is_an_outage_and_no_refusal() {
             r#"{"detail":"The service is temporarily unavailable."}"#
         );
     }
+}
+
+/// Speaks as PostgreSQL does until a client is let in and has set its session up, and then says nothing; returns when the
+/// client has gone away.
+fn fall_silent(mut client: TcpStream) {
+    let mut write = client.try_clone().unwrap();
+    let mut read = |length: usize| {
+        let mut bytes = vec![0; length];
+        client.read_exact(&mut bytes).map(|()| bytes)
+    };
+    let length = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap()) as usize;
+    let ready = b"Z\0\0\0\x05I";
+    // A packet that asks for encryption, which there is not, then the one that begins.
+    for answer in [&b"N"[..], b"R\0\0\0\x08\0\0\0\0"] {
+        let rest = length(&read(4).unwrap()) - 4;
+        read(rest).unwrap();
+        write.write_all(answer).unwrap();
+    }
+    write.write_all(ready).unwrap();
+    while let Ok(head) = read(5) {
+        read(length(&head[1..]) - 4).unwrap();
+        if head[0] == b'Q' {
+            write.write_all(b"C\0\0\0\x08SET\0").unwrap();
+            write.write_all(ready).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_falls_silent_just_when_it_has_let_us_in_holds_nobody_for_ever() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let url = format!("postgres://sidecar:secret@127.0.0.1:{port}/watchtower");
+    let app = App::with(&Database::sqlite(), &[("DATABASE_URL", &url)]);
+    let (ended, has_ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        fall_silent(server.accept().unwrap().0);
+        ended.send(()).unwrap();
+    });
+    assert_eq!(app.export_as("a-session-key").status, 503);
+    has_ended.recv_timeout(Duration::from_secs(1)).unwrap();
 }
 
 #[test]

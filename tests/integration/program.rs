@@ -82,6 +82,13 @@ impl Program {
             .count()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// SIGKILL
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

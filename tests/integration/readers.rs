@@ -1,7 +1,8 @@
 //! Clients that ask for an export and then do not read it, or not to its end: none of them keeps a place, a file or a
 //! socket for long, and none takes half of it for all.
 //!
-//! One test waits on purpose: for the 30 seconds after which a client that reads nothing is cut off.
+//! Two tests wait on purpose: for the 30 seconds after which a client that reads nothing is cut off, and for the 5 of a
+//! head, which do not count meanwhile.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -97,6 +98,31 @@ fn a_reader_that_stops_is_cut_off_after_half_a_minute_and_a_slow_one_is_not() {
     let mut got = Vec::new();
     let _ = stopped.0.read_to_end(&mut got);
     assert!(got.len() < length, "{}", got.len());
+}
+
+/// Waits for the limit of a head on purpose: some 7 seconds.
+#[test]
+fn a_slow_reader_who_has_asked_for_more_meanwhile_gets_all_of_it() {
+    let (database, cookie) = many_users();
+    let app = App::over(&database);
+    let length = get(&app.address, EXPORT, &cookie).body.len();
+    let next = format!("GET {STATS} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+    let (half, rest) = next.split_at(next.len() / 2);
+    std::thread::scope(|scope| {
+        // The rest of its head comes at once, or when the answer has come.
+        for (early, late) in [(next.as_str(), ""), (half, rest)] {
+            let mut wire = reader_that_stops(&app.address, &cookie);
+            scope.spawn(move || {
+                assert!(wire.say(early));
+                std::thread::sleep(Duration::from_secs(7));
+                let mut body = vec![0; length];
+                while wire.0.read_exact(&mut body[..1]).is_ok() && body[0] != b'{' {}
+                wire.0.read_exact(&mut body[1..]).unwrap();
+                assert!(wire.say(late));
+                assert_eq!(wire.answer().map(|answer| answer.status), Some(200));
+            });
+        }
+    });
 }
 
 #[test]

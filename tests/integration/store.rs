@@ -10,6 +10,7 @@ use actix_web::cookie::time::Duration;
 use actix_web::{App, HttpResponse, test, web};
 use watchtower_sidecar::config::Config;
 use watchtower_sidecar::db::{Clock, Db, DbOptions, DjangoSessionStore};
+use watchtower_sidecar::telemetry::metrics::Metrics;
 
 use crate::app::{KEY, OLD_KEY, insert_session};
 use crate::database::Database;
@@ -38,6 +39,7 @@ fn store(database: &Database) -> DjangoSessionStore {
         username_field: config.username_field,
         exports_at_once: config.export_concurrency,
         prepared_statements: config.prepared_statements,
+        waits: Metrics::new().unwrap().waits(),
     });
     DjangoSessionStore::new(
         db,

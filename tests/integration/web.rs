@@ -136,6 +136,8 @@ fn no_header_says_what_the_client_said() {
         &database,
         &[
             ("SIDECAR_CORS_ORIGINS", LISTED),
+            // A proxy that is trusted may name the request.
+            ("SIDECAR_TRUSTED_PROXIES", "none"),
             ("SIDECAR_LOGIN_RATE", "off"),
         ],
     );

@@ -4,6 +4,7 @@ They run as an unprivileged user when the caller is root (neither starts as root
 be installed or running.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -94,7 +95,9 @@ class Cluster:
         # The first process first, so that it starts no more children.
         self.process.send_signal(number)
         for child in children(self.process.pid):
-            os.kill(child, number)
+            # One that has ended meanwhile is of no interest.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
 
     def last_words(self):
         return (self.directory / "log").read_text(errors="replace")[-2000:]
@@ -105,27 +108,42 @@ class Cluster:
 
 
 class Postgres(Cluster):
+    """A server of its own, or a streaming standby of `primary`."""
+
     stop_signal = 3  # SIGQUIT: at once, nothing here is worth a checkpoint
 
-    def __init__(self, directory):
+    def __init__(self, directory, primary=None):
         self.programs = postgres_programs()
         super().__init__(directory, "postgres")
-        secret = self.directory / "password"
-        secret.write_text(PASSWORD)
-        self.hand_over(secret)
-        data = self.directory / "data"
-        self.run(
-            str(self.programs / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
-            "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync",
-        )
+        self.data = self.directory / "data"
+        if primary:
+            self.run(
+                str(self.programs / "pg_basebackup"), "-D", str(self.data), "-d", primary.url, "-R",
+                "--checkpoint=fast", "--no-sync",
+            )
+        else:
+            self.initialise()
         settings = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.directory,
             "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
             "ssl": "on", "ssl_cert_file": self.directory / "server.pem", "ssl_key_file": self.directory / "server.key",
         }
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.start(str(self.programs / "postgres"), "-D", str(data), *flags)
+        self.start(str(self.programs / "postgres"), "-D", str(self.data), *flags)
         self.url = f"postgres://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    def initialise(self):
+        secret = self.directory / "password"
+        secret.write_text(PASSWORD)
+        self.hand_over(secret)
+        self.run(
+            str(self.programs / "initdb"), "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+            "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync",
+        )
+
+    def promote(self):
+        """Makes a standby a server of its own; returns when it takes writes."""
+        self.run(str(self.programs / "pg_ctl"), "promote", "-D", str(self.data))
 
     def answers(self):
         check = [str(self.programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]

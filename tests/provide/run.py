@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from provide import clusters, environments  # noqa: E402
 from provide.environments import REPOSITORY, SUITE, TESTS, target_directory  # noqa: E402
 
-PARTS = ("rust", "differential", "faults", "fuzz")
+PARTS = ("rust", "differential", "faults", "deploy", "fuzz")
 DATABASES = ("sqlite", "postgres", "mysql")
 # What the suite compares with: every database with the newest long-term version, every version with SQLite.
 COMPARISONS = [(database, SUITE) for database in DATABASES]
@@ -149,9 +149,21 @@ class Run:
             return
         seconds = 120 if self.is_all_required() else 20
         done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "faults", f"--soak-seconds={seconds}"])
-        for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
-            self.skip("faults", reason)
+        self.skip_as_told("faults", done)
         self.report("the faults", done)
+
+    def deploy(self):
+        """The files of deploy/ with the programs that they are for, and more than one machine."""
+        python = self.python(SUITE)
+        if python is None:
+            return
+        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "deploy"])
+        self.skip_as_told("deploy", done)
+        self.report("the deployment files", done)
+
+    def skip_as_told(self, part, done):
+        for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
+            self.skip(part, reason)
 
     def fuzz(self):
         """Every fuzz target, for a minute where all is asked for."""
@@ -222,6 +234,8 @@ def main():
                 run.differential()
             if "faults" in parts:
                 run.faults()
+            if "deploy" in parts:
+                run.deploy()
             if "fuzz" in parts:
                 run.fuzz()
     finally:

@@ -1,0 +1,62 @@
+//! The limits that stay on a connection; MariaDB's on the server that `TEST_MYSQL_URL` names.
+
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+use super::*;
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn on_sqlite_nothing_but_a_transaction_that_is_to_write_can() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let opener = ConnectionOpener {
+        url: DatabaseUrl::parse(&format!("sqlite:///{}", file.path().display())).unwrap(),
+        writable: true,
+        prepares: true,
+    };
+    let mut connection = opener.establish().unwrap();
+    let write = |connection: &mut Connection| {
+        let sql = "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)";
+        Ok::<_, DbError>(with_connection!(connection, conn => conn.batch_execute(sql))?)
+    };
+    for kind in [JobKind::Short, JobKind::Writes, JobKind::Short] {
+        let mut limited = |job: &dyn Fn(&mut Connection) -> Result<(), DbError>| {
+            connection.limited(kind, STATEMENT_LIMIT, true, job)
+        };
+        let refused = limited(&write).unwrap_err().to_string();
+        assert!(refused.contains("readonly"), "{refused}");
+        limited(&|connection| connection.transaction(write)).unwrap();
+    }
+}
+
+#[cfg(feature = "mysql")]
+fn on_mysql() -> Option<Connection> {
+    let Ok(url) = std::env::var("TEST_MYSQL_URL") else {
+        println!("skipped on MariaDB: TEST_MYSQL_URL is not set");
+        return None;
+    };
+    let opener = ConnectionOpener {
+        url: DatabaseUrl::parse(&url).unwrap(),
+        writable: false,
+        prepares: true,
+    };
+    Some(opener.establish().unwrap())
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn after_a_view_that_fails_the_limit_of_short_statements_is_back() {
+    use super::super::ExportError;
+    let Some(mut connection) = on_mysql() else {
+        return;
+    };
+    let limit = |connection: &mut Connection| {
+        connection.number("SELECT CAST(@@max_statement_time AS SIGNED) AS number")
+    };
+    let short = i64::try_from(STATEMENT_LIMIT.as_secs()).ok();
+    assert_eq!(limit(&mut connection), short);
+    let failed = connection.limited(JobKind::Long, STATEMENT_LIMIT, true, &|connection| {
+        assert_ne!(limit(connection), short);
+        Err::<(), _>(ExportError::Unrenderable)
+    });
+    assert!(matches!(failed, Err(ExportError::Unrenderable)));
+    assert_eq!(limit(&mut connection), short);
+}

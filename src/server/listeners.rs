@@ -1,0 +1,99 @@
+//! The sockets that the service listens on: bound to the configured addresses, or handed over by systemd, the main one
+//! first.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use listenfd::ListenFd;
+use nix::sys::socket::{Backlog, listen};
+
+use crate::config::Bind;
+
+/// Connections that the kernel keeps until there is room for them.
+const BACKLOG: i32 = 1024;
+
+/// A bound listener.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A listener, and at which address it turned out to be.
+pub(super) type Bound = (Bind, Listener);
+
+/// The main listener and the operators', each as systemd hands it over, or else bound.
+///
+/// # Errors
+/// An address can't be bound, or systemd handed over something else.
+pub(super) fn listeners(main: &Bind, ops: Option<&Bind>) -> io::Result<(Bound, Option<Bound>)> {
+    let mut inherited = ListenFd::from_env();
+    let wanted = 1 + usize::from(ops.is_some());
+    if inherited.len() > wanted {
+        return Err(io::Error::other(format!(
+            "systemd hands over {} sockets, but only {wanted} are wanted: the main one, then SIDECAR_OPS_BIND's",
+            inherited.len()
+        )));
+    }
+    let main = listener(&mut inherited, 0, main)?;
+    let ops = ops.map(|bind| listener(&mut inherited, 1, bind));
+    Ok((main, ops.transpose()?))
+}
+
+fn listener(inherited: &mut ListenFd, index: usize, bind: &Bind) -> io::Result<Bound> {
+    let (address, listener) = match taken(inherited, index)? {
+        Some(listener) => (address_of(&listener, bind)?, listener),
+        None => bound(bind)?,
+    };
+    let backlog = Backlog::new(BACKLOG)?;
+    match &listener {
+        Listener::Tcp(listener) => listen(listener, backlog)?,
+        Listener::Unix(listener) => listen(listener, backlog)?,
+    }
+    Ok((address, listener))
+}
+
+/// The socket that systemd hands over in this place, if there is one.
+fn taken(inherited: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
+    if let Ok(listener) = inherited.take_tcp_listener(index) {
+        return Ok(listener.map(Listener::Tcp));
+    }
+    Ok(inherited.take_unix_listener(index)?.map(Listener::Unix))
+}
+
+fn address_of(listener: &Listener, configured: &Bind) -> io::Result<Bind> {
+    Ok(match listener {
+        Listener::Tcp(listener) => Bind::Tcp(listener.local_addr()?),
+        Listener::Unix(listener) => match listener.local_addr()?.as_pathname() {
+            Some(path) => Bind::Unix(path.to_owned()),
+            None => configured.clone(),
+        },
+    })
+}
+
+fn bound(bind: &Bind) -> io::Result<Bound> {
+    match bind {
+        Bind::Tcp(address) => {
+            let listener = Listener::Tcp(TcpListener::bind(address)?);
+            Ok((address_of(&listener, bind)?, listener))
+        }
+        Bind::Unix(path) => {
+            // A socket file that nobody listens on is left over from a process that was killed.
+            if is_socket(path) && is_refused(path) {
+                std::fs::remove_file(path)?;
+            }
+            Ok((bind.clone(), Listener::Unix(UnixListener::bind(path)?)))
+        }
+    }
+}
+
+fn is_refused(path: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}

@@ -1,0 +1,274 @@
+//! Figures for Prometheus, served at `/metrics` on the listener for operators alone. No label holds what a client sent:
+//! routes are those of the table, methods and statuses the known ones, reasons the program's own.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::server::State;
+
+/// Upper bounds in seconds: from an answer without a query to one that has waited as long as it may.
+const SECONDS: [f64; 13] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+];
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Every figure. Cheap to count with: each is a handful of atomic numbers.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    authentications: IntCounterVec,
+    exports: IntCounterVec,
+    export_rows: IntCounter,
+    export_bytes: IntCounter,
+    reloads: IntCounterVec,
+    hashes: Histogram,
+    waits: Histogram,
+    // Read when they are asked for:
+    password_queue: IntGauge,
+    connections: IntGaugeVec,
+    most_connections: IntGaugeVec,
+    is_up: IntGaugeVec,
+    statistics_questions: IntCounter,
+    statistics_queries: IntCounter,
+    lost_lines: IntCounter,
+    memory: Gauge,
+}
+
+impl Metrics {
+    /// All of them at zero.
+    ///
+    /// # Errors
+    /// A name that the registry refuses.
+    pub fn new() -> prometheus::Result<Metrics> {
+        let registry = Registry::new();
+        let metrics = Metrics {
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_http_requests_total",
+                    "Requests by route, method and status",
+                ),
+                &["route", "method", "status"],
+            )?,
+            durations: HistogramVec::new(
+                timed(
+                    "sidecar_http_request_duration_seconds",
+                    "From a request's head to the last byte of its answer",
+                ),
+                &["route"],
+            )?,
+            authentications: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_authentications_total",
+                    "Callers by how they said who they are, and what came of it",
+                ),
+                &["authenticator", "outcome"],
+            )?,
+            exports: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_exports_total",
+                    "Exports that were sent whole, failed, found no place (busy), or were cut off by the client (cut)",
+                ),
+                &["outcome"],
+            )?,
+            export_rows: IntCounter::new("sidecar_export_rows_total", "Users in exports")?,
+            export_bytes: IntCounter::new(
+                "sidecar_export_bytes_total",
+                "Bytes of exports as they were sent, compressed or not",
+            )?,
+            reloads: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_reloads_total",
+                    "Configurations read anew at SIGHUP: applied, or refused for a mistake in them",
+                ),
+                &["result"],
+            )?,
+            hashes: Histogram::with_opts(timed(
+                "sidecar_password_hash_seconds",
+                "How long passwords took to be checked, without waiting for it",
+            ))?,
+            waits: Histogram::with_opts(timed(
+                "sidecar_database_wait_seconds",
+                "How long questions waited for their turn and for a connection",
+            ))?,
+            password_queue: IntGauge::new(
+                "sidecar_password_queue_length",
+                "Passwords that are being checked, or wait for it",
+            )?,
+            connections: IntGaugeVec::new(
+                Opts::new("sidecar_database_connections", "Open connections"),
+                &["database", "state"],
+            )?,
+            most_connections: IntGaugeVec::new(
+                Opts::new(
+                    "sidecar_database_connections_max",
+                    "The most connections there will be",
+                ),
+                &["database"],
+            )?,
+            is_up: IntGaugeVec::new(
+                Opts::new(
+                    "sidecar_database_up",
+                    "0 where the database is known to be away",
+                ),
+                &["database"],
+            )?,
+            statistics_questions: IntCounter::new(
+                "sidecar_statistics_questions_total",
+                "Requests for the statistics that reached the database",
+            )?,
+            statistics_queries: IntCounter::new(
+                "sidecar_statistics_queries_total",
+                "Queries that answered them, each for all who had asked before it began",
+            )?,
+            lost_lines: IntCounter::new(
+                "sidecar_log_lines_lost_total",
+                "Log lines that nobody took from standard error in time",
+            )?,
+            memory: Gauge::new("process_resident_memory_bytes", "Resident memory")?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> prometheus::Result<()> {
+        let build = IntGaugeVec::new(
+            Opts::new("sidecar_build_info", "Always 1"),
+            &["version", "features"],
+        )?;
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), &crate::features().join(",")])
+            .set(1);
+        let started = Gauge::new("process_start_time_seconds", "Unix time of the start")?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        started.set(now.map_or(0.0, |now| now.as_secs_f64()));
+        // What has not happened yet is 0, and not missing: an alert on its growth sees the first one too.
+        for outcome in ["sent", "failed", "busy", "cut"] {
+            self.exports.with_label_values(&[outcome]);
+        }
+        for result in ["applied", "refused"] {
+            self.reloads.with_label_values(&[result]);
+        }
+        let all: [Box<dyn prometheus::core::Collector>; 19] = [
+            Box::new(build),
+            Box::new(started),
+            Box::new(self.requests.clone()),
+            Box::new(self.durations.clone()),
+            Box::new(self.authentications.clone()),
+            Box::new(self.exports.clone()),
+            Box::new(self.export_rows.clone()),
+            Box::new(self.export_bytes.clone()),
+            Box::new(self.reloads.clone()),
+            Box::new(self.hashes.clone()),
+            Box::new(self.waits.clone()),
+            Box::new(self.password_queue.clone()),
+            Box::new(self.connections.clone()),
+            Box::new(self.most_connections.clone()),
+            Box::new(self.is_up.clone()),
+            Box::new(self.statistics_questions.clone()),
+            Box::new(self.statistics_queries.clone()),
+            Box::new(self.lost_lines.clone()),
+            Box::new(self.memory.clone()),
+        ];
+        all.into_iter()
+            .try_for_each(|collector| self.registry.register(collector))
+    }
+
+    /// Counts an answered request.
+    pub fn answered(&self, route: &str, method: &str, status: &str, took: Duration) {
+        self.requests
+            .with_label_values(&[route, method, status])
+            .inc();
+        self.durations
+            .with_label_values(&[route])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Counts what came of a caller's session, or name and password.
+    pub fn authenticated(&self, authenticator: &str, outcome: &str) {
+        self.authentications
+            .with_label_values(&[authenticator, outcome])
+            .inc();
+    }
+
+    /// Counts an export by its end: `sent`, `failed`, `busy` or `cut`.
+    pub fn exported(&self, outcome: &str, rows: u64, bytes: u64) {
+        self.exports.with_label_values(&[outcome]).inc();
+        self.export_rows.inc_by(rows);
+        self.export_bytes.inc_by(bytes);
+    }
+
+    /// Counts a SIGHUP.
+    pub fn reloaded(&self, is_applied: bool) {
+        let result = if is_applied { "applied" } else { "refused" };
+        self.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Notes how long a password took.
+    pub fn hashed(&self, took: Duration) {
+        self.hashes.observe(took.as_secs_f64());
+    }
+
+    /// Where the database notes how long its callers wait, in seconds.
+    pub fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
+    /// All figures in Prometheus' text format, with those that are read only now.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub fn text(&self, state: &State) -> prometheus::Result<String> {
+        self.password_queue
+            .set(i64::try_from(state.passwords.queue_length()).unwrap_or(i64::MAX));
+        for pool in state.db.pools() {
+            for (label, count) in [("idle", pool.idle), ("used", pool.used)] {
+                self.connections
+                    .with_label_values(&[pool.database, label])
+                    .set(count.into());
+            }
+            self.most_connections
+                .with_label_values(&[pool.database])
+                .set(pool.most.into());
+            self.is_up
+                .with_label_values(&[pool.database])
+                .set(pool.is_up.into());
+        }
+        let (questions, queries) = state.db.statistics_figures();
+        let totals = [
+            (&self.statistics_questions, questions),
+            (&self.statistics_queries, queries),
+            (&self.lost_lines, super::lost_lines()),
+        ];
+        for (counter, total) in totals {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
+        if let Some(bytes) = resident_memory() {
+            self.memory.set(bytes);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn timed(name: &str, help: &str) -> HistogramOpts {
+    HistogramOpts::new(name, help).buckets(SECONDS.to_vec())
+}
+
+/// Resident memory in bytes, where the system tells it.
+fn resident_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024.0)
+}

@@ -1,0 +1,278 @@
+//! What one request did: noted while it is answered, and told when the last byte of the answer is gone, as one access line
+//! and to the metrics. An export's audit line is written before its first byte leaves.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpMessage, HttpRequest};
+use log::Level;
+
+use super::shown;
+use crate::auth;
+use crate::routes::Route;
+use crate::server::State;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over, in bytes.
+const LONGEST_ID: usize = 128;
+
+/// What is known of a request. In its extensions, for whoever has something to add.
+#[derive(Default)]
+pub struct Trace {
+    id: String,
+    route: Cell<Option<Route>>,
+    user: RefCell<Option<String>>,
+    database: Cell<Duration>,
+    hashing: Cell<Duration>,
+    exported_rows: Cell<Option<u64>>,
+}
+
+impl Trace {
+    /// The request's.
+    pub fn of(req: &HttpRequest) -> Rc<Trace> {
+        req.extensions()
+            .get::<Rc<Trace>>()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Which route it takes.
+    pub fn take(&self, route: Route) {
+        self.route.set(Some(route));
+    }
+
+    /// Who is calling: the user's id.
+    pub fn is_of(&self, user: &impl ToString) {
+        self.user.replace(Some(user.to_string()));
+    }
+
+    /// Counts the time until `answer` comes as the database's.
+    pub async fn in_database<T>(&self, answer: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let answer = answer.await;
+        self.database.set(self.database.get() + began.elapsed());
+        answer
+    }
+
+    /// Counts this time as hashing, waiting for a turn included.
+    pub fn was_hashing(&self, time: Duration) {
+        self.hashing.set(self.hashing.get() + time);
+    }
+
+    /// An export is about to be sent: the line that tells who got what, or had it already.
+    pub fn audit(
+        &self,
+        address: Option<IpAddr>,
+        username: &str,
+        rows: u64,
+        tag: &str,
+        is_known: bool,
+    ) {
+        self.exported_rows
+            .set(Some(if is_known { 0 } else { rows }));
+        let (user, request_id) = (self.user.borrow(), self.id.as_str());
+        let (user, address) = (user.as_deref(), address.map(|address| address.to_string()));
+        let username = shown(username);
+        log::info!(target: "audit",
+            request_id, address = address.as_deref(), user, username, users = rows, digest = tag,
+            is_known;
+            "export of users");
+    }
+}
+
+/// The middleware around all others: gives the request an id and a [`Trace`], and tells what became of it.
+///
+/// # Errors
+/// Those of the service it wraps.
+pub async fn observe(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let began = Instant::now();
+    // `server.rs` adds it.
+    let Some(state) = req.app_data::<Data<State>>().cloned() else {
+        return Ok(next.call(req).await?.map_into_boxed_body());
+    };
+    let given = req.headers().get(X_REQUEST_ID).cloned();
+    let given = given.filter(|id| is_usable(id) && auth::is_from_proxy(&state, req.request()));
+    let id = given.unwrap_or_else(|| state.request_ids.next());
+    let address = auth::client(&state, req.request());
+    let method = known(req.method());
+    let trace = Rc::new(Trace {
+        id: id.to_str().unwrap_or_default().to_owned(),
+        ..Trace::default()
+    });
+    req.extensions_mut().insert(Rc::clone(&trace));
+
+    let mut response = next.call(req).await?;
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    let status = response.status();
+    Ok(response.map_body(|_, body| {
+        let is_sent = matches!(body.size(), BodySize::None | BodySize::Sized(0));
+        BoxBody::new(Observed {
+            body: body.boxed(),
+            sent: 0,
+            is_sent,
+            end: End {
+                state,
+                trace,
+                address,
+                method,
+                status,
+                began,
+            },
+        })
+    }))
+}
+
+/// Whether an id may stand in a log line as it is.
+fn is_usable(id: &HeaderValue) -> bool {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(byte);
+    (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(legal)
+}
+
+/// Request ids of our own: random numbers of the process, counted up.
+pub struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids that no other process has.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new() -> Result<RequestIds, getrandom::Error> {
+        Ok(RequestIds {
+            process: getrandom::u64()?,
+            next: AtomicU64::new(getrandom::u64()?),
+        })
+    }
+
+    fn next(&self) -> HeaderValue {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:016x}{next:016x}", self.process);
+        // Digits only.
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+    }
+}
+
+/// A method's name, unless it is of the client's own invention.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// A body that tells its end.
+struct Observed {
+    body: BoxBody,
+    sent: u64,
+    is_sent: bool,
+    end: End,
+}
+
+impl MessageBody for Observed {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let next = Pin::new(&mut self.body).poll_next(cx);
+        match &next {
+            Poll::Ready(Some(Ok(bytes))) => self.sent += bytes.len() as u64,
+            Poll::Ready(None) => self.is_sent = true,
+            _ => {}
+        }
+        next
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.end.tell(self.sent, self.is_sent);
+    }
+}
+
+/// What is told at the end.
+struct End {
+    state: Data<State>,
+    trace: Rc<Trace>,
+    address: Option<IpAddr>,
+    method: &'static str,
+    status: StatusCode,
+    began: Instant,
+}
+
+impl End {
+    fn tell(&self, bytes: u64, is_sent: bool) {
+        let (trace, metrics) = (&self.trace, &self.state.metrics);
+        let took = self.began.elapsed();
+        let route = trace.route.get();
+        let label = route.map_or("other", Route::label);
+        metrics.answered(label, self.method, self.status.as_str(), took);
+        if let Some(rows) = trace.exported_rows.get() {
+            let outcome = if is_sent { "sent" } else { "cut" };
+            metrics.exported(outcome, rows, bytes);
+        }
+        let level = match self.status.is_server_error() {
+            true => Level::Warn,
+            // They come every few seconds, for ever.
+            false if route.is_some_and(Route::is_for_operators) => return,
+            false => Level::Info,
+        };
+        if !log::log_enabled!(target: "access", level) {
+            return;
+        }
+        let milliseconds = |time: Duration| time.as_micros() as f64 / 1000.0;
+        let user = trace.user.borrow();
+        let address = self.address.map(|address| address.to_string());
+        let (method, status) = (self.method, self.status.as_u16());
+        log::log!(target: "access", level,
+            request_id = trace.id.as_str(), address = address.as_deref(), user = user.as_deref(),
+            method, route = label, status, bytes, is_cut = !is_sent,
+            ms = milliseconds(took), database_ms = milliseconds(trace.database.get()),
+            hashing_ms = milliseconds(trace.hashing.get());
+            "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_over_only_if_it_can_stand_in_a_line() {
+        let usable = |id: &str| is_usable(&HeaderValue::from_str(id).unwrap());
+        assert!(usable("0af7651916cd43dd8448eb211c80319c"));
+        assert!(usable("Root=1-67891233-abcdef012345678912345678"));
+        assert!(!usable(""));
+        assert!(!usable("a b"));
+        assert!(!usable("a\"b"));
+        assert!(!usable(&"x".repeat(129)));
+    }
+}

@@ -1,0 +1,121 @@
+"""More than one machine, on one: a PostgreSQL primary with the reference project's tables, its streaming standby, and
+sidecars under the role of `deploy/grants-postgres.sql`."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import passwords
+import proxies
+import servers
+import signed
+from observed import await_true
+from provide import clusters, grants, reference
+from provide.environments import SUITE
+from world import ADMIN_KEY
+
+# Of the seeded users.
+ADMIN_ID = 1
+USERS = 150
+
+serial = itertools.count()
+
+
+class Machines:
+    """`with Machines() as machines`: both servers run; sidecars, Django and nginx when they are asked for."""
+
+    def __init__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="deploy-"))
+        self.directory.chmod(0o711)
+        self.servers = []
+        self.running = []
+
+    def __enter__(self):
+        try:
+            self.primary = clusters.Postgres(self.directory / "primary")
+            self.servers.append(self.primary)
+            self.url = reference.new_database(self.primary.url, "watchtower")
+            reference.prepare(self.url)
+            role = urlsplit(grants.role_url(self.url, "auth_user", login=False, debug=False))
+            self.role, self.credentials = role.username, f"{role.username}:{role.password}"
+            password = self.execute(f"SELECT password FROM auth_user WHERE id = {ADMIN_ID}")[0][0]
+            data = signed.session_data(signed.login_data(ADMIN_ID, password))
+            self.execute(f"INSERT INTO django_session VALUES ('{ADMIN_KEY}', '{data}', '2100-01-01 00:00:00+00')")
+            self.execute(
+                "INSERT INTO auth_user (id, username, email, date_joined, is_staff, is_tv_user, password, first_name, "
+                "last_name, is_active, is_superuser, is_movie_user) SELECT 1000 + n, 'u' || n, 'u@example.com', "
+                "'2024-01-01'::timestamptz + n * interval '1 s', false, true, '!', 'Ada', 'Lovelace', "
+                "true, false, false "
+                f"FROM generate_series(1, {USERS}) n"
+            )
+            self.standby = clusters.Postgres(self.directory / "standby", self.primary)
+            self.servers.append(self.standby)
+            self.catch_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop_programs()
+        for server in self.servers:
+            server.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def stop_programs(self):
+        """All but the databases."""
+        while self.running:
+            self.running.pop().stop()
+
+    def kept(self, server):
+        self.running.append(server)
+        return server
+
+    def execute(self, statement, on=None):
+        """Runs it as the operator, on the primary unless told otherwise; its rows."""
+        place = urlsplit(self.url)
+        if on:
+            place = place._replace(netloc=f"{place.username}:{place.password}@127.0.0.1:{on.port}")
+        connection = reference.connect(place.geturl())
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def catch_up(self):
+        """Waits until the standby has what the primary has."""
+        # A record that is on the disk when this returns, and all before it: the tests' servers do not wait for that.
+        flushed = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'tests', '')"
+        [[there]] = self.execute(flushed)
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{there}'::pg_lsn"
+        await_true(lambda: self.execute(replayed, self.standby) == [(True,)], 20, "the standby has caught up")
+
+    def role_url(self, *places, attributes=None):
+        """How a sidecar connects to one of these servers."""
+        hosts = ",".join(f"127.0.0.1:{place.port}" for place in places)
+        suffix = f"?target_session_attrs={attributes}" if attributes else ""
+        return f"postgres://{self.credentials}@{hosts}/watchtower{suffix}"
+
+    def sidecar(self, url=None, read_url=None, **settings):
+        """One that authenticates on the primary and exports from the standby, unless told otherwise."""
+        read_url = read_url or self.role_url(self.standby)
+        variant = servers.Variant(f"deploy-{next(serial)}", sidecar={"DATABASE_READ_URL": read_url, **settings})
+        return self.kept(servers.Sidecar(variant, url or self.role_url(self.primary), self.directory))
+
+    def django(self):
+        return self.kept(servers.Django(servers.Variant(f"deploy-{next(serial)}"), self.url, SUITE, self.directory))
+
+    def nginx(self, *sidecars, django=None):
+        ports = [sidecar.port for sidecar in sidecars]
+        return self.kept(proxies.Nginx(self.directory, django.port if django else clusters.free_port(), ports))
+
+    def sessions(self, on):
+        """How many connections the sidecars' role has there."""
+        return self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{self.role}'", on)[0][0]
+
+
+BASIC = passwords.basic("admin")

@@ -1,0 +1,230 @@
+"""`deploy/django-settings.py` in live projects: its file starts a sidecar that knows who is logged in there; output that is
+spoilt, secrets of all sorts, and files for them."""
+
+import concurrent.futures
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import stranger
+from provide.environments import SUITE, VERSIONS
+
+ENVIRONMENT_GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory):
+    """One project for each version of Django, seeded; the cookie of each."""
+    root = tmp_path_factory.mktemp("projects")
+
+    def make(django):
+        project = stranger.Project(root / django, django)
+        return project, project.seed()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(VERSIONS, pool.map(make, VERSIONS)))
+
+
+@pytest.fixture(scope="module")
+def project(projects):
+    return projects[SUITE][0]
+
+
+@pytest.mark.parametrize("django", VERSIONS)
+def test_a_sidecar_with_the_file_knows_who_is_logged_in(projects, django):
+    project, cookie = projects[django]
+    done, file = project.write_environment()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text().isascii()
+    found = stranger.sourced(file)
+    assert found["DJANGO_USER_TABLE"] == "people_member"
+    assert found["DJANGO_PBKDF2_ITERATIONS"] == {"4.0": "320000", "4.2": "600000", "5.2": "1000000", "6.1": "1500000"}[django]
+    stranger.assert_knows_the_boss(file, cookie)
+
+
+def test_every_setting_reaches_its_variable(project):
+    project.settings("all", """
+SECRET_KEY_FALLBACKS = ["old", "older \\\\ \\u00e4"]
+ALLOWED_HOSTS = [".example.com", "[::1]"]
+DEBUG, USE_TZ, TIME_ZONE, APPEND_SLASH = False, False, "Europe/Berlin", False
+SESSION_COOKIE_NAME, SESSION_COOKIE_AGE, SESSION_COOKIE_DOMAIN = "shop-id", 3600, ".example.com"
+SESSION_COOKIE_PATH, SESSION_COOKIE_SECURE, SESSION_COOKIE_HTTPONLY, SESSION_COOKIE_SAMESITE = "/shop", True, False, False
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
+    "rest_framework.authentication.BasicAuthentication", "rest_framework.authentication.SessionAuthentication"]}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher", "shop.hashers.Cheap",
+    "django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+ROOT_URLCONF, FORCE_SCRIPT_NAME = "shop.old_urls", "/site"
+""")
+    project.write("shop/hashers.py", """
+from django.contrib.auth import hashers
+class Cheap(hashers.PBKDF2PasswordHasher):
+    iterations = 1000
+""")
+    project.write("shop/old_urls.py", """
+from django.urls import include, re_path
+from api.views.admin.admin_views import export_stats, export_users
+inner = [re_path(r"^export\\-users/$", export_users), re_path(r"^export-stats/$", export_stats)]
+urlpatterns = [re_path(r"^v1\\.0/", include(inner))]
+""")
+    done, file = project.write_environment("all")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = stranger.sourced(file)
+    assert json.loads(found.pop("DJANGO_SECRET_KEY_FALLBACKS")) == ["old", "older \\ ä"]
+    assert len(found.pop("DJANGO_SECRET_KEY")) >= 50
+    assert found == {
+        "DATABASE_URL": f"sqlite:///{project.directory}/db.sqlite3",
+        "DJANGO_USER_TABLE": "people_member", "DJANGO_USERNAME_FIELD": "username",
+        "DJANGO_SESSION_COOKIE_NAME": "shop-id", "DJANGO_SESSION_COOKIE_AGE": "3600",
+        "DJANGO_SESSION_COOKIE_DOMAIN": ".example.com", "DJANGO_SESSION_COOKIE_PATH": "/shop",
+        "DJANGO_SESSION_COOKIE_SECURE": "true", "DJANGO_SESSION_COOKIE_HTTPONLY": "false",
+        "DJANGO_SESSION_COOKIE_SAMESITE": "False",
+        "DJANGO_AUTHENTICATION_BACKENDS": '["django.contrib.auth.backends.AllowAllUsersModelBackend"]',
+        "DJANGO_REST_AUTHENTICATION": "basic,session",
+        "DJANGO_ALLOWED_HOSTS": '[".example.com", "[::1]"]',
+        "DJANGO_DEBUG": "false", "DJANGO_USE_TZ": "false", "DJANGO_TIME_ZONE": "Europe/Berlin",
+        "DJANGO_APPEND_SLASH": "false", "DJANGO_PBKDF2_ITERATIONS": "1000000",
+        "SIDECAR_MOUNT": "/site/v1.0", "SIDECAR_PREPARED_STATEMENTS": "off",
+    }
+
+
+def test_a_model_with_another_key_and_name_field_in_a_table_with_a_blank(project):
+    project.settings("clients_only", """
+from shop.by_email import *
+DATABASES["default"]["NAME"] = BASE_DIR / "a #1 % \\u00e4?.sqlite3"
+SESSION_COOKIE_NAME = "shop-id"
+PASSWORD_HASHERS = ["shop.hashers.Cheap", *__import__("django.conf.global_settings").conf.global_settings.PASSWORD_HASHERS]
+ROOT_URLCONF = "api.urls.admin_urls"
+""")
+    project.write("shop/hashers.py", """
+from django.contrib.auth import hashers
+class Cheap(hashers.PBKDF2PasswordHasher):
+    iterations = 1000
+""")
+    cookie = project.seed("clients_only")
+    done, file = project.write_environment("clients_only")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = stranger.sourced(file)
+    assert (found["DJANGO_USER_TABLE"], found["DJANGO_USERNAME_FIELD"]) == ("crm Kunden", "email")
+    assert (found["SIDECAR_MOUNT"], found["DJANGO_PBKDF2_ITERATIONS"]) == ("", "1000")
+    stranger.assert_knows_the_boss(file, cookie, "boss@example.com", mount="")
+
+
+SECRETS = ["plain", "a'b", 'a"b', "a\\b", "a$HOME `id` #x %y", "'\\\"$`#", "tab-less ~ !bang & ; | < > ( )", "ä𝒳", " blanks "]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_shell_and_systemd_read_every_secret_as_it_is(project, secret, tmp_path):
+    name = f"secret{SECRETS.index(secret)}"
+    project.settings(name, f"SECRET_KEY = {secret!r}\nSECRET_KEY_FALLBACKS = [{secret!r}, 'x\\n']")
+    done, file = project.write_environment(name)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = stranger.sourced(file)
+    assert found["DJANGO_SECRET_KEY"] == secret
+    assert json.loads(found["DJANGO_SECRET_KEY_FALLBACKS"]) == [secret, "x\n"]
+    if not ENVIRONMENT_GENERATOR.exists():
+        pytest.skip("systemd is not installed")
+    # It reads files as EnvironmentFile= does, but goes on to expand variables.
+    (tmp_path / "environment.d").mkdir()
+    (tmp_path / "environment.d" / "sidecar.conf").write_bytes(file.read_bytes().replace(b"$HOME", b"$ HOME"))
+    printed = subprocess.run(
+        [ENVIRONMENT_GENERATOR], env={"XDG_CONFIG_HOME": str(tmp_path), "HOME": "/nonexistent"}, capture_output=True, check=True
+    )
+    assert not printed.stderr
+    (tmp_path / "printed").write_bytes(printed.stdout)
+    found["DJANGO_SECRET_KEY"] = found["DJANGO_SECRET_KEY"].replace("$HOME", "$ HOME")
+    found["DJANGO_SECRET_KEY_FALLBACKS"] = found["DJANGO_SECRET_KEY_FALLBACKS"].replace("$HOME", "$ HOME")
+    assert stranger.sourced(tmp_path / "printed") == found
+
+
+def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
+    project, cookie = projects[SUITE]
+    folder = tmp_path / "secrets"
+    # What an earlier run left is replaced, whoever could read it.
+    folder.mkdir()
+    (folder / "django-secret-key").write_text("an older key")
+    (folder / "django-secret-key").chmod(0o644)
+    project.settings("filed", "DEBUG = False\nDATABASES['replica'] = {**DATABASES['default'], 'NAME': '/copy.sqlite3'}")
+    done, file = project.write_environment("filed", SIDECAR_SECRETS_DIR=str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {"database-url", "database-read-url", "django-secret-key", "django-secret-key-fallbacks", "django-allowed-hosts"}
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == dict.fromkeys(names, 0o600)
+    found = stranger.sourced(file)
+    for name in names - {"database-read-url"}:
+        variable = name.upper().replace("-", "_")
+        assert found.pop(f"{variable}_FILE") == str(folder / name)
+        assert variable not in found
+    assert not any(name.endswith("_FILE") for name in found)
+    assert f"# DATABASE_READ_URL_FILE={folder}/database-read-url\n" in file.read_text()
+    assert (folder / "django-allowed-hosts").read_text() == '["127.0.0.1"]\n'
+    stranger.assert_knows_the_boss(file, cookie)
+
+
+def test_a_key_of_many_lines_needs_a_file(project, tmp_path):
+    project.settings("lines", "SECRET_KEY = 'first\\nsecond\\n'")
+    done, file = project.write_environment("lines")
+    assert done.returncode == 1 and "DJANGO_SECRET_KEY holds a control character" in done.stderr
+    assert file.read_bytes() == b""
+    done, file = project.write_environment("lines", SIDECAR_SECRETS_DIR=str(tmp_path))
+    assert done.returncode == 0
+    assert (tmp_path / "django-secret-key").read_text() == "first\nsecond\n\n"
+
+
+NOISE = """
+import atexit, os, sys
+print("X=1"); print("noise", flush={flush}); os.system("echo noise of a child")
+atexit.register(lambda: print("late noise", flush=True))
+"""
+
+
+@pytest.mark.parametrize("django", ["4.2", "6.1"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_noise_of_the_project_and_of_the_shell_is_not_in_the_file(projects, django, unbuffered):
+    project = projects[django][0]
+    name = f"noisy{unbuffered}"
+    project.settings(name, NOISE.format(flush=bool(unbuffered)))
+    done, file = project.write_environment(name, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text().startswith("# watchtower-sidecar")
+    assert "noise" not in file.read_text() and "imported automatically" not in file.read_text()
+
+
+def test_through_a_pipe_what_django_has_printed_is_refused(projects):
+    project = projects["6.1"][0]
+    piped = "{python} manage.py shell VERBOSITY < {script} | cat > {file}"
+    done, file = project.write_environment(command=piped.replace("VERBOSITY", ""))
+    assert file.read_text().startswith("# watchtower-sidecar"), done.stderr
+    done, file = project.write_environment(command=piped.replace("VERBOSITY", ""), PYTHONUNBUFFERED="1")
+    assert "-v 0" in done.stderr and "DATABASE_URL" not in file.read_text()
+    done, file = project.write_environment(command=piped.replace("VERBOSITY", "-v 0"), PYTHONUNBUFFERED="1")
+    assert file.read_text().startswith("# watchtower-sidecar"), done.stderr
+
+
+def test_a_file_that_is_appended_to_keeps_what_it_has(project):
+    command = "echo KEPT=1 > {file}; {python} manage.py shell < {script} >> {file}"
+    done, file = project.write_environment(command=command)
+    assert done.returncode == 0
+    assert file.read_text().startswith("KEPT=1\n# watchtower-sidecar")
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_a_file(project):
+    # The shell's limit to the size of files stands for the disk; the script's own text is past it, and only read.
+    command = "trap '' XFSZ; ulimit -f 1; {python} manage.py shell < {script} > {file}"
+    done, file = project.write_environment(command=command)
+    assert done.returncode == 1 and "OSError" in done.stderr
+    assert file.read_bytes() == b""
+
+
+def test_the_owner_of_secrets_is_told_of_no_secret(project):
+    project.settings("telling", """
+SECRET_KEY = "the-key-itself"
+SESSION_ENGINE = "shop.sessions"
+DATABASES["default"] = {"ENGINE": "django.db.backends.mysql", "NAME": "a/b", "USER": "u", "PASSWORD": "the-password",
+                        "HOST": "db", "OPTIONS": {"odd": "the-option"}}
+""")
+    done, file = project.write_environment("telling")
+    assert done.returncode == 1 and file.read_bytes() == b""
+    assert not any(secret in done.stderr for secret in ("the-key-itself", "the-password", "the-option"))

@@ -1,0 +1,318 @@
+"""What `deploy/django-settings.py` refuses, a sentence each and nothing else, and what it only warns of: every variation is
+a settings module of one live project."""
+
+import concurrent.futures
+
+import pytest
+import stranger
+
+# name: settings, and how each refusal begins or goes on
+REFUSED = {
+    "sessions": (
+        """
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_SERIALIZER = "shop.odd.Serializer"
+SESSION_SAVE_EVERY_REQUEST = SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_NAME, SESSION_COOKIE_AGE, SESSION_COOKIE_PATH = "a b", 0, ""
+MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
+""",
+        ["SESSION_ENGINE is django.contrib.sessions.backends.signed_cookies", "SESSION_SERIALIZER is shop.odd.Serializer",
+         "SESSION_SAVE_EVERY_REQUEST is set", "SESSION_EXPIRE_AT_BROWSER_CLOSE is set", "SESSION_COOKIE_NAME holds",
+         "SESSION_COOKIE_AGE is no", "SESSION_COOKIE_PATH or", "MIDDLEWARE lacks django.contrib.sessions.middleware"],
+    ),
+    "cache": ('SESSION_ENGINE = "django.contrib.sessions.backends.cache"', ["SESSION_ENGINE is django.contrib.sessions"]),
+    "file": ('SESSION_ENGINE = "django.contrib.sessions.backends.file"', ["SESSION_ENGINE is django.contrib.sessions"]),
+    "own_engine": ('SESSION_ENGINE = "shop.sessions"', ["SESSION_ENGINE is shop.sessions"]),
+    "own_hash": (
+        'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.OwnHash"',
+        ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.OwnHash.check_password is the project's"],
+    ),
+    "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
+    "authenticators": (
+        """
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
+    "rest_framework.authentication.TokenAuthentication", "shop.odd.OwnSession"]}
+""",
+        [f"export-{view}: the sidecar has no authenticator like {path}" for view in ("users", "stats") for path in (
+            "rest_framework.authentication.TokenAuthentication", "shop.odd.OwnSession")],
+    ),
+    "no_authenticator": (
+        'REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": []}',
+        ["export-users: authentication_classes is empty", "export-stats: authentication_classes is empty"],
+    ),
+    "framework": (
+        """
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "shop.odd.handler", "COMPACT_JSON": False, "UNICODE_JSON": False, "URL_FORMAT_OVERRIDE": "f",
+    "DEFAULT_RENDERER_CLASSES": ["shop.odd.Renderer"], "DEFAULT_CONTENT_NEGOTIATION_CLASS": "shop.odd.Negotiation"}
+""",
+        ["REST_FRAMEWORK's EXCEPTION_HANDLER is the project's own, shop.odd.handler", "REST_FRAMEWORK's COMPACT_JSON",
+         "REST_FRAMEWORK's UNICODE_JSON", "REST_FRAMEWORK's URL_FORMAT_OVERRIDE",
+         *(f"export-{view}: the {what}" for view in ("users", "stats") for what in (
+             "renderers are shop.odd.Renderer", "content negotiation is the project's own, shop.odd.Negotiation"))],
+    ),
+    "browsable_first": (
+        """
+REST_FRAMEWORK = {"DEFAULT_RENDERER_CLASSES": [
+    "rest_framework.renderers.BrowsableAPIRenderer", "rest_framework.renderers.JSONRenderer"]}
+""",
+        ["export-users: the renderers are", "export-stats: the renderers are"],
+    ),
+    "views": (
+        'ROOT_URLCONF = "shop.other_views"',
+        ["export-users: the permissions are not", "export-users: it answers other methods",
+         "export-stats is no view of Django REST framework", "The two views live under different paths: /a, /b"],
+    ),
+    "views_differ": (
+        'ROOT_URLCONF = "shop.different_views"',
+        ["The two views have different authenticators", "export-stats: the renderers are rest_framework.renderers.Static"],
+    ),
+    "broken": ('ROOT_URLCONF = "shop.broken_urls"', ["ROOT_URLCONF can't be read: ZeroDivisionError"]),
+    "columns": (
+        'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Columns"',
+        ["odd.Columns's db_table holds a schema", "odd.Columns's primary key is nick, a CharField",
+         "odd.Columns.is_staff is no field", "odd.Columns.is_active is no field", "odd.Columns.email has another column, mail",
+         "odd.Columns.first_name is a Sealed", "odd.Columns.date_joined is a DateField",
+         "odd.Columns.is_movie_user is no field", "odd.Columns has no manager objects"],
+    ),
+    "child": (
+        'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Child"',
+        ["odd.Child's primary key is base_ptr, a OneToOneField",
+         *(f"odd.Child.{name} is in another table, odd_base" for name in (
+             "password", "is_active", "is_staff", "username", "email", "first_name", "last_name", "date_joined"))],
+    ),
+    "hidden": (
+        'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Hidden"',
+        ["odd.Hidden.objects hides some users", "odd.Hidden._default_manager hides some users"],
+    ),
+    "hashers": (
+        'PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]',
+        ["PASSWORD_HASHERS begins with django.contrib.auth.hashers.MD5PasswordHasher"],
+    ),
+    "costly": ('PASSWORD_HASHERS = ["shop.odd.Costly"]', ["shop.odd.Costly has 10000001 iterations"]),
+    "backend": ('PASSWORD_HASHERS = ["shop.nowhere.Hasher"]', ["PASSWORD_HASHERS can't be read: ModuleNotFoundError"]),
+    "databases": (
+        """
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "TIME_ZONE": "Europe/Berlin"},
+    "replica": {"ENGINE": "django.db.backends.oracle", "NAME": "x"},
+}
+""",
+        ["DATABASES['default'][\"TIME_ZONE\"] is Europe/Berlin", "DATABASES['default'][\"NAME\"] is no plain path",
+         "DATABASES['replica'] can't be used"],
+    ),
+    "dummy": ('DATABASES = {"default": {}}', ["DATABASES['default'] is django.db.backends.dummy"]),
+    "keys": ('SECRET_KEY_FALLBACKS = ["old", ""]', ["SECRET_KEY or SECRET_KEY_FALLBACKS holds a key that is empty"]),
+}
+VIEWS = [
+    "export-{}: throttles are not applied", "export-{}: the version in a request", "export-{}: OPTIONS is answered as",
+    "export-{}: whoever accepts text/html alone",
+]
+WARNED = {
+    "production": (
+        """
+SECURE_HSTS_SECONDS, SECURE_SSL_REDIRECT, SECURE_PROXY_SSL_HEADER = 60, True, ("HTTP_X_SCHEME", "https")
+X_FRAME_OPTIONS, USE_X_FORWARDED_HOST, CSRF_TRUSTED_ORIGINS = "SAMEORIGIN", True, ["https://example.com"]
+CSRF_COOKIE_SECURE = True
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+MIDDLEWARE += ["shop.odd.Middleware", "django.middleware.locale.LocaleMiddleware"]
+AUTHENTICATION_BACKENDS = ["shop.odd.Backend", "django.contrib.auth.backends.ModelBackend"]
+PREPEND_WWW = True
+""",
+        ["The headers of X_FRAME_OPTIONS, SECURE_HSTS_SECONDS are not", "SECURE_SSL_REDIRECT", "SECURE_PROXY_SSL_HEADER",
+         "USE_X_FORWARDED_HOST", "CSRF_TRUSTED_ORIGINS:", "SESSION_ENGINE is cached_db", "MIDDLEWARE has shop.odd.Middleware:",
+         "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
+    ),
+    "bare": (
+        """
+for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions"):
+    MIDDLEWARE.remove(f"django.middleware.{name}Middleware")
+LANGUAGE_CODE = "de"
+ROOT_URLCONF = "shop.no_urls"
+""",
+        ["The headers of security.Security, clickjacking.XFrameOptions", "MIDDLEWARE lacks CommonMiddleware",
+         "LocaleMiddleware or LANGUAGE_CODE", "The URL conf has no plain path"],
+    ),
+    "rest": (
+        """
+REST_FRAMEWORK = {
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.AcceptHeaderVersioning",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+""",
+        [line.format(view) for view in ("users", "stats") for line in VIEWS],
+    ),
+    "decorated": (
+        'ROOT_URLCONF = "shop.decorated_urls"',
+        ["export-users is wrapped by a decorator of", "export-stats is a class of the project's own, shop.decorated_urls.Stats"],
+    ),
+    "legacy": (
+        """
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+                    "django.contrib.auth.hashers.MD5PasswordHasher"]
+INSTALLED_APPS += ["odd"]
+AUTH_USER_MODEL = "odd.Natural"
+""",
+        ["PASSWORD_HASHERS has django.contrib.auth.hashers.MD5PasswordHasher",
+         "PASSWORD_HASHERS lacks argon2, bcrypt_sha256, pbkdf2_sha1", "odd.models.Manager.get_by_natural_key is not Django's",
+         "odd.Natural has no field is_tv_user: the export fails"],
+    ),
+    # Where Basic is not spoken to, hashers are nobody's business.
+    "session_only": (
+        """
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+""",
+        [],
+    ),
+    "wrapped_engine": (
+        'DATABASES["default"] = {"ENGINE": "shop.engine", "NAME": "/x"}',
+        ["DATABASES['default'] has an engine of its own, shop.engine"],
+    ),
+}
+ODD = {
+    "shop/odd.py": """
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import JSONRenderer
+class Serializer: pass
+class Router: pass
+class Middleware: pass
+class OwnSession(SessionAuthentication): pass
+class Renderer(JSONRenderer): pass
+class Negotiation(DefaultContentNegotiation): pass
+class Backend(ModelBackend): pass
+class Costly(PBKDF2PasswordHasher): iterations = 10_000_001
+def handler(error, context): pass
+""",
+    "shop/engine/__init__.py": "",
+    "shop/engine/base.py": "from django.db.backends.sqlite3.base import DatabaseWrapper",
+    "shop/other_views.py": """
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.decorators import api_view
+from rest_framework.response import Response
+@api_view(["GET", "POST"])
+def users(request): return Response({})
+def stats(request): return HttpResponse()
+urlpatterns = [path("a/export-users/", users), path("b/export-stats/", stats)]
+""",
+    "shop/different_views.py": """
+from django.urls import path
+from api.views.admin.admin_views import export_users
+from rest_framework.authentication import BasicAuthentication
+from rest_framework.decorators import *
+from rest_framework.permissions import IsAdminUser
+from rest_framework.renderers import StaticHTMLRenderer
+@api_view(["GET"])
+@permission_classes([IsAdminUser])
+@authentication_classes([BasicAuthentication])
+@renderer_classes([StaticHTMLRenderer])
+def stats(request): pass
+urlpatterns = [path("a/export-users/", export_users), path("a/export-stats/", stats)]
+""",
+    "shop/decorated_urls.py": """
+from django.urls import path
+from django.views.decorators.cache import cache_page
+from rest_framework.permissions import IsAdminUser
+from rest_framework.views import APIView
+from api.views.admin.admin_views import export_users
+class Stats(APIView):
+    permission_classes = [IsAdminUser]
+    def get(self, request): pass
+urlpatterns = [path("a/export-users/", cache_page(60)(export_users)), path("a/export-stats/", Stats.as_view())]
+""",
+    "shop/broken_urls.py": "1 / 0",
+    "shop/no_urls.py": "urlpatterns = []",
+    "odd/__init__.py": "",
+    "odd/models.py": """
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+class Flags(AbstractUser):
+    is_tv_user = models.BooleanField(default=False)
+    class Meta: abstract = True
+class Mixin:
+    def get_session_auth_hash(self): return "constant"
+class OwnHash(Mixin, Flags):
+    def check_password(self, raw_password): return True
+class Sealed(models.CharField):
+    def from_db_value(self, value, expression, connection): return value[::-1]
+class Columns(AbstractBaseUser):
+    nick = models.CharField(max_length=9, primary_key=True)
+    username = models.CharField(max_length=9)
+    email = models.EmailField(db_column="mail")
+    first_name = Sealed(max_length=9)
+    last_name = models.TextField()
+    date_joined = models.DateField()
+    is_tv_user = models.BooleanField()
+    is_movie_user = is_staff = property(lambda self: True)
+    people = models.Manager()
+    USERNAME_FIELD = "username"
+    class Meta: db_table = 'crm"."users'
+class Base(AbstractUser): pass
+class Child(Base):
+    is_tv_user = models.BooleanField()
+class Present(UserManager):
+    def get_queryset(self): return super().get_queryset().filter(is_active=True)
+class Hidden(Flags):
+    objects = Present()
+class Manager(UserManager):
+    def get_queryset(self): return super().get_queryset().select_related(None)
+    def get_by_natural_key(self, username): return self.get(username__iexact=username)
+class Natural(AbstractUser):
+    objects = Manager()
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """What the script says of every variation, by name."""
+    project = stranger.Project(tmp_path_factory.mktemp("refused") / "project")
+    for path, text in ODD.items():
+        project.write(path, text)
+    variations = REFUSED | WARNED
+    for name, (text, _) in variations.items():
+        project.settings(name, text)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(variations, pool.map(project.write_environment, variations)))
+
+
+def said(done, mark):
+    return [line.removeprefix(mark) for line in done.stderr.splitlines() if line.startswith(mark)]
+
+
+def assert_are(sentences, expected):
+    """Each expected one is there, and no other; and each ends as a sentence does."""
+    assert sorted(next((begin for begin in expected if line.startswith(begin)), line) for line in sentences) == sorted(expected)
+    assert all(line.endswith(".") for line in sentences)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_honoured_is_refused_all_at_once_and_nothing_is_written(outcomes, name):
+    done, file = outcomes[name]
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert_are(said(done, "  - "), REFUSED[name][1])
+    assert file.read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_what_differs_is_a_warning_in_the_file_too(outcomes, name):
+    done, file = outcomes[name]
+    assert done.returncode == 0, done.stderr
+    assert_are(said(done, "warning: "), WARNED[name][1])
+    assert [line.removeprefix("# Warning: ") for line in file.read_text().splitlines() if line.startswith("# Warning: ")] == \
+        said(done, "warning: ")
+    assert "DATABASE_URL" in stranger.sourced(file)
+
+
+def test_without_the_middleware_no_slash_is_appended(outcomes):
+    found = stranger.sourced(outcomes["bare"][1])
+    assert (found["DJANGO_APPEND_SLASH"], found["SIDECAR_MOUNT"]) == ("false", "/api/admin")
+    assert stranger.sourced(outcomes["session_only"][1])["DJANGO_REST_AUTHENTICATION"] == "session"
