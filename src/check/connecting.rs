@@ -293,3 +293,99 @@ fn limits(config: &Config, inspector: &mut Inspector, findings: &Findings) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Finding, Level};
+    use super::*;
+
+    fn server(clock_ahead: f64, is_standby: bool) -> Server {
+        Server {
+            version: "PostgreSQL 16".to_owned(),
+            role: "sidecar".to_owned(),
+            is_standby,
+            has_limits: true,
+            clock_ahead,
+            journal_mode: String::new(),
+        }
+    }
+
+    /// Level, id and text of what `look` finds.
+    fn found(look: impl FnOnce(&Findings)) -> Vec<(Level, String, String)> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        look(&Findings(sender));
+        let finding = |finding: Finding| (finding.level, finding.id, finding.text);
+        receiver.into_iter().map(finding).collect()
+    }
+
+    #[test]
+    fn clocks_that_differ_are_told_with_the_direction() {
+        for (ahead, level, words) in [
+            (0.4, Level::Ok, "agree"),
+            (-4.9, Level::Ok, "agree"),
+            (5.5, Level::Warning, "6 seconds ahead of this machine's"),
+            (-59.0, Level::Warning, "59 seconds behind this machine's"),
+            (61.0, Level::Error, "61 seconds ahead of"),
+            (-7200.0, Level::Error, "7200 seconds behind"),
+        ] {
+            let found = found(|findings| about("database", &server(ahead, false), findings));
+            let (found, id, text) = &found[1];
+            assert!(*found == level && text.contains(words), "{ahead}: {text}");
+            assert_eq!(id, "database.clock");
+        }
+    }
+
+    #[test]
+    fn a_standby_is_an_error_where_login_writes_to_it() {
+        for (login, level) in [("off", Level::Warning), ("on", Level::Error)] {
+            let config = Config::from_vars(|name| {
+                let value = match name {
+                    "DATABASE_URL" => "sqlite:////nowhere",
+                    "DJANGO_SECRET_KEY" => "key",
+                    "SIDECAR_LOGIN" => login,
+                    _ => return None,
+                };
+                Some(value.to_owned())
+            });
+            let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+            let at_standby = found(|findings| standby(&config, &server(0.0, true), findings));
+            assert!(at_standby.len() == 1 && at_standby[0].0 == level, "{login}");
+            let at_primary = found(|findings| standby(&config, &server(0.0, false), findings));
+            assert!(at_primary.is_empty());
+        }
+    }
+
+    #[test]
+    fn words_of_client_libraries_are_understood() {
+        for (words, meaning) in [
+            (
+                "FATAL: no pg_hba.conf entry for host \"::1\", user \"x\", database \"y\", no encryption",
+                "from another address",
+            ),
+            ("FATAL: sorry, too many clients already", "is taken"),
+            ("FATAL: too many connections for role \"x\"", "is taken"),
+            ("FATAL: role \"x\" does not exist", "no role of this name"),
+            (
+                "FATAL: permission denied for database \"x\"",
+                "may not enter",
+            ),
+            ("connection failed: timeout expired", "no answer"),
+            ("no answer within 10 seconds", "no answer"),
+            (
+                "Host '1.2.3.4' is not allowed to connect to this MariaDB server",
+                "from another address",
+            ),
+            (
+                "server does not support SSL, but SSL was required",
+                "encrypted",
+            ),
+            ("something new", "no connection can be made"),
+        ] {
+            let (what, advice) = why(Backend::Postgres, words);
+            assert!(
+                what.contains(meaning) && !advice.is_empty(),
+                "{words}: {what}"
+            );
+        }
+    }
+}

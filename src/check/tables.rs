@@ -91,17 +91,28 @@ pub(super) fn users(
     }
     let types_fit = user_types(config, &table, prefix, findings);
 
-    let optional = ["is_movie_user"]
-        .into_iter()
-        .filter(|column| is_there(column));
-    let read = wanted().filter(|column| is_there(column)).chain(optional);
-    let mut read: Vec<&str> = read.collect();
+    let mut read: Vec<&str> = wanted().filter(|column| is_there(column)).collect();
     read.sort_unstable();
     read.dedup();
-    let mut needs = vec![Need {
+    let mut needs = Vec::new();
+    if !hidden.is_empty() {
+        // Or a column that was forgotten looks like one that the model does not have.
+        needs.push(Need {
+            privilege: "REFERENCES",
+            columns: Vec::new(),
+        });
+    }
+    needs.push(Need {
         privilege: "SELECT",
         columns: read,
-    }];
+    });
+    if is_there("is_movie_user") {
+        // By itself, since nobody can tell yet whether the model has a column that is hidden.
+        needs.push(Need {
+            privilege: "SELECT",
+            columns: vec!["is_movie_user"],
+        });
+    }
     if writes && is_there("last_login") {
         needs.push(Need {
             privilege: "UPDATE",
@@ -316,12 +327,13 @@ fn grants(
     let missing = inspector.missing_grants(table, hidden, needs, &server.role);
     let missing = findings.answer("grants", missing)?;
     for statement in &missing {
+        let consequence = match statement.starts_with("GRANT REFERENCES") {
+            true => "a column that it may not read looks like one that the model does not have",
+            false => "what needs it is answered 503",
+        };
         findings.error(
             "role.missing-grant",
-            format!(
-                "the role {} lacks a grant: what needs it is answered 503",
-                server.role
-            ),
+            format!("the role {} lacks a grant: {consequence}", server.role),
             statement,
         );
     }

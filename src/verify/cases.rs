@@ -88,7 +88,7 @@ pub(super) fn cases(
     let nobody = STANDARD.encode("watchtower-verify-nobody:not-a-password");
     let page = match is_debug {
         true => Allowance::Page("DEBUG's technical page is Django's own"),
-        false => Allowance::Nothing,
+        false => Allowance::Charset,
     };
     let mut cases = vec![
         anonymous("GET", STATS, ""),
@@ -103,7 +103,7 @@ pub(super) fn cases(
             "Cookie",
             format!("{cookie_name}=watchtowerverifynobodyssession00"),
         ),
-        anonymous("GET", STATS, "malformed Basic").with("Authorization", basic("!")),
+        anonymous("GET", STATS, "malformed Basic").with("Authorization", basic("a b")),
         anonymous("GET", STATS, "no such user").with("Authorization", basic(&nobody)),
         Case {
             host: Some("watchtower-verify.invalid"),

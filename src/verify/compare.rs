@@ -23,6 +23,10 @@ const MAY_BE_ADDED: [&str; 3] = ["cache-control", "retry-after", "etag"];
 /// What follows from a body; a length only where Django tells it.
 const OF_BODY: [&str; 2] = ["content-length", "etag"];
 
+/// What Django before 4.2 does for its plainest pages.
+const NO_CHARSET: &str =
+    "header content-type: Django \"text/html\", sidecar \"text/html; charset=utf-8\"";
+
 /// Bytes of a body that are shown before and behind its first difference.
 const BEFORE: usize = 40;
 const BEHIND: usize = 60;
@@ -44,6 +48,8 @@ pub(super) enum Allowance {
     Nothing,
     /// The page and its headers, for this reason; never the status
     Page(&'static str),
+    /// That an older Django names no charset for the page
+    Charset,
 }
 
 /// Compares them; bytes of a private body are not shown.
@@ -70,6 +76,15 @@ pub(super) fn compare(
     let of_answer = header(&django.headers, &sidecar.headers, |name| {
         !OF_BODY.contains(&name)
     });
+    let older = match (allowance, &of_answer) {
+        (Allowance::Charset, Some(text)) => text.starts_with(NO_CHARSET),
+        _ => false,
+    };
+    if older {
+        return Ok(Verdict::Intended(
+            "where Django versions differ, the newest is followed",
+        ));
+    }
     let difference = match of_answer {
         Some(text) => Some(text),
         None => bodies(django, sidecar, is_private)?.or(of_body),

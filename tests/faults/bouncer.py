@@ -13,10 +13,14 @@ SERVER_CONNECTIONS = 2
 
 
 class Bouncer:
-    """Stands before the database of `world` for the world's own role: `with Bouncer(program, world) as bouncer`."""
+    """Stands before the database of `world` for the world's own role: `with Bouncer(program, world) as bouncer`.
 
-    def __init__(self, program, world):
+    `more` are further lines of its configuration.
+    """
+
+    def __init__(self, program, world, more=""):
         self.program = program
+        self.more = more
         self.place = urlsplit(world.url)
         self.port = clusters.free_port()
         self.directory = world.directory / "pgbouncer"
@@ -35,6 +39,7 @@ class Bouncer:
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
             f"default_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 200\nstats_users = {role}\n"
+            f"{self.more}\n"
         )
         identity = {}
         if self.account:

@@ -3,11 +3,14 @@
 import collections
 import contextlib
 import itertools
+import json
 import re
+import subprocess
 import threading
 
 import pytest
 
+import servers
 import wire
 from bouncer import SERVER_CONNECTIONS, Bouncer
 from load import Client
@@ -89,6 +92,44 @@ def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, wo
         # What the sidecar left on the server's connections is nothing: each is what a new one is.
         assert world.execute("SELECT count(*) FROM django_session") == rows_before
         assert left_on_them(bouncer.url()) == [as_new] * SERVER_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("configuration", "prepares", "level", "words"),
+    [
+        ("", "on", "error", "it refuses the limits that the sidecar sends"),
+        ("", "off", "ok", "SIDECAR_PREPARED_STATEMENTS=off is right for it"),
+        ("ignore_startup_parameters = options", "on", "error", "do not arrive"),
+        ("ignore_startup_parameters = options", "off", "ok", "right for a pooler in transaction mode"),
+    ],
+)
+def test_check_sees_it(pgbouncer_program, world, configuration, prepares, level, words):
+    with Bouncer(pgbouncer_program, world, configuration) as bouncer:
+        code, findings = check(world, bouncer.url(), prepares)
+    [pooler] = findings["database.pooler"]
+    assert pooler["level"] == level and words in pooler["text"]
+    assert level == "ok" or pooler["advice"] == "set SIDECAR_PREPARED_STATEMENTS=off"
+    # Everything else is looked at all the same.
+    assert findings["session.users"][0]["level"] == "ok"
+    assert code == (1 if level == "error" else 0)
+
+
+def test_check_sees_none_where_there_is_none(world):
+    _, findings = check(world, world.url, "on")
+    assert findings["database.pooler"][0]["text"] == "no pooler is seen between"
+
+
+def check(world, url, prepares):
+    """The exit code, and the findings by their ids."""
+    variant = servers.Variant("check", sidecar={"SIDECAR_PREPARED_STATEMENTS": prepares})
+    done = subprocess.run(
+        [servers.binary(), "check", "--format", "json"], env=variant.sidecar_environment(url),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    findings = collections.defaultdict(list)
+    for finding in json.loads(done.stdout)["findings"]:
+        findings[finding["id"]].append(finding)
+    return done.returncode, findings
 
 
 def contents(answer):

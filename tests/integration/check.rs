@@ -453,11 +453,12 @@ fn the_grants_that_are_printed_are_those_that_are_missing() {
             .iter()
             .map(|grant| grant.split([' ', '(']).nth(1).unwrap())
             .collect();
-        assert_eq!(
-            privileges,
-            ["SELECT", "UPDATE", "SELECT", "INSERT", "DELETE"],
-            "{grants:?}"
-        );
+        let lacking = ["SELECT", "SELECT", "UPDATE", "SELECT", "INSERT", "DELETE"];
+        let names = ["REFERENCES"]
+            .into_iter()
+            .filter(|_| database.name() == "mysql");
+        let lacking: Vec<&str> = names.chain(lacking).collect();
+        assert_eq!(privileges, lacking, "{grants:?}");
         assert_eq!(checked.code, 1);
         for grant in &grants {
             database.execute(grant);
