@@ -161,14 +161,13 @@ struct Attempt {
 impl Attempt {
     /// One that begins now, when there are these sockets.
     fn new(database: &'static str, ports: &[u16], sockets: Option<Vec<(Socket, Peer)>>) -> Attempt {
-        let known = |sockets: Vec<(Socket, Peer)>| sockets.into_iter().map(|(socket, _)| socket);
         let now = Instant::now();
         Attempt {
             database,
             ports: ports.to_vec(),
             since: now,
             looked: now,
-            foreign: sockets.map(|sockets| known(sockets).collect()),
+            foreign: sockets.map(|known| known.into_iter().map(|(socket, _)| socket).collect()),
             own: Vec::new(),
             seen: Vec::new(),
         }
