@@ -1,4 +1,5 @@
-//! Whether a table is there, where else it or one like it is, and what the role lacks on it, as the statements that grant it.
+//! Whether a table is there, where else it or one like it is, and what the role lacks on it, as the statements that
+//! grant it.
 
 use std::collections::BTreeMap;
 
