@@ -126,7 +126,7 @@ impl Config {
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
         let mut vars = Variables::new(&lookup);
 
-        let database_url = vars.required("DATABASE_URL", DatabaseUrl::parse);
+        let database_url = vars.required("DATABASE_URL", DatabaseUrl::parse_primary);
         let database_read_url = vars.optional("DATABASE_READ_URL", DatabaseUrl::parse);
         let user_table = vars.value("DJANGO_USER_TABLE", identifier);
         let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);

@@ -76,7 +76,7 @@ const MOST_CONNECTIONS: usize = 10_000;
 const FEWEST_CONNECTIONS: usize = 8;
 
 /// Descriptors of the process's own: standard streams, listeners, log file, and what is read for a moment.
-const OWN_DESCRIPTORS: usize = 24;
+const OWN_DESCRIPTORS: usize = 12;
 
 /// Descriptors of each thread that waits for events: the workers, and one for the listener of each of their servers.
 const DESCRIPTORS_EACH: usize = 4;

@@ -74,6 +74,47 @@ impl DatabaseUrl {
         })
     }
 
+    /// As [`DatabaseUrl::parse`], of the database where it is decided who is calling.
+    ///
+    /// # Errors
+    /// Also where one of several hosts may be a standby: one that lags would admit whom the primary refuses.
+    pub fn parse_primary(text: &str) -> Result<DatabaseUrl, String> {
+        let url = DatabaseUrl::parse(text)?;
+        let is_writable = |words| ["read-write", "primary"].contains(&words);
+        let (hosts, parameters) = url.hosts_and_parameters();
+        let of = |name: &'static str| parameters.iter().filter(move |(known, _)| *known == name);
+        let mut addresses = of("host").chain(of("hostaddr"));
+        let are_several = hosts.contains(',') || addresses.any(|(_, value)| value.contains(','));
+        if are_several && !of("target_session_attrs").any(|(_, words)| is_writable(words)) {
+            return Err(
+                "names several hosts, of which a standby that lags might answer: add target_session_attrs=read-write"
+                    .into(),
+            );
+        }
+        Ok(url)
+    }
+
+    /// The hosts as they stand in the URL, with ports, and its parameters, decoded.
+    fn hosts_and_parameters(&self) -> (&str, Vec<(&str, String)>) {
+        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = place.split(['/', '#']).next().unwrap_or_default();
+        let hosts = authority.rsplit('@').next().unwrap_or_default();
+        let parameters = query.split('#').next().unwrap_or_default().split('&');
+        let decoded = |value| {
+            percent_encoding::percent_decode_str(value)
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let parameters = parameters.filter_map(|parameter| parameter.split_once('='));
+        (
+            hosts,
+            parameters
+                .map(|(name, value)| (name, decoded(value)))
+                .collect(),
+        )
+    }
+
     /// Which database it names.
     pub fn backend(&self) -> Backend {
         self.backend
@@ -86,10 +127,7 @@ impl DatabaseUrl {
             Backend::Postgres => 5432,
             Backend::Mysql => 3306,
         };
-        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = place.split(['/', '#']).next().unwrap_or_default();
-        let hosts = authority.rsplit('@').next().unwrap_or_default();
+        let (hosts, parameters) = self.hosts_and_parameters();
         let port_of = |host| {
             after_address(host)
                 .split_once(':')
@@ -97,9 +135,7 @@ impl DatabaseUrl {
         };
         let mut words: Vec<String> = hosts.split(',').map(port_of).map(str::to_owned).collect();
         // libpq takes addresses from the query, too.
-        let parameters = query.split('#').next().unwrap_or_default().split('&');
-        for port in parameters.filter_map(|parameter| parameter.strip_prefix("port=")) {
-            let port = percent_encoding::percent_decode_str(port).decode_utf8_lossy();
+        for (_, port) in parameters.iter().filter(|(name, _)| *name == "port") {
             words.extend(port.split(',').map(str::to_owned));
         }
         let mut ports: Vec<u16> = words

@@ -245,3 +245,28 @@ fn a_database_url_names_the_ports_of_all_of_its_addresses() {
         assert_eq!(DatabaseUrl::parse(url).unwrap().ports(), ports, "{url}");
     }
 }
+
+#[cfg(feature = "postgres")]
+#[test]
+fn who_is_calling_is_asked_of_no_standby() {
+    let parsed = |url: &str| DatabaseUrl::parse_primary(url).map(drop);
+    for several in [
+        "postgres://u:p@one,two:5433/name",
+        "postgres://u:p@/name?host=one%2Ctwo",
+        "postgres://one,two/name?target_session_attrs=any",
+        "postgres://one,two/name?target_session_attrs=prefer-standby",
+    ] {
+        assert!(
+            parsed(several).unwrap_err().contains("standby"),
+            "{several}"
+        );
+        assert!(DatabaseUrl::parse(several).is_ok(), "{several}");
+    }
+    for right in [
+        "postgres://u:p%2C@one:5433/name",
+        "postgres://one,two/name?target_session_attrs=read-write",
+        "postgres://one,two/name?sslmode=require&target_session_attrs=primary",
+    ] {
+        assert_eq!(parsed(right), Ok(()), "{right}");
+    }
+}

@@ -25,11 +25,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 /// How long it is from one look at the sockets of an attempt to the next, however many ask.
 const LOOKS: Duration = Duration::from_millis(250);
 
+/// How often, and how long apart, another attempt's socket is waited for before the next begins.
+const MOST_GLANCES: u32 = 20;
+const GLANCES: Duration = Duration::from_millis(2);
+
 /// A socket's other end, as far as it tells a connection to a server.
 #[derive(PartialEq, Eq)]
 enum Peer {
-    /// One of the server's ports, or a named unix socket: those who connect to us have no name
-    Server,
+    /// A server's port, or (`None`) a named unix socket: those who connect to us have no name
+    Server(Option<u16>),
     /// Nobody yet, or nobody any more
     Nobody,
 }
@@ -120,11 +124,12 @@ fn peer(descriptor: RawFd, ports: &[u16]) -> Option<Peer> {
         Err(Errno::ENOTCONN) => return Some(Peer::Nobody),
         Err(_) => return None,
     };
-    let is_server = match address.as_unix_addr() {
-        Some(unix) => unix.path().is_some(),
-        None => port(&address).is_some_and(|port| ports.contains(&port)),
-    };
-    is_server.then_some(Peer::Server)
+    match address.as_unix_addr() {
+        Some(unix) => unix.path().is_some().then_some(Peer::Server(None)),
+        None => port(&address)
+            .filter(|port| ports.contains(port))
+            .map(|port| Peer::Server(Some(port))),
+    }
 }
 
 fn port(address: &SockaddrStorage) -> Option<u16> {
@@ -141,6 +146,7 @@ pub(super) struct UnderWay {
 
 struct Attempt {
     database: &'static str,
+    ports: Vec<u16>,
     /// When it began, or went on to the server's next address
     since: Instant,
     looked: Instant,
@@ -153,12 +159,36 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Takes for its own what is not foreign.
-    fn settle(&mut self, sockets: &[(Socket, Peer)]) {
+    /// One that begins now, when there are these sockets.
+    fn new(database: &'static str, ports: &[u16], sockets: Option<Vec<(Socket, Peer)>>) -> Attempt {
+        let now = Instant::now();
+        Attempt {
+            database,
+            ports: ports.to_vec(),
+            since: now,
+            looked: now,
+            foreign: sockets.map(|known| known.into_iter().map(|(socket, _)| socket).collect()),
+            own: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Whether it may be its own; for certain while no other attempt is under way.
+    fn may_own(&self, socket: &Socket, peer: &Peer) -> bool {
         let foreign = self.foreign.as_deref();
-        let is_own = |socket: &Socket| foreign.is_some_and(|foreign| !foreign.contains(socket));
-        let sockets = sockets.iter().map(|(socket, _)| *socket);
-        self.own = sockets.filter(is_own).collect();
+        foreign.is_some_and(|foreign| !foreign.contains(socket))
+            && match peer {
+                Peer::Server(Some(port)) => self.ports.contains(port),
+                Peer::Server(None) | Peer::Nobody => true,
+            }
+    }
+
+    /// Takes for its own what may be.
+    fn settle(&mut self, sockets: &[(Socket, Peer)]) {
+        let own = sockets
+            .iter()
+            .filter(|(socket, peer)| self.may_own(socket, peer));
+        self.own = own.map(|(socket, _)| *socket).collect();
     }
 
     /// Counts its time anew where it has a socket that it did not have before: that is to the server's next address.
@@ -179,22 +209,21 @@ impl UnderWay {
         })
     }
 
-    fn begin(&self, database: &'static str) {
-        let mut attempts = lock(&self.attempts);
-        let sockets = sockets(&self.ports).ok();
-        if let ([other], Some(sockets)) = (attempts.as_mut_slice(), &sockets) {
-            other.settle(sockets);
+    fn begin(&self, database: &'static str, ports: &[u16]) {
+        // Where another has begun a moment ago, its socket is about to show itself.
+        for glance in 1..=MOST_GLANCES {
+            let mut attempts = lock(&self.attempts);
+            let sockets = sockets(&self.ports).ok();
+            if let ([other], Some(sockets)) = (attempts.as_mut_slice(), &sockets) {
+                other.settle(sockets);
+            }
+            if glance == MOST_GLANCES || attempts.iter().all(|other| !other.own.is_empty()) {
+                attempts.push(Attempt::new(database, ports, sockets));
+                return;
+            }
+            drop(attempts);
+            std::thread::sleep(GLANCES);
         }
-        let now = Instant::now();
-        let known = |sockets: Vec<(Socket, Peer)>| sockets.into_iter().map(|(socket, _)| socket);
-        attempts.push(Attempt {
-            database,
-            since: now,
-            looked: now,
-            foreign: sockets.map(|sockets| known(sockets).collect()),
-            own: Vec::new(),
-            seen: Vec::new(),
-        });
     }
 
     /// Ends one, once; the one socket that it has brought, if it can be told.
@@ -202,21 +231,28 @@ impl UnderWay {
         let mut others = lock(&self.attempts);
         let place = others.iter().position(|one| one.database == database)?;
         let attempt = others.swap_remove(place);
-        let told = attempt.foreign.zip(sockets(&self.ports).ok());
-        let Some((foreign, sockets)) = told else {
+        let sockets = sockets(&self.ports).ok();
+        let Some(sockets) = sockets.filter(|_| attempt.foreign.is_some()) else {
             // Its connection must not be taken for another's attempt.
             let unsure = others.iter_mut().filter(|_| has_connected);
             unsure.for_each(|other| other.foreign = None);
             return None;
         };
-        let is_new = |socket: &Socket| {
-            !foreign.contains(socket) && !others.iter().any(|other| other.own.contains(socket))
-        };
-        let connected = sockets
-            .iter()
-            .filter(|(_, peer)| has_connected && *peer == Peer::Server);
-        let brought = connected.map(|(socket, _)| *socket);
-        let brought: Vec<Socket> = brought.filter(is_new).collect();
+        let connected = sockets.iter().filter(|(socket, peer)| {
+            has_connected && matches!(peer, Peer::Server(_)) && attempt.may_own(socket, peer)
+        });
+        let connected: Vec<Socket> = connected.map(|(socket, _)| *socket).collect();
+        let is_own = |socket: &&Socket| attempt.own.contains(*socket);
+        let is_others = |socket: &&Socket| others.iter().any(|other| other.own.contains(*socket));
+        // What was known to be its own before others began; or what is nobody's.
+        let mut brought: Vec<Socket> = connected.iter().filter(is_own).copied().collect();
+        if brought.is_empty() {
+            brought = connected
+                .iter()
+                .filter(|socket| !is_others(socket))
+                .copied()
+                .collect();
+        }
         for other in others.iter_mut() {
             if let Some(foreign) = &mut other.foreign {
                 foreign.extend(&brought);
@@ -269,6 +305,7 @@ impl UnderWay {
 /// Attempts to connect to one database, one at a time: so the one new socket is the new connection's.
 pub(super) struct Attempts {
     database: &'static str,
+    ports: Vec<u16>,
     all: Arc<UnderWay>,
     turn: Mutex<()>,
     latest: Mutex<Option<Instant>>,
@@ -297,10 +334,11 @@ impl Drop for Attempting<'_> {
 }
 
 impl Attempts {
-    /// To the database of this name, among all that there are.
-    pub(super) fn new(database: &'static str, all: &Arc<UnderWay>) -> Attempts {
+    /// To the database of this name, at these ports, among all that there are.
+    pub(super) fn new(database: &'static str, ports: Vec<u16>, all: &Arc<UnderWay>) -> Attempts {
         Attempts {
             database,
+            ports,
             all: Arc::clone(all),
             turn: Mutex::default(),
             latest: Mutex::default(),
@@ -313,7 +351,7 @@ impl Attempts {
         establish: impl FnOnce() -> Result<T, E>,
     ) -> Result<(T, Option<Socket>), E> {
         let _turn = lock(&self.turn);
-        self.all.begin(self.database);
+        self.all.begin(self.database, &self.ports);
         let attempting = Attempting(self);
         let established = establish()?;
         let socket = attempting.end(true);

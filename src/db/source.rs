@@ -92,7 +92,9 @@ impl Source {
         let prepares = opener.prepares;
         let file = (opener.url.backend() == Backend::Sqlite).then(|| opener.url.target().into());
         let contact = Arc::new(Contact {
-            attempts: file.is_none().then(|| Attempts::new(name, under_way)),
+            attempts: file
+                .is_none()
+                .then(|| Attempts::new(name, opener.url.ports(), under_way)),
             latest_failed: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_suspected: AtomicBool::new(false),

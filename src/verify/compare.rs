@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use crate::http_client::Answer;
 
 /// The servers' own, not Django's.
-const NOT_COMPARED: [&str; 5] = [
+const NOT_COMPARED: [&str; 6] = [
     "server",
+    "x-request-id",
     "date",
     "connection",
     "transfer-encoding",
@@ -17,7 +18,7 @@ const NOT_COMPARED: [&str; 5] = [
 ];
 
 /// What the sidecar may add.
-const MAY_BE_ADDED: [&str; 4] = ["cache-control", "x-request-id", "retry-after", "etag"];
+const MAY_BE_ADDED: [&str; 3] = ["cache-control", "retry-after", "etag"];
 
 /// What follows from a body; a length only where Django tells it.
 const OF_BODY: [&str; 2] = ["content-length", "etag"];

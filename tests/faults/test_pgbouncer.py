@@ -133,8 +133,8 @@ def check(world, url, prepares):
 
 
 def contents(answer):
-    """What an answer says: neither its date nor a session's key."""
-    names = {"date", "set-cookie", "connection"}
+    """What an answer says: neither its date and number nor a session's key."""
+    names = {"date", "set-cookie", "connection", "x-request-id"}
     headers = sorted((name, value) for name, value in answer.headers if name.lower() not in names)
     return answer.status, headers, answer.body
 

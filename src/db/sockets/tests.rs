@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
 
 use super::*;
 
@@ -17,8 +18,9 @@ fn server() -> (TcpListener, SocketAddr) {
 }
 
 fn attempts(ports: &[SocketAddr]) -> [Attempts; 2] {
-    let under_way = UnderWay::new(ports.iter().map(SocketAddr::port).collect());
-    ["database", "replica"].map(|name| Attempts::new(name, &under_way))
+    let ports: Vec<u16> = ports.iter().map(SocketAddr::port).collect();
+    let under_way = UnderWay::new(ports.clone());
+    ["database", "replica"].map(|name| Attempts::new(name, ports.clone(), &under_way))
 }
 
 /// Makes what is under way so old that it is overdue, and its latest look long ago.
@@ -35,6 +37,10 @@ fn is_open(stream: &TcpStream) -> bool {
     stream
         .peek(&mut [0])
         .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+fn is_of(socket: Option<Socket>, stream: &TcpStream) -> bool {
+    socket.is_some_and(|socket| socket.descriptor == stream.as_raw_fd())
 }
 
 #[test]
@@ -95,10 +101,7 @@ fn an_overdue_attempt_is_ended_and_nothing_else() {
         let mut hung = TcpStream::connect(address).unwrap();
         // Meanwhile another database is connected to at the same port, a listener is bound, a client comes.
         let (pooled, socket) = primary.watch(|| TcpStream::connect(address)).unwrap();
-        assert_eq!(
-            socket.map(|socket| socket.descriptor),
-            Some(pooled.as_raw_fd())
-        );
+        assert!(is_of(socket, &pooled));
         let (late, late_address) = server();
         let client = TcpStream::connect(late_address).unwrap();
         let accepted = late.accept().unwrap().0;
@@ -141,6 +144,30 @@ fn of_two_attempts_at_once_the_one_that_is_overdue_is_ended() {
         Err::<(), _>(())
     });
     assert!(hung.is_err());
+}
+
+#[test]
+fn of_two_attempts_at_once_each_is_told_its_socket() {
+    let _alone = lock(&ALONE);
+    let (_server, address) = server();
+    let [primary, replica] = attempts(&[address]);
+    for _ in 0..20 {
+        let both = Barrier::new(2);
+        let attempt = |attempts: &Attempts| {
+            let connected = attempts.watch(|| {
+                let stream = TcpStream::connect(address);
+                // As long as its server lets it wait.
+                both.wait();
+                stream
+            });
+            let (stream, socket) = connected.unwrap();
+            assert!(is_of(socket, &stream));
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| attempt(&primary));
+            scope.spawn(|| attempt(&replica));
+        });
+    }
 }
 
 #[test]
