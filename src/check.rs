@@ -1,5 +1,5 @@
-//! `watchtower-sidecar check`: looks at the real database with the service's own configuration, and says everything that
-//! is wrong at once, each with what mends it. `--session` and `--user` say at which step one caller is refused.
+//! `watchtower-sidecar check`: looks at the real database with the service's own configuration, and says everything
+//! that is wrong at once, each with what mends it. `--session` and `--user` say at which step one caller is refused.
 //!
 //! What decides is the code that decides for `serve`. Nothing is written, and no secret is shown; a user only where the
 //! operator named one.
@@ -37,8 +37,8 @@ pub struct Arguments {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Say at which step the caller with this session key is refused. Other users of this machine can read a command line:
-    /// give - to have the key read from standard input
+    /// Say at which step the caller with this session key is refused. Other users of this machine can read a command
+    /// line: give - to have the key read from standard input
     #[arg(long, value_name = "KEY")]
     session: Option<String>,
     /// Say at which step the user of this name is refused
@@ -231,8 +231,8 @@ fn configuration(config: &Config, findings: &Findings) {
                 "set DJANGO_ALLOWED_HOSTS to the project's ALLOWED_HOSTS, as a JSON array"
             }
             "DJANGO_SECRET_KEY" | "DJANGO_SECRET_KEY_FALLBACKS" => {
-                "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until its \
-                 sessions have expired, and give the sidecar both"
+                "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until \
+                 its sessions have expired, and give the sidecar both"
             }
             _ => "change the variable",
         };

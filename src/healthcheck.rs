@@ -1,4 +1,5 @@
-//! `watchtower-sidecar healthcheck`: asks the configured listener's readyz, for images without curl. It needs no secret.
+//! `watchtower-sidecar healthcheck`: asks the configured listener's readyz, for images without curl. It needs no
+//! secret.
 
 use std::io::Write;
 use std::time::{Duration, Instant};

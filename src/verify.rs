@@ -1,5 +1,5 @@
-//! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints a table of what
-//! is the same and what is not, before the reverse proxy's line is flipped.
+//! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints a table of
+//! what is the same and what is not, before the reverse proxy's line is flipped.
 //!
 //! It logs nobody in and changes nothing that a reader's visit does not change. Cookie and password come by files, and
 //! bodies of the export, which hold personal data, are shown only where they are asked for.
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What is compared.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The live Django: http://host:port or https://host:port, best past any proxy; with the path of the two endpoints if
-    /// that is not SIDECAR_MOUNT
+    /// The live Django: http://host:port or https://host:port, best past any proxy; with the path of the two
+    /// endpoints if that is not SIDECAR_MOUNT
     #[arg(long, value_name = "URL")]
     against: String,
     /// The sidecar: http://host:port or unix:/path [default: where SIDECAR_BIND says]
@@ -196,7 +196,8 @@ impl Comparison<'_> {
                 }
                 (Some(status @ (401 | 403)), who) if case.shows_whether_admitted => {
                     notes.push(format!(
-                        "Django itself does not admit the given {} ({status}): that the answers are the same proves little",
+                        "Django itself does not admit the given {} ({status}): that the answers are the same proves \
+                         little",
                         who.name()
                     ));
                 }

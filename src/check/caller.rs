@@ -47,7 +47,8 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
             Ok(Some(end)) => ("expired", format!("the session ended at {end}"), log_in),
             _ => (
                 "row",
-                "there is no session of this key: it was logged out, replaced at a login, or is another database's".to_owned(),
+                "there is no session of this key: it was logged out, replaced at a login, or is another \
+                 database's".to_owned(),
                 log_in,
             ),
         },
@@ -67,7 +68,8 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
         Why::Inactive => ("inactive", "its user is not active".to_owned(), "set is_active in Django's admin"),
         Why::WrongAuthHash => (
             "auth-hash",
-            "its auth hash is of another password, or made under another key: the password was changed since, or the key".to_owned(),
+            "its auth hash is of another password, or made under another key: the password was changed since, or the \
+             key".to_owned(),
             log_in,
         ),
         Why::Good(hash) => {
@@ -91,7 +93,8 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
 fn undecodable(reason: Undecodable) -> &'static str {
     match reason {
         Undecodable::BadSignature => {
-            "its data was signed by none of DJANGO_SECRET_KEY and its fallbacks: the key is not Django's, or was changed since"
+            "its data was signed by none of DJANGO_SECRET_KEY and its fallbacks: the key is not Django's, or was \
+             changed since"
         }
         Undecodable::BadPayload => {
             "its data is signed, but its timestamp, base64 or zlib stream is broken"
@@ -161,8 +164,8 @@ pub(super) fn user(
     } else if authenticating(&settings.authentication_backends, user.is_active).is_none() {
         findings.error(
             "user.refused.inactive",
-            "refused: no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose backends take \
-             no passwords",
+            "refused: no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose \
+             backends take no passwords",
             "set is_active in Django's admin",
         );
     }

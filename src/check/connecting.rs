@@ -1,4 +1,5 @@
-//! Whether the database can be reached, in the operator's words, and what stands between; what the server says of itself.
+//! Whether the database can be reached, in the operator's words, and what stands between; what the server says of
+//! itself.
 
 use super::{Findings, file};
 use crate::config::{Backend, Config, DatabaseUrl};
@@ -53,8 +54,8 @@ pub(super) fn connect(
             findings.error(
                 &format!("{prefix}.pooler"),
                 format!(
-                    "{variable} leads to PgBouncer or a pooler like it: it refuses the limits that the sidecar sends when it \
-                     connects, so that `serve` would get no connection at all"
+                    "{variable} leads to PgBouncer or a pooler like it: it refuses the limits that the sidecar sends \
+                     when it connects, so that `serve` would get no connection at all"
                 ),
                 "set SIDECAR_PREPARED_STATEMENTS=off",
             );
@@ -123,8 +124,8 @@ fn why(backend: Backend, words: &str) -> (&'static str, &'static str) {
     ]) {
         return (
             "the server refuses the role's name or password",
-            "compare both with the server's; in a URL every character of a password but letters, digits and -._~ must be \
-             percent-encoded",
+            "compare both with the server's; in a URL every character of a password but letters, digits and -._~ must \
+             be percent-encoded",
         );
     }
     if says(&["unknown database"]) || (says(&["database \""]) && says(&["does not exist"])) {
@@ -152,7 +153,8 @@ fn why(backend: Backend, words: &str) -> (&'static str, &'static str) {
     if says(&["certificate", "ssl", "tls"]) {
         return (
             "the encrypted connection does not come about",
-            "compare sslmode/ssl_mode, the certificate authority's file and the host's name with the server's certificate",
+            "compare sslmode/ssl_mode, the certificate authority's file and the host's name with the server's \
+             certificate",
         );
     }
     if says(&[
@@ -236,8 +238,8 @@ fn pooler(config: &Config, server: &Server, prepares: bool, findings: &Findings)
             ),
             _ => findings.ok(
                 ID,
-                "SIDECAR_PREPARED_STATEMENTS=off, though nothing between refuses what `on` would send: right for a pooler in \
-                 transaction mode, needless without one",
+                "SIDECAR_PREPARED_STATEMENTS=off, though nothing between refuses what `on` would send: right for a \
+                 pooler in transaction mode, needless without one",
             ),
         }
     }
@@ -248,8 +250,8 @@ fn standby(config: &Config, server: &Server, findings: &Findings) {
     if !server.is_standby {
         return;
     }
-    let text = "DATABASE_URL leads to a server that can't be written (a standby): it decides who is calling on data that may \
-                be late, so that who was just logged out or demoted may still get in";
+    let text = "DATABASE_URL leads to a server that can't be written (a standby): it decides who is calling on data \
+                that may be late, so that who was just logged out or demoted may still get in";
     let advice = "put the primary into DATABASE_URL and this one into DATABASE_READ_URL";
     match config.login {
         true => {

@@ -26,8 +26,8 @@ pub(super) fn check(config: &Config, findings: &Findings, is_talkative: bool) ->
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return unreachable(
                 "is not there",
-                "four slashes begin an absolute path (sqlite:////srv/db.sqlite3); a relative one starts at the folder in \
-                 which the sidecar was started",
+                "four slashes begin an absolute path (sqlite:////srv/db.sqlite3); a relative one starts at the folder \
+                 in which the sidecar was started",
             );
         }
         Err(error) => {
@@ -91,7 +91,8 @@ pub(super) fn journal(config: &Config, mode: &str, findings: &Findings) {
     let folder = folder(path);
     if mode != "wal" {
         let text = format!(
-            "{mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they would not"
+            "{mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they \
+             would not"
         );
         findings.ok(ID, text);
     } else if is_writable(folder) {

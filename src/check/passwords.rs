@@ -77,8 +77,8 @@ fn unusable(passwords: &Passwords, findings: &Findings) {
             continue;
         };
         let text = format!(
-            "the passwords of {} (of these {} active staff) {what}: by HTTP Basic and login they are refused here; their \
-             sessions are good",
+            "the passwords of {} (of these {} active staff) {what}: by HTTP Basic and login they are refused here; \
+             their sessions are good",
             many(*users, "user"),
             staff
         );
@@ -103,8 +103,8 @@ fn iterations(config: &Config, passwords: &Passwords, findings: &Findings) {
         Some(most) => findings.warning(
             ID,
             format!(
-                "the costliest pbkdf2_sha256 hash has {most} iterations, DJANGO_PBKDF2_ITERATIONS is {configured}: a stranger \
-                 may tell by the time of a refusal whether a name exists"
+                "the costliest pbkdf2_sha256 hash has {most} iterations, DJANGO_PBKDF2_ITERATIONS is {configured}: a \
+                 stranger may tell by the time of a refusal whether a name exists"
             ),
             format!("set DJANGO_PBKDF2_ITERATIONS={most}, unless Django has just been updated to {configured}"),
         ),
@@ -123,8 +123,8 @@ fn time_zone(config: &Config, inspector: &mut Inspector, table: &UserTable, find
         Some(count) => findings.warning(
             "settings.time-zone",
             format!(
-                "{count} users joined in the future: DJANGO_USE_TZ or DJANGO_TIME_ZONE may not be Django's, and then sessions \
-                 end at the wrong time"
+                "{count} users joined in the future: DJANGO_USE_TZ or DJANGO_TIME_ZONE may not be Django's, and then \
+                 sessions end at the wrong time"
             ),
             "compare DJANGO_USE_TZ and DJANGO_TIME_ZONE with USE_TZ and TIME_ZONE",
         ),

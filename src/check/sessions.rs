@@ -103,11 +103,11 @@ fn keys(tally: &Tally, findings: &Findings) {
         findings.error(
             "session.wrong-key",
             format!(
-                "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every caller with a \
-                 session is refused"
+                "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every \
+                 caller with a session is refused"
             ),
-            "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), and \
-             DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
+            "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), \
+             and DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
         );
         return;
     }
@@ -115,11 +115,12 @@ fn keys(tally: &Tally, findings: &Findings) {
         findings.warning(
             "session.other-key",
             format!(
-                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: they are nobody's here",
+                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: they are \
+                 nobody's here",
                 tally.bad_signature
             ),
-            "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are left over \
-             from an older key",
+            "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are \
+             left over from an older key",
         );
     }
     if tally.no_json > 0 {
@@ -136,8 +137,8 @@ fn keys(tally: &Tally, findings: &Findings) {
         findings.warning(
             "session.fallback-only",
             format!(
-                "{} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been changed, or \
-                 key and fallback are the wrong way round",
+                "{} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been \
+                 changed, or key and fallback are the wrong way round",
                 tally.fallback
             ),
             "compare DJANGO_SECRET_KEY with Django's SECRET_KEY",
@@ -174,8 +175,8 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
         findings.ok(
             "session.users",
             format!(
-                "{} good for active users; not good, as in Django: {} of another password, {} of users who are gone, {} of \
-                 inactive ones",
+                "{} good for active users; not good, as in Django: {} of another password, {} of users who are gone, \
+                 {} of inactive ones",
                 tally.good, tally.wrong_hash, tally.user_gone, tally.inactive
             ),
         );
@@ -186,14 +187,15 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
                 "{} decode, but the auth hash of each is of another password: their callers are refused",
                 many(tally.wrong_hash, "session")
             ),
-            "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, which \
-             can't be honoured",
+            "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, \
+             which can't be honoured",
         );
     } else if tally.bad_id + tally.user_gone > 0 {
         findings.error(
             "session.user-gone",
             format!(
-                "the users of all {} that somebody logged in with are not in the configured user table, whose keys are {:?}s",
+                "the users of all {} that somebody logged in with are not in the configured user table, whose keys \
+                 are {:?}s",
                 many(tally.bad_id + tally.user_gone, "session"),
                 table.key_type()
             ),

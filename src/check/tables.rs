@@ -228,8 +228,8 @@ fn missing_table(
         _ => "",
     };
     let advice = match name == SESSIONS {
-        true => "use Django's SESSION_ENGINE db or cached_db, run `manage.py migrate`, and point DATABASE_URL at the database of \
-                 Django's sessions"
+        true => "use Django's SESSION_ENGINE db or cached_db, run `manage.py migrate`, and point DATABASE_URL at the \
+                 database of Django's sessions"
             .to_owned(),
         false => format!(
             "set DJANGO_USER_TABLE (now {}) to AUTH_USER_MODEL._meta.db_table{}",
@@ -269,7 +269,10 @@ fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings)
     if !fits {
         findings.error(
             &format!("{prefix}.key"),
-            format!("the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served", table_name(config)),
+            format!(
+                "the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served",
+                config.user_table
+            ),
             "leave the two endpoints to Django",
         );
     }
@@ -280,10 +283,6 @@ fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings)
         fits &= has_type(backend, table, column, Kind::Text, prefix, findings);
     }
     fits & has_type(backend, table, "date_joined", Kind::Date, prefix, findings)
-}
-
-fn table_name(config: &Config) -> &str {
-    &config.user_table
 }
 
 /// Whether a column that is there has the type that Django's migrations give it.
@@ -308,7 +307,8 @@ fn has_type(
     if !fits {
         findings.error(
             &format!("{prefix}.types"),
-            format!("the column {column} is not {name} but {found}: queries over it will be refused or mean something else"),
+            format!("the column {column} is not {name} but {found}: queries over it will be refused or mean \
+             something else"),
             "let Django's migrations make the column",
         );
     }

@@ -30,7 +30,7 @@ pub use server::{Limit, Server};
 pub use tables::{Elsewhere, Need, Table};
 
 /// How long opening a connection may take: longer than any of the client libraries tries, where they have a limit.
-const LONGEST_OPENING: Duration = Duration::from_secs(10);
+const LONGEST_OPENING: Duration = Duration::from_secs(15);
 
 /// How long a file may be locked.
 const PATIENCE: Duration = Duration::from_secs(5);

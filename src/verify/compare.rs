@@ -1,7 +1,7 @@
 //! Two answers side by side: status, headers, then the bodies piece by piece, so that memory stays flat.
 //!
-//! `tests/differential/compare.py` compares in the same way, and the README's "Where we differ" says why something is left
-//! out here.
+//! `tests/differential/compare.py` compares in the same way, and the README's "Where we differ" says why something
+//! is left out here.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-"""`watchtower-sidecar verify` against a live Django, as before the proxy's line is flipped: it says same where this suite does."""
+"""`watchtower-sidecar verify` against a live Django, as before the proxy's line is flipped."""
 
 import socket
 import ssl
@@ -16,7 +16,9 @@ from servers import Variant
 from wire import HOST
 
 VERIFIED = Variant("verified", shared=True, settings={"ALLOWED_HOSTS": [HOST]})
-WRONG_KEY = Variant("wrong-key", settings={"ALLOWED_HOSTS": [HOST], "SECRET_KEY": "a-key-that-is-not-that-of-this-django"})
+WRONG_KEY = Variant(
+    "wrong-key", settings={"ALLOWED_HOSTS": [HOST], "SECRET_KEY": "a-key-that-is-not-that-of-this-django"}
+)
 
 
 @pytest.fixture
@@ -39,7 +41,8 @@ def credentials(world, place):
     """Options that name a file with the clerk's cookie, as curl writes it, and one with the clerk's password."""
     name, key = world.cookie(world.clerk).split("=", 1)
     cookie, basic = place / "cookies.txt", place / "basic"
-    cookie.write_text(f"# Netscape HTTP Cookie File\n\n#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t1999999999\t{name}\t{key}\n")
+    line = "\t".join(["#HttpOnly_127.0.0.1", "FALSE", "/", "FALSE", "1999999999", name, key])
+    cookie.write_text(f"# Netscape HTTP Cookie File\n\n{line}\n")
     basic.write_text(f"clerk:{PASSWORD}\n")
     return ["--cookie-file", str(cookie), "--basic-file", str(basic)], (key, PASSWORD)
 
@@ -53,7 +56,8 @@ def test_all_is_the_same_and_no_secret_is_shown(bench, place):
         assert (code, said) == (0, ""), table
         # An older Django names no charset for one of its pages.
         intended = 3 if bench.django == "4.0" else 2
-        assert table.endswith(f"33 requests: {33 - intended} same, {intended} different on purpose, 0 different\n"), table
+        total = f"33 requests: {33 - intended} same, {intended} different on purpose, 0 different\n"
+        assert table.endswith(total), table
         assert "note:" not in table
         assert not any(secret in table for secret in secrets)
     finally:
@@ -93,10 +97,11 @@ def test_django_may_stand_behind_https(bench, place):
     authority = certificates.make(place)
     try:
         options, _ = credentials(world, place)
+        sidecar = world.pair.sidecar.port
         with Tls(place, world.pair.django.port) as port:
-            code, table, _ = verify(f"https://localhost:{port}", world.pair.sidecar.port, "--ca-file", authority, *options)
+            code, table, _ = verify(f"https://localhost:{port}", sidecar, "--ca-file", authority, *options)
             assert code == 0, table
-            code, table, _ = verify(f"https://localhost:{port}", world.pair.sidecar.port, *options)
+            code, table, _ = verify(f"https://localhost:{port}", sidecar, *options)
             assert code == 1 and "no answer from Django" in table and "certificate" in table, table
     finally:
         world.clear()

@@ -89,7 +89,8 @@ fn a_wrong_key_is_seen_by_the_cookie_and_a_refused_cookie_is_noted() {
     let (code, table, _) = verify(&right.address, &wrong.address, &["--cookie-file", &cookie]);
     assert_eq!(code, 1, "{table}");
     assert!(table.contains(
-        "DIFFERENT   GET     /api/admin/export-users/                cookie\n            status: Django 200, sidecar 403\n"
+        "DIFFERENT   GET     /api/admin/export-users/                cookie\n            status: Django 200, sidecar \
+         403\n"
     ), "{table}");
     let (code, table, _) = verify(&wrong.address, &wrong.address, &["--cookie-file", &cookie]);
     assert_eq!(code, 0, "{table}");
@@ -145,7 +146,8 @@ fn server(first: &'static [&'static str], then: &'static str) -> String {
     address
 }
 
-const PLAIN: &str = "HTTP/1.1 403 Forbidden\r\nServer: gunicorn\r\nAllow: GET, OPTIONS\r\nContent-Length: 11\r\n\r\nhello world";
+const PLAIN: &str = "HTTP/1.1 403 Forbidden\r\nServer: gunicorn\r\nAllow: GET, OPTIONS\r\nContent-Length: \
+ 11\r\n\r\nhello world";
 
 #[test]
 fn framing_and_the_servers_own_headers_do_not_count() {

@@ -22,7 +22,8 @@ use crate::django::sessions::UserId;
 /// The most rows that MySQL's client stores at once.
 const ROWS_AT_ONCE: usize = 20_000;
 
-/// How the passwords of a table are stored: users counted by the work that theirs costs, and by why nothing can match it.
+/// How the passwords of a table are stored: users counted by the work that theirs costs, and by why nothing can
+/// match it.
 #[derive(Default)]
 pub struct Passwords {
     /// By what verifying a password computes; the second number counts active members of staff

@@ -71,9 +71,10 @@ impl Inspector {
         let sql = match self.backend() {
             Backend::Sqlite => return Ok(Vec::new()),
             Backend::Postgres => {
-                "SELECT rolconnlimit::text, (SELECT datconnlimit::text FROM pg_database WHERE datname = current_database()), \
-                 (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)::text \
-                 FROM pg_roles WHERE rolname = current_user"
+                "SELECT rolconnlimit::text, (SELECT datconnlimit::text FROM pg_database WHERE datname = \
+                 current_database()), (current_setting('max_connections')::int - \
+                 current_setting('superuser_reserved_connections')::int)::text FROM pg_roles WHERE rolname = \
+                 current_user"
             }
             Backend::Mysql => {
                 "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)"

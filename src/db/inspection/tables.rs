@@ -1,4 +1,5 @@
-//! Whether a table is there, where else it or one like it is, and what the role lacks on it, as the statements that grant it.
+//! Whether a table is there, where else it or one like it is, and what the role lacks on it, as the statements that
+//! grant it.
 
 use std::collections::BTreeMap;
 
@@ -248,9 +249,11 @@ impl Inspector {
                     let Some((privileges, place)) = line.rsplit_once(" ON ") else {
                         return false;
                     };
+                    // A database's name is a pattern, whose _ may be escaped.
+                    let place = place.replace('\\', "");
                     // A privilege on columns is another thing, and stands before a parenthesis.
                     let mut words = privileges.trim_start_matches("GRANT ").split(", ");
-                    places.iter().any(|known| known == place)
+                    places.contains(&place)
                         && words.any(|word| word == privilege || word == "ALL PRIVILEGES")
                 }))
             }

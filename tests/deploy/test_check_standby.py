@@ -1,0 +1,63 @@
+"""`watchtower-sidecar check` with a real primary and its streaming standby."""
+
+import collections
+import json
+import subprocess
+
+import pytest
+
+import servers
+from machines import Machines
+
+
+@pytest.fixture(scope="module")
+def machines():
+    with Machines() as made:
+        yield made
+
+
+def check(url, read_url=None, **settings):
+    """The exit code, and the findings by their ids."""
+    more = {"DATABASE_READ_URL": read_url} if read_url else {}
+    variant = servers.Variant("check", sidecar=more | settings)
+    done = subprocess.run(
+        [servers.binary(), "check", "--format", "json"], env=variant.sidecar_environment(url),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    findings = collections.defaultdict(list)
+    for finding in json.loads(done.stdout)["findings"]:
+        findings[finding["id"]].append(finding)
+    return done.returncode, findings
+
+
+def test_a_standby_is_a_good_replica_and_its_lag_is_told(machines):
+    primary, standby = machines.role_url(machines.primary), machines.role_url(machines.standby)
+    machines.catch_up()
+    code, findings = check(primary, standby)
+    assert code == 0, findings
+    assert findings["replica.lag"][0]["text"] == "the standby has followed everything"
+    assert findings["replica.users.table"][0]["level"] == "ok"
+    assert not findings["database.standby"]
+
+    machines.execute("SELECT pg_wal_replay_pause()", machines.standby)
+    try:
+        machines.execute("UPDATE auth_user SET first_name = 'Grace' WHERE id > 1000")
+        code, findings = check(primary, standby)
+        assert code == 0
+        assert " bytes behind" in findings["replica.lag"][0]["text"]
+    finally:
+        machines.execute("SELECT pg_wal_replay_resume()", machines.standby)
+
+
+def test_a_standby_is_no_place_to_decide_who_is_calling(machines):
+    standby = machines.role_url(machines.standby)
+    code, findings = check(standby)
+    assert code == 0
+    assert findings["database.standby"][0]["level"] == "warning"
+    code, findings = check(standby, SIDECAR_LOGIN="on")
+    assert code == 1
+    assert findings["database.standby"][0]["level"] == "error"
+    # libpq chooses the one that can be written.
+    both = machines.role_url(machines.standby, machines.primary, attributes="read-write")
+    code, findings = check(both)
+    assert code == 0 and not findings["database.standby"]
