@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::client_address::network_of;
 use super::throttle::{Attempt, Throttle};
-use crate::blocking::{Lanes, in_background};
+use crate::blocking::Lanes;
 use crate::config::Rate;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
@@ -122,15 +122,13 @@ pub async fn authenticate(
         // The one before may have been the one too many.
         match judge.throttle.wait(attempt) {
             Some(wait) => Err(wait),
-            None => Ok(in_background(|| judge.judge(attempt, verify))),
+            None => Ok(judge.judge(attempt, verify)),
         }
     });
     let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
     drop(room);
     trace.was_hashing(began.elapsed());
-    // No thread, or a panic.
-    let judged = judged.map_err(throttled)?.ok().flatten();
-    let Judged { user, took, pause } = judged.ok_or(Unchecked::Busy)?;
+    let Judged { user, took, pause } = judged.map_err(throttled)?;
     state.metrics.hashed(took);
     sleep(pause).await;
     super::postpone_deadline(req, began.elapsed());
