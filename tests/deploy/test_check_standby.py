@@ -1,13 +1,9 @@
 """`watchtower-sidecar check` with a real primary and its streaming standby."""
 
-import collections
-import json
-import subprocess
-
 import pytest
 
-import servers
 from machines import Machines
+from servers import check
 
 
 @pytest.fixture(scope="module")
@@ -16,24 +12,10 @@ def machines():
         yield made
 
 
-def check(url, read_url=None, **settings):
-    """The exit code, and the findings by their ids."""
-    more = {"DATABASE_READ_URL": read_url} if read_url else {}
-    variant = servers.Variant("check", sidecar=more | settings)
-    done = subprocess.run(
-        [servers.binary(), "check", "--format", "json"], env=variant.sidecar_environment(url),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )
-    findings = collections.defaultdict(list)
-    for finding in json.loads(done.stdout)["findings"]:
-        findings[finding["id"]].append(finding)
-    return done.returncode, findings
-
-
 def test_a_standby_is_a_good_replica_and_its_lag_is_told(machines):
     primary, standby = machines.role_url(machines.primary), machines.role_url(machines.standby)
     machines.catch_up()
-    code, findings = check(primary, standby)
+    code, findings = check(primary, DATABASE_READ_URL=standby)
     assert code == 0, findings
     assert findings["replica.lag"][0]["text"] == "the standby has followed everything"
     assert findings["replica.users.table"][0]["level"] == "ok"
@@ -42,7 +24,7 @@ def test_a_standby_is_a_good_replica_and_its_lag_is_told(machines):
     machines.execute("SELECT pg_wal_replay_pause()", machines.standby)
     try:
         machines.execute("UPDATE auth_user SET first_name = 'Grace' WHERE id > 1000")
-        code, findings = check(primary, standby)
+        code, findings = check(primary, DATABASE_READ_URL=standby)
         assert code == 0
         assert " bytes behind" in findings["replica.lag"][0]["text"]
     finally:

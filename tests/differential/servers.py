@@ -1,5 +1,6 @@
 """Starts and stops the two servers of a pair: the reference project under gunicorn, and the sidecar."""
 
+import collections
 import json
 import os
 import signal
@@ -131,6 +132,18 @@ class Sidecar(Server):
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the sidecar did not start: {self.last_words()}") from None
                 time.sleep(0.02)
+
+
+def check(url, **settings):
+    """What `watchtower-sidecar check` says of a database: the exit code, and the findings by their ids."""
+    done = subprocess.run(
+        [binary(), "check", "--format", "json"], env=Variant("check", sidecar=settings).sidecar_environment(url),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    findings = collections.defaultdict(list)
+    for finding in json.loads(done.stdout)["findings"]:
+        findings[finding["id"]].append(finding)
+    return done.returncode, findings
 
 
 def binary():

@@ -3,9 +3,7 @@
 import collections
 import contextlib
 import itertools
-import json
 import re
-import subprocess
 import threading
 
 import pytest
@@ -105,7 +103,7 @@ def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, wo
 )
 def test_check_sees_it(pgbouncer_program, world, configuration, prepares, level, words):
     with Bouncer(pgbouncer_program, world, configuration) as bouncer:
-        code, findings = check(world, bouncer.url(), prepares)
+        code, findings = servers.check(bouncer.url(), SIDECAR_PREPARED_STATEMENTS=prepares)
     [pooler] = findings["database.pooler"]
     assert pooler["level"] == level and words in pooler["text"]
     assert level == "ok" or pooler["advice"] == "set SIDECAR_PREPARED_STATEMENTS=off"
@@ -115,21 +113,8 @@ def test_check_sees_it(pgbouncer_program, world, configuration, prepares, level,
 
 
 def test_check_sees_none_where_there_is_none(world):
-    _, findings = check(world, world.url, "on")
+    _, findings = servers.check(world.url, SIDECAR_PREPARED_STATEMENTS="on")
     assert findings["database.pooler"][0]["text"] == "no pooler is seen between"
-
-
-def check(world, url, prepares):
-    """The exit code, and the findings by their ids."""
-    variant = servers.Variant("check", sidecar={"SIDECAR_PREPARED_STATEMENTS": prepares})
-    done = subprocess.run(
-        [servers.binary(), "check", "--format", "json"], env=variant.sidecar_environment(url),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )
-    findings = collections.defaultdict(list)
-    for finding in json.loads(done.stdout)["findings"]:
-        findings[finding["id"]].append(finding)
-    return done.returncode, findings
 
 
 def contents(answer):
