@@ -113,7 +113,8 @@ class TwoAddresses(World):
     def before_start(self):
         self.silent = Proxy(self.proxy.target)
         self.proxy.delay(0.04)
-        self.url += f"?host=127.0.0.1,127.0.0.1&port={self.silent.port},{self.proxy.port}"
+        hosts = f"host=127.0.0.1,127.0.0.1&port={self.silent.port},{self.proxy.port}"
+        self.url += f"?{hosts}&target_session_attrs=read-write"
 
     def close(self):
         super().close()
