@@ -2,6 +2,8 @@
 //!
 //! A spool of many rows is half as long that way, and writing to it is a good part of an export's work.
 
+use std::borrow::Cow;
+
 use diesel::row::Row;
 use memchr::memchr;
 
@@ -47,6 +49,46 @@ pub fn write_json(row: &[u8], out: &mut Vec<u8>) {
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     out.extend_from_slice(END);
+}
+
+/// One value of an exported row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value<'r> {
+    /// NULL
+    Null,
+    /// A number, `true` or `false`, or a date: as JSON has it, a date without its quotes
+    Bare(&'r str),
+    /// Text, without JSON's quotes and escapes
+    Text(Cow<'r, str>),
+}
+
+/// The values of an exported row: `id`, `username`, `email`, `first_name`, `last_name`, `movie_service`, `date_joined`.
+pub fn values(row: &[u8]) -> [Value<'_>; 7] {
+    let mut rest = row;
+    std::array::from_fn(|_| {
+        let end = memchr(SEPARATOR, rest).unwrap_or(rest.len());
+        let value = value(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+        value
+    })
+}
+
+fn value(json: &[u8]) -> Value<'_> {
+    // The row was made of text.
+    let json = std::str::from_utf8(json).unwrap_or_default();
+    let inside = json
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    match inside {
+        None if json == "null" => Value::Null,
+        None => Value::Bare(json),
+        Some(text) if memchr(b'\\', text.as_bytes()).is_none() => Value::Text(text.into()),
+        Some(_) => Value::Text(
+            serde_json::from_str::<String>(json)
+                .unwrap_or_default()
+                .into(),
+        ),
+    }
 }
 
 /// One exported user. `AWARE`: a naive date of the database is one in UTC (`USE_TZ`).
@@ -133,5 +175,22 @@ mod tests {
         );
         assert_eq!(std::str::from_utf8(&json), Ok(expected));
         assert_eq!(json.len(), 1 + row.len() + JSON_ADDS);
+    }
+
+    #[test]
+    fn a_row_gives_its_values_without_what_json_adds() {
+        let row =
+            b"-7\x1f\"a\xc3\xa9\"\x1fnull\x1f\"\"\x1f\"a\\n\\u001f\\\"b\"\x1ffalse\x1f2020-01-01T00:00:00+00:00";
+        let text = |text: &'static str| Value::Text(text.into());
+        let expected = [
+            Value::Bare("-7"),
+            text("a\u{e9}"),
+            Value::Null,
+            text(""),
+            text("a\n\u{1f}\"b"),
+            Value::Bare("false"),
+            Value::Bare("2020-01-01T00:00:00+00:00"),
+        ];
+        assert_eq!(values(row), expected);
     }
 }

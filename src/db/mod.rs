@@ -36,7 +36,7 @@ pub use catalogue::UserTable;
 pub use connection::Connection;
 pub use error::{DbError, ExportError, MayBeDbError};
 pub use exportable::{DateShape, Order, Stats};
-pub use exported_row::{JSON_ADDS, write_json};
+pub use exported_row::{JSON_ADDS, Value, values, write_json};
 pub use sessions::{DjangoSessionStore, SessionRow, new_session_key};
 pub use types::{Clock, Instant};
 pub use users::User;
