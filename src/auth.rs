@@ -19,11 +19,13 @@ use crate::django::negotiation::{Renderer, negotiate};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
+use crate::routes::Route;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
 
 pub mod client_address;
 pub mod csrf;
+pub mod login;
 pub mod passwords;
 pub mod session;
 pub mod throttle;
@@ -63,7 +65,12 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
     };
     let query = Query::parse(req.query_string()).map_err(|_| Error::new(Kind::BadRequestPage))?;
     let accept = joined(req.headers(), header::ACCEPT);
-    let renderer = negotiate(accept.as_deref(), query.last("format").as_deref())?;
+    let trace = Trace::of(req);
+    let is_page = trace.route() == Some(Route::Overview);
+    let renderer = match is_page {
+        true => Renderer::PAGE,
+        false => negotiate(accept.as_deref(), query.last("format").as_deref())?,
+    };
 
     let settings = state.settings();
     let challenge = match settings.rest_authentication.first() {
@@ -80,13 +87,15 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
         }
         Identity::Refused(detail) => return fail(Kind::AuthenticationFailed(detail)),
     };
-    Trace::of(req).is_of(&user.id);
+    trace.is_of(&user.id);
+    let name = CallerName(user.username.clone());
+    req.extensions_mut().insert(name);
     if !user.is_staff {
         state.metrics.authenticated(authenticator, "not_staff");
         return fail(Kind::PermissionDenied);
     }
     state.metrics.authenticated(authenticator, "admitted");
-    if !matches!(*req.method(), Method::GET | Method::OPTIONS) {
+    if !is_page && !matches!(*req.method(), Method::GET | Method::OPTIONS) {
         return fail(Kind::MethodNotAllowed(req.method().to_string()));
     }
     Ok(AdminUser {
@@ -94,6 +103,9 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
         renderer,
     })
 }
+
+/// Left in the request's extensions for its page: who is logged in, staff or not.
+pub struct CallerName(pub String);
 
 /// What the authenticators make of a request.
 enum Identity {

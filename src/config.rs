@@ -76,6 +76,8 @@ pub struct Config {
     pub username_field: String,
     /// Django's own settings
     pub django: Settings,
+    /// Where people log in to the application: `LOGIN_URL` as a URL
+    pub login_url: String,
     /// The main listener
     pub bind: Bind,
     /// A listener of its own for the health checks
@@ -146,6 +148,8 @@ impl Config {
         let rest_authentication = vars.value("DJANGO_REST_AUTHENTICATION", authenticators);
         let pbkdf2_iterations = vars.value("DJANGO_PBKDF2_ITERATIONS", iterations);
 
+        let login_url = vars.value("DJANGO_LOGIN_URL", login_url);
+
         let bind = vars.value("SIDECAR_BIND", bind);
         let ops_bind = vars.optional("SIDECAR_OPS_BIND", self::bind);
         let mount = vars.value("SIDECAR_MOUNT", mount);
@@ -182,6 +186,7 @@ impl Config {
                         pbkdf2_iterations: pbkdf2_iterations?,
                     },
                 },
+                login_url: login_url?,
                 bind: bind?,
                 ops_bind,
                 mount: mount?,

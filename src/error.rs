@@ -12,7 +12,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::auth::passwords::Unchecked;
 use crate::db::DbError;
-use crate::django::negotiation::{NotNegotiated, Renderer};
+use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::response;
 
@@ -70,6 +70,8 @@ pub enum LoginRefusal {
     TooLarge,
     /// Not a JSON object with two strings
     Malformed,
+    /// Not a form with both fields
+    MalformedForm,
     /// Wrong name or password
     InvalidCredentials,
     /// Too many of them: the seconds to wait
@@ -149,6 +151,10 @@ impl fmt::Display for Error {
 /// The value of a `WWW-Authenticate` for HTTP Basic (`BasicAuthentication.authenticate_header`).
 pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
 
+/// The customer's views' own words.
+const EXPORT_FAILED: &str = "Failed to export users. Please try again.";
+const STATS_FAILED: &str = "Failed to get export statistics";
+
 /// `Retry-After` of an outage, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
@@ -176,7 +182,7 @@ impl ResponseError for Error {
                 LoginRefusal::ForeignOrigin => StatusCode::FORBIDDEN,
                 LoginRefusal::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 LoginRefusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                LoginRefusal::Malformed => StatusCode::BAD_REQUEST,
+                LoginRefusal::Malformed | LoginRefusal::MalformedForm => StatusCode::BAD_REQUEST,
                 LoginRefusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
                 LoginRefusal::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
                 LoginRefusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -196,7 +202,9 @@ impl ResponseError for Error {
             Kind::ServerErrorPage => page(status, "Server Error (500)", ""),
             Kind::Login(refusal) => self.login_response(*refusal),
             Kind::ExportFailed(details) => {
-                let mut json = br#"{"success":false,"error":"Failed to export users. Please try again.","details":"#.to_vec();
+                let mut json = br#"{"success":false,"error":""#.to_vec();
+                json.extend_from_slice(EXPORT_FAILED.as_bytes());
+                json.extend_from_slice(br#"","details":"#);
                 match details {
                     Some(details) => write_json_string(&mut json, details),
                     None => json.extend_from_slice(b"null"),
@@ -205,8 +213,8 @@ impl ResponseError for Error {
                 response::api(status, self.renderer, &json)
             }
             Kind::StatsFailed => {
-                let json = br#"{"success":false,"error":"Failed to get export statistics"}"#;
-                response::api(status, self.renderer, json)
+                let json = format!(r#"{{"success":false,"error":"{STATS_FAILED}"}}"#);
+                response::api(status, self.renderer, json.as_bytes())
             }
             _ => {
                 let mut json = b"{\"detail\":".to_vec();
@@ -257,19 +265,34 @@ impl Error {
         }
     }
 
+    /// Whether the client is to be shown a page.
+    pub fn is_for_people(&self) -> bool {
+        self.renderer.format == Format::Html
+    }
+
+    /// What went wrong, for a page.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What the client is told, without what is around it.
+    pub fn sentence(&self) -> String {
+        match &self.kind {
+            Kind::ExportFailed(details) => match details {
+                Some(details) => format!("{EXPORT_FAILED} ({details})"),
+                None => EXPORT_FAILED.into(),
+            },
+            Kind::StatsFailed => STATS_FAILED.into(),
+            Kind::ServerErrorPage => "Server Error (500)".into(),
+            Kind::BadRequestPage => "Bad Request (400)".into(),
+            Kind::NotFoundPage => "Not Found".into(),
+            Kind::Login(refusal) => refusal.reason().into(),
+            _ => self.detail(),
+        }
+    }
+
     fn login_response(&self, refusal: LoginRefusal) -> HttpResponse {
-        let reason = match refusal {
-            LoginRefusal::MethodNotAllowed => "Only POST is allowed.",
-            LoginRefusal::ForeignOrigin => "Requests from another site are refused.",
-            LoginRefusal::UnsupportedMediaType => "The content type must be application/json.",
-            LoginRefusal::TooLarge => "The request body is too large.",
-            LoginRefusal::Malformed => {
-                "The body must be a JSON object with the strings username and password."
-            }
-            LoginRefusal::InvalidCredentials => "Invalid credentials",
-            LoginRefusal::Throttled(_) => "Too many failed logins. Try again later.",
-            LoginRefusal::BodyTimeout => "The request body did not come in time.",
-        };
+        let reason = refusal.reason();
         let mut answer = HttpResponse::build(self.status_code());
         if refusal == LoginRefusal::MethodNotAllowed {
             answer.insert_header((header::ALLOW, "POST"));
@@ -280,6 +303,24 @@ impl Error {
         answer
             .content_type("application/json")
             .body(format!(r#"{{"success":false,"error":"{reason}"}}"#))
+    }
+}
+
+impl LoginRefusal {
+    fn reason(self) -> &'static str {
+        match self {
+            LoginRefusal::MethodNotAllowed => "Only POST is allowed.",
+            LoginRefusal::ForeignOrigin => "Requests from another site are refused.",
+            LoginRefusal::UnsupportedMediaType => "The content type must be application/json.",
+            LoginRefusal::TooLarge => "The request body is too large.",
+            LoginRefusal::Malformed => {
+                "The body must be a JSON object with the strings username and password."
+            }
+            LoginRefusal::MalformedForm => "The form must hold a username and a password.",
+            LoginRefusal::InvalidCredentials => "Invalid credentials",
+            LoginRefusal::Throttled(_) => "Too many failed logins. Try again later.",
+            LoginRefusal::BodyTimeout => "The request body did not come in time.",
+        }
     }
 }
 

@@ -173,7 +173,7 @@ impl Body {
             tail: format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes(),
             users,
             renderer,
-            reshaper: Reshaper::new(StatusCode::OK, renderer),
+            reshaper: Reshaper::new(renderer),
             _place: place,
         }
     }
@@ -192,7 +192,7 @@ impl Body {
         }
         self.next = Next::Head;
         self.users.rewind()?;
-        self.reshaper = Reshaper::new(StatusCode::OK, self.renderer);
+        self.reshaper = Reshaper::new(self.renderer);
         Ok(length)
     }
 
@@ -221,7 +221,7 @@ impl Body {
         }
         let chunk = match &mut self.reshaper {
             None => compact,
-            Some(reshaper) => reshaper.push(&compact, is_last),
+            Some(reshaper) => reshaper.push(&compact),
         };
         Ok(Some(chunk.into()))
     }

@@ -14,6 +14,7 @@
 //! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
 //! * [`blocking`]: jobs that block, so many at a time, or one for all who ask
 //! * [`export`]: rows to spool, in order, to response
+//! * [`page`]: the page for people, and the templates it is made of
 //! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
 //! * [`check`], [`verify`], [`healthcheck`]: what an operator asks: is the database right, does Django answer the same, is
@@ -34,6 +35,7 @@ pub mod export;
 pub mod healthcheck;
 mod http_client;
 pub mod middleware;
+pub mod page;
 pub mod response;
 pub mod routes;
 pub mod server;

@@ -20,7 +20,7 @@ use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
-use crate::routes::{Paths, Route};
+use crate::routes::{Paths, Route, page};
 use crate::server::watched::{Activity, Body, Sending};
 use crate::server::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
@@ -93,7 +93,7 @@ pub async fn django(
             }
             Resolved::Handler(path, _) => {
                 rewrite(&mut req, &path);
-                next.call(req).await?.map_into_boxed_body()
+                page::for_people(&state, next.call(req).await?.map_into_boxed_body())
             }
             Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.

@@ -11,13 +11,13 @@ use crate::django::renderers::Indenter;
 
 /// An answer of one of the two views, its body given as compact JSON.
 pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse {
-    api_head(status, renderer).body(rendered(status, renderer, json))
+    api_head(status, renderer).body(rendered(renderer, json))
 }
 
 /// As [`api`] with 200 and an entity tag; 304 to a client that has the body already.
 pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
     let tag = entity_tag(renderer, json);
-    let body = rendered(StatusCode::OK, renderer, json);
+    let body = rendered(renderer, json);
     if is_known(req, &tag) {
         return not_modified(tag, body.len() as u64);
     }
@@ -25,10 +25,10 @@ pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpRes
     head.insert_header(ETag(tag)).body(body)
 }
 
-fn rendered(status: StatusCode, renderer: Renderer, json: &[u8]) -> Vec<u8> {
-    match Reshaper::new(status, renderer) {
+fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
+    match Reshaper::new(renderer) {
         None => json.to_vec(),
-        Some(mut reshaper) => reshaper.push(json, true),
+        Some(mut reshaper) => reshaper.push(json),
     }
 }
 
@@ -77,72 +77,21 @@ pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
     head
 }
 
-/// Makes of a body's compact JSON, piece by piece, what the renderer writes: indented text, or a page around it.
-pub struct Reshaper {
-    indenter: Indenter,
-    /// The status that the page shows; of JSON `None`
-    page: Option<StatusCode>,
-    is_begun: bool,
-}
+/// Makes of a body's compact JSON, piece by piece, the indented text that the renderer writes.
+pub struct Reshaper(Indenter);
 
 impl Reshaper {
-    /// `None`: the renderer writes compact JSON as it is.
-    pub fn new(status: StatusCode, renderer: Renderer) -> Option<Reshaper> {
-        let (spaces, page) = match renderer.format {
-            Format::Json => (renderer.indent?, None),
-            Format::Html => (2, Some(status)),
-        };
-        Some(Reshaper {
-            indenter: Indenter::new(spaces),
-            page,
-            is_begun: false,
-        })
+    /// `None`: the renderer writes compact JSON as it is. A page is made elsewhere, of more than JSON.
+    pub fn new(renderer: Renderer) -> Option<Reshaper> {
+        renderer
+            .indent
+            .map(|spaces| Reshaper(Indenter::new(spaces)))
     }
 
     /// What the next piece becomes.
-    pub fn push(&mut self, compact: &[u8], is_last: bool) -> Vec<u8> {
+    pub fn push(&mut self, compact: &[u8]) -> Vec<u8> {
         let mut indented = Vec::with_capacity(compact.len() * 2);
-        self.indenter.push(compact, &mut indented);
-        let Some(status) = self.page else {
-            return indented;
-        };
-        let mut html = Vec::with_capacity(indented.len() * 2);
-        if !std::mem::replace(&mut self.is_begun, true) {
-            html.extend_from_slice(&page_head(status));
-        }
-        escape_html(&indented, &mut html);
-        if is_last {
-            html.extend_from_slice(PAGE_TAIL);
-        }
-        html
-    }
-}
-
-/// The plain page that `text/html` gets: the same data, indented and escaped.
-fn page_head(status: StatusCode) -> Vec<u8> {
-    let title = match status {
-        StatusCode::OK => "WatchTower export".to_owned(),
-        other => format!("WatchTower export: {other}"),
-    };
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n<pre>"
-    )
-    .into_bytes()
-}
-
-/// What follows the data on that page.
-const PAGE_TAIL: &[u8] = b"</pre>\n</body>\n</html>\n";
-
-/// Escapes text for HTML (`django.utils.html.escape`).
-fn escape_html(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'&' => out.extend_from_slice(b"&amp;"),
-            b'<' => out.extend_from_slice(b"&lt;"),
-            b'>' => out.extend_from_slice(b"&gt;"),
-            b'"' => out.extend_from_slice(b"&quot;"),
-            b'\'' => out.extend_from_slice(b"&#x27;"),
-            other => out.push(*other),
-        }
+        self.0.push(compact, &mut indented);
+        indented
     }
 }

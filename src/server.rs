@@ -106,6 +106,12 @@ pub struct State {
     pub metrics: Metrics,
     /// Names for requests
     pub request_ids: RequestIds,
+    /// The path that the views live under; empty where the proxy strips it
+    pub mount: String,
+    /// Whether people log in here
+    pub serves_login: bool,
+    /// Where they log in otherwise: Django's `LOGIN_URL` as a URL
+    pub login_url: String,
 }
 
 impl State {
@@ -199,6 +205,9 @@ impl Application {
             is_stopping: AtomicBool::new(false),
             metrics,
             request_ids: RequestIds::new().map_err(io::Error::other)?,
+            mount: config.mount,
+            serves_login: config.login,
+            login_url: config.login_url,
         });
 
         let connections = descriptors()
@@ -206,7 +215,7 @@ impl Application {
             .clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
 
         let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
-        let paths = Paths::new(&config.mount, config.login, ops.is_none());
+        let paths = Paths::new(&state.mount, state.serves_login, ops.is_none());
         let workers = cores().min(connections);
         let (address, main) = start(&state, paths, main, workers, connections)?;
         let ops = ops.map(|ops| {

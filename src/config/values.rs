@@ -126,6 +126,19 @@ pub(super) fn mount(text: &str) -> Result<String, String> {
     }
 }
 
+pub(super) fn login_url(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let is_url = ["https://", "http://"].iter().any(|scheme| {
+        text.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+    });
+    let may_stand = |b: u8| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b);
+    match (is_path || is_url) && text.bytes().all(may_stand) {
+        true => Ok(text.to_owned()),
+        false => Err("is neither an absolute path nor an http URL".into()),
+    }
+}
+
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     // To env_logger a word it does not know is a module's name, and everything else falls silent.
     let directives = text.split('/').next().unwrap_or_default().split(',');

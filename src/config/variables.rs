@@ -155,6 +155,12 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("DJANGO_APPEND_SLASH", "APPEND_SLASH", Some("true"), "true"),
     plain(
+        "DJANGO_LOGIN_URL",
+        "LOGIN_URL as a path or URL: where the page sends people to log in, unless SIDECAR_LOGIN is on",
+        Some("/accounts/login/"),
+        "/admin/login/",
+    ),
+    plain(
         "DJANGO_PBKDF2_ITERATIONS",
         "PBKDF2PasswordHasher.iterations of the installed Django: what a refused login costs",
         Some("1000000"),

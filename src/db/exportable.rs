@@ -62,7 +62,7 @@ pub(super) struct ExportUsers<'a> {
 }
 
 /// How a backend writes the truth of a boolean column in a `WHERE` (`Lookup.as_sql` of `exact` with `True`).
-fn push_is_true<'b, DB: Backend + 'static>(
+pub(super) fn push_is_true<'b, DB: Backend + 'static>(
     out: &mut AstPass<'_, 'b, DB>,
     column: &'b str,
 ) -> QueryResult<()> {
@@ -105,7 +105,7 @@ pub(super) fn push_where_exportable<DB: Backend + 'static>(
     push_is_true(out, "is_tv_user")
 }
 
-fn is_postgres<DB: 'static>() -> bool {
+pub(super) fn is_postgres<DB: 'static>() -> bool {
     #[cfg(feature = "postgres")]
     return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
     #[cfg(not(feature = "postgres"))]
@@ -256,7 +256,10 @@ impl UserTable {
 
     /// The first column without which Django's loop over the users raises `AttributeError`. The view reads the caller's
     /// `username` in any case, the others only of users that it finds.
-    fn missing_attribute(&self, connection: &mut Connection) -> Result<Option<&str>, ExportError> {
+    pub(super) fn missing_attribute(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<&str>, ExportError> {
         let Some(missing) = EXPORTED.into_iter().find(|column| !self.has(column)) else {
             return Ok(None);
         };
@@ -265,7 +268,7 @@ impl UserTable {
     }
 
     /// Django's `FieldError` for a model without `is_tv_user`.
-    fn require_tv_user(&self) -> Result<(), ExportError> {
+    pub(super) fn require_tv_user(&self) -> Result<(), ExportError> {
         if self.has("is_tv_user") {
             return Ok(());
         }

@@ -22,6 +22,7 @@ mod fragments;
 pub mod inspection;
 #[cfg(feature = "mysql")]
 mod mysql_export;
+mod overview;
 mod role;
 mod schema;
 mod sessions;
@@ -37,6 +38,7 @@ pub use connection::Connection;
 pub use error::{DbError, ExportError, MayBeDbError};
 pub use exportable::{DateShape, Order, Stats};
 pub use exported_row::{JSON_ADDS, Value, values, write_json};
+pub use overview::{Joined, Lookup, Month, Place, Preview};
 pub use sessions::{DjangoSessionStore, SessionRow, new_session_key};
 pub use types::{Clock, Instant};
 pub use users::User;
@@ -57,10 +59,10 @@ pub fn deadline() -> Moment {
 /// Short queries that run at once.
 const QUERIES_AT_ONCE: usize = 8;
 
-/// The most connections that are kept to a database: for short queries and exports, the statistics, the readiness check,
-/// and signs of life; on SQLite for its one writer as well.
+/// The most connections that are kept to a database: for short queries and exports, the statistics, the page's two
+/// questions, the readiness check, and signs of life; on SQLite for its one writer as well.
 pub fn most_connections(backend: Backend, exports_at_once: usize) -> usize {
-    QUERIES_AT_ONCE + exports_at_once + 3 + usize::from(backend == Backend::Sqlite)
+    QUERIES_AT_ONCE + exports_at_once + 5 + usize::from(backend == Backend::Sqlite)
 }
 
 /// What is needed to reach the database and to know its user table.
@@ -112,7 +114,7 @@ struct Shared {
     replica: Option<Source>,
     queries: Arc<Lanes>,
     writes: Arc<Lanes>,
-    /// What those ask who watch over jobs: one each of the exports, the statistics and the readiness checks
+    /// What those ask who watch over jobs: one each of the exports, the statistics, the page and the readiness checks
     questions: Arc<Lanes>,
     exports: Arc<Lanes>,
     user_table: String,
@@ -120,6 +122,9 @@ struct Shared {
     catalogue: OnceLock<UserTable>,
     stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
     stats_lifeline: Lifeline,
+    joined: Arc<SharedQuery<Result<Joined, Arc<ExportError>>>>,
+    joined_lifeline: Lifeline,
+    previews: Arc<Lanes>,
     primary_probe: Probe,
     replica_probe: Probe,
     waits: Histogram,
@@ -189,13 +194,16 @@ impl Db {
                 replica: options.read_url.map(|url| source(At::Replica, url, false)),
                 queries,
                 writes,
-                questions: Lanes::new(options.exports_at_once + 3),
+                questions: Lanes::new(options.exports_at_once + 5),
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
                 stats: SharedQuery::new(),
                 stats_lifeline: Lifeline::default(),
+                joined: SharedQuery::new(),
+                joined_lifeline: Lifeline::default(),
+                previews: Lanes::new(1),
                 primary_probe: Probe::new(),
                 replica_probe: Probe::new(),
                 waits: options.waits,
@@ -313,6 +321,53 @@ impl Db {
         });
         let answer = self.supervise(At::Replica, task, answer).await;
         answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
+    }
+
+    /// Active users by month, for the page; shared as the statistics are.
+    ///
+    /// # Errors
+    /// As [`Db::stats`].
+    pub async fn joined(
+        &self,
+        deadline: Moment,
+        dates: &DateShape,
+    ) -> Result<Joined, Arc<ExportError>> {
+        self.refuse_if_down(At::Replica)
+            .map_err(|error| Arc::new(error.into()))?;
+        let lifeline = self.shared.joined_lifeline.clone();
+        let task = Task::new(JobKind::Long, deadline, lifeline.clone());
+        let (shared, dates) = (Arc::clone(&self.shared), dates.clone());
+        let answer = self.shared.joined.ask(move || {
+            // For those who ask meanwhile, too.
+            let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
+            limits.lifeline.begin(limits.deadline);
+            let joined =
+                |connection: &mut Connection, table: &UserTable| table.joined(connection, &dates);
+            shared
+                .with_table(At::Replica, &limits, &joined)
+                .map_err(Arc::new)
+        });
+        let answer = self.supervise(At::Replica, task, answer).await;
+        answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
+    }
+
+    /// Some of the exportable users, for the page.
+    ///
+    /// # Errors
+    /// As [`Db::export`].
+    pub async fn preview(
+        &self,
+        deadline: Moment,
+        dates: &DateShape,
+        lookup: Lookup,
+    ) -> Result<Preview, ExportError> {
+        let task = Task::new(JobKind::Long, deadline, Lifeline::default());
+        let dates = dates.clone();
+        let job = move |connection: &mut Connection, table: &UserTable| {
+            table.preview(connection, &dates, &lookup)
+        };
+        self.in_lane(&self.shared.previews, At::Replica, task, job)
+            .await
     }
 
     /// Whether the database answers and holds both tables, and the replica what is exported, for `readyz`.

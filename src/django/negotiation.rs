@@ -33,6 +33,14 @@ pub struct Renderer {
     pub indent: Option<u8>,
 }
 
+impl Renderer {
+    /// `BrowsableAPIRenderer`
+    pub const PAGE: Renderer = Renderer {
+        format: Format::Html,
+        indent: None,
+    };
+}
+
 /// Why there is no renderer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotNegotiated {

@@ -7,10 +7,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use log::{error, info};
 
+use super::page;
 use crate::auth::{self, AdminUser, deadline};
 use crate::db::ExportError;
 use crate::django::metadata;
-use crate::django::negotiation::Renderer;
+use crate::django::negotiation::{Format, Renderer};
 use crate::error::{Error, Kind};
 use crate::export::Export;
 use crate::response;
@@ -57,6 +58,11 @@ pub async fn export_users(
         export.tag(),
         is_known,
     );
+    if renderer.format == Format::Html {
+        // It had to be made to know whether it can be: the page shows the first of them.
+        drop(export);
+        return page::show(&admin, &state, &req).await;
+    }
     Ok(export.into_response(&req))
 }
 
@@ -66,14 +72,12 @@ pub async fn export_stats(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
+    if admin.renderer.format == Format::Html {
+        return page::show(&admin, &state, &req).await;
+    }
     let stats = state.db.stats(deadline(&req));
     let stats = Trace::of(&req).in_database(stats).await;
-    let stats = stats.map_err(|error| {
-        view_error(&error, admin.renderer, |details| {
-            error!(target: LOGGER, "Error getting export stats: {}", shown(&details));
-            Kind::StatsFailed
-        })
-    })?;
+    let stats = stats.map_err(|error| stats_error(&error, admin.renderer))?;
     let json = format!(
         r#"{{"success":true,"stats":{{"total_active_users":{},"tv_users":{},"movie_users":{},"exportable_users":{}}}}}"#,
         stats.total_active_users, stats.tv_users, stats.movie_users, stats.tv_users
@@ -82,21 +86,45 @@ pub async fn export_stats(
 }
 
 /// `OPTIONS export-users/` (`SimpleMetadata`).
-pub async fn describe_export_users(admin: AdminUser) -> HttpResponse {
-    response::api(
-        StatusCode::OK,
-        admin.renderer,
-        metadata::EXPORT_USERS.as_bytes(),
-    )
+pub async fn describe_export_users(
+    admin: AdminUser,
+    state: Data<State>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    describe(&admin, &state, &req, metadata::EXPORT_USERS)
 }
 
 /// `OPTIONS export-stats/` (`SimpleMetadata`).
-pub async fn describe_export_stats(admin: AdminUser) -> HttpResponse {
-    response::api(
-        StatusCode::OK,
-        admin.renderer,
-        metadata::EXPORT_STATS.as_bytes(),
-    )
+pub async fn describe_export_stats(
+    admin: AdminUser,
+    state: Data<State>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    describe(&admin, &state, &req, metadata::EXPORT_STATS)
+}
+
+fn describe(
+    admin: &AdminUser,
+    state: &State,
+    req: &HttpRequest,
+    json: &str,
+) -> Result<HttpResponse, Error> {
+    match admin.renderer.format {
+        Format::Html => page::options(state, req, json),
+        _ => Ok(response::api(
+            StatusCode::OK,
+            admin.renderer,
+            json.as_bytes(),
+        )),
+    }
+}
+
+/// What `export_stats` answers when its figures can't be had.
+pub(super) fn stats_error(error: &ExportError, renderer: Renderer) -> Error {
+    view_error(error, renderer, |details| {
+        error!(target: LOGGER, "Error getting export stats: {}", shown(&details));
+        Kind::StatsFailed
+    })
 }
 
 /// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.

@@ -1,38 +1,28 @@
-//! Login and logout (`django.contrib.auth.login` and `logout`, Django 5.2), served with `SIDECAR_LOGIN=on`.
-//!
-//! Stricter than Django: JSON from the same site only, and always a new session key.
-
-use std::sync::Arc;
+//! Login and logout, served with `SIDECAR_LOGIN=on`: as JSON at `/api/login/` and `/api/logout/` for programs, and as the
+//! forms of the page for browsers. Stricter than Django: from the same site only.
 
 use actix_web::http::Method;
-use actix_web::http::header;
+use actix_web::http::header::{self, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use actix_web::rt::time::timeout;
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::auth::passwords::{self, Unchecked};
-use crate::auth::session::{self, SessionAccess};
-use crate::auth::{BODY_TIMEOUT, csrf, deadline, joined};
-use crate::db::{
-    Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
-};
-use crate::django::backends::authenticating;
-use crate::django::cookies;
-use crate::django::negotiation::Renderer;
+use crate::auth::login::{log_in, log_out};
+use crate::auth::{BODY_TIMEOUT, csrf, joined};
+use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::write_json_string;
-use crate::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, UserId, session_auth_hash,
-    verify_session_auth_hash,
-};
-use crate::django::settings::Settings;
-use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
+use crate::django::request::Query;
+use crate::django::sessions::UserId;
+use crate::error::{Error, Kind, LoginRefusal};
 use crate::server::State;
-use crate::telemetry::trace::Trace;
 
 /// The largest body login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
+
+/// What the forms answer with.
+const PAGE: Renderer = Renderer::PAGE;
 
 #[derive(Deserialize)]
 struct Credentials {
@@ -46,36 +36,11 @@ pub async fn login(
     payload: Payload,
     state: Data<State>,
 ) -> Result<HttpResponse, Error> {
-    require_same_site_post(&state, &req)?;
-    if !is_json(&req) {
-        return Err(refuse(LoginRefusal::UnsupportedMediaType));
-    }
-    let body = match timeout(BODY_TIMEOUT, payload.to_bytes_limited(LARGEST_BODY)).await {
-        Ok(Ok(Ok(body))) => body,
-        Ok(Ok(Err(_))) => return Err(refuse(LoginRefusal::Malformed)),
-        Ok(Err(_)) => return Err(refuse(LoginRefusal::TooLarge)),
-        Err(_) => return Err(refuse(LoginRefusal::BodyTimeout)),
-    };
-    let credentials: Credentials =
-        serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed))?;
-
-    let outage = |error: DbError| Error::unavailable(&error, Renderer::default());
-    let Credentials { username, password } = credentials;
-    let checked = passwords::authenticate(&state, &req, username, password).await;
-    let user = checked.map_err(|why| {
-        state.metrics.authenticated("login", why.label());
-        match why {
-            Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
-            other => Error::unchecked(other, Renderer::default()),
-        }
-    })?;
-    let Some(user) = user else {
-        state.metrics.authenticated("login", "refused");
-        return Err(refuse(LoginRefusal::InvalidCredentials));
-    };
-    let trace = Trace::of(&req);
-    trace.is_of(&user.id);
-    state.metrics.authenticated("login", "admitted");
+    let renderer = Renderer::default();
+    let body = posted(&state, &req, payload, "application/json", renderer).await?;
+    let Credentials { username, password } =
+        serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed, renderer))?;
+    let user = log_in(&state, &req, username, password, renderer).await?;
 
     let mut json = br#"{"success":true,"user":{"id":"#.to_vec();
     match &user.id {
@@ -85,157 +50,101 @@ pub async fn login(
     json.extend_from_slice(b",\"username\":");
     write_json_string(&mut json, &user.username);
     json.extend_from_slice(format!(",\"is_staff\":{}}}}}", user.is_staff).as_bytes());
-
-    let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
-    let now = state.clock.now_plus(0);
-    let settings = state.settings();
-    let change = NewSession {
-        user,
-        key: key.clone(),
-        old_key: session::cookie(&state, &req).filter(|key| session::is_plausible(key)),
-        now,
-        clock: state.clock.clone(),
-        settings: Arc::clone(&settings),
-    };
-    let written = state.db.write(deadline(&req), move |connection, table| {
-        change.write(connection, table)
-    });
-    let max_age_seconds = trace.in_database(written).await.map_err(outage)?;
-
-    req.extensions_mut()
-        .insert(SessionAccess { is_dead: false });
-    let cookie = &settings.session_cookie;
-    let set = cookies::set_cookie(
-        &cookie.name,
-        &key,
-        max_age_seconds,
-        now.unix_seconds(),
-        &cookie.attributes(),
-    );
     Ok(HttpResponse::Ok()
-        .insert_header((header::SET_COOKIE, set))
+        .insert_header((SET_COOKIE, user.set_cookie))
         .content_type("application/json")
         .body(json))
 }
 
 /// `POST /api/logout/`: the row and the cookie go, whoever holds them.
 pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
-    require_same_site_post(&state, &req)?;
+    let renderer = Renderer::default();
+    require_same_site_post(&state, &req, renderer)?;
     // It needs no body; one of the types that a form can send gives another site's page away.
-    if req.headers().contains_key(header::CONTENT_TYPE) && !is_json(&req) {
-        return Err(refuse(LoginRefusal::UnsupportedMediaType));
+    if req.headers().contains_key(CONTENT_TYPE) && !is_of_type(&req, "application/json") {
+        return Err(refuse(LoginRefusal::UnsupportedMediaType, renderer));
     }
-    let key = session::cookie(&state, &req);
-    let has_cookie = key.is_some();
-    let now = state.clock.now_plus(0);
-    if let Some(key) = key.filter(|key| session::is_plausible(key)) {
-        let deleted = state.db.write(deadline(&req), move |connection, _| {
-            // `flush()` of a session that has expired finds nothing to delete.
-            connection.transaction(
-                |connection| match SessionRow::find(connection, &key, now)? {
-                    Some(_) => SessionRow::delete(connection, &key),
-                    None => Ok(()),
-                },
-            )
-        });
-        let deleted = Trace::of(&req).in_database(deleted).await;
-        deleted.map_err(|error: DbError| Error::unavailable(&error, Renderer::default()))?;
-    }
-    req.extensions_mut().insert(SessionAccess {
-        is_dead: has_cookie,
-    });
+    log_out(&state, &req, renderer).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(r#"{"success":true}"#))
 }
 
-/// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
-struct NewSession {
-    user: User,
-    key: String,
-    old_key: Option<String>,
-    now: Instant,
-    clock: Clock,
-    settings: Arc<Settings>,
+/// The page's login form: back to the page with a session.
+pub async fn login_form(
+    req: HttpRequest,
+    payload: Payload,
+    state: Data<State>,
+) -> Result<HttpResponse, Error> {
+    let body = posted(&state, &req, payload, FORM, PAGE).await?;
+    let malformed = || refuse(LoginRefusal::MalformedForm, PAGE);
+    let body = std::str::from_utf8(&body).map_err(|_| malformed())?;
+    let form = Query::parse(body).map_err(|_| malformed())?;
+    let (Some(username), Some(password)) = (form.last("username"), form.last("password")) else {
+        return Err(malformed());
+    };
+    let user = log_in(&state, &req, username, Zeroizing::new(password), PAGE).await?;
+    let mut answer = to_the_page();
+    // A cookie as `set_cookie` writes it is a header's value.
+    if let Ok(cookie) = header::HeaderValue::try_from(user.set_cookie) {
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    Ok(answer)
 }
 
-impl NewSession {
-    /// Writes the rows; the new cookie's `Max-Age`, or none for one that ends with the browser.
-    fn write(
-        &self,
-        connection: &mut Connection,
-        table: &UserTable,
-    ) -> Result<Option<i64>, DbError> {
-        let keys = &self.settings.secret_keys;
-        connection.transaction(|connection| {
-            let mut data = SessionData::new();
-            if let Some(old_key) = &self.old_key
-                && let Some(old) = SessionRow::find(connection, old_key, self.now)?
-            {
-                if let Some(old) = SessionData::decode(&old, keys)
-                    .ok()
-                    .filter(|old| self.may_keep(old, table))
-                {
-                    data = old;
-                }
-                SessionRow::delete(connection, old_key)?;
-            }
-            data.set_str(USER_ID_NAME, &self.user.id.to_string());
-            data.set_str(BACKEND_NAME, self.backend());
-            data.set_str(
-                AUTH_HASH_NAME,
-                &session_auth_hash(&self.user.password, keys.current()),
-            );
-            let row = SessionRow {
-                key: self.key.clone(),
-                data: data.encode(keys, self.now.unix_seconds()),
-            };
-            let (age, max_age) = self.lifetime(&data);
-            row.insert(connection, self.clock.now_plus(age))?;
-            table.update_last_login(connection, &self.user.id, self.now)?;
-            Ok(max_age)
-        })
-    }
+/// The page's logout form: back to the page without a session.
+pub async fn logout_form(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
+    require_same_site_post(&state, &req, PAGE)?;
+    log_out(&state, &req, PAGE).await?;
+    Ok(to_the_page())
+}
 
-    /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.
-    fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
-        old.get(USER_ID_NAME).is_none()
-            || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
-                && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys)
-                    == AuthHash::Current)
-    }
+/// What a browser's form sends.
+const FORM: &str = "application/x-www-form-urlencoded";
 
-    /// How long the row lives, and the cookie's `Max-Age` (`get_expiry_age`, `get_expire_at_browser_close`): a session may
-    /// bring a lifetime of its own in seconds, where 0 is the browser's.
-    fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
-        const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
-        let usual = self.settings.session_cookie.age_seconds;
-        match data
-            .get("_session_expiry")
-            .and_then(|json| json.parse().ok())
-        {
-            Some(0) => (usual, None),
-            Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
-            _ => (usual, Some(usual)),
-        }
-    }
+/// 303: from a form to the page that stands above it.
+fn to_the_page() -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, "../"))
+        .finish()
+}
 
-    /// The backend that `authenticate()` would name.
-    fn backend(&self) -> &str {
-        // Who got here was admitted by one of them.
-        authenticating(&self.settings.authentication_backends, self.user.is_active)
-            .unwrap_or_default()
+/// The body of a `POST` of the same site and of this media type.
+async fn posted(
+    state: &State,
+    req: &HttpRequest,
+    payload: Payload,
+    media_type: &str,
+    renderer: Renderer,
+) -> Result<Bytes, Error> {
+    require_same_site_post(state, req, renderer)?;
+    let refused = |refusal| Err(refuse(refusal, renderer));
+    if !is_of_type(req, media_type) {
+        return refused(match renderer.format {
+            Format::Html => LoginRefusal::MalformedForm,
+            _ => LoginRefusal::UnsupportedMediaType,
+        });
+    }
+    match timeout(BODY_TIMEOUT, payload.to_bytes_limited(LARGEST_BODY)).await {
+        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Err(_))) => refused(LoginRefusal::Malformed),
+        Ok(Err(_)) => refused(LoginRefusal::TooLarge),
+        Err(_) => refused(LoginRefusal::BodyTimeout),
     }
 }
 
-fn is_json(req: &HttpRequest) -> bool {
-    req.content_type().eq_ignore_ascii_case("application/json")
+fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
+    req.content_type().eq_ignore_ascii_case(media_type)
 }
 
 /// `POST` only, and not from a page of another site that is not listed.
-fn require_same_site_post(state: &State, req: &HttpRequest) -> Result<(), Error> {
+fn require_same_site_post(
+    state: &State,
+    req: &HttpRequest,
+    renderer: Renderer,
+) -> Result<(), Error> {
     if req.method() != Method::POST {
-        return Err(refuse(LoginRefusal::MethodNotAllowed));
+        return Err(refuse(LoginRefusal::MethodNotAllowed, renderer));
     }
     let host = joined(req.headers(), header::HOST).unwrap_or_default();
     let origin = joined(req.headers(), header::ORIGIN);
@@ -255,7 +164,7 @@ fn require_same_site_post(state: &State, req: &HttpRequest) -> Result<(), Error>
         site.is_none_or(|site| matches!(site.as_slice(), b"same-origin" | b"none"));
     match is_same_site && is_fetched_here {
         true => Ok(()),
-        false => Err(refuse(LoginRefusal::ForeignOrigin)),
+        false => Err(refuse(LoginRefusal::ForeignOrigin, renderer)),
     }
 }
 
@@ -274,6 +183,6 @@ fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
     origin.is_some_and(|origin| without_port(origin) == without_port(host))
 }
 
-fn refuse(refusal: LoginRefusal) -> Error {
-    Error::new(Kind::Login(refusal))
+fn refuse(refusal: LoginRefusal, renderer: Renderer) -> Error {
+    Error::rendered(Kind::Login(refusal), renderer)
 }

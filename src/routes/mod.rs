@@ -8,10 +8,13 @@ use crate::error::{Error, Kind};
 pub mod admin;
 pub mod login;
 pub mod ops;
+pub mod page;
 
 /// One entry of the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
+    /// The page at the mount
+    Overview,
     /// The customer's first view
     ExportUsers,
     /// The customer's second view
@@ -20,6 +23,10 @@ pub enum Route {
     Login,
     /// `POST /api/logout/`
     Logout,
+    /// The page's login form
+    LoginForm,
+    /// The page's logout form
+    LogoutForm,
     /// Liveness
     Healthz,
     /// Readiness
@@ -32,10 +39,13 @@ impl Route {
     /// Its name in the log and in the metrics.
     pub fn label(self) -> &'static str {
         match self {
+            Route::Overview => "overview",
             Route::ExportUsers => "export-users",
             Route::ExportStats => "export-stats",
             Route::Login => "login",
             Route::Logout => "logout",
+            Route::LoginForm => "login-form",
+            Route::LogoutForm => "logout-form",
             Route::Healthz => "healthz",
             Route::Readyz => "readyz",
             Route::Metrics => "metrics",
@@ -58,9 +68,14 @@ impl Paths {
         let views = [Route::ExportUsers, Route::ExportStats]
             .map(|route| (format!("{mount}/{}/", route.label()), route));
         let mut paths = views.to_vec();
+        paths.push((format!("{mount}/"), Route::Overview));
         if login {
             let at = |route: Route| (format!("/api/{}/", route.label()), route);
             paths.extend([Route::Login, Route::Logout].map(at));
+            paths.extend([
+                (format!("{mount}/login/"), Route::LoginForm),
+                (format!("{mount}/logout/"), Route::LogoutForm),
+            ]);
         }
         if health {
             let roots: &[&str] = if mount.is_empty() {
@@ -101,6 +116,9 @@ impl Paths {
         for (path, route) in &self.0 {
             let at = web::resource(path);
             app.service(match route {
+                Route::Overview => at
+                    .route(get_or_head().to(page::overview))
+                    .route(web::to(page::method_not_allowed)),
                 Route::ExportUsers => at
                     .route(options().to(admin::describe_export_users))
                     .route(web::to(admin::export_users)),
@@ -109,6 +127,8 @@ impl Paths {
                     .route(web::to(admin::export_stats)),
                 Route::Login => at.route(web::to(login::login)),
                 Route::Logout => at.route(web::to(login::logout)),
+                Route::LoginForm => at.route(web::to(login::login_form)),
+                Route::LogoutForm => at.route(web::to(login::logout_form)),
                 Route::Healthz => at.route(get_or_head().to(ops::healthz)),
                 Route::Readyz => at.route(get_or_head().to(ops::readyz)),
                 Route::Metrics => at.route(get_or_head().to(ops::metrics)),

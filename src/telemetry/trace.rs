@@ -53,6 +53,11 @@ impl Trace {
         self.route.set(Some(route));
     }
 
+    /// The route it takes.
+    pub fn route(&self) -> Option<Route> {
+        self.route.get()
+    }
+
     /// Who is calling: the user's id.
     pub fn is_of(&self, user: &impl ToString) {
         self.user.replace(Some(user.to_string()));

@@ -5,7 +5,7 @@ import re
 # The servers' own, not Django's.
 IGNORED = {"server", "date", "connection", "transfer-encoding", "keep-alive"}
 # What the sidecar may add (fidelity.md section 7).
-SIDECAR_EXTRAS = {"cache-control", "x-request-id", "retry-after", "etag"}
+SIDECAR_EXTRAS = {"cache-control", "x-request-id", "retry-after", "etag", "content-security-policy"}
 
 
 def differences(django, sidecar, difference, compare_body=True):

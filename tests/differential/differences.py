@@ -108,6 +108,8 @@ DATABASE_AWAY = Difference(
 )
 # A page of its own for people.
 OWN_PAGE = Difference("text/html is the sidecar's own page", any_body=True)
+PAGE_AT_THE_MOUNT = Difference("the page stands at the mount", sidecar_status=200, any_body=True, any_headers=True)
+WAY_TO_THE_PAGE = replace(PAGE_AT_THE_MOUNT, sidecar_status=301)
 CSRF_COOKIE_LEFT = Difference(
     "a malformed csrftoken cookie is not replaced", sidecar_headers={"vary": ["Accept, Cookie"]}
 )

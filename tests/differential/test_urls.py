@@ -1,7 +1,7 @@
 """URLs: which spellings match, APPEND_SLASH, the query, hosts and what stands on the wire."""
 
 from cases import Cases, Variant
-from differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE
+from differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE, PAGE_AT_THE_MOUNT, WAY_TO_THE_PAGE
 from passwords import basic
 from wire import EXPORT, STATS, Request, get
 
@@ -37,7 +37,6 @@ NO_MATCH = {
     "a_format_suffix": "/api/admin/export-stats.json/",
     "a_further_segment": STATS + "x/",
     "a_double_encoding": "/api/admin/export%252Dstats/",
-    "the_mount_alone": "/api/admin/",
     "another_view": "/api/admin/export-all/",
     "a_blank": "/api/admin/export-stats%20/",
     "the_root": "/",
@@ -45,6 +44,8 @@ NO_MATCH = {
 }
 for name, target in NO_MATCH.items():
     cases.add(f"a_target_with_{name}_is_404", 404, get(target, auth=CLERK), older_text=("4.0",))
+cases.add("the_mount_alone_is_a_page", 404, get("/api/admin/", auth=CLERK), PAGE_AT_THE_MOUNT)
+cases.add("the_mount_without_a_slash_leads_to_the_page", 404, get("/api/admin"), WAY_TO_THE_PAGE)
 cases.add("a_404_is_the_same_for_nobody", 404, get("/api/admin/export-all/"), older_text=("4.0",))
 cases.add("a_404_is_the_same_for_post", 404, get("/api/admin/export-all/", method="POST"), older_text=("4.0",))
 cases.add("head_of_an_unknown_url_is_404", 404, get("/api/admin/export-all/", method="HEAD"), older_text=("4.0",))

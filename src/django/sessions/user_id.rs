@@ -39,6 +39,19 @@ impl fmt::Display for UserId {
     }
 }
 
+impl UserId {
+    /// A key as it prints: a whole number, or a UUID with or without hyphens.
+    pub fn parse(text: &str) -> Option<UserId> {
+        if let Ok(id) = text.parse() {
+            return Some(UserId::Integer(id));
+        }
+        let hex = text.replace('-', "");
+        let is_uuid = hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_uuid.then(|| u128::from_str_radix(&hex, 16).ok())?;
+        number.map(|number| UserId::Uuid(number.to_be_bytes()))
+    }
+}
+
 /// `to_python` of the key's field.
 pub(super) fn to_python(value: &Value, key_type: KeyType) -> Option<UserId> {
     match key_type {

@@ -1,0 +1,209 @@
+//! A login and a logout as rows and cookies (`django.contrib.auth.login` and `logout`, Django 5.2): what the two faces of
+//! [`crate::routes::login`], JSON and forms, have in common.
+//!
+//! Stricter than Django: always a new session key, and the password column is never written.
+
+use std::sync::Arc;
+
+use actix_web::{HttpMessage, HttpRequest};
+use zeroize::Zeroizing;
+
+use super::deadline;
+use super::passwords::{self, Unchecked};
+use super::session::{self, SessionAccess};
+use crate::db::{
+    Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
+};
+use crate::django::backends::authenticating;
+use crate::django::cookies;
+use crate::django::negotiation::Renderer;
+use crate::django::sessions::{
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, UserId, session_auth_hash,
+    verify_session_auth_hash,
+};
+use crate::django::settings::Settings;
+use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
+use crate::server::State;
+use crate::telemetry::trace::Trace;
+
+/// Who has logged in.
+pub struct LoggedIn {
+    /// The primary key
+    pub id: UserId,
+    /// The name
+    pub username: String,
+    /// Whether the two views admit them
+    pub is_staff: bool,
+    /// The `Set-Cookie` of the new session
+    pub set_cookie: String,
+}
+
+/// A session that Django accepts, for a name and password that Django accepts.
+///
+/// # Errors
+/// A refusal, or an outage, rendered as `renderer` says.
+pub async fn log_in(
+    state: &State,
+    req: &HttpRequest,
+    username: String,
+    password: Zeroizing<String>,
+    renderer: Renderer,
+) -> Result<LoggedIn, Error> {
+    let refuse = |refusal| Error::rendered(Kind::Login(refusal), renderer);
+    let outage = |error: DbError| Error::unavailable(&error, renderer);
+    let checked = passwords::authenticate(state, req, username, password).await;
+    let user = checked.map_err(|why| {
+        state.metrics.authenticated("login", why.label());
+        match why {
+            Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
+            other => Error::unchecked(other, renderer),
+        }
+    })?;
+    let Some(user) = user else {
+        state.metrics.authenticated("login", "refused");
+        return Err(refuse(LoginRefusal::InvalidCredentials));
+    };
+    let trace = Trace::of(req);
+    trace.is_of(&user.id);
+    state.metrics.authenticated("login", "admitted");
+
+    let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
+    let now = state.clock.now_plus(0);
+    let settings = state.settings();
+    let (id, username, is_staff) = (user.id, user.username.clone(), user.is_staff);
+    let change = NewSession {
+        user,
+        key: key.clone(),
+        old_key: session::cookie(state, req).filter(|key| session::is_plausible(key)),
+        now,
+        clock: state.clock.clone(),
+        settings: Arc::clone(&settings),
+    };
+    let written = state.db.write(deadline(req), move |connection, table| {
+        change.write(connection, table)
+    });
+    let max_age_seconds = trace.in_database(written).await.map_err(outage)?;
+
+    req.extensions_mut()
+        .insert(SessionAccess { is_dead: false });
+    let cookie = &settings.session_cookie;
+    let set_cookie = cookies::set_cookie(
+        &cookie.name,
+        &key,
+        max_age_seconds,
+        now.unix_seconds(),
+        &cookie.attributes(),
+    );
+    Ok(LoggedIn {
+        id,
+        username,
+        is_staff,
+        set_cookie,
+    })
+}
+
+/// The session's row goes, and the cookie, whoever holds them.
+///
+/// # Errors
+/// An outage, rendered as `renderer` says.
+pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
+    let key = session::cookie(state, req);
+    let has_cookie = key.is_some();
+    let now = state.clock.now_plus(0);
+    if let Some(key) = key.filter(|key| session::is_plausible(key)) {
+        let deleted = state.db.write(deadline(req), move |connection, _| {
+            // `flush()` of a session that has expired finds nothing to delete.
+            connection.transaction(
+                |connection| match SessionRow::find(connection, &key, now)? {
+                    Some(_) => SessionRow::delete(connection, &key),
+                    None => Ok(()),
+                },
+            )
+        });
+        let deleted = Trace::of(req).in_database(deleted).await;
+        deleted.map_err(|error: DbError| Error::unavailable(&error, renderer))?;
+    }
+    req.extensions_mut().insert(SessionAccess {
+        is_dead: has_cookie,
+    });
+    Ok(())
+}
+
+/// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
+struct NewSession {
+    user: User,
+    key: String,
+    old_key: Option<String>,
+    now: Instant,
+    clock: Clock,
+    settings: Arc<Settings>,
+}
+
+impl NewSession {
+    /// Writes the rows; the new cookie's `Max-Age`, or none for one that ends with the browser.
+    fn write(
+        &self,
+        connection: &mut Connection,
+        table: &UserTable,
+    ) -> Result<Option<i64>, DbError> {
+        let keys = &self.settings.secret_keys;
+        connection.transaction(|connection| {
+            let mut data = SessionData::new();
+            if let Some(old_key) = &self.old_key
+                && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+            {
+                if let Some(old) = SessionData::decode(&old, keys)
+                    .ok()
+                    .filter(|old| self.may_keep(old, table))
+                {
+                    data = old;
+                }
+                SessionRow::delete(connection, old_key)?;
+            }
+            data.set_str(USER_ID_NAME, &self.user.id.to_string());
+            data.set_str(BACKEND_NAME, self.backend());
+            data.set_str(
+                AUTH_HASH_NAME,
+                &session_auth_hash(&self.user.password, keys.current()),
+            );
+            let row = SessionRow {
+                key: self.key.clone(),
+                data: data.encode(keys, self.now.unix_seconds()),
+            };
+            let (age, max_age) = self.lifetime(&data);
+            row.insert(connection, self.clock.now_plus(age))?;
+            table.update_last_login(connection, &self.user.id, self.now)?;
+            Ok(max_age)
+        })
+    }
+
+    /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.
+    fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
+        old.get(USER_ID_NAME).is_none()
+            || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
+                && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys)
+                    == AuthHash::Current)
+    }
+
+    /// How long the row lives, and the cookie's `Max-Age` (`get_expiry_age`, `get_expire_at_browser_close`): a session may
+    /// bring a lifetime of its own in seconds, where 0 is the browser's.
+    fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
+        const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
+        let usual = self.settings.session_cookie.age_seconds;
+        match data
+            .get("_session_expiry")
+            .and_then(|json| json.parse().ok())
+        {
+            Some(0) => (usual, None),
+            Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
+            _ => (usual, Some(usual)),
+        }
+    }
+
+    /// The backend that `authenticate()` would name.
+    fn backend(&self) -> &str {
+        // Who got here was admitted by one of them.
+        authenticating(&self.settings.authentication_backends, self.user.is_active)
+            .unwrap_or_default()
+    }
+}

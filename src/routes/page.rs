@@ -1,0 +1,259 @@
+//! The page at the mount, and what `text/html` gets at the two views: an overview for staff, and for everybody else the
+//! reason and a way to log in.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use askama::Template;
+use futures_util::future::join;
+use log::error;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Route;
+use super::admin::stats_error;
+use crate::auth::{AdminUser, CallerName, deadline};
+use crate::db::{DbError, ExportError, Lookup, Place};
+use crate::django::negotiation::Renderer;
+use crate::django::renderers::Indenter;
+use crate::django::request::Query;
+use crate::django::sessions::UserId;
+use crate::error::{Error, Kind, LoginRefusal};
+use crate::page::{
+    CONTENT_SECURITY_POLICY, Chart, Frame, Login, Options, Overview, Refusal, Users,
+};
+use crate::response;
+use crate::server::State;
+use crate::telemetry::shown;
+use crate::telemetry::trace::Trace;
+
+/// Users that one page shows.
+const USERS_SHOWN: usize = 20;
+
+/// `GET {mount}/`
+pub async fn overview(
+    admin: AdminUser,
+    state: Data<State>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    show(&admin, &state, &req).await
+}
+
+/// Any other method there.
+pub async fn method_not_allowed(req: HttpRequest) -> Result<HttpResponse, Error> {
+    let method = req.method().to_string();
+    Err(Error::rendered(
+        Kind::MethodNotAllowed(method),
+        Renderer::PAGE,
+    ))
+}
+
+/// The overview: the figures, the months, and the users that the query asks for.
+pub(super) async fn show(
+    admin: &AdminUser,
+    state: &State,
+    req: &HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let wanted = Wanted::of(req)?;
+    let until = deadline(req);
+    let lookup = Lookup::new(wanted.search.as_deref(), wanted.place.clone(), USERS_SHOWN);
+    let questions = join(
+        state.db.joined(until, &state.dates),
+        state.db.preview(until, &state.dates, lookup),
+    );
+    let (joined, preview) = Trace::of(req).in_database(questions).await;
+    let joined = joined.map_err(|error| stats_error(&error, admin.renderer))?;
+    let root = root(req);
+    let search = wanted.search.unwrap_or_default();
+    let users = match preview {
+        Ok(preview) => {
+            let is_first = matches!(wanted.place, Place::First);
+            Users::new(&preview, &search, root, is_first)
+        }
+        Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
+            return Err(Error::unavailable(&error, admin.renderer));
+        }
+        Err(why) => {
+            let details = match why {
+                ExportError::Database(error) => error.to_string(),
+                ExportError::View(details) => details,
+                ExportError::Spool(error) => error.to_string(),
+                ExportError::Unrenderable => "a value is not JSON serializable".to_owned(),
+            };
+            error!("the page can't show users: {}", shown(&details));
+            let reason = "These users can't be shown: the database holds something that Django's export would fail \
+                          on, too. The log has the reason.";
+            Users::Unreadable {
+                reason: reason.into(),
+            }
+        }
+    };
+    let overview = Overview {
+        frame: frame(state, req),
+        stats: joined.stats,
+        chart: Chart::new(&joined),
+        now: now(),
+        search,
+        users,
+    };
+    page(StatusCode::OK, &overview)
+}
+
+/// What `OPTIONS` gets that asks for `text/html`.
+pub(super) fn options(state: &State, req: &HttpRequest, json: &str) -> Result<HttpResponse, Error> {
+    let mut indented = Vec::new();
+    Indenter::new(2).push(json.as_bytes(), &mut indented);
+    let options = Options {
+        frame: frame(state, req),
+        json: String::from_utf8_lossy(&indented).into_owned(),
+    };
+    page(StatusCode::OK, &options)
+}
+
+/// An answer that is not a success becomes a page, with its status and headers, where the client asked for one.
+pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let error = response.response().error();
+    let error = error.and_then(|error| error.as_error::<Error>());
+    let Some(error) = error.filter(|error| error.is_for_people()) else {
+        return response;
+    };
+    let refusal = refusal(state, response.request(), error);
+    let Ok(html) = refusal.render() else {
+        return response;
+    };
+    let mut response = response.map_body(|_, _| html.boxed());
+    let headers = response.headers_mut();
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, html);
+    add_policy(headers);
+    response
+}
+
+/// What the query of a page asks for.
+struct Wanted {
+    search: Option<String>,
+    place: Place,
+}
+
+impl Wanted {
+    fn of(req: &HttpRequest) -> Result<Wanted, Error> {
+        let query = Query::parse(req.query_string());
+        let query = query.map_err(|_| Error::new(Kind::BadRequestPage))?;
+        let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
+        let place = match (key("after"), key("before")) {
+            (Some(id), _) => Place::After(id),
+            (None, Some(id)) => Place::Before(id),
+            (None, None) => Place::First,
+        };
+        let search = query.last("q").map(|text| text.trim().to_owned());
+        Ok(Wanted {
+            search: search.filter(|text| !text.is_empty()),
+            place,
+        })
+    }
+}
+
+fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
+    let (heading, advice) = match error.kind() {
+        Kind::NotAuthenticated | Kind::AuthenticationFailed(_) | Kind::Login(_) => {
+            ("Please log in", None)
+        }
+        Kind::PermissionDenied => (
+            "Not for this account",
+            Some(
+                "The export is for members of staff. Log in as one of them, or ask them to make you one.",
+            ),
+        ),
+        Kind::Throttled(_) => ("Too many attempts", None),
+        Kind::Unavailable => (
+            "Not available just now",
+            Some("Nothing is lost. Load this page again in a few seconds."),
+        ),
+        Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
+            ("The export fails", Some("The log has the reason."))
+        }
+        _ => ("That can't be done", None),
+    };
+    let helps = matches!(
+        error.kind(),
+        Kind::NotAuthenticated
+            | Kind::AuthenticationFailed(_)
+            | Kind::PermissionDenied
+            | Kind::Login(
+                LoginRefusal::InvalidCredentials
+                    | LoginRefusal::Throttled(_)
+                    | LoginRefusal::MalformedForm
+            )
+    );
+    let login = match (helps, state.serves_login) {
+        (false, _) => Login::Nothing,
+        (true, true) => Login::Form,
+        (true, false) => Login::Link {
+            url: login_url(state, req),
+        },
+    };
+    Refusal {
+        frame: frame(state, req),
+        heading,
+        reason: error.sentence(),
+        advice,
+        login,
+    }
+}
+
+/// The application's login page, which leads back here. Where the mount is unknown, since the proxy strips it, it does not.
+fn login_url(state: &State, req: &HttpRequest) -> String {
+    let url = &state.login_url;
+    if state.mount.is_empty() {
+        return url.clone();
+    }
+    let here = req.uri().path_and_query().map_or("/", |here| here.as_str());
+    let joint = if url.contains('?') { '&' } else { '?' };
+    format!(
+        "{url}{joint}next={}",
+        utf8_percent_encode(here, NON_ALPHANUMERIC)
+    )
+}
+
+fn frame(state: &State, req: &HttpRequest) -> Frame {
+    let extensions = req.extensions();
+    let caller = extensions.get::<CallerName>();
+    Frame {
+        root: root(req),
+        caller: caller.map(|CallerName(name)| name.clone()),
+        serves_login: state.serves_login,
+    }
+}
+
+/// The way to the mount: every other page stands one level below it.
+fn root(req: &HttpRequest) -> &'static str {
+    match Trace::of(req).route() {
+        Some(Route::Overview) => "./",
+        _ => "../",
+    }
+}
+
+/// Now, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
+    let html = template.render().map_err(|error| {
+        error!("a page can't be made: {error}");
+        Error::new(Kind::ServerErrorPage)
+    })?;
+    let mut answer = response::api_head(status, Renderer::PAGE).body(html);
+    add_policy(answer.headers_mut());
+    Ok(answer)
+}
+
+fn add_policy(headers: &mut header::HeaderMap) {
+    // It is made of constants and a digest.
+    if let Ok(policy) = HeaderValue::from_str(&CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
