@@ -58,7 +58,7 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Error> {
     let wanted = Wanted::of(req)?;
     let until = deadline(req);
-    let lookup = Lookup::new(wanted.search.as_deref(), wanted.place.clone(), USERS_SHOWN);
+    let lookup = Lookup::new(wanted.search.as_deref(), wanted.place, USERS_SHOWN);
     let questions = join(
         state.db.joined(until, &state.dates),
         state.db.preview(until, &state.dates, lookup),
