@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::db::{self, User};
 use crate::django::authentication::{Basic, parse_basic};
-use crate::django::negotiation::{Renderer, negotiate};
+use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
@@ -44,6 +44,10 @@ pub struct AdminUser {
     pub username: String,
     /// How the caller wants the answer
     pub renderer: Renderer,
+    /// What the caller wants in place of it
+    pub download: Option<Download>,
+    /// The request's parameters
+    pub query: Query,
 }
 
 impl FromRequest for AdminUser {
@@ -67,9 +71,15 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
     let accept = joined(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
-    let renderer = match is_page {
-        true => Renderer::PAGE,
-        false => negotiate(accept.as_deref(), query.last("format").as_deref())?,
+    let format = query.last("format");
+    let is_export = trace.route() == Some(Route::ExportUsers) && *req.method() == Method::GET;
+    let download = is_export.then(|| negotiate_download(accept.as_deref(), format.as_deref()));
+    let download = download.flatten();
+    let renderer = match (is_page, download) {
+        (true, _) => Renderer::PAGE,
+        // What goes wrong is told as JSON.
+        (false, Some(_)) => Renderer::default(),
+        (false, None) => negotiate(accept.as_deref(), format.as_deref())?,
     };
 
     let settings = state.settings();
@@ -101,6 +111,8 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
     Ok(AdminUser {
         username: user.username,
         renderer,
+        download,
+        query,
     })
 }
 

@@ -4,33 +4,38 @@
 //! up to a few MiB, then in an unlinked temporary file), the connection goes back to the pool, and the answer has a
 //! length, an honest status, and holds no snapshot for a slow reader.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETag, EntityTag};
+use actix_web::http::header::{self, ETag, EntityTag};
 use actix_web::web::{Bytes, block};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::db::{Connection, DateShape, Db, ExportError, JSON_ADDS, Order, UserTable, write_json};
+use crate::db::{Connection, DateShape, Db, ExportError, Order, Selection, UserTable};
 use crate::django::negotiation::Renderer;
-use crate::response::{self, Reshaper};
+use crate::response;
 
+mod body;
+mod csv;
 mod spool;
 
+pub use body::Layout;
+pub use csv::Csv;
+
+use body::{Body, CHUNK};
 use spool::{Sorted, Spool};
 
-/// Bytes handed to the connection at a time.
-const CHUNK: usize = 256 * 1024;
-
-/// The whole body of `export_users`, ready to be sent.
+/// A whole export, ready to be sent.
 pub struct Export {
     /// How many users it holds
     pub count: u64,
+    /// The key of the last one, where a page of them was asked for that is full
+    pub next_after: Option<String>,
     tag: EntityTag,
     length: u64,
     body: Body,
@@ -38,34 +43,50 @@ pub struct Export {
     whole: Option<Bytes>,
 }
 
+/// What of the users is exported, and how.
+#[derive(Clone)]
+pub struct Wanted {
+    /// How dates are shown
+    pub dates: DateShape,
+    /// Which users
+    pub selection: Selection,
+    /// As what
+    pub layout: Layout,
+}
+
 impl Export {
-    /// Reads every exportable user into a spool, and gives the connection back. `place` is kept until all is sent.
+    /// Reads the wanted users into a spool, and gives the connection back. `place` is kept until all is sent.
     ///
     /// # Errors
     /// The database's, the view's, or the spool's.
     pub async fn collect(
         db: &Db,
         deadline: Instant,
-        dates: DateShape,
-        renderer: Renderer,
-        place: OwnedSemaphorePermit,
+        wanted: Wanted,
+        place: Option<OwnedSemaphorePermit>,
     ) -> Result<Export, ExportError> {
-        let users = db
+        let layout = wanted.layout;
+        let (users, next_after) = db
             .export(deadline, move |connection, table, progress| {
-                sorted(connection, table, &dates, progress)
+                collected(connection, table, &wanted, progress)
             })
             .await?;
-        let export = block(move || Export::new(users, renderer, place)).await;
+        let export = block(move || Export::new(users, next_after, layout, place)).await;
         export
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(ExportError::Spool)
     }
 
     /// Blocking.
-    fn new(users: Sorted, renderer: Renderer, place: OwnedSemaphorePermit) -> io::Result<Export> {
+    fn new(
+        users: Sorted,
+        next_after: Option<String>,
+        layout: Layout,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> io::Result<Export> {
         let count = users.count();
-        let tag = response::entity_tag(renderer, users.digest());
-        let mut body = Body::new(users, renderer, place);
+        let tag = response::entity_tag(layout, users.digest());
+        let mut body = Body::new(users, layout, place);
         let length = body.length()?;
         let whole = match length <= CHUNK as u64 {
             true => body.next_chunk()?,
@@ -73,6 +94,7 @@ impl Export {
         };
         Ok(Export {
             count,
+            next_after,
             tag,
             length,
             body,
@@ -85,9 +107,30 @@ impl Export {
         self.tag.tag()
     }
 
+    /// Its bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Whether the client has it already.
     pub fn is_known(&self, req: &HttpRequest) -> bool {
         response::is_known(req, &self.tag)
+    }
+
+    /// Writes the bytes that an answer would have, and tells of each piece how long it was. Blocking.
+    ///
+    /// # Errors
+    /// The spool's, or those of `out`.
+    pub fn write_to(
+        mut self,
+        out: &mut impl Write,
+        mut written: impl FnMut(u64),
+    ) -> io::Result<()> {
+        if let Some(whole) = &self.whole {
+            out.write_all(whole)?;
+            written(whole.len() as u64);
+        }
+        self.body.write_to(out, written)
     }
 
     /// The response, with its length; 304 to a client that has it already.
@@ -95,7 +138,7 @@ impl Export {
         if self.is_known(req) {
             return response::not_modified(self.tag, self.length);
         }
-        let mut head = response::api_head(StatusCode::OK, self.body.renderer);
+        let mut head = head(self.body.layout);
         head.insert_header(ETag(self.tag));
         if let Some(whole) = self.whole {
             return head.body(whole);
@@ -109,29 +152,62 @@ impl Export {
     }
 }
 
-/// The exportable users, oldest first.
-fn sorted(
+/// The head of an answer; what is not the view's own is a file, with the day in its name.
+fn head(layout: Layout) -> HttpResponseBuilder {
+    let (media_type, extension) = match layout {
+        Layout::Json(renderer) => return response::api_head(StatusCode::OK, renderer),
+        Layout::Ndjson => ("application/x-ndjson", "ndjson"),
+        Layout::Csv(_) => ("text/csv; charset=utf-8; header=present", "csv"),
+    };
+    let day = jiff::Timestamp::now().strftime("%Y-%m-%d");
+    let file = format!("attachment; filename=\"watchtower-users-{day}.{extension}\"");
+    let mut head = response::api_head(StatusCode::OK, Renderer::default());
+    head.insert_header((header::CONTENT_DISPOSITION, file));
+    head.content_type(media_type);
+    head
+}
+
+/// The wanted users in their order, and where the page behind them begins.
+fn collected(
     connection: &mut Connection,
     table: &UserTable,
-    dates: &DateShape,
+    wanted: &Wanted,
     progress: &AtomicU64,
-) -> Result<Sorted, ExportError> {
+) -> Result<(Sorted, Option<String>), ExportError> {
+    let Wanted {
+        dates,
+        selection,
+        layout,
+    } = wanted;
     let streams_rows = connection.streams_rows();
+    let mut scratch = Vec::new();
+    let mut last = None;
     let mut read = |order| {
         let mut spool = Spool::new();
-        let has_places = table.export(connection, dates, order, |place, row| {
+        let has_places = table.export(connection, dates, selection, order, |place, row| {
             progress.fetch_add(1, Ordering::Relaxed);
-            spool.push(place, row)
+            if order == Order::ByKey {
+                last = Some(spool::key(row).to_vec());
+            }
+            spool.push(place, layout.spooled(row, &mut scratch).unwrap_or(row))
         })?;
         let sorted = spool.finish().map_err(ExportError::Spool)?;
         Ok((sorted, has_places))
     };
+    if let Some(page) = &selection.page {
+        let users = read(Order::ByKey)?.0;
+        let is_full = users.count() == u64::from(page.limit);
+        let last = last.filter(|_| is_full);
+        // A key is digits, or a UUID in JSON's quotes.
+        let last = last.and_then(|key| String::from_utf8(key).ok());
+        return Ok((users, last.map(|key| key.trim_matches('"').to_owned())));
+    }
     match read(Order::AsFound) {
         // In what order equal dates come, and which of several broken rows comes first, only the database can tell.
-        Ok((users, true)) if !users.has_close_ties() => Ok(users),
+        Ok((users, true)) if !users.has_close_ties() => Ok((users, None)),
         Err(error @ (ExportError::Database(_) | ExportError::Spool(_))) => Err(error),
         Err(error) if !streams_rows => Err(error),
-        _ => Ok(read(Order::ByDatabase)?.0),
+        _ => Ok((read(Order::ByDatabase)?.0, None)),
     }
 }
 
@@ -144,85 +220,4 @@ fn read_ahead(
         let chunk = body.next_chunk()?;
         Ok((chunk, body))
     })
-}
-
-/// The body on its way out.
-struct Body {
-    next: Next,
-    head: Vec<u8>,
-    users: Sorted,
-    tail: Vec<u8>,
-    renderer: Renderer,
-    reshaper: Option<Reshaper>,
-    /// Among the exports that are made at a time: free again when this one is sent
-    _place: OwnedSemaphorePermit,
-}
-
-enum Next {
-    Head,
-    Users,
-    Nothing,
-}
-
-impl Body {
-    fn new(users: Sorted, renderer: Renderer, place: OwnedSemaphorePermit) -> Body {
-        let count = users.count();
-        Body {
-            next: Next::Head,
-            head: format!(r#"{{"success":true,"count":{count},"users":["#).into_bytes(),
-            tail: format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes(),
-            users,
-            renderer,
-            reshaper: Reshaper::new(renderer),
-            _place: place,
-        }
-    }
-
-    /// How long all chunks are together. Only what is reshaped must be made to be measured.
-    fn length(&mut self) -> io::Result<u64> {
-        if self.reshaper.is_none() {
-            let count = self.users.count();
-            let users = self.users.length() + count * JSON_ADDS as u64;
-            let commas = count.saturating_sub(1);
-            return Ok((self.head.len() + self.tail.len()) as u64 + users + commas);
-        }
-        let mut length = 0;
-        while let Some(chunk) = self.next_chunk()? {
-            length += chunk.len() as u64;
-        }
-        self.next = Next::Head;
-        self.users.rewind()?;
-        self.reshaper = Reshaper::new(self.renderer);
-        Ok(length)
-    }
-
-    /// The next bytes, made of [`CHUNK`] of the compact text or of all that is left; `None` behind the last.
-    fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        let mut compact = Vec::with_capacity(CHUNK + 4096);
-        match self.next {
-            Next::Head => compact.extend_from_slice(&self.head),
-            Next::Users => {}
-            Next::Nothing => return Ok(None),
-        }
-        self.next = Next::Users;
-        while compact.len() < CHUNK
-            && let Some(user) = self.users.row()
-        {
-            write_json(user, &mut compact);
-            self.users.advance()?;
-            if self.users.row().is_some() {
-                compact.push(b',');
-            }
-        }
-        let is_last = self.users.row().is_none();
-        if is_last {
-            compact.extend_from_slice(&self.tail);
-            self.next = Next::Nothing;
-        }
-        let chunk = match &mut self.reshaper {
-            None => compact,
-            Some(reshaper) => reshaper.push(&compact),
-        };
-        Ok(Some(chunk.into()))
-    }
 }

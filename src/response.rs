@@ -33,7 +33,7 @@ fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
 }
 
 /// The entity tag of the body that the renderer makes of this content.
-pub fn entity_tag(renderer: Renderer, content: &[u8]) -> EntityTag {
+pub fn entity_tag(renderer: impl std::fmt::Debug, content: &[u8]) -> EntityTag {
     // Another version may render the same content in another way.
     let rendering = format!("{} {renderer:?} ", env!("CARGO_PKG_VERSION"));
     let digest = Sha256::new_with_prefix(rendering)

@@ -7,6 +7,8 @@
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::row::Row;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 #[cfg(feature = "sqlite")]
@@ -14,9 +16,10 @@ use super::catalogue::KeyColumn;
 use super::catalogue::UserTable;
 use super::connection::{Connection, with_connection};
 use super::exported_row::ExportedRow;
-use super::fragments::{dynamic_query, push_columns, required, row_of_every_backend};
+use super::fragments::{Key, dynamic_query, push_columns, required, row_of_every_backend};
 #[cfg(feature = "mysql")]
 use super::mysql_export;
+use super::types::{Instant, Timestamp};
 use super::values::{DjangoBackend, ValueError};
 use super::{DbError, ExportError};
 use crate::django::sessions::UserId;
@@ -45,6 +48,24 @@ pub struct DateShape {
 /// model has it. `is_active` is not among them: whoever is exported is active.
 const EXPORTED: [&str; 5] = ["id", "username", "email", "first_name", "last_name"];
 
+/// Which of the exportable users; by default all.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Those who joined later than this
+    pub joined_after: Option<Instant>,
+    /// Some of them, by their keys
+    pub page: Option<KeyPage>,
+}
+
+/// A page of users by their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPage {
+    /// Those with keys behind this one
+    pub after: Option<UserId>,
+    /// No more than this
+    pub limit: u32,
+}
+
 /// In which order the exportable users are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -52,13 +73,20 @@ pub enum Order {
     AsFound,
     /// `ORDER BY date_joined`, as Django asks for them
     ByDatabase,
+    /// A page of them by their keys
+    ByKey,
 }
 
+#[derive(Clone)]
 pub(super) struct ExportUsers<'a> {
     pub(super) table: &'a UserTable,
     /// The zone PostgreSQL converts to, without `USE_TZ`.
     pub(super) time_zone: Option<&'a str>,
     pub(super) order: Order,
+    pub(super) joined_after: Option<Instant>,
+    pub(super) after: Option<Key>,
+    /// With [`Order::ByKey`]
+    pub(super) limit: u32,
 }
 
 /// How a backend writes the truth of a boolean column in a `WHERE` (`Lookup.as_sql` of `exact` with `True`).
@@ -112,14 +140,40 @@ pub(super) fn is_postgres<DB: 'static>() -> bool {
     return false;
 }
 
-impl<DB: Backend + 'static> QueryFragment<DB> for ExportUsers<'_> {
+impl<DB> QueryFragment<DB> for ExportUsers<'_>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp> + 'static,
+    i64: ToSql<BigInt, DB>,
+    String: ToSql<Text, DB>,
+    Instant: ToSql<Timestamp, DB>,
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         push_select_exported(&mut out, self.table, self.time_zone)?;
         push_where_exportable(&mut out)?;
-        if self.order == Order::ByDatabase {
-            out.push_sql(" ORDER BY ");
+        if let Some(joined_after) = &self.joined_after {
+            out.push_sql(" AND ");
             out.push_identifier("date_joined")?;
-            out.push_sql(" ASC");
+            out.push_sql(" > ");
+            out.push_bind_param::<Timestamp, _>(joined_after)?;
+        }
+        if let Some(after) = &self.after {
+            out.push_sql(" AND ");
+            out.push_identifier("id")?;
+            out.push_sql(" > ");
+            after.push(&mut out)?;
+        }
+        match self.order {
+            Order::AsFound => {}
+            Order::ByDatabase => {
+                out.push_sql(" ORDER BY ");
+                out.push_identifier("date_joined")?;
+                out.push_sql(" ASC");
+            }
+            Order::ByKey => {
+                out.push_sql(" ORDER BY ");
+                out.push_identifier("id")?;
+                out.push_sql(&format!(" ASC LIMIT {}", self.limit));
+            }
         }
         Ok(())
     }
@@ -167,7 +221,7 @@ dynamic_query!(ProbeExport);
 dynamic_query!(CountUsers);
 
 impl UserTable {
-    /// Hands every exportable user to `write`, in the form that [`write_json`](super::write_json) reads, with the
+    /// Hands every selected exportable user to `write`, in the form that [`write_json`](super::write_json) reads, with the
     /// user's place: by their places the users stand oldest first. `false`: the places can't be told, so that only
     /// [`Order::ByDatabase`] will do, and what was written is of no use.
     ///
@@ -177,6 +231,7 @@ impl UserTable {
         &self,
         connection: &mut Connection,
         dates: &DateShape,
+        selection: &Selection,
         order: Order,
         mut write: impl FnMut(i64, &[u8]) -> std::io::Result<()>,
     ) -> Result<bool, ExportError> {
@@ -193,6 +248,12 @@ impl UserTable {
             table: self,
             time_zone,
             order,
+            joined_after: selection.joined_after,
+            after: selection
+                .page
+                .and_then(|page| page.after)
+                .map(|id| Key::new(self, &id)),
+            limit: selection.page.map_or(0, |page| page.limit),
         };
         match dates.use_tz {
             true => each::<true>(query, connection, &mut write),
@@ -335,7 +396,7 @@ impl<W: FnMut(i64, &[u8]) -> std::io::Result<()>> RowWriter<'_, W> {
     ) -> Result<bool, ExportError> {
         let place = match self.order {
             Order::AsFound => row.place,
-            Order::ByDatabase => Some(self.written),
+            Order::ByDatabase | Order::ByKey => Some(self.written),
         };
         self.written += 1;
         let Some(place) = place else {

@@ -53,6 +53,7 @@ macro_rules! row_of_every_backend {
 pub(super) use row_of_every_backend;
 
 /// A primary key as the user table's key column compares with it.
+#[derive(Clone)]
 pub(super) enum Key {
     Integer(i64),
     /// The database's own type, bound as text

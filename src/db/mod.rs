@@ -4,7 +4,7 @@
 //! stays inside this folder. Queries run on the blocking pool, never on an Actix worker thread.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Moment};
 
@@ -23,6 +23,7 @@ pub mod inspection;
 #[cfg(feature = "mysql")]
 mod mysql_export;
 mod overview;
+mod reports;
 mod role;
 mod schema;
 mod sessions;
@@ -36,7 +37,7 @@ mod values;
 pub use catalogue::UserTable;
 pub use connection::Connection;
 pub use error::{DbError, ExportError, MayBeDbError};
-pub use exportable::{DateShape, Order, Stats};
+pub use exportable::{DateShape, KeyPage, Order, Selection, Stats};
 pub use exported_row::{JSON_ADDS, Value, values, write_json};
 pub use overview::{Joined, Lookup, Month, Place, Preview};
 pub use sessions::{DjangoSessionStore, SessionRow, new_session_key};
@@ -120,10 +121,8 @@ struct Shared {
     user_table: String,
     username_field: String,
     catalogue: OnceLock<UserTable>,
-    stats: Arc<SharedQuery<Result<Stats, Arc<ExportError>>>>,
-    stats_lifeline: Lifeline,
-    joined: Arc<SharedQuery<Result<Joined, Arc<ExportError>>>>,
-    joined_lifeline: Lifeline,
+    stats: Scan<Stats>,
+    joined: Scan<Joined>,
     previews: Arc<Lanes>,
     primary_probe: Probe,
     replica_probe: Probe,
@@ -132,15 +131,21 @@ struct Shared {
     statistics_queries: AtomicU64,
 }
 
-/// A readiness check, for all who ask at the same time.
-struct Probe {
-    query: Arc<SharedQuery<Readiness>>,
+/// One question for all who ask it at the same time.
+struct Shareable<T> {
+    query: Arc<SharedQuery<T>>,
     lifeline: Lifeline,
 }
 
-impl Probe {
-    fn new() -> Probe {
-        Probe {
+/// A readiness check.
+type Probe = Shareable<Readiness>;
+
+/// A query that reads the whole user table.
+type Scan<T> = Shareable<Result<T, Arc<ExportError>>>;
+
+impl<T: Clone + Send + 'static> Shareable<T> {
+    fn new() -> Shareable<T> {
+        Shareable {
             query: SharedQuery::new(),
             lifeline: Lifeline::default(),
         }
@@ -199,10 +204,8 @@ impl Db {
                 user_table: options.user_table,
                 username_field: options.username_field,
                 catalogue: OnceLock::new(),
-                stats: SharedQuery::new(),
-                stats_lifeline: Lifeline::default(),
-                joined: SharedQuery::new(),
-                joined_lifeline: Lifeline::default(),
+                stats: Scan::new(),
+                joined: Scan::new(),
                 previews: Lanes::new(1),
                 primary_probe: Probe::new(),
                 replica_probe: Probe::new(),
@@ -298,78 +301,6 @@ impl Db {
         answer.unwrap_or_else(|| Err(no_answer().into()))
     }
 
-    /// The three counts, by a query that began after this call. Those who ask while one runs share the next.
-    ///
-    /// # Errors
-    /// As [`Db::run`], or the view's.
-    pub async fn stats(&self, deadline: Moment) -> Result<Stats, Arc<ExportError>> {
-        self.refuse_if_down(At::Replica)
-            .map_err(|error| Arc::new(error.into()))?;
-        let lifeline = self.shared.stats_lifeline.clone();
-        let task = Task::new(JobKind::Long, deadline, lifeline.clone());
-        let shared = Arc::clone(&self.shared);
-        shared.statistics_questions.fetch_add(1, Ordering::Relaxed);
-        let answer = self.shared.stats.ask(move || {
-            shared.statistics_queries.fetch_add(1, Ordering::Relaxed);
-            // For those who ask meanwhile, too.
-            let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
-            limits.lifeline.begin(limits.deadline);
-            let stats = |connection: &mut Connection, table: &UserTable| table.stats(connection);
-            shared
-                .with_table(At::Replica, &limits, &stats)
-                .map_err(Arc::new)
-        });
-        let answer = self.supervise(At::Replica, task, answer).await;
-        answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
-    }
-
-    /// Active users by month, for the page; shared as the statistics are.
-    ///
-    /// # Errors
-    /// As [`Db::stats`].
-    pub async fn joined(
-        &self,
-        deadline: Moment,
-        dates: &DateShape,
-    ) -> Result<Joined, Arc<ExportError>> {
-        self.refuse_if_down(At::Replica)
-            .map_err(|error| Arc::new(error.into()))?;
-        let lifeline = self.shared.joined_lifeline.clone();
-        let task = Task::new(JobKind::Long, deadline, lifeline.clone());
-        let (shared, dates) = (Arc::clone(&self.shared), dates.clone());
-        let answer = self.shared.joined.ask(move || {
-            // For those who ask meanwhile, too.
-            let limits = Task::new(JobKind::Long, self::deadline(), lifeline);
-            limits.lifeline.begin(limits.deadline);
-            let joined =
-                |connection: &mut Connection, table: &UserTable| table.joined(connection, &dates);
-            shared
-                .with_table(At::Replica, &limits, &joined)
-                .map_err(Arc::new)
-        });
-        let answer = self.supervise(At::Replica, task, answer).await;
-        answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
-    }
-
-    /// Some of the exportable users, for the page.
-    ///
-    /// # Errors
-    /// As [`Db::export`].
-    pub async fn preview(
-        &self,
-        deadline: Moment,
-        dates: &DateShape,
-        lookup: Lookup,
-    ) -> Result<Preview, ExportError> {
-        let task = Task::new(JobKind::Long, deadline, Lifeline::default());
-        let dates = dates.clone();
-        let job = move |connection: &mut Connection, table: &UserTable| {
-            table.preview(connection, &dates, &lookup)
-        };
-        self.in_lane(&self.shared.previews, At::Replica, task, job)
-            .await
-    }
-
     /// Whether the database answers and holds both tables, and the replica what is exported, for `readyz`.
     ///
     /// # Errors
@@ -409,19 +340,6 @@ impl Db {
             .into_iter()
             .filter_map(|(name, source)| Some((name, source?)));
         there.map(|(name, source)| source.figures(name)).collect()
-    }
-
-    /// How many have asked for statistics, and how many queries answered them.
-    pub fn statistics_figures(&self) -> (u64, u64) {
-        let Shared {
-            statistics_questions,
-            statistics_queries,
-            ..
-        } = &*self.shared;
-        (
-            statistics_questions.load(Ordering::Relaxed),
-            statistics_queries.load(Ordering::Relaxed),
-        )
     }
 
     /// Makes no more connections, and waits a little for an attempt that is under way: at the end of the process, whose

@@ -86,10 +86,7 @@ impl Lookup {
             |text: &String| text.contains('\0') || text.chars().count() > LONGEST_SEARCH;
         let is_foreign = match self.place {
             Place::First => false,
-            Place::After(id) | Place::Before(id) => match id {
-                UserId::Integer(_) => key_type != KeyType::Integer,
-                UserId::Uuid(_) => key_type != KeyType::Uuid,
-            },
+            Place::After(id) | Place::Before(id) => id.key_type() != key_type,
         };
         is_foreign || self.search.as_ref().is_some_and(is_impossible)
     }
@@ -428,6 +425,7 @@ dynamic_query!(FindExportable);
 /// Whose SQL is written.
 enum Dialect {
     Postgres,
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL's is"))]
     Mysql,
     Sqlite,
 }

@@ -57,12 +57,37 @@ impl Clock {
         Ok(Clock { zone })
     }
 
+    /// The instant of a date and time, naive ones in the zone of the settings; `None` where there is none.
+    pub fn at(&self, datetime: &DateTime) -> Option<Instant> {
+        let small = |number: u8| i8::try_from(number).ok();
+        let civil = jiff::civil::DateTime::new(
+            i16::try_from(datetime.year).ok()?,
+            small(datetime.month)?,
+            small(datetime.day)?,
+            small(datetime.hour)?,
+            small(datetime.minute)?,
+            small(datetime.second)?,
+            i32::try_from(datetime.microsecond).ok()? * 1000,
+        );
+        let civil = civil.ok()?;
+        let zone = match datetime.offset_seconds {
+            Some(seconds) => jiff::tz::Offset::from_seconds(seconds).ok()?.to_time_zone(),
+            None => self.zone.clone(),
+        };
+        let zoned = zone.to_ambiguous_zoned(civil).compatible().ok()?;
+        Some(self.instant(zoned.timestamp()))
+    }
+
     /// Now plus `seconds` (`django.utils.timezone.now`).
     pub fn now_plus(&self, seconds: i64) -> Instant {
         let now = jiff::Timestamp::now();
         let then = now
             .checked_add(jiff::SignedDuration::from_secs(seconds))
             .unwrap_or(jiff::Timestamp::MAX);
+        self.instant(then)
+    }
+
+    fn instant(&self, then: jiff::Timestamp) -> Instant {
         let civil = self.zone.to_datetime(then);
         Instant {
             unix_microseconds: then.as_microsecond(),

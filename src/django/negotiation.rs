@@ -80,6 +80,37 @@ pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer
     Err(NotNegotiated::NotAcceptable)
 }
 
+/// What export-users has besides: a table, or a user a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Download {
+    /// `text/csv`, `?format=csv`
+    Csv,
+    /// `application/x-ndjson`, `?format=ndjson`
+    Ndjson,
+}
+
+/// The download that is asked for where Django has nothing to offer (404 by `?format=`, 406 by `Accept`).
+pub fn negotiate_download(accept: Option<&[u8]>, format: Option<&str>) -> Option<Download> {
+    match format {
+        Some("csv") => return Some(Download::Csv),
+        Some("ndjson") => return Some(Download::Ndjson),
+        None | Some("") => {}
+        Some(_) => return None,
+    }
+    if negotiate(accept, format).is_ok() {
+        return None;
+    }
+    let tokens = accept_list(accept?);
+    tokens.iter().find_map(|token| {
+        let media_type = MediaType::parse(token)?;
+        match media_type.types() {
+            ("text", "csv") => Some(Download::Csv),
+            ("application", "x-ndjson" | "ndjson" | "jsonl") => Some(Download::Ndjson),
+            _ => None,
+        }
+    })
+}
+
 /// `get_accept_list`
 fn accept_list(header: &[u8]) -> Vec<String> {
     let header = match header.get(..MAX_ACCEPT_HEADER_LENGTH) {
@@ -250,6 +281,26 @@ mod tests {
                 Err(NotNegotiated::NotFound)
             );
         }
+    }
+
+    #[test]
+    fn a_download_is_what_django_has_not() {
+        let by_accept = |accept: &str| negotiate_download(Some(accept.as_bytes()), None);
+        assert_eq!(by_accept("text/csv"), Some(Download::Csv));
+        assert_eq!(by_accept("image/png, Text/CSV;q=0.5"), Some(Download::Csv));
+        assert_eq!(by_accept("application/x-ndjson"), Some(Download::Ndjson));
+        for djangos in [
+            "text/csv, */*;q=0.1",
+            "text/csv, application/json",
+            "image/png",
+            "",
+        ] {
+            assert_eq!(by_accept(djangos), None, "{djangos}");
+        }
+        assert_eq!(negotiate_download(None, None), None);
+        let any = Some(&b"text/html, */*"[..]);
+        assert_eq!(negotiate_download(any, Some("csv")), Some(Download::Csv));
+        assert_eq!(negotiate_download(any, Some("xml")), None);
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Spool {
 }
 
 /// The key at the start of a row.
-fn key(row: &[u8]) -> &[u8] {
+pub(super) fn key(row: &[u8]) -> &[u8] {
     let end = row.iter().position(u8::is_ascii_control);
     &row[..end.unwrap_or(row.len())]
 }

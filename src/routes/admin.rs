@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use log::{error, info};
 
-use super::page;
+use super::{page, parameters};
 use crate::auth::{self, AdminUser, deadline};
 use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::{Format, Renderer};
 use crate::error::{Error, Kind};
-use crate::export::Export;
+use crate::export::{Export, Wanted};
 use crate::response;
 use crate::server::State;
 use crate::telemetry::shown;
@@ -30,7 +30,12 @@ pub async fn export_users(
 ) -> Result<HttpResponse, Error> {
     let name = shown(&admin.username);
     info!(target: LOGGER, "Admin user {name} requesting user export for TwentyFour/Seven");
-    let (dates, renderer) = (state.dates.clone(), admin.renderer);
+    let renderer = admin.renderer;
+    let wanted = Wanted {
+        dates: state.dates.clone(),
+        selection: parameters::selection(&admin, &state, &req).await?,
+        layout: parameters::layout(&admin)?,
+    };
     let Ok(place) = Arc::clone(&state.exports).try_acquire_owned() else {
         let message = "more exports are asked for than are made at a time: some callers get 503";
         state.complaints.warn((), message);
@@ -42,7 +47,7 @@ pub async fn export_users(
         Kind::ExportFailed(state.settings().debug.then_some(details))
     };
     let trace = Trace::of(&req);
-    let export = Export::collect(&state.db, deadline(&req), dates, renderer, place);
+    let export = Export::collect(&state.db, deadline(&req), wanted, Some(place));
     let export = trace.in_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
         view_error(&error, renderer, failed)
@@ -63,7 +68,12 @@ pub async fn export_users(
         drop(export);
         return page::show(&admin, &state, &req).await;
     }
-    Ok(export.into_response(&req))
+    let link = parameters::next_page(&admin.query, export.next_after.as_deref());
+    let mut answer = export.into_response(&req);
+    if let Some(link) = link {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    Ok(answer)
 }
 
 /// `GET export-stats/`: how many users there are, and how many would be exported.

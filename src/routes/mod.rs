@@ -9,6 +9,7 @@ pub mod admin;
 pub mod login;
 pub mod ops;
 pub mod page;
+mod parameters;
 
 /// One entry of the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 //! * `client_address`: whom failed logins are counted for
 //! * `cors`: pages of other origins, listed and not
 //! * `export`: the two views' answers, spooling, log lines
+//! * `formats`: the export as CSV, as a user a line, and only some of it
 //! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
 //! * `hostile_rows`: passwords that would break something; refusals that tell nothing
 //! * `hostile_sessions`: sessions that would
@@ -19,6 +20,7 @@
 //! * `models`: custom user models
 //! * `observed`: figures, log lines, request ids; settings read anew
 //! * `outage`: a database that is away
+//! * `page`: what people see
 //! * `program`: the binary: `--help`, exit codes, `demo`
 //! * `readers`: who asks for an export and does not read it
 //! * `secrets`: logs, answers, command lines
@@ -40,6 +42,7 @@ mod client_address;
 mod cors;
 mod database;
 mod export;
+mod formats;
 mod grants;
 mod healthcheck;
 mod hostile_rows;
@@ -50,6 +53,7 @@ mod login;
 mod models;
 mod observed;
 mod outage;
+mod page;
 mod program;
 mod readers;
 mod secrets;

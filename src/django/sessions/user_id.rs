@@ -40,6 +40,14 @@ impl fmt::Display for UserId {
 }
 
 impl UserId {
+    /// Its type.
+    pub fn key_type(&self) -> KeyType {
+        match self {
+            UserId::Integer(_) => KeyType::Integer,
+            UserId::Uuid(_) => KeyType::Uuid,
+        }
+    }
+
     /// A key as it prints: a whole number, or a UUID with or without hyphens.
     pub fn parse(text: &str) -> Option<UserId> {
         if let Ok(id) = text.parse() {
