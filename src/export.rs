@@ -16,12 +16,13 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::db::{Connection, DateShape, Db, ExportError, Order, Selection, UserTable};
+use crate::db::{Connection, DateShape, Db, ExportError, Order, Selection, Stats, UserTable};
 use crate::django::negotiation::Renderer;
 use crate::response;
 
 mod body;
 mod csv;
+pub mod parameters;
 mod spool;
 
 pub use body::Layout;
@@ -150,6 +151,14 @@ impl Export {
         });
         head.body(SizedStream::new(self.length, Box::pin(chunks)))
     }
+}
+
+/// The body of `export_stats`.
+pub fn stats_json(stats: &Stats) -> String {
+    format!(
+        r#"{{"success":true,"stats":{{"total_active_users":{},"tv_users":{},"movie_users":{},"exportable_users":{}}}}}"#,
+        stats.total_active_users, stats.tv_users, stats.movie_users, stats.tv_users
+    )
 }
 
 /// The head of an answer; what is not the view's own is a file, with the day in its name.

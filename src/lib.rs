@@ -19,12 +19,14 @@
 //! * [`django`]: a leaf of pure functions: Django's formats and decisions
 //! * [`check`], [`verify`], [`healthcheck`]: what an operator asks: is the database right, does Django answer the same, is
 //!   the service ready
+//! * [`commands`]: `export` and `stats` without HTTP
 //! * [`telemetry`]: log lines, what is told of each request, figures for Prometheus
 //! * [`demo`]: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
 pub mod blocking;
 pub mod check;
+pub mod commands;
 pub mod config;
 pub mod db;
 #[cfg(feature = "sqlite")]

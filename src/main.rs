@@ -1,4 +1,5 @@
-//! The command line: `serve` (the default), `demo`, and what an operator asks: `check`, `verify`, `healthcheck`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
+//! The command line: `serve` (the default), `demo`, and what an operator asks: `check`, `verify`, `export`, `stats`,
+//! `healthcheck`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
 
 use std::io::Write;
 
@@ -6,7 +7,7 @@ use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
-use watchtower_sidecar::{check, healthcheck, telemetry, verify};
+use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
 
 /// Stopped as asked
 const STOPPED: i32 = 0;
@@ -36,6 +37,12 @@ enum Command {
     Check(check::Arguments),
     /// Send the same requests to the live Django and to the sidecar, and show what differs
     Verify(verify::Arguments),
+    /// Write what export-users would answer to a file or to standard output
+    #[command(after_help = variables(), after_long_help = variables())]
+    Export(commands::ExportArguments),
+    /// Print what export-stats would answer
+    #[command(after_help = variables(), after_long_help = variables())]
+    Stats(commands::StatsArguments),
     /// Ask the running service whether it is ready; needs SIDECAR_BIND or SIDECAR_OPS_BIND alone
     Healthcheck,
 }
@@ -54,6 +61,8 @@ fn main() {
         Command::Demo => run_service(demo()),
         Command::Check(arguments) => check::run(&arguments, variable),
         Command::Verify(arguments) => verify::run(&arguments, variable),
+        Command::Export(arguments) => commands::export(&arguments, variable),
+        Command::Stats(arguments) => commands::stats(&arguments, variable),
         Command::Healthcheck => healthcheck::run(variable),
     };
     // A database may still hold one of its threads.
@@ -63,10 +72,12 @@ fn main() {
 impl Command {
     /// Whether it runs until it is stopped.
     fn serves(&self) -> bool {
-        !matches!(
-            self,
-            Command::Check(_) | Command::Verify(_) | Command::Healthcheck
-        )
+        match self {
+            Command::Serve => true,
+            #[cfg(feature = "sqlite")]
+            Command::Demo => true,
+            _ => false,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::{Format, Renderer};
 use crate::error::{Error, Kind};
-use crate::export::{Export, Wanted};
+use crate::export::{Export, Wanted, stats_json};
 use crate::response;
 use crate::server::State;
 use crate::telemetry::shown;
@@ -88,10 +88,7 @@ pub async fn export_stats(
     let stats = state.db.stats(deadline(&req));
     let stats = Trace::of(&req).in_database(stats).await;
     let stats = stats.map_err(|error| stats_error(&error, admin.renderer))?;
-    let json = format!(
-        r#"{{"success":true,"stats":{{"total_active_users":{},"tv_users":{},"movie_users":{},"exportable_users":{}}}}}"#,
-        stats.total_active_users, stats.tv_users, stats.movie_users, stats.tv_users
-    );
+    let json = stats_json(&stats);
     Ok(response::api_tagged(&req, admin.renderer, json.as_bytes()))
 }
 

@@ -6,19 +6,15 @@ use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::{AdminUser, deadline};
-use crate::db::{Connection, DbError, Instant, KeyPage, Selection, UserTable};
-use crate::django::dates::parse_datetime;
+use crate::db::{Connection, DbError, KeyPage, Selection, UserTable};
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
-use crate::django::sessions::{KeyType, UserId};
+use crate::django::sessions::KeyType;
 use crate::error::{Error, Kind};
+use crate::export::parameters::{USUAL_USERS, after_id, joined_after, limit};
 use crate::export::{Csv, Layout};
 use crate::server::State;
 use crate::telemetry::trace::Trace;
-
-/// The most users of a page, and how many it has where nobody says.
-const MOST_USERS: u32 = 10_000;
-const USUAL_USERS: u32 = 1_000;
 
 /// Which users the request wants.
 ///
@@ -29,33 +25,20 @@ pub(super) async fn selection(
     state: &State,
     req: &HttpRequest,
 ) -> Result<Selection, Error> {
-    let wrong = |sentence: &str| bad_request(admin, sentence);
-    let joined_after = match admin.query.last("joined_after") {
-        None => None,
-        Some(text) => Some(date(&text, state).ok_or_else(|| {
-            wrong("joined_after must be a date or a date and time, such as 2026-11-26 or 2026-11-26T14:00:00Z.")
-        })?),
-    };
-    let limit = match admin.query.last("limit") {
-        None => None,
-        Some(text) => {
-            let limit = whole_number(&text).filter(|limit| (1..=MOST_USERS).contains(limit));
-            Some(limit.ok_or_else(|| {
-                wrong(&format!(
-                    "limit must be a whole number from 1 to {MOST_USERS}."
-                ))
-            })?)
-        }
-    };
-    let after = match admin.query.last("after_id") {
+    let wrong = |sentence: String| bad_request(admin, &sentence);
+    let text = |name| admin.query.last(name);
+    let joined_after = text("joined_after").map(|text| joined_after(&text, &state.clock));
+    let joined_after = joined_after.transpose().map_err(wrong)?;
+    let limit = text("limit").map(|text| limit(&text));
+    let limit = limit.transpose().map_err(wrong)?;
+    let after = match text("after_id") {
         None => None,
         Some(text) => {
             let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
             let key_type = state.db.run(deadline(req), key_type);
             let key_type: Result<KeyType, DbError> = Trace::of(req).in_database(key_type).await;
             let key_type = key_type.map_err(|error| Error::unavailable(&error, admin.renderer))?;
-            let id = UserId::parse(&text).filter(|id| id.key_type() == key_type);
-            Some(id.ok_or_else(|| wrong("after_id must be the id of a user, as in an export."))?)
+            Some(after_id(&text, key_type).map_err(wrong)?)
         }
     };
     let page = (after.is_some() || limit.is_some()).then(|| KeyPage {
@@ -112,22 +95,4 @@ pub(super) fn next_page(query: &Query, after: Option<&str>) -> Option<HeaderValu
 
 fn bad_request(admin: &AdminUser, sentence: &str) -> Error {
     Error::rendered(Kind::ParseError(sentence.to_owned()), admin.renderer)
-}
-
-/// Digits and nothing else.
-fn whole_number(text: &str) -> Option<u32> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_plain.then(|| text.parse().ok()).flatten()
-}
-
-/// A date and time as an export has it, or a date. The `+` before an offset is a blank where nobody has escaped it.
-fn date(text: &str, state: &State) -> Option<Instant> {
-    let (start, end) = text.split_at_checked(text.len().saturating_sub(6))?;
-    let lost_plus = end.strip_prefix(' ').filter(|_| start.contains(':'));
-    let text = match lost_plus {
-        Some(offset) if offset.contains(':') => format!("{start}+{offset}"),
-        _ => text.to_owned(),
-    };
-    let datetime = parse_datetime(&text).ok().flatten()?;
-    state.clock.at(&datetime)
 }

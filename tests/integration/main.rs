@@ -8,6 +8,7 @@
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
 //! * `check`: what it finds on real databases; `healthcheck`; `verify`
 //! * `client_address`: whom failed logins are counted for
+//! * `commands`: `export` and `stats`
 //! * `cors`: pages of other origins, listed and not
 //! * `export`: the two views' answers, spooling, log lines
 //! * `formats`: the export as CSV, as a user a line, and only some of it
@@ -39,6 +40,7 @@ mod broken_clients;
 mod check;
 mod client;
 mod client_address;
+mod commands;
 mod cors;
 mod database;
 mod export;

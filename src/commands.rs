@@ -1,0 +1,261 @@
+//! `watchtower-sidecar export` and `stats`: what the two views answer, without HTTP, for operators.
+//!
+//! The bytes are those of the HTTP answer. A file is whole or not there: it is written under another name and renamed, and
+//! only its owner may read it, for it holds personal data.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::NamedTempFile;
+
+use crate::config::Config;
+use crate::db::{Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, UserTable};
+use crate::db::{KeyPage, Selection, deadline};
+use crate::django::negotiation::Renderer;
+use crate::export::{Csv, Export, Layout, Wanted, parameters, stats_json};
+use crate::telemetry::metrics::Metrics;
+
+/// `EX_USAGE` of sysexits.h
+const BAD_CONFIGURATION: i32 = 64;
+
+/// What is exported, and where to.
+#[derive(clap::Args)]
+pub struct ExportArguments {
+    /// What the users are written as
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// The file to write; - is standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Only users who joined later: 2026-11-26 or 2026-11-26T14:00:00Z
+    #[arg(long, value_name = "DATE")]
+    joined_after: Option<String>,
+    /// Only users whose key comes after this one, by key, 1000 of them if --limit does not say
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    after_id: Option<String>,
+    /// No more than so many, by key: 1 to 10000
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<String>,
+    /// In CSV: begin with a byte order mark, for Excel
+    #[arg(long)]
+    bom: bool,
+    /// In CSV: leave texts as they are that a spreadsheet would run
+    #[arg(long)]
+    keep_formulas: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The view's answer
+    Json,
+    /// A table
+    Csv,
+    /// One user a line
+    Ndjson,
+}
+
+/// How the numbers are shown.
+#[derive(clap::Args)]
+pub struct StatsArguments {
+    /// How they are printed
+    #[arg(long, value_enum, default_value_t = StatsFormat::Table)]
+    format: StatsFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StatsFormat {
+    /// Lines for people
+    Table,
+    /// The view's answer
+    Json,
+}
+
+/// Why a command ends.
+enum Failure {
+    /// The environment or the arguments
+    Usage(String),
+    /// Everything else
+    Other(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Other(error.to_string())
+    }
+}
+
+/// Exports, and gives the exit code: 0 done, 1 failed, 64 bad configuration or arguments.
+pub fn export(arguments: &ExportArguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
+    ended(open(lookup).and_then(|service| {
+        actix_web::rt::System::new().block_on(write_export(arguments, &service))
+    }))
+}
+
+/// Prints the numbers, and gives the exit code as [`export`] does.
+pub fn stats(arguments: &StatsArguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
+    ended(open(lookup).and_then(|service| {
+        let stats = service.db.stats(deadline());
+        let stats = actix_web::rt::System::new().block_on(stats);
+        let stats = stats.map_err(|error| failed(&error))?;
+        let text = match arguments.format {
+            StatsFormat::Json => stats_json(&stats),
+            StatsFormat::Table => {
+                let rows = [
+                    ("active users", stats.total_active_users),
+                    ("with TV service", stats.tv_users),
+                    ("with movie service", stats.movie_users),
+                    ("would be exported", stats.tv_users),
+                ];
+                let lines = rows.map(|(name, number)| format!("{name:<20}{number:>12}"));
+                lines.join("\n")
+            }
+        };
+        writeln!(io::stdout(), "{text}")?;
+        Ok(())
+    }))
+}
+
+fn ended(result: Result<(), Failure>) -> i32 {
+    let (text, code) = match result {
+        Ok(()) => return 0,
+        Err(Failure::Usage(text)) => (text, BAD_CONFIGURATION),
+        Err(Failure::Other(text)) => (text, 1),
+    };
+    let _ = writeln!(io::stderr(), "{}", text.trim_end());
+    code
+}
+
+/// What the commands need of a service.
+struct Service {
+    db: Db,
+    dates: DateShape,
+    clock: Clock,
+}
+
+fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
+    let config = Config::from_vars(lookup).map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let settings = config.django;
+    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    let metrics = Metrics::new().map_err(|error| other(&error))?;
+    Ok(Service {
+        clock: Clock::new(settings.use_tz, &settings.time_zone).map_err(|error| other(&error))?,
+        dates: DateShape {
+            use_tz: settings.use_tz,
+            time_zone: settings.time_zone,
+        },
+        db: Db::new(DbOptions {
+            url: config.database_url,
+            read_url: config.database_read_url,
+            writable: false,
+            user_table: config.user_table,
+            username_field: config.username_field,
+            exports_at_once: 1,
+            prepared_statements: config.prepared_statements,
+            waits: metrics.waits(),
+        }),
+    })
+}
+
+async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<(), Failure> {
+    let wanted = Wanted {
+        dates: service.dates.clone(),
+        selection: selection(arguments, service).await?,
+        layout: match arguments.format {
+            Format::Json => Layout::Json(Renderer::default()),
+            Format::Ndjson => Layout::Ndjson,
+            Format::Csv => Layout::Csv(Csv {
+                bom: arguments.bom,
+                keeps_formulas: arguments.keep_formulas,
+            }),
+        },
+    };
+    // On standard error, and only where that is a terminal.
+    let progress = ProgressBar::new_spinner().with_message("reading the users");
+    progress.enable_steady_tick(Duration::from_millis(100));
+    let export = Export::collect(&service.db, deadline(), wanted, None).await;
+    let export = export.map_err(|error| failed(&error))?;
+    let (users, length) = (export.count, export.length());
+    progress.set_length(length);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}") {
+        progress.set_style(style);
+    }
+    let output = match arguments.output.as_os_str() == "-" {
+        true => None,
+        false => Some(arguments.output.as_path()),
+    };
+    let written = |bytes| progress.inc(bytes);
+    let result = match output {
+        None => write_whole(export, &mut io::stdout().lock(), written),
+        Some(path) => write_file(export, path, written),
+    };
+    progress.finish_and_clear();
+    result.map_err(|error| {
+        let name = output.map_or("standard output".into(), Path::to_string_lossy);
+        Failure::Other(format!("{name} can't be written: {error}"))
+    })?;
+    if let Some(path) = output {
+        let name = path.display();
+        let _ = writeln!(io::stderr(), "{users} users, {length} bytes: {name}");
+    }
+    Ok(())
+}
+
+async fn selection(arguments: &ExportArguments, service: &Service) -> Result<Selection, Failure> {
+    let joined_after = arguments.joined_after.as_deref();
+    let joined_after = joined_after.map(|text| parameters::joined_after(text, &service.clock));
+    let limit = arguments.limit.as_deref().map(parameters::limit);
+    let joined_after = joined_after.transpose().map_err(Failure::Usage)?;
+    let limit = limit.transpose().map_err(Failure::Usage)?;
+    let after = match arguments.after_id.as_deref() {
+        None => None,
+        Some(text) => {
+            let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
+            let key_type = service.db.run(deadline(), key_type).await;
+            let key_type = key_type.map_err(|error: DbError| Failure::Other(error.to_string()))?;
+            Some(parameters::after_id(text, key_type).map_err(Failure::Usage)?)
+        }
+    };
+    let page = (after.is_some() || limit.is_some()).then(|| KeyPage {
+        after,
+        limit: limit.unwrap_or(parameters::USUAL_USERS),
+    });
+    Ok(Selection { joined_after, page })
+}
+
+fn write_whole(export: Export, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
+    export.write_to(out, written)?;
+    out.flush()
+}
+
+/// Beside the place where it will be, then there; a pipe or a device is written as it is.
+fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Ok(path) if !path.is_file() => {
+            let mut file = File::options().write(true).open(path)?;
+            return write_whole(export, &mut file, written);
+        }
+        // Where a link leads.
+        Ok(path) => path,
+        Err(_) => path.to_owned(),
+    };
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut out = BufWriter::new(&file);
+    write_whole(export, &mut out, written)?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn failed(error: &ExportError) -> Failure {
+    Failure::Other(match error {
+        ExportError::Database(error) => error.to_string(),
+        ExportError::View(details) => format!("Django's view would fail, too: {details}"),
+        ExportError::Spool(error) => format!("no temporary file: {error}"),
+        ExportError::Unrenderable => "a value is not JSON serializable".into(),
+    })
+}

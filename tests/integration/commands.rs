@@ -1,0 +1,157 @@
+//! `export` and `stats`: the bytes of the answers, without HTTP.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+use std::{fs, path::Path};
+
+use crate::app::{App, KEY, insert_session};
+use crate::database::Database;
+
+fn run(database: &Database, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower-sidecar"));
+    command.args(arguments).env_clear().envs([
+        ("DATABASE_URL", database.reading_url.as_str()),
+        ("DJANGO_SECRET_KEY", KEY),
+    ]);
+    for name in ["PATH", "TMPDIR"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command.output().unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_export_is_what_the_service_answers() {
+    for database in Database::of_every_kind() {
+        database.insert_users(100..9_100, |_| "2021-01-01 00:00:00".into());
+        let app = App::over(&database);
+        let session = insert_session(&database, "admin", "1", KEY);
+        let cookie = format!("sessionid={session}");
+        let folder = tempfile::tempdir().unwrap();
+        for (query, arguments) in [
+            ("", &[][..]),
+            ("?format=csv&bom=1", &["--format", "csv", "--bom"]),
+            (
+                "?format=csv&formulas=keep",
+                &["--format=csv", "--keep-formulas"],
+            ),
+            (
+                "?format=ndjson&limit=5&after_id=-1",
+                &["--format=ndjson", "--limit=5", "--after-id", "-1"],
+            ),
+            (
+                "?joined_after=2020-01-04",
+                &["--joined-after", "2020-01-04"],
+            ),
+        ] {
+            let target = format!("/api/admin/export-users/{query}");
+            let expected = app.get(&target, &[("Cookie", &cookie)]).body;
+            let arguments = [&["export"], arguments].concat();
+            let piped = run(&database, &arguments);
+            assert!(piped.status.success(), "{}", error(&piped));
+            assert!(piped.stdout == expected, "{query} on {}", database.name());
+            assert_eq!(error(&piped), "", "a pipe shows no progress");
+
+            let path = folder.path().join("users");
+            let file = [arguments, vec!["--output", path.to_str().unwrap()]].concat();
+            let written = run(&database, &file);
+            assert!(written.status.success(), "{}", error(&written));
+            assert!(fs::read(&path).unwrap() == expected && written.stdout.is_empty());
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+        }
+        // Nothing else was left there.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let stats = app.get("/api/admin/export-stats/", &[("Cookie", &cookie)]);
+        let printed = run(&database, &["stats", "--format", "json"]);
+        assert_eq!(
+            String::from_utf8_lossy(&printed.stdout),
+            format!("{}\n", stats.text())
+        );
+        let table = run(&database, &["stats"]);
+        let table = String::from_utf8_lossy(&table.stdout).into_owned();
+        assert!(
+            table.contains("would be exported") && table.contains(" 9002\n"),
+            "{table}"
+        );
+    }
+}
+
+#[test]
+fn an_export_that_fails_leaves_the_old_file() {
+    let database = Database::filled_sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.json");
+    fs::write(&path, "old").unwrap();
+    let output = ["export", "--output", path.to_str().unwrap()];
+    database.execute("UPDATE auth_user SET date_joined = 'yesterday' WHERE id = 3");
+    let failed = run(&database, &output);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        error(&failed).contains("Django's view would fail, too"),
+        "{}",
+        error(&failed)
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_link_is_followed_and_a_device_written() {
+    let database = Database::filled_sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert!(
+        run(&database, &["export", "--output", link.to_str().unwrap()])
+            .status
+            .success()
+    );
+    assert!(
+        fs::read_to_string(&real)
+            .unwrap()
+            .starts_with("{\"success\":true")
+    );
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(
+        run(&database, &["export", "--output", "/dev/null"])
+            .status
+            .success()
+    );
+    assert!(!Path::new("/dev/null").is_file());
+}
+
+#[test]
+fn wrong_arguments_and_a_database_that_is_away_are_told_apart() {
+    let database = Database::filled_sqlite();
+    for arguments in [
+        &["export", "--limit", "0"][..],
+        &["export", "--joined-after", "x"],
+        &["export", "--after-id", "x"],
+    ] {
+        let output = run(&database, arguments);
+        assert_eq!(output.status.code(), Some(64), "{}", error(&output));
+        assert!(output.stdout.is_empty() && error(&output).ends_with(".\n"));
+    }
+    let away = Command::new(env!("CARGO_BIN_EXE_watchtower-sidecar"))
+        .arg("stats")
+        .env_clear()
+        .envs([
+            (
+                "DATABASE_URL",
+                "postgres://nobody:secret-word@127.0.0.1:1/none",
+            ),
+            ("DJANGO_SECRET_KEY", KEY),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(away.status.code(), Some(1));
+    assert!(!error(&away).is_empty() && !error(&away).contains("secret-word"));
+}
