@@ -22,7 +22,7 @@ CREATE USER IF NOT EXISTS 'sidecar'@'127.0.0.1' ACCOUNT LOCK;
 -- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readiness and signs of life.
 -- Twice that, for the moment in which a new process takes over. For each SIDECAR_EXPORT_CONCURRENCY above 4 add two; every
 -- further process beside it wants as many again.
-ALTER USER 'sidecar'@'127.0.0.1' WITH MAX_USER_CONNECTIONS 30;
+ALTER USER 'sidecar'@'127.0.0.1' WITH MAX_USER_CONNECTIONS 34;
 
 REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'sidecar'@'127.0.0.1';
 

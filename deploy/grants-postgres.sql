@@ -23,7 +23,7 @@ END $$;
 -- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readiness and signs of life.
 -- Twice that, for the moment in which a new process takes over. For each SIDECAR_EXPORT_CONCURRENCY above 4 add two; every
 -- further process beside it wants as many again.
-ALTER ROLE "sidecar" CONNECTION LIMIT 30;
+ALTER ROLE "sidecar" CONNECTION LIMIT 34;
 
 REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 
 pub mod admin;
 pub mod login;
+pub mod openapi;
 pub mod ops;
 pub mod page;
 mod parameters;
@@ -20,6 +21,8 @@ pub enum Route {
     ExportUsers,
     /// The customer's second view
     ExportStats,
+    /// The description of all this
+    OpenApi,
     /// `POST /api/login/`
     Login,
     /// `POST /api/logout/`
@@ -43,6 +46,7 @@ impl Route {
             Route::Overview => "overview",
             Route::ExportUsers => "export-users",
             Route::ExportStats => "export-stats",
+            Route::OpenApi => "openapi.json",
             Route::Login => "login",
             Route::Logout => "logout",
             Route::LoginForm => "login-form",
@@ -70,6 +74,7 @@ impl Paths {
             .map(|route| (format!("{mount}/{}/", route.label()), route));
         let mut paths = views.to_vec();
         paths.push((format!("{mount}/"), Route::Overview));
+        paths.push((format!("{mount}/openapi.json"), Route::OpenApi));
         if login {
             let at = |route: Route| (format!("/api/{}/", route.label()), route);
             paths.extend([Route::Login, Route::Logout].map(at));
@@ -126,6 +131,7 @@ impl Paths {
                 Route::ExportStats => at
                     .route(options().to(admin::describe_export_stats))
                     .route(web::to(admin::export_stats)),
+                Route::OpenApi => at.route(get_or_head().to(openapi::openapi)),
                 Route::Login => at.route(web::to(login::login)),
                 Route::Logout => at.route(web::to(login::logout)),
                 Route::LoginForm => at.route(web::to(login::login_form)),

@@ -14,6 +14,8 @@ use base64::Engine as _;
 use futures_util::{TryStreamExt, stream};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use crate::described;
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -116,6 +118,7 @@ pub fn send(
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = dechunked(&answer.body);
     }
+    described::require(method, target, &answer);
     answer
 }
 

@@ -10,6 +10,7 @@
 //! * `client_address`: whom failed logins are counted for
 //! * `commands`: `export` and `stats`
 //! * `cors`: pages of other origins, listed and not
+//! * `described`: the description of the API, to which every answer is held
 //! * `export`: the two views' answers, spooling, log lines
 //! * `formats`: the export as CSV, as a user a line, and only some of it
 //! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
@@ -43,6 +44,7 @@ mod client_address;
 mod commands;
 mod cors;
 mod database;
+mod described;
 mod export;
 mod formats;
 mod grants;

@@ -161,7 +161,7 @@ fn a_role_that_may_do_too_much_or_connect_too_seldom_is_warned_about() {
         let checked = check(&database.url, &[LOGIN]);
         checked.assert_warning(
             "role.connection-limit",
-            "the role may have 3 connections, fewer than the 15",
+            "the role may have 3 connections, fewer than the 17",
         );
     }
 }
