@@ -20,6 +20,8 @@ from proxies import uncommented
 from sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
 from wire import EXPORT, STATS, Request, get
 
+IMPORTER = Path(__file__).parents[2] / "examples" / "importer.py"
+
 PROXIES = pytest.mark.parametrize("kind", ["nginx", "caddy"])
 TWO_PATHS = {
     "nginx": r"location ~ ^/api/admin/export-(users|stats)/?$ {",
@@ -167,7 +169,7 @@ def test_an_importer_waits_its_turn_and_asks_for_nothing_twice(site, kind, tmp_p
 
     def run():
         environment = {"WATCHTOWER_PASSWORD": ADMIN_PASSWORD, "PATH": os.environ["PATH"]}
-        command = [sys.executable, str(Path(__file__).with_name("importer.py")), here.url(), ADMIN, str(file)]
+        command = [sys.executable, str(IMPORTER), here.url(), ADMIN, str(file)]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     # The one place is taken by somebody who does not read, past the proxy.

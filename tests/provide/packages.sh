@@ -29,6 +29,11 @@ need prometheus command -v promtool
 need docker-compose command -v docker-compose
 need groff-base command -v groff
 
+# For the page and the importers of examples/.
+need chromium command -v chromium
+need chromium-driver command -v chromedriver
+need nodejs command -v node
+
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

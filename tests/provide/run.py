@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from provide import clusters, environments  # noqa: E402
 from provide.environments import REPOSITORY, SUITE, TESTS, target_directory  # noqa: E402
 
-PARTS = ("rust", "differential", "faults", "deploy", "fuzz")
+PARTS = ("rust", "differential", "faults", "deploy", "people", "fuzz")
 DATABASES = ("sqlite", "postgres", "mysql")
 # What the suite compares with: every database with the newest long-term version, every version with SQLite.
 COMPARISONS = [(database, SUITE) for database in DATABASES]
@@ -161,6 +161,15 @@ class Run:
         self.skip_as_told("deploy", done)
         self.report("the deployment files", done)
 
+    def people(self):
+        """The page in a browser, the description of the API, the importers of examples/."""
+        python = self.python(SUITE)
+        if python is None:
+            return
+        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "people"])
+        self.skip_as_told("people", done)
+        self.report("what people and importers see", done)
+
     def skip_as_told(self, part, done):
         for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
             self.skip(part, reason)
@@ -236,6 +245,8 @@ def main():
                 run.faults()
             if "deploy" in parts:
                 run.deploy()
+            if "people" in parts:
+                run.people()
             if "fuzz" in parts:
                 run.fuzz()
     finally:

@@ -1,6 +1,6 @@
 """A small importer, as TwentyFour/Seven's works: logs in, fetches the export, and keeps it in a file.
 
-    WATCHTOWER_PASSWORD=... python3 importer.py https://watchtower.example.com admin users.json
+    WATCHTOWER_PASSWORD=... python3 examples/importer.py https://watchtower.example.com admin users.json
 
 It asks for what has changed only (ETag, If-None-Match; the tag is kept in users.json.etag), and asks again when the
 answer is 503 or 429, as late as Retry-After says, or when the transfer breaks. Needs nothing but Python.
@@ -68,6 +68,13 @@ class Importer:
         return body, headers.get("ETag")
 
 
+def write(path, content):
+    """Whole, or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content)
+    os.replace(new, path)
+
+
 def main(url, username, path):
     file, tag_file = Path(path), Path(f"{path}.etag")
     importer = Importer(url)
@@ -77,8 +84,8 @@ def main(url, username, path):
     if body is None:
         print("nothing has changed")
         return
-    file.write_bytes(body)
-    tag_file.write_text(tag or "")
+    write(file, body)
+    write(tag_file, (tag or "").encode())
     print(f"{json.loads(body)['count']} users")
 
 
