@@ -16,10 +16,12 @@ import re
 import stat
 import sys
 import traceback
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import django
 from django.conf import global_settings, settings
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 REFUSED, WARNINGS = [], []
 refuse, warn = REFUSED.append, WARNINGS.append
@@ -554,13 +556,29 @@ def keys():
     return {"DJANGO_SECRET_KEY": texts[0], "DJANGO_SECRET_KEY_FALLBACKS": json.dumps(texts[1:])}
 
 
+def login_url():
+    """LOGIN_URL as a URL; where the project serves nothing there, the admin's login page, if it has one."""
+    try:
+        url = resolve_url(settings.LOGIN_URL)
+        if "://" not in url:
+            resolve(urlsplit(url).path)
+    except (Resolver404, NoReverseMatch):
+        try:
+            url = reverse("admin:login")
+        except NoReverseMatch:
+            url = str(settings.LOGIN_URL)
+    # Another one is none that a page could link.
+    return url if re.fullmatch(r"(https?://(?!/)|/(?!/))[!#-&(-;=?-\[\]_a-z~]*", url) else None
+
+
 def collect():
     """Every variable, and what is only suggested."""
     if not (4, 0) <= django.VERSION[:2] < (7, 0):
         refuse(f"This is Django {django.__version__}: the sidecar knows 4.0 to 6.x.")
     url, read_url = databases()
     secret = keys()
-    callbacks, mount = step("ROOT_URLCONF", endpoints) or ({}, "/api/admin")
+    found = step("ROOT_URLCONF", endpoints)
+    callbacks, mount = found or ({}, "/api/admin")
     authenticators = step("REST_FRAMEWORK", rest_framework, callbacks) or ""
     basic = "basic" in authenticators
     variables = {
@@ -572,6 +590,7 @@ def collect():
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,
         "DJANGO_APPEND_SLASH":
             settings.APPEND_SLASH and "django.middleware.common.CommonMiddleware" in settings.MIDDLEWARE,
+        "DJANGO_LOGIN_URL": step("LOGIN_URL", login_url) if found else None,
         "DJANGO_PBKDF2_ITERATIONS": step("PASSWORD_HASHERS", passwords, basic),
         "SIDECAR_MOUNT": mount,
     }

@@ -86,9 +86,33 @@ urlpatterns = [re_path(r"^v1\\.0/", include(inner))]
         "DJANGO_REST_AUTHENTICATION": "basic,session",
         "DJANGO_ALLOWED_HOSTS": '[".example.com", "[::1]"]',
         "DJANGO_DEBUG": "false", "DJANGO_USE_TZ": "false", "DJANGO_TIME_ZONE": "Europe/Berlin",
-        "DJANGO_APPEND_SLASH": "false", "DJANGO_PBKDF2_ITERATIONS": "1000000",
+        "DJANGO_APPEND_SLASH": "false", "DJANGO_LOGIN_URL": "/accounts/login/", "DJANGO_PBKDF2_ITERATIONS": "1000000",
         "SIDECAR_MOUNT": "/site/v1.0", "SIDECAR_PREPARED_STATEMENTS": "off",
     }
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        # Nothing answers there in a project whose only login page is the admin's.
+        ("", "/boss/login/"), ('LOGIN_URL = "/not/there/"', "/boss/login/"),
+        ('LOGIN_URL = "no-such-name"', "/boss/login/"),
+        ('LOGIN_URL = "sign-in"', "/come/in/"), ('LOGIN_URL = "/come/in/?from=export"', "/come/in/?from=export"),
+        ('LOGIN_URL = "https://login.example.com/in?a=b"', "https://login.example.com/in?a=b"),
+    ],
+)
+def test_the_page_leads_to_where_people_log_in(project, setting, url):
+    project.settings("login_url", f"{setting}\nROOT_URLCONF = 'shop.urls_with_login'\n")
+    project.write("shop/urls_with_login.py", """
+from django.contrib import admin
+from django.contrib.auth.views import LoginView
+from django.urls import path
+from shop.urls import urlpatterns as inner
+urlpatterns = [*inner, path("come/in/", LoginView.as_view(), name="sign-in"), path("boss/", admin.site.urls)]
+""")
+    done, file = project.write_environment("login_url")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stranger.sourced(file)["DJANGO_LOGIN_URL"] == url
 
 
 def test_a_model_with_another_key_and_name_field_in_a_table_with_a_blank(project):
