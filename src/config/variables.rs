@@ -186,7 +186,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_LOGIN",
-        "on: serve POST /api/login/ and POST /api/logout/",
+        "on: serve POST /api/login/ and POST /api/logout/, and the page's forms",
         Some("off"),
         "on",
     ),

@@ -54,6 +54,11 @@ pub async fn export_users(
     })?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
+    if renderer.format == Format::Html {
+        // It was made to know whether it can be; nobody gets it, but a page of the first users.
+        drop(export);
+        return page::show(&admin, &state, &req).await;
+    }
     let address = auth::client(&state, &req);
     let is_known = export.is_known(&req);
     trace.audit(
@@ -63,11 +68,6 @@ pub async fn export_users(
         export.tag(),
         is_known,
     );
-    if renderer.format == Format::Html {
-        // It had to be made to know whether it can be: the page shows the first of them.
-        drop(export);
-        return page::show(&admin, &state, &req).await;
-    }
     let link = parameters::next_page(&admin.query, export.next_after.as_deref());
     let mut answer = export.into_response(&req);
     if let Some(link) = link {
