@@ -232,10 +232,12 @@ fn an_export_leaves_a_line_that_tells_who_got_what() {
     let tag = answer.header("etag").unwrap();
     let known = [("Cookie", cookie.as_str()), ("If-None-Match", tag)];
     assert_eq!(get(&program.address, EXPORT, &known).status, 304);
-    // Statistics are no export, nor is a refusal.
+    // Statistics are no export, nor is a page, nor a refusal.
     get(&program.address, STATS, &[("Cookie", &cookie)]);
+    let page = [("Cookie", cookie.as_str()), ("Accept", "text/html")];
+    assert_eq!(get(&program.address, EXPORT, &page).status, 200);
     get(&program.address, EXPORT, &[]);
-    lines(&program, "access", 4);
+    lines(&program, "access", 5);
     let [line, again] = &lines(&program, "audit", 2)[..] else {
         panic!("more than two audit lines");
     };
