@@ -6,9 +6,10 @@ use std::{fs, path::Path};
 
 use crate::app::{App, KEY, insert_session};
 use crate::database::Database;
+use crate::program::PROGRAM;
 
 fn run(database: &Database, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower-sidecar"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().envs([
         ("DATABASE_URL", database.reading_url.as_str()),
         ("DJANGO_SECRET_KEY", KEY),
@@ -140,7 +141,7 @@ fn wrong_arguments_and_a_database_that_is_away_are_told_apart() {
         assert_eq!(output.status.code(), Some(64), "{}", error(&output));
         assert!(output.stdout.is_empty() && error(&output).ends_with(".\n"));
     }
-    let away = Command::new(env!("CARGO_BIN_EXE_watchtower-sidecar"))
+    let away = Command::new(PROGRAM)
         .arg("stats")
         .env_clear()
         .envs([

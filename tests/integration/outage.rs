@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::app::{App, KEY, insert_session};
+use crate::client::send;
 use crate::database::{Database, READ_OF_SESSIONS, READ_OF_USERS};
+use crate::program::Program;
 
 #[test]
 fn health_checks_answer_at_the_root_and_under_the_mount_for_any_host() {
@@ -141,13 +143,22 @@ fn a_server_that_falls_silent_just_when_it_has_let_us_in_holds_nobody_for_ever()
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let url = format!("postgres://sidecar:secret@127.0.0.1:{port}/watchtower");
-    let app = App::with(&Database::sqlite(), &[("DATABASE_URL", &url)]);
+    // In a process of its own: which socket is a connection's is told among all that a process has.
+    let program = Program::serve(&Database::sqlite(), &[("DATABASE_URL", &url)]);
     let (ended, has_ended) = mpsc::channel();
     std::thread::spawn(move || {
         fall_silent(server.accept().unwrap().0);
         ended.send(()).unwrap();
     });
-    assert_eq!(app.export_as("a-session-key").status, 503);
+    let cookie = [("Cookie", "sessionid=a-session-key")];
+    let answer = send(
+        &program.address,
+        "GET",
+        "/api/admin/export-users/",
+        &cookie,
+        "",
+    );
+    assert_eq!(answer.status, 503);
     has_ended.recv_timeout(Duration::from_secs(10)).unwrap();
 }
 
