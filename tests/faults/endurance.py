@@ -5,12 +5,12 @@ from observed import await_true
 
 FAULT_SECONDS = 10
 # Eight short queries, four exports, statistics, readiness, signs of life.
-MOST_CONNECTIONS = 15
+MOST_CONNECTIONS = 17
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
 # Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two
 # files, and not all were needed before.
-MOST_MORE_DESCRIPTORS = {"postgres": 8, "mysql": 8, "sqlite": 2 * MOST_CONNECTIONS}
+MOST_MORE_DESCRIPTORS = {"postgres": 10, "mysql": 10, "sqlite": 2 * MOST_CONNECTIONS}
 
 
 def endure(world, begin, end, lasts=FAULT_SECONDS, known_down_after=None, callers=None):
