@@ -4,7 +4,7 @@ from load import Judgement, Load
 from observed import await_true
 
 FAULT_SECONDS = 10
-# Eight short queries, four exports, statistics, readiness, signs of life.
+# Eight short queries, four exports, statistics, the page's two, readiness, signs of life.
 MOST_CONNECTIONS = 17
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
