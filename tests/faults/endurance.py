@@ -8,9 +8,9 @@ FAULT_SECONDS = 10
 MOST_CONNECTIONS = 17
 # Threads of the blocking pool come and go; they may be in use at either time.
 MOST_MORE_THREADS = 8
-# Callers keep half of their connections; a descriptor or two may be on their way. A connection to SQLite is two
-# files, and not all were needed before.
-MOST_MORE_DESCRIPTORS = {"postgres": 10, "mysql": 10, "sqlite": 2 * MOST_CONNECTIONS}
+# A pool may be full that was not before, with a descriptor for each connection, or two for SQLite. How many are connections
+# is looked at when all rest.
+MOST_MORE_DESCRIPTORS = {"postgres": MOST_CONNECTIONS, "mysql": MOST_CONNECTIONS, "sqlite": 2 * MOST_CONNECTIONS}
 
 
 def endure(world, begin, end, lasts=FAULT_SECONDS, known_down_after=None, callers=None):
