@@ -296,6 +296,14 @@ impl ManageConnection for Opener {
             };
             Ok((connection, session))
         };
+        // A session that is ended as it begins, by an operator for example, tells nothing of the server: the next one does.
+        let establish = || {
+            let began = Instant::now();
+            establish().or_else(|error| match began.elapsed() < LOOK {
+                true => establish(),
+                false => Err(error),
+            })
+        };
         let connected = match &self.contact.attempts {
             None => establish().map(|connected| (connected, None)),
             Some(attempts) => attempts.watch(establish),

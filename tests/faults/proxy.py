@@ -19,6 +19,8 @@ class Link:
         self.client = client
         self.server = server
         self.swallowed = False
+        # Messages of the client's until it is cut off; `None`: it is not.
+        self.left = None
 
     def close(self):
         for end in (self.client, self.server):
@@ -42,6 +44,7 @@ class Proxy:
         self.target = target
         self.swallows = False
         self.delay_seconds = 0
+        self.tripwire = None
         self.links = set()
         self.crowd = []
         self.lock = threading.Lock()
@@ -72,6 +75,7 @@ class Proxy:
             link = Link(client, server)
             with self.lock:
                 self.links.add(link)
+                link.left, self.tripwire = self.tripwire, None
             for ends in ((client, server), (server, client)):
                 threading.Thread(target=self.pump, args=[link, *ends], daemon=True).start()
 
@@ -81,6 +85,11 @@ class Proxy:
         threading.Thread(target=self.send, args=[link, waiting, sink], daemon=True).start()
         try:
             while data := source.recv(65536):
+                if link.left is not None and source is link.client:
+                    link.left -= 1
+                    if not link.left:
+                        link.reset()
+                        break
                 waiting.put((time.monotonic() + self.delay_seconds, data))
         except OSError:
             pass
@@ -128,6 +137,11 @@ class Proxy:
             links, self.links = self.links, set()
         for link in links:
             link.reset()
+
+    def trip(self, messages):
+        """The next connection is reset when its client sends this many messages."""
+        with self.lock:
+            self.tripwire = messages
 
     def refuse(self):
         """Resets every connection, and refuses new ones."""

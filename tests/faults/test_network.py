@@ -148,3 +148,26 @@ def test_idle_connections_that_the_server_kills_are_not_noticed(kind):
                 time.sleep(0.2)
             assert not [str(seen) for seen in load.seen if not seen.right]
         left_nothing_behind(world)
+
+
+class Tripped(World):
+    """The first attempt to connect is lost when the sidecar has sent this many messages."""
+
+    def __init__(self, kind, messages):
+        super().__init__(kind, proxied=True)
+        self.messages = messages
+
+    def before_start(self):
+        self.proxy.trip(self.messages)
+
+
+@pytest.mark.side_by_side
+@DATABASES
+@pytest.mark.parametrize("messages", [2, 3, 4, 5])
+def test_a_new_connection_that_is_lost_at_once_is_no_outage(kind, messages):
+    with Tripped(kind, messages) as world:
+        with Load(world.sidecar.port, pause_seconds=0.01) as load:
+            load.await_right()
+        assert world.proxy.tripwire is None
+        assert not [str(seen) for seen in load.seen if not seen.right]
+        left_nothing_behind(world)
