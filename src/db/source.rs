@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How long one look for a connection lasts before it is asked whether there can be one at all.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// An attempt to connect that fails within this time was no wait for a server that is silent.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What a job does to the database, and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobKind {
@@ -299,7 +302,7 @@ impl ManageConnection for Opener {
         // A session that is ended as it begins, by an operator for example, tells nothing of the server: the next one does.
         let establish = || {
             let began = Instant::now();
-            establish().or_else(|error| match began.elapsed() < LOOK {
+            establish().or_else(|error| match began.elapsed() < AT_ONCE {
                 true => establish(),
                 false => Err(error),
             })

@@ -89,12 +89,14 @@ impl Db {
             for _ in 0..5 {
                 match waited {
                     Waited::Answered(answer) => {
-                        if let Some(tell) = tell {
+                        if let Some(tell) = tell.take() {
                             let _ = tell.send(answer);
                         }
                         return;
                     }
                     Waited::Nothing => return,
+                    // Whoever asked does not wait for the end of the job.
+                    Waited::Running if task.deadline <= Instant::now() => tell = None,
                     Waited::Running => {}
                 }
                 if task.lifeline.cut() {

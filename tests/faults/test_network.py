@@ -147,7 +147,7 @@ def test_idle_connections_that_the_server_kills_are_not_noticed(kind):
                 load.await_right()
                 time.sleep(0.2)
             assert not [str(seen) for seen in load.seen if not seen.right]
-        left_nothing_behind(world)
+        left_nothing_behind(world, some_died_unused=True)
 
 
 class Tripped(World):
