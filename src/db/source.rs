@@ -299,17 +299,16 @@ impl ManageConnection for Opener {
             };
             Ok((connection, session))
         };
-        // A session that is ended as it begins, by an operator for example, tells nothing of the server: the next one does.
-        let establish = || {
-            let began = Instant::now();
-            establish().or_else(|error| match began.elapsed() < AT_ONCE {
-                true => establish(),
-                false => Err(error),
-            })
-        };
         let connected = match &self.contact.attempts {
             None => establish().map(|connected| (connected, None)),
-            Some(attempts) => attempts.watch(establish),
+            // A session that is ended as it begins, by an operator say, tells nothing of the server: the next one does.
+            Some(attempts) => attempts.watch(|| {
+                let began = Instant::now();
+                establish().or_else(|error| match began.elapsed() < AT_ONCE {
+                    true => establish(),
+                    false => Err(error),
+                })
+            }),
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);

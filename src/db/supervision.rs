@@ -89,7 +89,7 @@ impl Db {
             for _ in 0..5 {
                 match waited {
                     Waited::Answered(answer) => {
-                        if let Some(tell) = tell.take() {
+                        if let Some(tell) = tell {
                             let _ = tell.send(answer);
                         }
                         return;
