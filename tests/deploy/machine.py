@@ -127,6 +127,11 @@ class Machine:
         path.write_text(text)
         path.chmod(mode)
 
+    def install(self, package):
+        """Installs a .deb, or updates to it."""
+        shutil.copy(package, self.path("tmp"))
+        self.must("dpkg", "--install", f"/tmp/{package.name}")
+
     def journal(self, unit=UNIT):
         return self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}").stdout
 

@@ -103,8 +103,7 @@ def test_the_same_commit_makes_the_same_package(package, tmp_path):
 
 
 def test_a_package_comes_and_goes(machine, package):
-    shutil.copy(package, machine.path("root"))
-    machine.must("dpkg", "--install", f"/root/{package.name}")
+    machine.install(package)
     assert machine.must(NAME, "--version").startswith(f"{NAME} {VERSION}")
     # Neither enabled nor started: there is no configuration.
     assert machine.run("systemctl", "is-enabled", UNIT).stdout.strip() == "disabled"
@@ -116,7 +115,7 @@ def test_a_package_comes_and_goes(machine, package):
     machine.must("systemctl", "enable", "--now", UNIT)
     before = machine.show("MainPID")
     # An update restarts what runs, and keeps the configuration.
-    machine.must("dpkg", "--install", f"/root/{package.name}")
+    machine.install(package)
     assert machine.show("ActiveState") == "active" and machine.show("MainPID") not in (before, "0")
     assert machine.path(f"etc/{NAME}/sidecar.env").exists()
 
@@ -129,9 +128,8 @@ def test_a_package_comes_and_goes(machine, package):
 
 
 def test_an_update_starts_nothing_that_was_stopped(machine, package):
-    shutil.copy(package, machine.path("root"))
     for _ in range(2):
-        machine.must("dpkg", "--install", f"/root/{package.name}")
+        machine.install(package)
     assert machine.show("ActiveState") == "inactive"
 
 

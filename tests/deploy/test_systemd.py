@@ -42,8 +42,7 @@ def installed(tmp_path_factory):
         pytest.skip(str(error))
     with machine:
         package = build_package(tmp_path_factory.mktemp("package"))
-        shutil.copy(package, machine.path("root"))
-        machine.must("dpkg", "--install", f"/root/{package.name}")
+        machine.install(package)
         yield machine
 
 
