@@ -1,5 +1,6 @@
 """The page in a real browser: log in, look, search, download, log out; with and without scripts."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,6 +11,7 @@ import urllib.request
 
 import pytest
 from conftest import HOSTILE, PASSWORD
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
@@ -24,11 +26,26 @@ def log_in(driver, url, name="admin", password=PASSWORD):
     enter(driver, driver.find_element(By.ID, "password"), password)
 
 
-def enter(driver, field, text):
-    """Fills the last field of a form, and waits for the page that comes."""
+@contextlib.contextmanager
+def next_page(driver):
+    """Waits for the page that what is done within leads to: a click may return before it comes."""
     page = driver.find_element(By.TAG_NAME, "html")
-    field.send_keys(text, Keys.ENTER)
-    WebDriverWait(driver, 10).until(expected_conditions.staleness_of(page))
+    yield
+    # While one page gives way to the next, chromedriver may fail to tell which of them an element belongs to.
+    wait = WebDriverWait(driver, 10, ignored_exceptions=[WebDriverException])
+    wait.until(expected_conditions.staleness_of(page))
+
+
+def enter(driver, field, text):
+    """Fills the last field of a form."""
+    with next_page(driver):
+        field.send_keys(text, Keys.ENTER)
+
+
+def follow(driver, selector):
+    """Clicks a link, or a form's button."""
+    with next_page(driver):
+        driver.find_element(By.CSS_SELECTOR, selector).click()
 
 
 def ask(driver, url, target):
@@ -87,12 +104,12 @@ def test_an_administrator_looks_searches_downloads_and_leaves(sidecar, browser, 
     assert (len(rows), sum(map(sum, numbers)) + earlier) == (36, stats["total_active_users"])
 
     found = names(driver)
-    while links := driver.find_elements(By.CSS_SELECTOR, "a[rel=next]"):
-        links[0].click()
+    while driver.find_elements(By.CSS_SELECTOR, "a[rel=next]"):
+        follow(driver, "a[rel=next]")
         found += names(driver)
     assert found == every_name
-    driver.find_element(By.CSS_SELECTOR, "a[rel=prev]").click()
-    driver.find_element(By.ID, "first").click()
+    follow(driver, "a[rel=prev]")
+    follow(driver, "#first")
     assert names(driver) == every_name[:20]
     for text in HOSTILE:
         search(driver, text)
@@ -116,7 +133,7 @@ def test_an_administrator_looks_searches_downloads_and_leaves(sidecar, browser, 
         path.unlink()
 
     cookie = f"sessionid={driver.get_cookie('sessionid')['value']}"
-    driver.find_element(By.CSS_SELECTOR, "#logout button").click()
+    follow(driver, "#logout button")
     assert driver.find_element(By.ID, "login") and not driver.find_elements(By.ID, "users")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(urllib.request.Request(f"{url}/api/admin/export-stats/", headers={"Cookie": cookie}))
