@@ -285,19 +285,25 @@ impl ManageConnection for Opener {
     type Error = ConnectionError;
 
     fn connect(&self) -> Result<Pooled, ConnectionError> {
-        let generation = self.contact.generation();
         let establish = || {
             if self.contact.is_closed.load(Ordering::Acquire) {
                 return Err(ConnectionError::BadConnection("the end is near".into()));
             }
+            let before = self.contact.generation();
             let mut connection = self.opener.establish()?;
+            let connected = self.contact.generation();
             // The first answer belongs to the attempt: a server may fall silent before it. Behind a pooler the session
             // changes by itself.
             let session = match self.opener.prepares {
                 true => connection.session(),
                 false => None,
             };
-            Ok((connection, session))
+            // What was suspected before a question that was answered is not true of this connection.
+            let generation = match session {
+                Some(_) => connected,
+                None => before,
+            };
+            Ok((connection, session, generation))
         };
         let connected = match &self.contact.attempts {
             None => establish().map(|connected| (connected, None)),
@@ -312,10 +318,11 @@ impl ManageConnection for Opener {
         };
         let failed = connected.is_err();
         self.contact.latest_failed.store(failed, Ordering::Release);
-        if !failed && generation == self.contact.generation() {
+        let ((connection, session, generation), socket) = connected?;
+        if generation == self.contact.generation() {
             self.contact.is_suspected.store(false, Ordering::Release);
         }
-        connected.map(|((connection, session), socket)| Pooled {
+        Ok(Pooled {
             hold: Hold { socket, session },
             connection,
             generation,
@@ -373,3 +380,6 @@ impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
         }
     }
 }
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests;
