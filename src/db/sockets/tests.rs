@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use super::*;
 
 /// All sockets are the process's: a test that ends some has them for itself.
-static ALONE: Mutex<()> = Mutex::new(());
+pub(in crate::db) static ALONE: Mutex<()> = Mutex::new(());
 
 fn server() -> (TcpListener, SocketAddr) {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();

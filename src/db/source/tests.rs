@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::config::DatabaseUrl;
+use crate::db::sockets::tests::ALONE;
 
 #[test]
 fn a_connection_answered_after_the_suspicion_is_trusted_whenever_its_attempt_began() {
@@ -11,6 +12,7 @@ fn a_connection_answered_after_the_suspicion_is_trusted_whenever_its_attempt_beg
         println!("skipped on PostgreSQL: TEST_POSTGRES_URL is not set");
         return;
     };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The first of two hosts hangs until the test lets go of it.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = hanging.local_addr().unwrap();
