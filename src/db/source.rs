@@ -291,7 +291,7 @@ impl ManageConnection for Opener {
             }
             let before = self.contact.generation();
             let mut connection = self.opener.establish()?;
-            let connected = self.contact.generation();
+            let after = self.contact.generation();
             // The first answer belongs to the attempt: a server may fall silent before it. Behind a pooler the session
             // changes by itself.
             let session = match self.opener.prepares {
@@ -300,7 +300,7 @@ impl ManageConnection for Opener {
             };
             // What was suspected before a question that was answered is not true of this connection.
             let generation = match session {
-                Some(_) => connected,
+                Some(_) => after,
                 None => before,
             };
             Ok((connection, session, generation))
