@@ -178,7 +178,10 @@ async fn authenticate(
                             Ok(Some(user)) if user.is_active => {
                                 return Ok(Identity::User(user, "basic"));
                             }
-                            Ok(Some(_)) => "User inactive or deleted.",
+                            Ok(Some(user)) => {
+                                Trace::of(req).audit_refused_password(Some(&user.id), "inactive");
+                                "User inactive or deleted."
+                            }
                             Ok(None) => "Invalid username/password.",
                             Err(why) => {
                                 metrics.authenticated("basic", why.label());

@@ -1,15 +1,19 @@
 //! `watchtower-sidecar export` and `stats`: what the two views answer, without HTTP, for operators.
 //!
-//! The bytes are those of the HTTP answer. A file is whole or not there: it is written under another name and renamed, and
-//! only its owner may read it, for it holds personal data.
+//! The bytes are those of the HTTP answer. A file is whole or not there: it is written without a name, so that no signal
+//! leaves a part of it, and only its owner may read it, for it holds personal data.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
 use crate::db::{Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, UserTable};
@@ -242,12 +246,40 @@ fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Resu
         Err(_) => path.to_owned(),
     };
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    let mut out = BufWriter::new(&file);
-    write_whole(export, &mut out, written)?;
-    drop(out);
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    let folder = folder.unwrap_or(Path::new("."));
+    let write = |file: &File| {
+        let mut out = BufWriter::new(file);
+        write_whole(export, &mut out, written)?;
+        drop(out);
+        file.sync_all()
+    };
+    let unnamed = File::options()
+        .write(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_TMPFILE.bits())
+        .open(folder);
+    match unnamed {
+        Ok(file) => {
+            write(&file)?;
+            // A link can't replace a file, so it is made under another name.
+            let link = |name: &Path| link(&file, name);
+            Builder::new().make_in(folder, link)?.persist(path)?;
+        }
+        // A file system that has no files without a name, as NFS.
+        Err(_) => {
+            let file = NamedTempFile::new_in(folder)?;
+            write(file.as_file())?;
+            file.persist(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives an open file a name.
+fn link(file: &File, name: &Path) -> io::Result<()> {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    linkat(AT_FDCWD, Path::new(&open), AT_FDCWD, name, follow)?;
     Ok(())
 }
 

@@ -74,12 +74,14 @@ impl Demo {
     /// # Errors
     /// The folder or the database can't be written.
     pub fn create(pbkdf2_iterations: u32) -> Result<Demo, Box<dyn std::error::Error>> {
+        // Before there is a folder that a signal could leave: hashing takes a while.
+        let password = encode(PASSWORD, "watchtowerdemosalt0000", pbkdf2_iterations);
         let demo = Demo {
             folder: TempDir::with_prefix("watchtower-demo-")?,
         };
         let mut connection = SqliteConnection::establish(&demo.path().to_string_lossy())?;
         connection.batch_execute(SCHEMA)?;
-        connection.transaction(|connection| fill(connection, pbkdf2_iterations))?;
+        connection.transaction(|connection| fill(connection, password))?;
         Ok(demo)
     }
 
@@ -138,7 +140,7 @@ struct Row {
     joined: DateTime,
 }
 
-fn fill(connection: &mut SqliteConnection, pbkdf2_iterations: u32) -> diesel::QueryResult<()> {
+fn fill(connection: &mut SqliteConnection, password: String) -> diesel::QueryResult<()> {
     // 2021-03-01 09:00:00 UTC; the others joined over the years that follow.
     const FIRST_JOINED: i64 = 1_614_589_200;
     insert(
@@ -147,7 +149,7 @@ fn fill(connection: &mut SqliteConnection, pbkdf2_iterations: u32) -> diesel::Qu
             username: USERNAME.to_owned(),
             first_name: "Ada",
             last_name: "Admin",
-            password: encode(PASSWORD, "watchtowerdemosalt0000", pbkdf2_iterations),
+            password,
             is_staff: true,
             is_active: true,
             is_tv_user: false,

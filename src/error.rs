@@ -16,6 +16,9 @@ use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::response;
 
+/// The logger of an outage's cause.
+pub const LOGGER: &str = module_path!();
+
 /// What went wrong.
 #[derive(Debug)]
 pub enum Kind {
@@ -88,16 +91,14 @@ pub struct Error {
     /// Answer a missing authentication with 401 and this `WWW-Authenticate`, as DRF does when its first authenticator
     /// has one.
     challenge: Option<&'static str>,
+    /// What the log is told of an outage
+    cause: Option<String>,
 }
 
 impl Error {
     /// Rendered as JSON, compact.
     pub fn new(kind: Kind) -> Self {
-        Error {
-            kind,
-            renderer: Renderer::default(),
-            challenge: None,
-        }
+        Error::rendered(kind, Renderer::default())
     }
 
     /// Rendered as the client asked.
@@ -106,6 +107,7 @@ impl Error {
             kind,
             renderer,
             challenge: None,
+            cause: None,
         }
     }
 
@@ -115,10 +117,12 @@ impl Error {
         self
     }
 
-    /// An outage: logged in full here, and not a word of it to the client.
+    /// An outage. Its cause is for the log ([`crate::telemetry::trace::observe`]), and not a word of it for the client.
     pub fn unavailable(error: &DbError, renderer: Renderer) -> Self {
-        log::error!("{error}");
-        Error::rendered(Kind::Unavailable, renderer)
+        Error {
+            cause: Some(error.to_string()),
+            ..Error::rendered(Kind::Unavailable, renderer)
+        }
     }
 
     /// A name and password that were not checked.
@@ -273,6 +277,11 @@ impl Error {
     /// What went wrong, for a page.
     pub fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// The cause of an outage, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// What the client is told, without what is around it.

@@ -3,7 +3,9 @@
 
 use std::io::Write;
 
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::{Parser, Subcommand};
+use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
@@ -137,8 +139,7 @@ async fn serve(
     started: impl FnOnce(&str),
     is_reloaded: bool,
 ) -> i32 {
-    let reload = || Config::from_vars(&lookup);
-    let config = match reload() {
+    let config = match Config::from_vars(&lookup) {
         Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
@@ -148,16 +149,21 @@ async fn serve(
     let log = match telemetry::start(&config.logging) {
         Ok(log) => log,
         Err(error) => {
-            say(format_args!("the log file can't be opened: {error}"));
+            say(format_args!("SIDECAR_LOG_FILE can't be opened: {error}"));
             return FAILED;
         }
     };
+    // A file that reaches the limit of its size (RLIMIT_FSIZE) is like a full disk, and does not end the process.
+    let _ = signal(SignalKind::from_raw(SIGXFSZ));
     // Standard error may be a full pipe: from here on everything goes by way of the log, which does not wait for it.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     for warning in config.warnings() {
         log::warn!("{warning}");
     }
-    let reload: &dyn Fn() -> _ = &reload;
+    let reload: &dyn Fn() -> _ = &|| {
+        log.reopen_file();
+        Config::from_vars(&lookup)
+    };
     let code = run(config, started, is_reloaded.then_some(reload)).await;
     log.flush();
     code
@@ -213,7 +219,7 @@ async fn demo() -> i32 {
         _ => None,
     };
     let print = |url: &str| drop(writeln!(std::io::stdout(), "{}", instructions(url)));
-    // At SIGHUP it ends, with the terminal that it was started on.
+    // SIGHUP stops it, when the terminal that it was started on is closed.
     serve(lookup, print, false).await
 }
 

@@ -15,7 +15,7 @@ use actix_web::App;
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::rt::signal::unix::SignalKind;
 use actix_web::rt::time::sleep;
 use actix_web::web::Data;
 use futures_util::future::{Either, join, select, try_join};
@@ -30,15 +30,17 @@ use crate::db::{Clock, DateShape, Db, DbOptions, most_connections};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
-use crate::telemetry::Complaints;
+use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{RequestIds, observe};
 
 mod listeners;
+mod signals;
 mod systemd;
 pub mod watched;
 
 use listeners::{Bound, Listener};
+use signals::Signals;
 use watched::{Limits, Stream, Watched};
 
 /// How long a request's head may take.
@@ -98,8 +100,8 @@ pub struct State {
     pub trusted_proxies: TrustedProxies,
     /// Other sites whose pages may read the answers
     pub cors_origins: Vec<String>,
-    /// What was complained of within the hour
-    pub complaints: Arc<Complaints>,
+    /// Log lines that requests can repeat
+    pub rate_limited_log: Arc<RateLimitedLog>,
     /// Whether the service was asked to stop
     pub is_stopping: AtomicBool,
     /// Figures of what happens
@@ -199,7 +201,7 @@ impl Application {
             exports: Arc::new(Semaphore::new(config.export_concurrency)),
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
-            complaints: Arc::default(),
+            rate_limited_log: Arc::default(),
             settings: RwLock::new(settings),
             clock,
             is_stopping: AtomicBool::new(false),
@@ -245,7 +247,7 @@ impl Application {
     }
 
     /// Serves until SIGTERM or SIGINT; then, after the configured delay, lets what is running finish. At SIGHUP, keys and
-    /// hosts are taken from the configuration that `reload` reads; without it, SIGHUP is not ours.
+    /// hosts are taken from the configuration that `reload` reads; without it, SIGHUP stops the service as SIGTERM does.
     ///
     /// # Errors
     /// A listener's; or a second signal, at which nothing is let finish.
@@ -265,19 +267,18 @@ impl Application {
         };
         let served = try_join(self.main, ops);
         let db = self.state.db.clone();
-        let mut signals = Signals::new()?;
-        let hang_ups = match reload {
-            Some(_) => Some(signal(SignalKind::hangup())?),
-            None => None,
-        };
+        let hang_up = SignalKind::hangup();
+        let mut stops = vec![SignalKind::terminate(), SignalKind::interrupt()];
+        stops.extend(reload.is_none().then_some(hang_up));
+        let mut signals = Signals::new(&stops)?;
+        let mut hang_ups = Signals::new(&[hang_up])?;
         let state = &self.state;
         let reloads = async move {
-            if let (Some(mut hang_ups), Some(reload)) = (hang_ups, reload) {
-                while hang_ups.recv().await.is_some() {
-                    systemd::reloading();
-                    state.reload(reload());
-                    systemd::ready();
-                }
+            while let Some(reload) = reload {
+                hang_ups.next().await;
+                systemd::reloading();
+                state.reload(reload());
+                systemd::ready();
             }
         };
         systemd::ready();
@@ -313,21 +314,6 @@ impl Application {
         };
         db.close();
         result
-    }
-}
-
-/// SIGTERM and SIGINT, one after the other.
-struct Signals([Signal; 2]);
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-        Ok(Signals([terminate?, interrupt?]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt] = &mut self.0;
-        select(pin!(terminate.recv()), pin!(interrupt.recv())).await;
     }
 }
 

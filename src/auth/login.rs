@@ -84,6 +84,7 @@ pub async fn log_in(
     });
     let max_age_seconds = trace.in_database(written).await.map_err(outage)?;
 
+    trace.audit_login();
     req.extensions_mut()
         .insert(SessionAccess { is_dead: false });
     let cookie = &settings.session_cookie;
@@ -111,17 +112,25 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
     let has_cookie = key.is_some();
     let now = state.clock.now_plus(0);
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
-        let deleted = state.db.write(deadline(req), move |connection, _| {
+        let settings = state.settings();
+        let deleted = state.db.write(deadline(req), move |connection, table| {
             // `flush()` of a session that has expired finds nothing to delete.
-            connection.transaction(
-                |connection| match SessionRow::find(connection, &key, now)? {
-                    Some(_) => SessionRow::delete(connection, &key),
-                    None => Ok(()),
-                },
-            )
+            connection.transaction(|connection| {
+                let Some(data) = SessionRow::find(connection, &key, now)? else {
+                    return Ok(None);
+                };
+                SessionRow::delete(connection, &key)?;
+                let session = SessionData::decode(&data, &settings.secret_keys).ok();
+                Ok(session.and_then(|session| session.user_id(table.key_type())))
+            })
         });
-        let deleted = Trace::of(req).in_database(deleted).await;
-        deleted.map_err(|error: DbError| Error::unavailable(&error, renderer))?;
+        let trace = Trace::of(req);
+        let user = trace.in_database(deleted).await;
+        let user = user.map_err(|error: DbError| Error::unavailable(&error, renderer))?;
+        if let Some(user) = user {
+            trace.is_of(&user);
+            trace.audit_logout();
+        }
     }
     req.extensions_mut().insert(SessionAccess {
         is_dead: has_cookie,

@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::rt::time::sleep;
+use log::Level;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::client_address::network_of;
 use super::throttle::{Attempt, Throttle};
 use crate::blocking::Lanes;
 use crate::config::Rate;
 use crate::db::{DbError, User};
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
+use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
@@ -95,17 +96,19 @@ pub async fn authenticate(
     let passwords = Arc::clone(&state.passwords);
     let address = super::client(state, req);
     let attempt = passwords.throttle.attempt(address, &username);
+    let log = &state.rate_limited_log;
     let throttled = |wait: Duration| {
-        let message = "too many logins of one client, or under one name, have failed: it gets 429";
-        state.complaints.warn(address.map(network_of), message);
+        let message =
+            "too many logins of one client, or under one name, have failed: answering 429";
+        log.every_minute(Level::Warn, module_path!(), message);
         Unchecked::Throttled(wait)
     };
     if let Some(wait) = passwords.throttle.wait(attempt) {
         return Err(throttled(wait));
     }
     let Ok(room) = Arc::clone(&passwords.room).try_acquire_owned() else {
-        let message = "more passwords come in than can be checked: some callers get 503";
-        state.complaints.warn((), message);
+        let message = "the queue of passwords is full: answering 503";
+        log.every_minute(Level::Warn, module_path!(), message);
         return Err(Unchecked::Busy);
     };
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
@@ -128,30 +131,36 @@ pub async fn authenticate(
     let judged = judged.once_begun(PATIENCE).await.ok_or(Unchecked::Busy)?;
     drop(room);
     trace.was_hashing(began.elapsed());
-    let Judged { user, took, pause } = judged.map_err(throttled)?;
+    let Judged {
+        verdict,
+        took,
+        pause,
+    } = judged.map_err(throttled)?;
     state.metrics.hashed(took);
+    if verdict.user.is_none() {
+        trace.audit_refused_password(verdict.id.as_ref(), verdict.why.label());
+    }
     sleep(pause).await;
     super::postpone_deadline(req, began.elapsed());
-    Ok(user)
+    Ok(verdict.user)
 }
 
-/// The work that decides whether `password` is the user's: the user whom it admits, and what was computed.
+/// The work that decides whether `password` is the user's.
 fn verification(
     state: &State,
     user: Option<User>,
     password: Zeroizing<String>,
-) -> impl FnOnce() -> (Option<User>, Work) + use<> {
-    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
+) -> impl FnOnce() -> Verdict + use<> {
+    let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
     move || {
-        let id = user.as_ref().map(|user| user.id);
         let verdict = judge(&settings, user, &password);
         if let Why::Unusable(Unusable::Malformed | Unusable::TooCostly) = verdict.why
-            && let Some(id) = id
+            && let Some(id) = verdict.id
         {
             let message = format!("nobody can log in with the stored password of user {id}");
-            complaints.warn((), &message);
+            log.warn_hourly(module_path!(), (), &message);
         }
-        (verdict.user, verdict.work)
+        verdict
     }
 }
 
@@ -159,6 +168,8 @@ fn verification(
 pub struct Verdict {
     /// The user whom they admit
     pub user: Option<User>,
+    /// The id of the user who has this name, admitted or not
+    pub id: Option<UserId>,
     /// What decided it
     pub why: Why,
     /// What was computed
@@ -180,10 +191,25 @@ pub enum Why {
     Good,
 }
 
+impl Why {
+    /// Its name in the log.
+    fn label(self) -> &'static str {
+        match self {
+            Why::NoSuchUser => "no_such_user",
+            Why::Unusable(_) => "unusable_password",
+            Why::WrongPassword => "wrong_password",
+            Why::NotAdmitted => "not_admitted",
+            Why::Good => "good",
+        }
+    }
+}
+
 /// Decides whether `password` is the user's, and whether a backend admits the user. Takes its time.
 pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict {
+    let id = user.as_ref().map(|user| user.id);
     let refused = |why, work| Verdict {
         user: None,
+        id,
         why,
         work,
     };
@@ -202,6 +228,7 @@ pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict
         }
         None => Verdict {
             user: Some(user),
+            id,
             why: Why::Good,
             work,
         },
@@ -210,8 +237,7 @@ pub fn judge(settings: &Settings, user: Option<User>, password: &str) -> Verdict
 
 /// What came of a password.
 struct Judged {
-    /// Who is admitted
-    user: Option<User>,
+    verdict: Verdict,
     /// How long that took to tell
     took: Duration,
     /// How long to wait before saying so
@@ -219,12 +245,12 @@ struct Judged {
 }
 
 impl Passwords {
-    fn judge(&self, attempt: Attempt, verify: impl FnOnce() -> (Option<User>, Work)) -> Judged {
+    fn judge(&self, attempt: Attempt, verify: impl FnOnce() -> Verdict) -> Judged {
         let began = Instant::now();
-        let (user, work) = verify();
+        let verdict = verify();
         let took = began.elapsed();
-        let floor = self.pace.learn(work, took);
-        let pause = match user {
+        let floor = self.pace.learn(verdict.work, took);
+        let pause = match verdict.user {
             Some(_) => {
                 self.throttle.succeeded(attempt);
                 Duration::ZERO
@@ -234,7 +260,11 @@ impl Passwords {
                 floor.saturating_sub(took)
             }
         };
-        Judged { user, took, pause }
+        Judged {
+            verdict,
+            took,
+            pause,
+        }
     }
 }
 

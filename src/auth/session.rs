@@ -115,18 +115,18 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     if !is_plausible(&key) {
         return Ok(Why::ShortKey.into());
     }
-    let (settings, complaints) = (state.settings(), Arc::clone(&state.complaints));
+    let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
     let now = state.clock.now_plus(0);
     let decide = move |connection: &mut Connection, table: &UserTable| {
         let caller = caller(connection, table, &settings, &key, now)?;
         match caller.why {
             Why::Undecodable(reason) => {
                 let message = format!("a session's data can't be decoded: {reason:?}");
-                complaints.warn(&key, &message);
+                log.warn_hourly(module_path!(), &key, &message);
             }
             Why::BadUserId => {
                 let message = "a session's _auth_user_id is no key of the user table";
-                complaints.warn(&key, message);
+                log.warn_hourly(module_path!(), &key, message);
             }
             _ => {}
         }

@@ -140,12 +140,12 @@ pub(super) fn login_url(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    // To env_logger a word it does not know is a module's name, and everything else falls silent.
-    let directives = text.split('/').next().unwrap_or_default().split(',');
-    let mut bare = directives.filter(|directive| !directive.contains('='));
+    // To env_logger a word it does not know is a module's name, and everything else falls silent. Behind a slash it takes a
+    // text that every message must hold, which would leave audit lines out.
+    let mut bare = text.split(',').filter(|directive| !directive.contains('='));
     let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
     match env_filter::Builder::new().try_parse(text) {
-        Ok(_) if are_levels => Ok(text.to_owned()),
+        Ok(_) if are_levels && !text.contains('/') => Ok(text.to_owned()),
         _ => Err("is not a log level or filter".into()),
     }
 }

@@ -10,7 +10,7 @@ use diesel::sql_types::Text;
 use super::DbError;
 use super::connection::Connection;
 use crate::django::sessions::KeyType;
-use crate::telemetry::Complaints;
+use crate::telemetry::RateLimitedLog;
 
 /// How the user table stores its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct UserTable {
     columns: BTreeSet<String>,
     relations: Vec<&'static str>,
     /// Of rows that can't be read
-    pub(super) complaints: Arc<Complaints>,
+    pub(super) rate_limited_log: Arc<RateLimitedLog>,
 }
 
 /// The columns without which nobody can be recognised (`AbstractBaseUser`, `PermissionsMixin`, `is_staff`).
@@ -99,7 +99,7 @@ impl UserTable {
             key,
             columns: columns.into_iter().map(|column| column.name).collect(),
             relations,
-            complaints: Arc::default(),
+            rate_limited_log: Arc::default(),
         })
     }
 

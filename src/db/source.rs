@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
@@ -14,6 +14,7 @@ use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
 use super::error::{DbError, MayBeDbError};
 use super::sockets::{Attempts, Hold, Lifeline, UnderWay};
 use crate::config::Backend;
+use crate::telemetry::RateLimitedLog;
 
 /// The longest pause between two attempts to connect is half of this.
 const RETRY: Duration = Duration::from_secs(2);
@@ -362,22 +363,14 @@ fn describe(error: &str) -> &str {
 
 /// r2d2 retries failed connections in the background, many times a minute; the log gets one line a minute.
 #[derive(Debug, Default)]
-struct LogConnectionErrors {
-    latest: Mutex<Option<Instant>>,
-}
+struct LogConnectionErrors(RateLimitedLog);
 
 impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
     fn handle_error(&self, error: ConnectionError) {
-        let now = Instant::now();
-        // A thread that panicked while it held the lock leaves a time that is still a time.
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.is_none_or(|latest| now.duration_since(latest) >= Duration::from_secs(60)) {
-            *latest = Some(now);
-            log::warn!(
-                "can't connect to the database: {}",
-                describe(&error.to_string())
-            );
-        }
+        let error = error.to_string();
+        let message = format_args!("can't connect to the database: {}", describe(&error));
+        self.0
+            .every_minute(log::Level::Warn, module_path!(), message);
     }
 }
 

@@ -86,7 +86,8 @@ impl UserTable {
             // A row that can't be read is nobody's.
             Err(diesel::result::Error::DeserializationError(why)) => {
                 let message = format!("a user's row can't be read: {why}");
-                self.complaints.warn((), &message);
+                self.rate_limited_log
+                    .warn_hourly(module_path!(), (), &message);
                 return Ok(None);
             }
             users => users?,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use log::{error, info};
+use log::{Level, info};
 
 use super::{page, parameters};
-use crate::auth::{self, AdminUser, deadline};
+use crate::auth::{AdminUser, deadline};
 use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::{Format, Renderer};
@@ -16,8 +16,8 @@ use crate::error::{Error, Kind};
 use crate::export::{Export, Wanted, stats_json};
 use crate::response;
 use crate::server::State;
-use crate::telemetry::shown;
 use crate::telemetry::trace::Trace;
+use crate::telemetry::{RateLimitedLog, truncated};
 
 /// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
 const LOGGER: &str = "api.views.admin.admin_views";
@@ -28,7 +28,7 @@ pub async fn export_users(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let name = shown(&admin.username);
+    let name = truncated(&admin.username);
     info!(target: LOGGER, "Admin user {name} requesting user export for TwentyFour/Seven");
     let renderer = admin.renderer;
     let wanted = Wanted {
@@ -36,21 +36,26 @@ pub async fn export_users(
         selection: parameters::selection(&admin, &state, &req).await?,
         layout: parameters::layout(&admin)?,
     };
+    let log = &state.rate_limited_log;
     let Ok(place) = Arc::clone(&state.exports).try_acquire_owned() else {
-        let message = "more exports are asked for than are made at a time: some callers get 503";
-        state.complaints.warn((), message);
+        let message = "export limit (SIDECAR_EXPORT_CONCURRENCY) reached: answering 503";
+        log.every_minute(Level::Warn, module_path!(), message);
         state.metrics.exported("busy", 0, 0);
         return Err(Error::rendered(Kind::Unavailable, renderer));
     };
     let failed = |details: String| {
-        error!(target: LOGGER, "Error exporting users for TwentyFour/Seven: {}", shown(&details));
+        let message = format!(
+            "Error exporting users for TwentyFour/Seven: {}",
+            truncated(&details)
+        );
+        log.every_minute(Level::Error, LOGGER, message);
         Kind::ExportFailed(state.settings().debug.then_some(details))
     };
     let trace = Trace::of(&req);
     let export = Export::collect(&state.db, deadline(&req), wanted, Some(place));
     let export = trace.in_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
-        view_error(&error, renderer, failed)
+        view_error(log, &error, renderer, failed)
     })?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
@@ -59,15 +64,8 @@ pub async fn export_users(
         drop(export);
         return page::show(&admin, &state, &req).await;
     }
-    let address = auth::client(&state, &req);
     let is_known = export.is_known(&req);
-    trace.audit(
-        address,
-        &admin.username,
-        export.count,
-        export.tag(),
-        is_known,
-    );
+    trace.audit_export(&admin.username, export.count, export.tag(), is_known);
     let link = parameters::next_page(&admin.query, export.next_after.as_deref());
     let mut answer = export.into_response(&req);
     if let Some(link) = link {
@@ -87,7 +85,8 @@ pub async fn export_stats(
     }
     let stats = state.db.stats(deadline(&req));
     let stats = Trace::of(&req).in_database(stats).await;
-    let stats = stats.map_err(|error| stats_error(&error, admin.renderer))?;
+    let stats =
+        stats.map_err(|error| stats_error(&state.rate_limited_log, &error, admin.renderer))?;
     let json = stats_json(&stats);
     Ok(response::api_tagged(&req, admin.renderer, json.as_bytes()))
 }
@@ -127,15 +126,17 @@ fn describe(
 }
 
 /// What `export_stats` answers when its figures can't be had.
-pub(super) fn stats_error(error: &ExportError, renderer: Renderer) -> Error {
-    view_error(error, renderer, |details| {
-        error!(target: LOGGER, "Error getting export stats: {}", shown(&details));
+pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: Renderer) -> Error {
+    view_error(log, error, renderer, |details| {
+        let message = format!("Error getting export stats: {}", truncated(&details));
+        log.every_minute(Level::Error, LOGGER, message);
         Kind::StatsFailed
     })
 }
 
 /// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.
 fn view_error(
+    log: &RateLimitedLog,
     error: &ExportError,
     renderer: Renderer,
     failed: impl FnOnce(String) -> Kind,
@@ -152,7 +153,8 @@ fn view_error(
             renderer,
         ),
         ExportError::Unrenderable => {
-            error!(target: "django.request", "Internal Server Error: a value is not JSON serializable");
+            let message = "Internal Server Error: a value is not JSON serializable";
+            log.every_minute(Level::Error, "django.request", message);
             Error::new(Kind::ServerErrorPage)
         }
     }

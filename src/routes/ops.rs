@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use log::warn;
+use log::Level;
 
 use crate::error::RETRY_AFTER_SECONDS;
 use crate::server::State;
@@ -30,7 +30,9 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
             .body(r#"{"status":"ok"}"#),
         Err(failed) => {
             let (check, error) = &*failed;
-            warn!("not ready: {check}: {error}");
+            let message = format_args!("not ready: {check}: {error}");
+            let log = &state.rate_limited_log;
+            log.every_minute(Level::Warn, module_path!(), message);
             unavailable(format!(r#"{{"status":"unavailable","failed":"{check}"}}"#))
         }
     }
@@ -41,7 +43,7 @@ pub async fn metrics(state: Data<State>) -> HttpResponse {
     match state.metrics.text(&state) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
-            warn!("the metrics can't be written: {error}");
+            log::warn!("the metrics can't be written: {error}");
             HttpResponse::InternalServerError().finish()
         }
     }

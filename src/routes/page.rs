@@ -3,13 +3,13 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::future::join;
-use log::error;
+use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Route;
@@ -26,8 +26,8 @@ use crate::page::{
 };
 use crate::response;
 use crate::server::State;
-use crate::telemetry::shown;
 use crate::telemetry::trace::Trace;
+use crate::telemetry::truncated;
 
 /// Users that one page shows.
 const USERS_SHOWN: usize = 20;
@@ -63,12 +63,17 @@ pub(super) async fn show(
         state.db.joined(until, &state.dates),
         state.db.preview(until, &state.dates, lookup),
     );
-    let (joined, preview) = Trace::of(req).in_database(questions).await;
-    let joined = joined.map_err(|error| stats_error(&error, admin.renderer))?;
+    let (trace, log) = (Trace::of(req), &state.rate_limited_log);
+    let (joined, preview) = trace.in_database(questions).await;
+    let joined = joined.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
     let search = wanted.search.unwrap_or_default();
     let users = match preview {
         Ok(preview) => {
+            // To HEAD no user is shown.
+            if req.method() == Method::GET {
+                trace.audit_page(&admin.username, preview.rows.len(), !search.is_empty());
+            }
             let is_first = matches!(wanted.place, Place::First);
             Users::new(&preview, &search, root, is_first)
         }
@@ -82,7 +87,8 @@ pub(super) async fn show(
                 ExportError::Spool(error) => error.to_string(),
                 ExportError::Unrenderable => "a value is not JSON serializable".to_owned(),
             };
-            error!("the page can't show users: {}", shown(&details));
+            let message = format!("the page can't show users: {}", truncated(&details));
+            log.every_minute(Level::Error, module_path!(), message);
             let reason = "These users can't be shown: the database holds something that Django's export would fail \
                           on, too. The log has the reason.";
             Users::Unreadable {
@@ -243,7 +249,7 @@ fn now() -> String {
 
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
-        error!("a page can't be made: {error}");
+        log::error!("a page can't be made: {error}");
         Error::new(Kind::ServerErrorPage)
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);

@@ -129,7 +129,7 @@ impl Metrics {
             )?,
             lost_lines: IntCounter::new(
                 "sidecar_log_lines_lost_total",
-                "Log lines that nobody took from standard error in time",
+                "Log lines that standard error or the log file did not take in time",
             )?,
             memory: Gauge::new("process_resident_memory_bytes", "Resident memory")?,
             registry,

@@ -1,5 +1,5 @@
 //! What one request did: noted while it is answered, and told when the last byte of the answer is gone, as one access line
-//! and to the metrics. An export's audit line is written before its first byte leaves.
+//! and to the metrics. Audit lines ([`super::audit`]) are written before the first byte leaves.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -18,8 +18,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest};
 use log::Level;
 
-use super::shown;
 use crate::auth;
+use crate::error::{self, Error};
 use crate::routes::Route;
 use crate::server::State;
 
@@ -32,6 +32,7 @@ const LONGEST_ID: usize = 128;
 #[derive(Default)]
 pub struct Trace {
     id: String,
+    address: Option<IpAddr>,
     route: Cell<Option<Route>>,
     user: RefCell<Option<String>>,
     database: Cell<Duration>,
@@ -76,24 +77,29 @@ impl Trace {
         self.hashing.set(self.hashing.get() + time);
     }
 
-    /// An export is about to be sent: the line that tells who got what, or had it already.
-    pub fn audit(
-        &self,
-        address: Option<IpAddr>,
-        username: &str,
-        rows: u64,
-        tag: &str,
-        is_known: bool,
-    ) {
-        self.exported_rows
-            .set(Some(if is_known { 0 } else { rows }));
-        let (user, request_id) = (self.user.borrow(), self.id.as_str());
-        let (user, address) = (user.as_deref(), address.map(|address| address.to_string()));
-        let username = shown(username);
-        log::info!(target: "audit",
-            request_id, address = address.as_deref(), user, username, users = rows, digest = tag,
-            is_known;
-            "export of users");
+    /// The request's id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The client's address as text; `None` for a client of the unix socket.
+    pub(super) fn address(&self) -> Option<String> {
+        self.address.map(|address| address.to_string())
+    }
+
+    /// The caller's id.
+    pub(super) fn user(&self) -> Option<String> {
+        self.user.borrow().clone()
+    }
+
+    /// The name of the route in log lines and metrics.
+    pub(super) fn route_label(&self) -> &'static str {
+        self.route.get().map_or("other", Route::label)
+    }
+
+    /// How many users the answer exports, for the metrics.
+    pub(super) fn set_exported_rows(&self, rows: u64) {
+        self.exported_rows.set(Some(rows));
     }
 }
 
@@ -113,10 +119,10 @@ pub async fn observe(
     let given = req.headers().get(X_REQUEST_ID).cloned();
     let given = given.filter(|id| is_usable(id) && auth::is_from_proxy(&state, req.request()));
     let id = given.unwrap_or_else(|| state.request_ids.next());
-    let address = auth::client(&state, req.request());
     let method = known(req.method());
     let trace = Rc::new(Trace {
         id: id.to_str().unwrap_or_default().to_owned(),
+        address: auth::client(&state, req.request()),
         ..Trace::default()
     });
     req.extensions_mut().insert(Rc::clone(&trace));
@@ -124,6 +130,11 @@ pub async fn observe(
     let mut response = next.call(req).await?;
     response.headers_mut().insert(X_REQUEST_ID, id);
     let status = response.status();
+    let error = response.response().error();
+    if let Some(cause) = error.and_then(|error| error.as_error::<Error>()?.cause()) {
+        let log = &state.rate_limited_log;
+        log.every_minute(Level::Error, error::LOGGER, cause);
+    }
     Ok(response.map_body(|_, body| {
         let is_sent = matches!(body.size(), BodySize::None | BodySize::Sized(0));
         BoxBody::new(Observed {
@@ -133,7 +144,6 @@ pub async fn observe(
             end: End {
                 state,
                 trace,
-                address,
                 method,
                 status,
                 began,
@@ -227,7 +237,6 @@ impl Drop for Observed {
 struct End {
     state: Data<State>,
     trace: Rc<Trace>,
-    address: Option<IpAddr>,
     method: &'static str,
     status: StatusCode,
     began: Instant,
@@ -237,15 +246,19 @@ impl End {
     fn tell(&self, bytes: u64, is_sent: bool) {
         let (trace, metrics) = (&self.trace, &self.state.metrics);
         let took = self.began.elapsed();
-        let route = trace.route.get();
-        let label = route.map_or("other", Route::label);
+        let (route, label) = (trace.route.get(), trace.route_label());
         metrics.answered(label, self.method, self.status.as_str(), took);
         if let Some(rows) = trace.exported_rows.get() {
             let outcome = if is_sent { "sent" } else { "cut" };
             metrics.exported(outcome, rows, bytes);
         }
+        let mut repeated = None;
         let level = match self.status.is_server_error() {
-            true => Level::Warn,
+            true => {
+                // An outage is warned of once a minute; the other requests have their lines at the usual level.
+                repeated = self.state.rate_limited_log.admit((label, self.status));
+                repeated.map_or(Level::Info, |_| Level::Warn)
+            }
             // They come every few seconds, for ever.
             false if route.is_some_and(Route::is_for_operators) => return,
             false => Level::Info,
@@ -254,14 +267,14 @@ impl End {
             return;
         }
         let milliseconds = |time: Duration| time.as_micros() as f64 / 1000.0;
-        let user = trace.user.borrow();
-        let address = self.address.map(|address| address.to_string());
+        let (user, address) = (trace.user(), trace.address());
+        let repeated = repeated.filter(|count| *count > 0);
         let (method, status) = (self.method, self.status.as_u16());
         log::log!(target: "access", level,
             request_id = trace.id.as_str(), address = address.as_deref(), user = user.as_deref(),
             method, route = label, status, bytes, is_cut = !is_sent,
             ms = milliseconds(took), database_ms = milliseconds(trace.database.get()),
-            hashing_ms = milliseconds(trace.hashing.get());
+            hashing_ms = milliseconds(trace.hashing.get()), repeated;
             "request");
     }
 }

@@ -1,11 +1,13 @@
 //! `export` and `stats`: the bytes of the answers, without HTTP.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
 use std::{fs, path::Path};
 
 use crate::app::{App, KEY, insert_session};
 use crate::database::Database;
+use crate::observed::eventually;
 use crate::program::PROGRAM;
 
 fn run(database: &Database, arguments: &[&str]) -> Output {
@@ -101,6 +103,42 @@ fn an_export_that_fails_leaves_the_old_file() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_export_that_is_interrupted_leaves_nothing() {
+    let database = Database::filled_sqlite();
+    database.insert_users(100..40_100, |_| "2021-01-01 00:00:00".into());
+    for (name, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.json");
+        let mut child = Command::new(PROGRAM)
+            .args(["export", "--output", path.to_str().unwrap()])
+            .env_clear()
+            .envs([
+                ("DATABASE_URL", database.reading_url.as_str()),
+                ("DJANGO_SECRET_KEY", KEY),
+            ])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Once the file is open, named or not.
+        let open_files = format!("/proc/{}/fd", child.id());
+        eventually("the output is written", || {
+            let mut open = fs::read_dir(&open_files).ok()?;
+            let is_output = |file: fs::DirEntry| {
+                fs::read_link(file.path()).is_ok_and(|file| file.starts_with(folder.path()))
+            };
+            open.any(|file| file.is_ok_and(is_output)).then_some(())
+        });
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        let left = fs::read_dir(folder.path()).unwrap();
+        let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{name} leaves {left:?}");
+    }
 }
 
 #[test]

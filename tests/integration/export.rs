@@ -288,6 +288,7 @@ fn the_views_log_lines_reach_the_log_file_under_their_own_name() {
         "",
     );
     assert_eq!(answer.status, 200);
+    drop(program);
     let log = fs::read_to_string(&log_file).unwrap();
     for line in [
         "INFO api.views.admin.admin_views: Admin user admin requesting user export for TwentyFour/Seven",

@@ -139,6 +139,8 @@ fn warnings(database: &Database, url: &str) -> Vec<String> {
             });
         }
     });
+    // At its end all lines are written.
+    drop(program);
     let log = std::fs::read_to_string(&log_file).unwrap();
     assert!(!log.contains(KEY) && !log.contains("IDENTIFIED"), "{log}");
     let lines = log.lines().filter(|line| line.contains("deploy/grants-"));

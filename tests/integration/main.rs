@@ -19,6 +19,7 @@
 //! * `limits`: to guessing passwords
 //! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
+//! * `logs`: the log file, audit lines of logins, and how often an outage is logged
 //! * `models`: custom user models
 //! * `observed`: figures, log lines, request ids; settings read anew
 //! * `outage`: a database that is away
@@ -54,6 +55,7 @@ mod hostile_sessions;
 mod limits;
 mod listeners;
 mod login;
+mod logs;
 mod models;
 mod observed;
 mod outage;

@@ -11,8 +11,8 @@ use crate::client::{Answer, basic, send};
 use crate::database::{Database, PASSWORD};
 use crate::program::Program;
 
-const STATS: &str = "/api/admin/export-stats/";
-const EXPORT: &str = "/api/admin/export-users/";
+pub const STATS: &str = "/api/admin/export-stats/";
+pub const EXPORT: &str = "/api/admin/export-users/";
 
 /// A free address; somebody else might take it, but nobody does.
 fn free_address() -> String {
@@ -21,7 +21,7 @@ fn free_address() -> String {
 }
 
 /// Waits until this holds, for as long as no sane machine takes.
-fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(found) = look() {
@@ -33,7 +33,7 @@ fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 }
 
 /// The lines of JSON of one logger, once there are so many.
-fn lines(program: &Program, logger: &str, count: usize) -> Vec<Value> {
+pub fn lines(program: &Program, logger: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} lines of {logger}"), || {
         let said = program.said();
         let lines = said
@@ -46,7 +46,7 @@ fn lines(program: &Program, logger: &str, count: usize) -> Vec<Value> {
     })
 }
 
-fn get(address: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+pub fn get(address: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
     send(address, "GET", target, headers, "")
 }
 
@@ -232,15 +232,31 @@ fn an_export_leaves_a_line_that_tells_who_got_what() {
     let tag = answer.header("etag").unwrap();
     let known = [("Cookie", cookie.as_str()), ("If-None-Match", tag)];
     assert_eq!(get(&program.address, EXPORT, &known).status, 304);
-    // Statistics are no export, nor is a page, nor a refusal.
+    // Statistics show nobody, nor does a refusal or the head of a page.
     get(&program.address, STATS, &[("Cookie", &cookie)]);
+    get(&program.address, EXPORT, &[]);
+    let session = [("Cookie", cookie.as_str())];
+    send(&program.address, "HEAD", "/api/admin/", &session, "");
     let page = [("Cookie", cookie.as_str()), ("Accept", "text/html")];
     assert_eq!(get(&program.address, EXPORT, &page).status, 200);
-    get(&program.address, EXPORT, &[]);
-    lines(&program, "access", 5);
-    let [line, again] = &lines(&program, "audit", 2)[..] else {
-        panic!("more than two audit lines");
+    let search = get(&program.address, "/api/admin/?q=typed-by-admin", &session);
+    assert_eq!(search.status, 200);
+    lines(&program, "access", 7);
+    let [line, again, page, search] = &lines(&program, "audit", 4)[..] else {
+        panic!("more than four audit lines");
     };
+    let shown = |line: &Value| {
+        [
+            &line["message"],
+            &line["user"],
+            &line["users"],
+            &line["is_search"],
+        ]
+        .map(Value::to_string)
+    };
+    assert_eq!(shown(page), ["\"page of users\"", "\"1\"", "2", "false"]);
+    assert_eq!(shown(search), ["\"page of users\"", "\"1\"", "0", "true"]);
+    assert!(!program.said().contains("typed-by-admin"));
     assert_eq!(
         (&line["is_known"], &again["is_known"]),
         (&false.into(), &true.into())

@@ -243,6 +243,29 @@ fn the_demos_own_lines_work_as_printed() {
 }
 
 #[test]
+fn the_demo_deletes_its_database_when_its_terminal_is_closed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg("demo")
+        .env_clear()
+        .env("SIDECAR_BIND", "127.0.0.1:0")
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.find(|line| line.as_ref().unwrap().starts_with("Ctrl-C"));
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files(), 1);
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-s", "HUP", &id]).status();
+    assert!(status.unwrap().success());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(files(), 0);
+}
+
+#[test]
 fn four_exports_at_once_time_after_time_take_little_memory() {
     let database = Database::filled_sqlite();
     let session = crate::app::insert_session(&database, "admin", "1", KEY);

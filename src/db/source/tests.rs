@@ -1,6 +1,7 @@
 //! Attempts to connect and what is suspected meanwhile, on the PostgreSQL server that `TEST_POSTGRES_URL` names.
 
 use std::net::TcpListener;
+use std::sync::PoisonError;
 
 use super::*;
 use crate::config::DatabaseUrl;

@@ -1,0 +1,56 @@
+//! Audit lines: which answer showed users to whom, who logged in or out, and which account a refused password was tried on.
+//! They are written at every level of `SIDECAR_LOG` (unless it names `audit`), and hold ids, never what a client sent.
+
+use super::trace::Trace;
+use super::truncated;
+
+/// The target of audit lines, and their logger's name.
+pub(super) const TARGET: &str = "audit";
+
+impl Trace {
+    /// An export is about to be sent to this administrator. `is_known`: the client has it already and gets 304.
+    pub fn audit_export(&self, username: &str, users: u64, digest: &str, is_known: bool) {
+        self.set_exported_rows(if is_known { 0 } else { users });
+        let (address, user) = (self.address(), self.user());
+        log::info!(target: TARGET,
+            request_id = self.id(), address = address.as_deref(), user = user.as_deref(),
+            username = truncated(username), users, digest, is_known;
+            "export of users");
+    }
+
+    /// A page that shows so many users is about to be sent to this administrator. Of a search it is told that there was one.
+    pub fn audit_page(&self, username: &str, users: usize, is_search: bool) {
+        let (address, user) = (self.address(), self.user());
+        log::info!(target: TARGET,
+            request_id = self.id(), address = address.as_deref(), user = user.as_deref(),
+            username = truncated(username), users, is_search;
+            "page of users");
+    }
+
+    /// The user of this request has a new session.
+    pub fn audit_login(&self) {
+        self.audit_session("login");
+    }
+
+    /// The session of this request's user is deleted.
+    pub fn audit_logout(&self) {
+        self.audit_session("logout");
+    }
+
+    fn audit_session(&self, event: &str) {
+        let (address, user) = (self.address(), self.user());
+        log::info!(target: TARGET,
+            request_id = self.id(), address = address.as_deref(), user = user.as_deref(),
+            route = self.route_label();
+            "{event}");
+    }
+
+    /// A name and password were checked and refused: those of `user`, where the name is some user's.
+    pub fn audit_refused_password(&self, user: Option<&impl ToString>, reason: &str) {
+        let (address, user) = (self.address(), user.map(ToString::to_string));
+        log::info!(target: TARGET,
+            request_id = self.id(), address = address.as_deref(), user = user.as_deref(),
+            route = self.route_label(), reason;
+            "refused password");
+    }
+}

@@ -1,0 +1,194 @@
+//! A log record as one line of text or of JSON. Control characters are escaped and text is truncated, so that no user can
+//! forge a line.
+
+use std::fmt::{Display, Write as _};
+
+use log::kv::{Error as FieldError, Key, Value, VisitSource, VisitValue};
+use log::{Level, Record};
+
+use crate::config::LogFormat;
+
+/// The longest message that is written, in characters.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// The line that stands where `count` lines are missing.
+pub(super) fn lost_lines_notice(format: LogFormat, count: u64) -> String {
+    line(
+        format,
+        &Record::builder()
+            .args(format_args!("{count} log lines before this one are lost"))
+            .level(Level::Warn)
+            .target(module_path!())
+            .build(),
+    )
+}
+
+/// The line of a record, with its fields and the line break.
+pub(super) fn line(format: LogFormat, record: &Record<'_>) -> String {
+    let (time, level) = (jiff::Timestamp::now(), record.level());
+    let (logger, message) = (record.target(), record.args().to_string());
+    let mut line = match format {
+        LogFormat::Text => format!("{time:.3} {level} {logger}: {}", one_line(&message)),
+        LogFormat::Json => {
+            let [logger, message] = [logger, &message].map(json_text);
+            format!(
+                r#"{{"time":"{time:.3}","level":"{level}","logger":{logger},"message":{message}"#
+            )
+        }
+    };
+    // Our own visitor refuses nothing.
+    let _ = record.key_values().visit(&mut Fields {
+        format,
+        line: &mut line,
+    });
+    line.push_str(match format {
+        LogFormat::Text => "\n",
+        LogFormat::Json => "}\n",
+    });
+    line
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(one_line(text)).to_string()
+}
+
+/// Adds the fields of a record to a line, but for those without a value.
+struct Fields<'a> {
+    format: LogFormat,
+    line: &'a mut String,
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), FieldError> {
+        value.visit(&mut Field { of: self, key })
+    }
+}
+
+/// Adds one of them.
+struct Field<'a, 'b, 'kvs> {
+    of: &'a mut Fields<'b>,
+    key: Key<'kvs>,
+}
+
+impl Field<'_, '_, '_> {
+    fn add(&mut self, value: impl Display) -> Result<(), FieldError> {
+        let key = self.key.as_str();
+        // To a text everything can be written.
+        let _ = match self.of.format {
+            LogFormat::Text => write!(self.of.line, " {key}={value}"),
+            LogFormat::Json => write!(self.of.line, ",\"{key}\":{value}"),
+        };
+        Ok(())
+    }
+}
+
+impl<'v> VisitValue<'v> for Field<'_, '_, '_> {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), FieldError> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_null(&mut self) -> Result<(), FieldError> {
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), FieldError> {
+        self.add(value)
+    }
+
+    fn visit_i64(&mut self, value: i64) -> Result<(), FieldError> {
+        self.add(value)
+    }
+
+    fn visit_f64(&mut self, value: f64) -> Result<(), FieldError> {
+        self.add(value)
+    }
+
+    fn visit_bool(&mut self, value: bool) -> Result<(), FieldError> {
+        self.add(value)
+    }
+
+    /// In a line of text without quotes where it is one word.
+    fn visit_str(&mut self, text: &str) -> Result<(), FieldError> {
+        let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
+        let is_word = !text.is_empty() && text.bytes().all(legal);
+        match self.of.format {
+            LogFormat::Text if is_word => self.add(text),
+            _ => self.add(json_text(text)),
+        }
+    }
+}
+
+/// The text without control characters, and not endless.
+fn one_line(text: &str) -> String {
+    if text.len() <= LONGEST_MESSAGE && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return text.to_owned();
+    }
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars().take(LONGEST_MESSAGE) {
+        match character {
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                line.extend(c.escape_default())
+            }
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_with_line_breaks_stays_one_line() {
+        assert_eq!(
+            one_line("a\nb\r\u{2028}c\u{1b}[0m"),
+            "a\\nb\\r\\u{2028}c\\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn fields_are_json_or_words_and_a_missing_one_is_left_out() {
+        let nobody: Option<&str> = None;
+        let fields = [
+            ("user", Value::from("a \"b\"\n")),
+            ("route", Value::from("export-users")),
+            ("nobody", log::kv::ToValue::to_value(&nobody)),
+            ("status", Value::from(200_u16)),
+            ("ms", Value::from(1.25)),
+            ("is_cut", Value::from(false)),
+        ];
+        let fields: &[(&str, Value)] = &fields;
+        let record = |format| {
+            let line = line(
+                format,
+                &Record::builder()
+                    .args(format_args!("x"))
+                    .level(log::Level::Info)
+                    .target("t")
+                    .key_values(&fields)
+                    .build(),
+            );
+            line[line
+                .find(' ')
+                .filter(|_| format == LogFormat::Text)
+                .unwrap_or(0)..]
+                .to_owned()
+        };
+        assert_eq!(
+            record(LogFormat::Text),
+            " INFO t: x user=\"a \\\"b\\\"\\\\n\" route=export-users status=200 ms=1.25 is_cut=false\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&record(LogFormat::Json)).unwrap();
+        assert_eq!(json["user"], "a \"b\"\\n");
+        assert_eq!(json["status"], 200);
+        assert_eq!(json["ms"], 1.25);
+        assert_eq!(json["message"], "x");
+        assert_eq!(json.get("nobody"), None);
+    }
+
+    #[test]
+    fn an_endless_message_is_cut() {
+        assert_eq!(one_line(&"x".repeat(10_000)).len(), LONGEST_MESSAGE);
+    }
+}

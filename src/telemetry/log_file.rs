@@ -1,0 +1,117 @@
+//! The log file: whole lines are appended to a regular file that only its owner may read, unless it was there with another
+//! mode. Links and everything that is not a file are refused: a FIFO could hang, and a link could lead to somebody's file.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::fcntl::OFlag;
+
+use super::sinks::count_lines;
+
+/// The mode of a new file.
+const MODE: u32 = 0o600;
+
+/// An open log file, written by one thread.
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// The file ends within a line, so that the next one needs a line break before it
+    is_torn: bool,
+    /// Set by SIGHUP: the path is opened again before the next write
+    reopens: Arc<AtomicBool>,
+}
+
+impl LogFile {
+    /// Opens the file for appending, or creates it.
+    ///
+    /// # Errors
+    /// The system's, or that the path is a link or not a regular file.
+    pub(super) fn open(path: &Path, reopens: Arc<AtomicBool>) -> io::Result<LogFile> {
+        let (file, is_torn) = open(path)?;
+        Ok(LogFile {
+            path: path.to_owned(),
+            file,
+            is_torn,
+            reopens,
+        })
+    }
+
+    /// Appends whole lines, and gives the number of those that could not be written. What a full disk took of a line is
+    /// cut off again.
+    pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
+        if self.reopens.swap(false, Ordering::Relaxed) {
+            match open(&self.path) {
+                Ok((file, is_torn)) => (self.file, self.is_torn) = (file, is_torn),
+                Err(error) => log::error!(
+                    "SIDECAR_LOG_FILE can't be opened again, the log goes to the file that was open: {error}"
+                ),
+            }
+        }
+        if lines.is_empty() {
+            return 0;
+        }
+        if self.is_torn {
+            if self.file.write_all(b"\n").is_err() {
+                return count_lines(lines);
+            }
+            self.is_torn = false;
+        }
+        let written = write_most(&mut self.file, lines);
+        let whole = memchr::memrchr(b'\n', &lines[..written]).map_or(0, |end| end + 1);
+        self.is_torn = written > whole && self.cut((written - whole) as u64).is_err();
+        count_lines(&lines[whole..])
+    }
+
+    /// Takes this many bytes off the end.
+    fn cut(&self, bytes: u64) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let length = length.checked_sub(bytes).ok_or(ErrorKind::InvalidData)?;
+        self.file.set_len(length)
+    }
+}
+
+/// The file, and whether it ends within a line.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    // A FIFO or a device does not hang.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(MODE)
+        .custom_flags(flags.bits())
+        .open(path)
+        .map_err(|error| match path.is_symlink() {
+            true => io::Error::other("it is a symbolic link, which is not followed"),
+            false => error,
+        })?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(
+            "it is not a regular file; standard error has every line in any case",
+        ));
+    }
+    let mut last = [b'\n'];
+    if let Some(at) = metadata.len().checked_sub(1) {
+        file.read_at(&mut last, at)?;
+    }
+    Ok((file, last != [b'\n']))
+}
+
+/// Writes as much as the file takes; the number of bytes.
+fn write_most(file: &mut File, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
+}

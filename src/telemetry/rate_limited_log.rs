@@ -1,0 +1,126 @@
+//! Log lines that requests, rows and outages can repeat: once a minute or once an hour, with the number of those left out.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+/// Limits how often a line is logged. What it remembers is kept as hashes only: a subject may be a secret.
+#[derive(Debug)]
+pub struct RateLimitedLog {
+    causes: Limit,
+    subjects: Limit,
+}
+
+impl Default for RateLimitedLog {
+    fn default() -> Self {
+        RateLimitedLog {
+            causes: Limit::new(Duration::from_secs(60), 100),
+            subjects: Limit::new(Duration::from_secs(3600), 1_000),
+        }
+    }
+}
+
+impl RateLimitedLog {
+    /// Logs `message` at most once a minute, and a hundred different ones: what an outage or a stranger can cause.
+    pub fn every_minute(&self, level: Level, target: &str, message: impl Display) {
+        let message = message.to_string();
+        if let Some(left_out) = self.causes.admit((target, &message)) {
+            log(level, target, &message, left_out);
+        }
+    }
+
+    /// Whether a line that is logged elsewhere is the first of this cause within a minute; how many were not, since then.
+    pub fn admit(&self, cause: impl Hash) -> Option<u64> {
+        self.causes.admit(cause)
+    }
+
+    /// Logs `message` as a warning at most once an hour for each `subject`, and a thousand an hour in all: what rows of the
+    /// database cause.
+    pub fn warn_hourly(&self, target: &str, subject: impl Hash, message: &str) {
+        if let Some(left_out) = self.subjects.admit((subject, message)) {
+            log(Level::Warn, target, message, left_out);
+        }
+    }
+}
+
+fn log(level: Level, target: &str, message: &str, left_out: u64) {
+    match left_out {
+        0 => log::log!(target: target, level, "{message}"),
+        _ => {
+            log::log!(target: target, level, "{message} ({left_out} more since the last such line)")
+        }
+    }
+}
+
+/// At most one line for each key in each interval, and at most so many keys at a time.
+#[derive(Debug)]
+struct Limit {
+    interval: Duration,
+    most: usize,
+    seen: Mutex<HashMap<u64, Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    logged: Instant,
+    left_out: u64,
+}
+
+impl Limit {
+    fn new(interval: Duration, most: usize) -> Limit {
+        Limit {
+            interval,
+            most,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// How many lines of this key were left out since the last one that was not; `None` if this one is, too.
+    fn admit(&self, key: impl Hash) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let now = Instant::now();
+        let is_recent = |seen: &Seen| now.duration_since(seen.logged) < self.interval;
+        // A thread that panicked while it held the lock leaves a map that is still a map.
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = hasher.finish();
+        if all.len() >= self.most && !all.contains_key(&key) {
+            all.retain(|_, seen| is_recent(seen));
+        }
+        let has_room = all.len() < self.most;
+        let first = Seen {
+            logged: now,
+            left_out: 0,
+        };
+        match all.entry(key) {
+            Entry::Vacant(entry) => has_room.then(|| entry.insert(first).left_out),
+            Entry::Occupied(mut entry) if is_recent(entry.get()) => {
+                entry.get_mut().left_out += 1;
+                None
+            }
+            Entry::Occupied(mut entry) => Some(entry.insert(first).left_out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_admitted_once_in_an_interval_and_then_with_the_number_left_out() {
+        let limit = Limit::new(Duration::from_secs(60), 2);
+        let admitted = [1, 1, 2, 1, 3].map(|key| limit.admit(key));
+        assert_eq!(admitted, [Some(0), None, Some(0), None, None]);
+        for seen in limit.seen.lock().unwrap().values_mut() {
+            seen.logged = seen.logged.checked_sub(limit.interval).unwrap();
+        }
+        // The third key found no room.
+        assert_eq!([1, 3].map(|key| limit.admit(key)), [Some(2), Some(0)]);
+    }
+}
