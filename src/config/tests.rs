@@ -86,6 +86,7 @@ fn wrong_values_are_refused() {
         ("SIDECAR_MOUNT", "/api/../admin"),
         ("SIDECAR_LOG", "info,,=x="),
         ("SIDECAR_LOG", "inof"),
+        ("SIDECAR_LOG", "info/only messages with this"),
         ("DJANGO_SECRET_KEY_FALLBACKS", r#"[""]"#),
         ("DATABASE_URL", "postgres://u:hun@ter@h/d"),
         ("DATABASE_URL", "postgres://u:hun%zter@h/d"),

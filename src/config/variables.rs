@@ -228,14 +228,14 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_LOG",
-        "The log level or filter",
+        "The log level or filter; audit lines are written at every level, unless it names audit",
         Some("info"),
         "info",
     ),
     plain("SIDECAR_LOG_FORMAT", "text or json", Some("text"), "json"),
     plain(
         "SIDECAR_LOG_FILE",
-        "A file the log is appended to as well as standard error",
+        "A regular file the log is appended to as well as standard error, 0600 where it is new; SIGHUP opens it again",
         None,
         "/var/log/watchtower.log",
     ),

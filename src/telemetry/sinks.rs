@@ -172,8 +172,10 @@ mod tests {
         let (written, lines) = channel();
         let sinks = [hanging.unwrap(), sink_to(written)];
         let began = Instant::now();
+        // A hundred bytes each: one batch takes a few hundred of them.
+        let line: Arc<[u8]> = format!("{:99}\n", "").as_bytes().into();
         for _ in 0..3 * QUEUE_LENGTH {
-            sinks[0].push(b"line\n"[..].into());
+            sinks[0].push(Arc::clone(&line));
         }
         sinks[1].push(b"other\n"[..].into());
         flush_all(&sinks);

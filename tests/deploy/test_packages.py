@@ -76,7 +76,7 @@ def test_the_package_says_what_it_is(package):
     assert f"Package: {NAME}\nVersion: {VERSION}-1\n" in shown
     assert re.search(r"^Depends: .*\blibc6 \(>= [\d.]+\)", shown, re.MULTILINE)
     conffiles = subprocess.run(["dpkg-deb", "--info", package, "conffiles"], capture_output=True, text=True).stdout
-    assert conffiles == f"/etc/{NAME}/sidecar.env.example\n"
+    assert conffiles == f"/etc/{NAME}/sidecar.env.example\n/etc/logrotate.d/{NAME}\n"
 
 
 def test_the_package_holds_what_an_operator_needs(files):
@@ -89,7 +89,7 @@ def test_the_package_holds_what_an_operator_needs(files):
         f"lib/systemd/system/{UNIT}", f"lib/systemd/system/{NAME}.socket", f"usr/lib/sysusers.d/{NAME}.conf",
         f"usr/share/man/man8/{NAME}.8.gz", f"usr/share/doc/{NAME}/copyright", f"usr/share/doc/{NAME}/changelog.gz",
         f"{examples}/grants-postgres.sql", f"{examples}/grants-mysql.sql", f"{examples}/credentials.conf",
-        f"{examples}/sqlite.conf", f"{examples}/alerts.yml",
+        f"{examples}/sqlite.conf", f"{examples}/alerts.yml", f"etc/logrotate.d/{NAME}",
     ):
         assert modes.get(name) == "0o644", name
     # Of the folder deploy/, whatever an operator copies from; the proxies' and the settings' files as they are there.

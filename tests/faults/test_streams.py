@@ -82,8 +82,15 @@ def test_a_second_signal_ends_it_though_nobody_reads_the_pipe():
 
 @pytest.mark.side_by_side
 def test_a_log_file_on_a_full_disk_stops_nothing():
-    with World("sqlite", settings=TALKATIVE | {"SIDECAR_LOG_FILE": "/dev/full"}) as world:
+    # Half a MiB, which is more than the database takes.
+    limit = 'ulimit -S -f 1024; exec "$@"'
+    with (
+        tempfile.NamedTemporaryFile() as file,
+        World("sqlite", settings=TALKATIVE | {"SIDECAR_LOG_FILE": file.name}, shell=limit) as world,
+    ):
         serves_and_stops(world)
+        log = Path(file.name).read_bytes()
+        assert 450_000 < len(log) <= 512 * 1024 and log.endswith(b"\n")
 
 
 @pytest.mark.side_by_side
