@@ -159,6 +159,76 @@ fn a_cell_that_a_spreadsheet_would_run_is_a_text() {
     );
 }
 
+/// The cells of a table as a spreadsheet has them that splits at these characters and takes quotes for quotes, or for
+/// letters: quotes hold a cell together only if it begins with them.
+fn cells(table: &str, separators: &[char], knows_quotes: bool) -> Vec<String> {
+    let (mut cells, mut cell) = (Vec::new(), String::new());
+    let (mut is_quoted, mut is_start) = (false, true);
+    let mut letters = table.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if knows_quotes && is_start => is_quoted = true,
+            '"' if is_quoted && letters.peek() == Some(&'"') => cell.extend(letters.next()),
+            '"' if is_quoted => is_quoted = false,
+            _ if !is_quoted && (separators.contains(&letter) || "\r\n".contains(letter)) => {
+                cells.push(std::mem::take(&mut cell));
+                is_start = true;
+                continue;
+            }
+            letter => cell.push(letter),
+        }
+        is_start = false;
+    }
+    cells
+}
+
+#[test]
+fn no_spreadsheet_finds_a_formula_wherever_it_splits() {
+    let world = World::over(Database::filled_sqlite());
+    for (id, text) in (70..).zip([
+        "x;=cmd|''/C calc''!A0",
+        "x\t=1+1",
+        "\t=1+1",
+        "x|@SUM(1)",
+        "x,+1",
+        "Jean -1",
+        "x\";\"=1+1",
+        "x;\"\"=1",
+        "\";=1",
+        "two\n=1",
+        "two\r\n\t =1",
+        "\u{a0}=1",
+        "x;\u{ff1d}1",
+        "x;a:=1",
+    ]) {
+        world.database.execute(&format!(
+            "INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, \
+             date_joined, is_tv_user, is_movie_user) VALUES ({id}, '', false, '{id}{text}', '{text}', '{text}', 'a+b@example.org', false, true, \
+             '2021-01-01 00:00:00', true, false)"
+        ));
+    }
+    let separators = [",", ";", "\t", "|", " ", ":", "\t,;", "\t,; "];
+    let is_formula = |cell: &String| {
+        cell.trim_start()
+            .starts_with(['=', '+', '-', '@', '\u{ff1d}'])
+    };
+    for (query, has_formulas) in [("?format=csv", false), ("?format=csv&formulas=keep", true)] {
+        let table = world.get(query, &[]);
+        assert_eq!(table.text().matches(",a+b@example.org,").count(), 14);
+        for separators in separators.map(|separators| separators.chars().collect::<Vec<_>>()) {
+            for knows_quotes in [true, false] {
+                let found = cells(table.text(), &separators, knows_quotes);
+                let formula = found.iter().find(|cell| is_formula(cell));
+                assert_eq!(
+                    formula.is_some(),
+                    has_formulas,
+                    "{separators:?} {knows_quotes} {formula:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_user_a_line_is_the_json_between_the_commas() {
     for world in World::of_every_kind() {
@@ -223,6 +293,13 @@ fn only_who_may_export_hears_what_is_wrong_with_a_parameter() {
         ("?joined_after=", "joined_after"),
         ("?joined_after=yesterday", "joined_after"),
         ("?joined_after=2021-02-30", "joined_after"),
+        ("?joined_after=2021-01-01T24:00", "joined_after"),
+        ("?joined_after=0000-12-31", "joined_after"),
+        ("?joined_after=10000-01-01", "joined_after"),
+        ("?joined_after=-000001-01-01", "joined_after"),
+        ("?joined_after=2021-01-01T00:00%2B24:00", "joined_after"),
+        ("?joined_after=2021-01-01T00:00Z[UTC]", "joined_after"),
+        ("?joined_after=12:00", "joined_after"),
         ("?limit=", "limit"),
         ("?limit=0", "limit"),
         ("?limit=10001", "limit"),
@@ -274,6 +351,74 @@ fn who_joined_later_is_told_to_the_microsecond() {
             world.ids("?joined_after=2020-01-04T00:00:00.25Z&limit=1"),
             [50]
         );
+    }
+}
+
+/// Each is a date and time that README and openapi.json name as valid. The earliest user joined when the year 1 began, the
+/// last one when the year 9999 ended.
+#[test]
+fn joined_after_takes_every_date_and_time_from_year_1_to_9999() {
+    const EXTREMES: &str = "INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, \
+        is_active, date_joined, is_tv_user, is_movie_user) VALUES \
+        (60, '', false, 'first', '', '', '', false, true, '0001-01-01 00:00:00+00:00', true, false), \
+        (61, '', false, 'last', '', '', '', false, true, '9999-12-31 23:59:59.999999+00:00', true, false)";
+    for database in Database::of_every_kind() {
+        let is_postgres = database.name() == "postgres";
+        let extremes = match is_postgres {
+            true => EXTREMES.to_owned(),
+            false => EXTREMES.replace("+00:00", ""),
+        };
+        database.execute(&extremes);
+        let mut world = World::over(database);
+        for (after, expected) in [
+            ("0001-01-01T00:00:00%2B14:00", vec![60, 4, 3, 61]),
+            ("0001-01-01T00:00:00.000001%2B00:00:01", vec![60, 4, 3, 61]),
+            ("0001-01-01", vec![4, 3, 61]),
+            ("0001-01-01T00:00:00-23:59:59", vec![4, 3, 61]),
+            ("0999-12-31T23:59:59Z", vec![4, 3, 61]),
+            ("2020-01-03 12:30:00", vec![3, 61]),
+            ("2020-01-03t12:30:00.000000999z", vec![3, 61]),
+            ("20200103T143000 0200", vec![3, 61]),
+            ("2020-01-03 14:30 02:00", vec![3, 61]),
+            ("2020-01-03T14:30:00 02", vec![3, 61]),
+            ("2020-02-29", vec![61]),
+            ("9999-12-31", vec![61]),
+            ("9999-12-31T23:59:59.999998", vec![61]),
+            ("9999-12-31T23:59:59.999999", vec![]),
+            ("9999-12-31T23:59:60Z", vec![61]),
+            ("9999-12-31T23:59:59.999999%2B00:00:01", vec![61]),
+            ("9999-12-31T23:59:59.999999-12:00", vec![]),
+        ] {
+            let ids = world.ids(&format!("?joined_after={}", after.replace(' ', "%20")));
+            assert_eq!(ids, expected, "{after} on {}", world.database.name());
+        }
+        if is_postgres {
+            // In these zones their years are 0 and 10000.
+            world
+                .database
+                .execute("DELETE FROM auth_user WHERE id IN (60, 61)");
+        }
+        for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let settings = [("DJANGO_USE_TZ", "false"), ("DJANGO_TIME_ZONE", zone)];
+            world.app = App::with(&world.database, &settings);
+            for (after, mut expected) in [
+                ("0001-01-01T00:00:00%2B14:00", vec![60, 4, 3, 61]),
+                ("0001-01-01", vec![4, 3, 61]),
+                ("9999-12-31", vec![61]),
+                ("9999-12-31T23:59:59.999998", vec![61]),
+                ("9999-12-31T23:59:59.999999", vec![]),
+                ("9999-12-31T23:59:59.999999-12:00", vec![]),
+            ] {
+                expected.retain(|id| !is_postgres || *id < 60);
+                let ids = world.ids(&format!("?joined_after={after}"));
+                assert_eq!(
+                    ids,
+                    expected,
+                    "{after} in {zone} on {}",
+                    world.database.name()
+                );
+            }
+        }
     }
 }
 
