@@ -66,10 +66,15 @@ def test_hadolint_finds_nothing(path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_build_sees_all_that_the_program_is_made_of_and_no_more():
+def seen_by_the_build():
+    """The paths that the build's context holds."""
     lines = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*" and all(line.startswith("!") for line in lines[1:])
-    seen = [line[1:] for line in lines[1:]]
+    return [line[1:] for line in lines[1:]]
+
+
+def test_the_build_sees_all_that_the_program_is_made_of_and_no_more():
+    seen = seen_by_the_build()
     assert set(seen) >= {"Cargo.toml", "Cargo.lock", "src"} and all((REPOSITORY / name).exists() for name in seen)
     for source in (REPOSITORY / "src").rglob("*.rs"):
         if source.name == "tests.rs":
@@ -117,7 +122,11 @@ def test_the_image_names_what_it_holds(tmp_path):
     assert "GPL-2.0-only WITH Universal-FOSS-exception-1.0" in labels["licenses"]
     assert "--from=build /doc /usr/share/doc/watchtower-sidecar" in of(dockerfile, "COPY")
     [build] = re.findall(r"&& (deploy/sbom) >/doc/sbom.cdx.json", dockerfile.read_text())
-    made = subprocess.run([REPOSITORY / build, binary()], check=True, capture_output=True, text=True, cwd=tmp_path)
+    for path in seen_by_the_build():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy
+        copy(REPOSITORY / path, tmp_path / path)
+    made = subprocess.run([tmp_path / build, binary()], check=True, capture_output=True, text=True)
     named = json.loads(made.stdout)
     assert (named["bomFormat"], named["metadata"]["component"]["version"]) == ("CycloneDX", version)
     parts = {part["name"]: part for part in named["components"]}
