@@ -4,18 +4,27 @@
 # The image is Debian's slim one: the same C and C++ libraries that the builder has and that the tests run on. A shell
 # is in it, for whoever has to look; the service needs none. Nothing is installed into it, and no secret goes into it.
 FROM rust:1.95-bookworm AS build
-# For MySQL's client; the rest of what a build needs is in Rust's image.
+# For MySQL's client, and for the list of what the program is made of; the rest of what a build needs is in Rust's image.
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install --yes --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends cmake python3 && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --release --locked --features mysql && cp target/release/watchtower-sidecar /usr/local/bin/
+    cargo build --release --locked --features mysql && cp target/release/watchtower-sidecar /usr/local/bin/ && \
+    mkdir /doc && cp deploy/debian/copyright /doc/ && deploy/sbom >/doc/sbom.cdx.json
 
 FROM debian:bookworm-slim
+# The licences: the program's own, those of the crates and C libraries in it (sbom.cdx.json names each), and MySQL's client.
+LABEL org.opencontainers.image.title="watchtower-sidecar" \
+    org.opencontainers.image.description="Serves a Django application's two admin export endpoints beside it" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="(MIT OR Apache-2.0) AND GPL-2.0-only WITH Universal-FOSS-exception-1.0" \
+    org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
 # For sslmode=verify-full against the usual authorities; your own: sslrootcert= in DATABASE_URL.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/watchtower-sidecar /usr/local/bin/watchtower-sidecar
+# What is in the program, with versions and licences; dpkg lists what Debian's image holds.
+COPY --from=build /doc /usr/share/doc/watchtower-sidecar
 # Runs with --read-only and --cap-drop=ALL; large exports want --tmpfs /tmp.
 USER 10001:10001
 ENV SIDECAR_BIND=0.0.0.0:8000 SIDECAR_OPS_BIND=0.0.0.0:9000

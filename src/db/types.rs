@@ -35,6 +35,8 @@ impl diesel::sql_types::ops::Sub for Timestamp {
 #[diesel(sql_type = Timestamp)]
 pub struct Instant {
     pub(super) unix_microseconds: i64,
+    /// Naive. The year is 0 for an instant before the first that Django can store, and the last that it can store stands
+    /// for every later instant: a comparison with stored values then has the right result.
     pub(super) stored: DateTime,
 }
 
@@ -57,51 +59,40 @@ impl Clock {
         Ok(Clock { zone })
     }
 
-    /// The instant of a date and time, naive ones in the zone of the settings; `None` where there is none.
-    pub fn at(&self, datetime: &DateTime) -> Option<Instant> {
-        let small = |number: u8| i8::try_from(number).ok();
-        let civil = jiff::civil::DateTime::new(
-            i16::try_from(datetime.year).ok()?,
-            small(datetime.month)?,
-            small(datetime.day)?,
-            small(datetime.hour)?,
-            small(datetime.minute)?,
-            small(datetime.second)?,
-            i32::try_from(datetime.microsecond).ok()? * 1000,
-        );
-        let civil = civil.ok()?;
-        let zone = match datetime.offset_seconds {
-            Some(seconds) => jiff::tz::Offset::from_seconds(seconds).ok()?.to_time_zone(),
-            None => self.zone.clone(),
-        };
-        let zoned = zone.to_ambiguous_zoned(civil).compatible().ok()?;
-        Some(self.instant(zoned.timestamp()))
+    /// The instant of a date and time at an offset, or in the zone of the settings without one. A time that the zone
+    /// has twice is the first of the two; one that it skips counts from the offset before the gap (`fold=0`).
+    pub fn at(&self, civil: jiff::civil::DateTime, offset: Option<jiff::tz::Offset>) -> Instant {
+        use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
+        let offset =
+            offset.unwrap_or_else(|| match self.zone.to_ambiguous_timestamp(civil).offset() {
+                Unambiguous { offset } => offset,
+                Gap { before, .. } | Fold { before, .. } => before,
+            });
+        // Not by way of `jiff::Timestamp`, which ends a day before the year 9999 does.
+        let since_1970 = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
+        let local = since_1970.as_secs() * 1_000_000 + i64::from(since_1970.subsec_micros());
+        self.instant(local - i64::from(offset.seconds()) * 1_000_000)
     }
 
     /// Now plus `seconds` (`django.utils.timezone.now`).
     pub fn now_plus(&self, seconds: i64) -> Instant {
-        let now = jiff::Timestamp::now();
-        let then = now
-            .checked_add(jiff::SignedDuration::from_secs(seconds))
-            .unwrap_or(jiff::Timestamp::MAX);
-        self.instant(then)
+        let now = jiff::Timestamp::now().as_microsecond();
+        let then = now.saturating_add(seconds.saturating_mul(1_000_000));
+        self.instant(then.min(jiff::Timestamp::MAX.as_microsecond()))
     }
 
-    fn instant(&self, then: jiff::Timestamp) -> Instant {
-        let civil = self.zone.to_datetime(then);
+    fn instant(&self, unix_microseconds: i64) -> Instant {
+        let nearest = unix_microseconds.div_euclid(1_000_000).clamp(
+            jiff::Timestamp::MIN.as_second(),
+            jiff::Timestamp::MAX.as_second(),
+        );
+        // Always within the range of a timestamp.
+        let offset = jiff::Timestamp::from_second(nearest)
+            .map_or(0, |timestamp| self.zone.to_offset(timestamp).seconds());
+        let local = unix_microseconds.saturating_add(i64::from(offset) * 1_000_000);
         Instant {
-            unix_microseconds: then.as_microsecond(),
-            stored: DateTime {
-                year: i32::from(civil.year()),
-                // Calendar fields are never negative.
-                month: civil.month().unsigned_abs(),
-                day: civil.day().unsigned_abs(),
-                hour: civil.hour().unsigned_abs(),
-                minute: civil.minute().unsigned_abs(),
-                second: civil.second().unsigned_abs(),
-                microsecond: civil.subsec_nanosecond().unsigned_abs() / 1000,
-                offset_seconds: None,
-            },
+            unix_microseconds,
+            stored: DateTime::nearest_stored(local),
         }
     }
 }

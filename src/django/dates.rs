@@ -122,16 +122,38 @@ impl DateTime {
 
     /// The instant `microseconds` after 1970, in UTC (offset 0); an error outside the years 1 to 9999.
     pub fn from_unix_microseconds(microseconds: i64) -> Result<Self, YearOutOfRange> {
-        let seconds = microseconds.div_euclid(1_000_000);
-        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let (year, datetime) = Self::in_any_year(microseconds);
         if !(1..=9999).contains(&year) {
             return Err(YearOutOfRange {
                 year: if year < 1 { year - 1 } else { year },
             });
         }
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        // Each fits: the remainders are bounded by their divisors.
         Ok(Self {
+            offset_seconds: Some(0),
+            ..datetime
+        })
+    }
+
+    /// The naive date and time `microseconds` after 1970, for a comparison with stored ones: at the earliest in the year
+    /// 0, at the latest [`DateTime::MAX`].
+    pub fn nearest_stored(microseconds: i64) -> Self {
+        match Self::in_any_year(microseconds) {
+            (10_000.., _) => Self::MAX,
+            (0.., datetime) => datetime,
+            _ => Self {
+                year: 0,
+                ..Self::MIN
+            },
+        }
+    }
+
+    /// The year (0 is 1 BC), and the naive date and time, which hold for the years 0 to 9999.
+    fn in_any_year(microseconds: i64) -> (i64, Self) {
+        let seconds = microseconds.div_euclid(1_000_000);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        // Each fits: an i64 of microseconds spans 600,000 years, and the remainders are bounded by their divisors.
+        let datetime = Self {
             year: year as i32,
             month,
             day,
@@ -139,8 +161,9 @@ impl DateTime {
             minute: (of_day / 60 % 60) as u8,
             second: (of_day % 60) as u8,
             microsecond: microseconds.rem_euclid(1_000_000) as u32,
-            offset_seconds: Some(0),
-        })
+            offset_seconds: None,
+        };
+        (year, datetime)
     }
 
     /// Appends `datetime.isoformat()`: `2020-01-01T00:00:00+00:00`, six digits of microseconds unless they are zero, the

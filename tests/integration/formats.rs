@@ -14,14 +14,14 @@ const HOSTILE: &str = "INSERT INTO auth_user (id, password, is_superuser, userna
     (50, '', false, '=HYPERLINK(\"x\")', 'a,b', 'say \"hi\"', '@x', false, true, '2021-01-01 00:00:00', true, false), \
     (51, '', false, 'two\nlines', '-1', '+1', 'é, \u{1f600}', false, true, '2021-01-01 00:00:00.000001', true, true)";
 
-struct World {
-    database: Database,
+pub struct World {
+    pub database: Database,
     app: App,
     cookie: String,
 }
 
 impl World {
-    fn over(database: Database) -> World {
+    pub fn over(database: Database) -> World {
         let session = insert_session(&database, "admin", "1", KEY);
         World {
             app: App::over(&database),
@@ -35,7 +35,7 @@ impl World {
         databases.map(World::over).collect()
     }
 
-    fn get(&self, query: &str, headers: &[(&str, &str)]) -> Answer {
+    pub fn get(&self, query: &str, headers: &[(&str, &str)]) -> Answer {
         let headers = [&[("Cookie", self.cookie.as_str())], headers].concat();
         self.app.get(&format!("{EXPORT}{query}"), &headers)
     }
@@ -223,6 +223,13 @@ fn only_who_may_export_hears_what_is_wrong_with_a_parameter() {
         ("?joined_after=", "joined_after"),
         ("?joined_after=yesterday", "joined_after"),
         ("?joined_after=2021-02-30", "joined_after"),
+        ("?joined_after=2021-01-01T24:00", "joined_after"),
+        ("?joined_after=0000-12-31", "joined_after"),
+        ("?joined_after=10000-01-01", "joined_after"),
+        ("?joined_after=-000001-01-01", "joined_after"),
+        ("?joined_after=2021-01-01T00:00%2B24:00", "joined_after"),
+        ("?joined_after=2021-01-01T00:00Z[UTC]", "joined_after"),
+        ("?joined_after=12:00", "joined_after"),
         ("?limit=", "limit"),
         ("?limit=0", "limit"),
         ("?limit=10001", "limit"),
@@ -274,6 +281,74 @@ fn who_joined_later_is_told_to_the_microsecond() {
             world.ids("?joined_after=2020-01-04T00:00:00.25Z&limit=1"),
             [50]
         );
+    }
+}
+
+/// Each is a date and time that README and openapi.json name as valid. The earliest user joined when the year 1 began, the
+/// last one when the year 9999 ended.
+#[test]
+fn joined_after_takes_every_date_and_time_from_year_1_to_9999() {
+    const EXTREMES: &str = "INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, \
+        is_active, date_joined, is_tv_user, is_movie_user) VALUES \
+        (60, '', false, 'first', '', '', '', false, true, '0001-01-01 00:00:00+00:00', true, false), \
+        (61, '', false, 'last', '', '', '', false, true, '9999-12-31 23:59:59.999999+00:00', true, false)";
+    for database in Database::of_every_kind() {
+        let is_postgres = database.name() == "postgres";
+        let extremes = match is_postgres {
+            true => EXTREMES.to_owned(),
+            false => EXTREMES.replace("+00:00", ""),
+        };
+        database.execute(&extremes);
+        let mut world = World::over(database);
+        for (after, expected) in [
+            ("0001-01-01T00:00:00%2B14:00", vec![60, 4, 3, 61]),
+            ("0001-01-01T00:00:00.000001%2B00:00:01", vec![60, 4, 3, 61]),
+            ("0001-01-01", vec![4, 3, 61]),
+            ("0001-01-01T00:00:00-23:59:59", vec![4, 3, 61]),
+            ("0999-12-31T23:59:59Z", vec![4, 3, 61]),
+            ("2020-01-03 12:30:00", vec![3, 61]),
+            ("2020-01-03t12:30:00.000000999z", vec![3, 61]),
+            ("20200103T143000 0200", vec![3, 61]),
+            ("2020-01-03 14:30 02:00", vec![3, 61]),
+            ("2020-01-03T14:30:00 02", vec![3, 61]),
+            ("2020-02-29", vec![61]),
+            ("9999-12-31", vec![61]),
+            ("9999-12-31T23:59:59.999998", vec![61]),
+            ("9999-12-31T23:59:59.999999", vec![]),
+            ("9999-12-31T23:59:60Z", vec![61]),
+            ("9999-12-31T23:59:59.999999%2B00:00:01", vec![61]),
+            ("9999-12-31T23:59:59.999999-12:00", vec![]),
+        ] {
+            let ids = world.ids(&format!("?joined_after={}", after.replace(' ', "%20")));
+            assert_eq!(ids, expected, "{after} on {}", world.database.name());
+        }
+        if is_postgres {
+            // In these zones their years are 0 and 10000.
+            world
+                .database
+                .execute("DELETE FROM auth_user WHERE id IN (60, 61)");
+        }
+        for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let settings = [("DJANGO_USE_TZ", "false"), ("DJANGO_TIME_ZONE", zone)];
+            world.app = App::with(&world.database, &settings);
+            for (after, mut expected) in [
+                ("0001-01-01T00:00:00%2B14:00", vec![60, 4, 3, 61]),
+                ("0001-01-01", vec![4, 3, 61]),
+                ("9999-12-31", vec![61]),
+                ("9999-12-31T23:59:59.999998", vec![61]),
+                ("9999-12-31T23:59:59.999999", vec![]),
+                ("9999-12-31T23:59:59.999999-12:00", vec![]),
+            ] {
+                expected.retain(|id| !is_postgres || *id < 60);
+                let ids = world.ids(&format!("?joined_after={after}"));
+                assert_eq!(
+                    ids,
+                    expected,
+                    "{after} in {zone} on {}",
+                    world.database.name()
+                );
+            }
+        }
     }
 }
 

@@ -28,6 +28,7 @@
 //! * `readers`: who asks for an export and does not read it
 //! * `secrets`: logs, answers, command lines
 //! * `slow_clients`: who is slow, silent, or many
+//! * `spreadsheets`: no cell that they make of CSV is a formula
 //! * `statistics`: numbers that many ask for at once
 //! * `store`: `DjangoSessionStore`
 //! * `tls`: encrypted connections to the database
@@ -64,6 +65,7 @@ mod program;
 mod readers;
 mod secrets;
 mod slow_clients;
+mod spreadsheets;
 mod statistics;
 mod store;
 mod tls;

@@ -95,6 +95,20 @@ def environment(django):
     return python
 
 
+def programs(name, packages):
+    """The directory with the commands of these PyPI packages, which an environment of this name holds; made if need be."""
+    directory = target_directory() / "python" / name
+    stamp = directory / "packages.txt"
+    wanted = "\n".join(packages)
+    if not (stamp.is_file() and stamp.read_text() == wanted):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        run([find_python("4.2"), "-m", "venv", directory])
+        run([directory / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+        stamp.write_text(wanted)
+    return directory / "bin"
+
+
 def run(command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
