@@ -113,6 +113,10 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let deleted = state.db.write(deadline(req), move |connection, _| {
             // `flush()` of a session that has expired finds nothing to delete.
+            // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
+            if !SessionRow::can_exist(connection, &key)? {
+                return Ok(());
+            }
             connection.transaction(
                 |connection| match SessionRow::find(connection, &key, now)? {
                     Some(_) => SessionRow::delete(connection, &key),
@@ -147,9 +151,14 @@ impl NewSession {
         table: &UserTable,
     ) -> Result<Option<i64>, DbError> {
         let keys = &self.settings.secret_keys;
+        // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
+        let old_key = match &self.old_key {
+            Some(key) if SessionRow::can_exist(connection, key)? => Some(key),
+            _ => None,
+        };
         connection.transaction(|connection| {
             let mut data = SessionData::new();
-            if let Some(old_key) = &self.old_key
+            if let Some(old_key) = old_key
                 && let Some(old) = SessionRow::find(connection, old_key, self.now)?
             {
                 if let Some(old) = SessionData::decode(&old, keys)

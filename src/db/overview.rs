@@ -11,13 +11,14 @@ use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::catalogue::UserTable;
+use super::comparison::{AnyText, can_hold, is_nondeterministic};
 use super::connection::{Connection, with_connection};
 use super::exportable::{
     DateShape, Stats, is_postgres, push_is_true, push_select_exported, push_where_exportable,
 };
 use super::exported_row::ExportedRow;
 use super::fragments::{Key, dynamic_query, optional, required, row_of_every_backend};
-use super::values::{DjangoBackend, ValueError};
+use super::values::{DjangoBackend, ValueError, count_of};
 use super::{DbError, ExportError};
 use crate::django::sessions::{KeyType, UserId};
 
@@ -113,7 +114,7 @@ impl UserTable {
         connection: &mut Connection,
         dates: &DateShape,
     ) -> Result<Joined, ExportError> {
-        self.require_tv_user()?;
+        self.require_field("is_tv_user")?;
         let query = CountMonths { table: self, dates };
         let groups: Vec<Group> =
             with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
@@ -130,16 +131,20 @@ impl UserTable {
         dates: &DateShape,
         lookup: &Lookup,
     ) -> Result<Preview, ExportError> {
-        self.require_tv_user()?;
-        if let Some(missing) = self.missing_attribute(connection)? {
-            let details = format!("'User' object has no attribute '{missing}'");
-            return Err(ExportError::View(details));
-        }
+        self.require_attributes(connection)?;
         if lookup.is_vain(self.key_type()) {
+            return Ok(Preview::default());
+        }
+        let searched = match &lookup.search {
+            Some(text) => self.searched(connection, text)?,
+            None => Vec::new(),
+        };
+        if lookup.search.is_some() && searched.is_empty() {
             return Ok(Preview::default());
         }
         let query = FindExportable {
             table: self,
+            searched,
             time_zone: (!dates.use_tz).then_some(dates.time_zone.as_str()),
             pattern: lookup.search.as_deref().map(pattern),
             place: match lookup.place {
@@ -169,6 +174,29 @@ impl UserTable {
             has_next,
         })
     }
+}
+
+impl UserTable {
+    /// The columns in which `text` is searched for: those that can hold it.
+    fn searched(&self, connection: &mut Connection, text: &str) -> Result<Vec<Searched>, DbError> {
+        let mut searched = Vec::new();
+        for name in [self.username_field.as_str(), "email"] {
+            let is_new = searched.iter().all(|column: &Searched| column.name != name);
+            if is_new && self.has(name) && can_hold(connection, &self.name, name, text)? {
+                searched.push(Searched {
+                    name: name.to_owned(),
+                    is_nondeterministic: is_nondeterministic(connection, &self.name, name)?,
+                });
+            }
+        }
+        Ok(searched)
+    }
+}
+
+/// A column in which a text is searched for.
+struct Searched {
+    name: String,
+    is_nondeterministic: bool,
 }
 
 fn rows<const AWARE: bool>(
@@ -263,15 +291,11 @@ struct Group {
 
 impl Group {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Group, ValueError> {
-        let number = |id| match id {
-            UserId::Integer(number) => Ok(number),
-            UserId::Uuid(_) => Err(ValueError::Unreadable("a count that is no number".into())),
-        };
         let mut counts = [0; 4];
         for (index, count) in counts.iter_mut().enumerate() {
-            *count = number(required(row, index + 1, DB::id)?)?;
+            *count = count_of(required(row, index + 1, DB::id)?)?;
         }
-        let month = optional(row, 0, DB::id)?.map(number).transpose()?;
+        let month = optional(row, 0, DB::id)?.map(count_of).transpose()?;
         Ok(Group { month, counts })
     }
 }
@@ -326,6 +350,7 @@ impl Joined {
 /// The exportable users that a page shows, from one user on, either way.
 struct FindExportable<'a> {
     table: &'a UserTable,
+    searched: Vec<Searched>,
     time_zone: Option<&'a str>,
     pattern: Option<String>,
     place: Option<Key>,
@@ -335,7 +360,7 @@ struct FindExportable<'a> {
 
 impl<DB> QueryFragment<DB> for FindExportable<'_>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + 'static,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText> + 'static,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
 {
@@ -343,10 +368,10 @@ where
         push_select_exported(&mut out, self.table, self.time_zone)?;
         push_where_exportable(&mut out)?;
         if let Some(pattern) = &self.pattern {
-            out.push_sql(" AND (");
-            push_contains(&mut out, &self.table.username_field, pattern)?;
-            out.push_sql(" OR ");
-            push_contains(&mut out, "email", pattern)?;
+            for (index, column) in self.searched.iter().enumerate() {
+                out.push_sql(if index == 0 { " AND (" } else { " OR " });
+                push_contains(&mut out, column, pattern)?;
+            }
             out.push_sql(")");
         }
         let (compared, order) = match self.is_backwards {
@@ -389,28 +414,33 @@ fn push_place<DB: Backend>(out: &mut AstPass<'_, '_, DB>) -> QueryResult<()> {
 /// `icontains`, as each of Django's backends writes it.
 fn push_contains<'b, DB>(
     out: &mut AstPass<'_, 'b, DB>,
-    column: &'b str,
+    column: &'b Searched,
     pattern: &'b String,
 ) -> QueryResult<()>
 where
-    DB: Backend + HasSqlType<Text> + 'static,
+    DB: Backend + HasSqlType<Text> + HasSqlType<AnyText> + 'static,
     String: ToSql<Text, DB>,
 {
     match dialect::<DB>() {
         Dialect::Postgres => {
             out.push_sql("UPPER(");
-            out.push_identifier(column)?;
-            out.push_sql("::text) LIKE UPPER(");
+            out.push_identifier(&column.name)?;
+            out.push_sql("::text");
+            if column.is_nondeterministic {
+                // Before PostgreSQL 18, LIKE is refused on the column's own collation. The database's is never of that kind.
+                out.push_sql(r#" COLLATE "default""#);
+            }
+            out.push_sql(") LIKE UPPER(");
             out.push_bind_param::<Text, _>(pattern)?;
             out.push_sql(")");
         }
         Dialect::Mysql => {
-            out.push_identifier(column)?;
+            out.push_identifier(&column.name)?;
             out.push_sql(" LIKE ");
             out.push_bind_param::<Text, _>(pattern)?;
         }
         Dialect::Sqlite => {
-            out.push_identifier(column)?;
+            out.push_identifier(&column.name)?;
             out.push_sql(" LIKE ");
             out.push_bind_param::<Text, _>(pattern)?;
             out.push_sql(r" ESCAPE '\'");
