@@ -106,8 +106,11 @@ pub(super) fn can_hold(
             let converted =
                 format!("SELECT CONVERT(CONVERT(? USING {character_set}) USING utf8mb4) AS text");
             let converted = diesel::sql_query(converted).bind::<Text, _>(text);
-            let converted: Answer = converted.get_result(conn)?;
-            Ok(converted.text.as_deref() == Some(text))
+            match converted.get_result::<Answer>(conn).map_err(DbError::from) {
+                Ok(converted) => Ok(converted.text.as_deref() == Some(text)),
+                Err(DbError::Refused(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
         }
     }
 }

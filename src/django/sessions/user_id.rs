@@ -54,8 +54,8 @@ impl UserId {
 
     /// A key as it prints: a whole number, or a UUID with or without hyphens.
     pub fn parse(text: &str) -> Option<UserId> {
-        if let Ok(id) = text.parse() {
-            return KEYS.contains(&id).then_some(UserId::Integer(id));
+        if let Some(id) = text.parse().ok().filter(|id| KEYS.contains(id)) {
+            return Some(UserId::Integer(id));
         }
         let hex = text.replace('-', "");
         let is_uuid = hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
