@@ -11,7 +11,7 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{Output, Result as Serialized, ToSql};
 use diesel::sql_types::{SqlType, Text};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use diesel::{QueryableByName, RunQueryDsl, sql_types};
+use diesel::{RunQueryDsl, sql_types};
 
 use super::DbError;
 use super::connection::Connection;
@@ -41,7 +41,7 @@ where
 }
 
 #[cfg(feature = "mysql")]
-#[derive(QueryableByName)]
+#[derive(diesel::QueryableByName)]
 struct Answer {
     #[diesel(sql_type = sql_types::Nullable<Text>)]
     text: Option<String>,

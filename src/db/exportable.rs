@@ -17,7 +17,7 @@ use super::catalogue::UserTable;
 use super::comparison::AnyText;
 use super::connection::{Connection, with_connection};
 use super::exported_row::ExportedRow;
-use super::fragments::{Key, dynamic_query, required, row_of_every_backend};
+use super::fragments::{Key, dynamic_query, is_postgres, required, row_of_every_backend};
 #[cfg(feature = "mysql")]
 use super::mysql_export;
 use super::types::{Instant, Timestamp};
@@ -137,13 +137,6 @@ pub(super) fn push_where_exportable<DB: Backend + 'static>(
     push_is_true(out, "is_active")?;
     out.push_sql(" AND ");
     push_is_true(out, "is_tv_user")
-}
-
-pub(super) fn is_postgres<DB: 'static>() -> bool {
-    #[cfg(feature = "postgres")]
-    return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
-    #[cfg(not(feature = "postgres"))]
-    return false;
 }
 
 impl<DB> QueryFragment<DB> for ExportUsers<'_>

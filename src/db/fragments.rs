@@ -145,3 +145,29 @@ pub(super) fn required<'a, DB: Backend, T>(
     optional(row, index, read)?
         .ok_or_else(|| ValueError::Unreadable("a NULL where there can be none".into()))
 }
+
+pub(super) fn is_postgres<DB: 'static>() -> bool {
+    #[cfg(feature = "postgres")]
+    return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
+    #[cfg(not(feature = "postgres"))]
+    return false;
+}
+
+/// The database whose SQL is written.
+pub(super) enum Dialect {
+    Postgres,
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL's is"))]
+    Mysql,
+    Sqlite,
+}
+
+pub(super) fn dialect<DB: 'static>() -> Dialect {
+    #[cfg(feature = "mysql")]
+    if std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::mysql::Mysql>() {
+        return Dialect::Mysql;
+    }
+    match is_postgres::<DB>() {
+        true => Dialect::Postgres,
+        false => Dialect::Sqlite,
+    }
+}

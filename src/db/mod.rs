@@ -27,6 +27,7 @@ mod overview;
 mod reports;
 mod role;
 mod schema;
+mod search;
 mod sessions;
 mod sockets;
 mod source;

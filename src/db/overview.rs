@@ -11,13 +11,16 @@ use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::catalogue::UserTable;
-use super::comparison::{AnyText, can_hold, is_nondeterministic};
+use super::comparison::AnyText;
 use super::connection::{Connection, with_connection};
 use super::exportable::{
-    DateShape, Stats, is_postgres, push_is_true, push_select_exported, push_where_exportable,
+    DateShape, Stats, push_is_true, push_select_exported, push_where_exportable,
 };
 use super::exported_row::ExportedRow;
-use super::fragments::{Key, dynamic_query, optional, required, row_of_every_backend};
+use super::fragments::{
+    Dialect, Key, dialect, dynamic_query, optional, required, row_of_every_backend,
+};
+use super::search::{Searched, pattern, push_contains};
 use super::values::{DjangoBackend, ValueError, count_of};
 use super::{DbError, ExportError};
 use crate::django::sessions::{KeyType, UserId};
@@ -176,29 +179,6 @@ impl UserTable {
     }
 }
 
-impl UserTable {
-    /// The columns in which `text` is searched for: those that can hold it.
-    fn searched(&self, connection: &mut Connection, text: &str) -> Result<Vec<Searched>, DbError> {
-        let mut searched = Vec::new();
-        for name in [self.username_field.as_str(), "email"] {
-            let is_new = searched.iter().all(|column: &Searched| column.name != name);
-            if is_new && self.has(name) && can_hold(connection, &self.name, name, text)? {
-                searched.push(Searched {
-                    name: name.to_owned(),
-                    is_nondeterministic: is_nondeterministic(connection, &self.name, name)?,
-                });
-            }
-        }
-        Ok(searched)
-    }
-}
-
-/// A column in which a text is searched for.
-struct Searched {
-    name: String,
-    is_nondeterministic: bool,
-}
-
 fn rows<const AWARE: bool>(
     query: FindExportable<'_>,
     connection: &mut Connection,
@@ -207,12 +187,6 @@ fn rows<const AWARE: bool>(
         with_connection!(connection, conn => query.load(conn));
     let rows = rows.map_err(ExportError::from)?;
     Ok(rows.into_iter().map(|row| row.bytes).collect())
-}
-
-/// `%text%`, with what `LIKE` would take for more than itself escaped (`DatabaseOperations.prep_for_like_query`).
-fn pattern(text: &str) -> String {
-    let text = text.replace('\\', r"\\");
-    format!("%{}%", text.replace('%', r"\%").replace('_', r"\_"))
 }
 
 /// Active users by month: year and month as one number, then counts.
@@ -411,62 +385,5 @@ fn push_place<DB: Backend>(out: &mut AstPass<'_, '_, DB>) -> QueryResult<()> {
     out.push_identifier("id")
 }
 
-/// `icontains`, as each of Django's backends writes it.
-fn push_contains<'b, DB>(
-    out: &mut AstPass<'_, 'b, DB>,
-    column: &'b Searched,
-    pattern: &'b String,
-) -> QueryResult<()>
-where
-    DB: Backend + HasSqlType<Text> + HasSqlType<AnyText> + 'static,
-    String: ToSql<Text, DB>,
-{
-    match dialect::<DB>() {
-        Dialect::Postgres => {
-            out.push_sql("UPPER(");
-            out.push_identifier(&column.name)?;
-            out.push_sql("::text");
-            if column.is_nondeterministic {
-                // Before PostgreSQL 18, LIKE is refused on the column's own collation. The database's is never of that kind.
-                out.push_sql(r#" COLLATE "default""#);
-            }
-            out.push_sql(") LIKE UPPER(");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql(")");
-        }
-        Dialect::Mysql => {
-            out.push_identifier(&column.name)?;
-            out.push_sql(" LIKE ");
-            out.push_bind_param::<Text, _>(pattern)?;
-        }
-        Dialect::Sqlite => {
-            out.push_identifier(&column.name)?;
-            out.push_sql(" LIKE ");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql(r" ESCAPE '\'");
-        }
-    }
-    Ok(())
-}
-
 dynamic_query!(CountMonths);
 dynamic_query!(FindExportable);
-
-/// Whose SQL is written.
-enum Dialect {
-    Postgres,
-    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL's is"))]
-    Mysql,
-    Sqlite,
-}
-
-fn dialect<DB: 'static>() -> Dialect {
-    #[cfg(feature = "mysql")]
-    if std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::mysql::Mysql>() {
-        return Dialect::Mysql;
-    }
-    match is_postgres::<DB>() {
-        true => Dialect::Postgres,
-        false => Dialect::Sqlite,
-    }
-}
