@@ -264,6 +264,8 @@ def databases():
 # The user model
 
 EXPORTED = ("username", "email", "first_name", "last_name", "date_joined", "is_tv_user", "is_movie_user")
+# Those that the views only show: where the model has set one to None, every user has None there.
+SHOWN = EXPORTED[:4]
 
 
 def user_model(basic):
@@ -280,11 +282,17 @@ def user_model(basic):
     if (meta.pk.name, meta.pk.column) != ("id", "id") or not re.fullmatch(keys, meta.pk.get_internal_type()):
         kind = type(meta.pk).__name__
         refuse(f"{label}'s primary key is {meta.pk.name}, a {kind}: it must be id, an integer or a UUID.")
+    nones = []
     for name in dict.fromkeys(("password", "is_active", "is_staff", *EXPORTED, model.USERNAME_FIELD)):
         try:
             field = meta.get_field(name)
         except FieldDoesNotExist:
-            if hasattr(model, name) or name not in EXPORTED:
+            is_none = getattr(model, name, "missing") is None
+            if is_none and name in SHOWN:
+                nones.append(name)
+            elif is_none and name in ("date_joined", "is_tv_user"):
+                warn(f"{label}.{name} is None: the export fails, as it does in Django.")
+            elif hasattr(model, name) or name not in EXPORTED:
                 refuse(f"{label}.{name} is no field with a column, which is what the sidecar reads.")
             elif name != "is_movie_user":
                 warn(f"{label} has no field {name}: the export fails, as it does in Django.")
@@ -316,7 +324,8 @@ def user_model(basic):
         natural = getattr(type(manager), "get_by_natural_key", None)
         if basic and name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
             warn(f"{path_of(natural)} is not Django's: Basic finds a name as the database does.")
-    return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username}
+    none_fields = {"DJANGO_USER_FIELDS_NONE": json.dumps(nones)} if nones else {}
+    return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username, **none_fields}
 
 
 # Sessions, passwords, cookies

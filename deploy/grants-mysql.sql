@@ -4,8 +4,9 @@
 --   'sidecar'@'127.0.0.1'   the account, and the address from which the service connects
 --   `watchtower`            the database
 --   `auth_user`             the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
--- A user model of your own: delete the lines of optional columns that it does not have, and add the column of its
--- USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username nor email.
+-- A user model of your own: delete the lines of optional columns that it does not have, and the names of the columns in
+-- DJANGO_USER_FIELDS_NONE. Add the column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username
+-- nor email.
 --
 -- Run it as an administrator, as often as you like; what was granted to the account itself before and is not named now
 -- is withdrawn. A service that is running answers 503 for a moment, between REVOKE and GRANT:

@@ -5,8 +5,9 @@
 --   "watchtower"   the database
 --   "auth_user"    the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
 --   "public"       the schema of both tables; another one must also stand in the role's search_path
--- A user model of your own: delete the lines of optional columns that it does not have, and add the column of its
--- USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username nor email.
+-- A user model of your own: delete the lines of optional columns that it does not have, and the names of the columns in
+-- DJANGO_USER_FIELDS_NONE. Add the column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username
+-- nor email.
 --
 -- Run it as a superuser, as often as you like; what it granted before and does not name now is withdrawn:
 --   psql --set=ON_ERROR_STOP=1 --single-transaction --dbname=watchtower --file=grants-postgres.sql

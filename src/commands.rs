@@ -156,6 +156,7 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
             writable: false,
             user_table: config.user_table,
             username_field: config.username_field,
+            none_fields: config.none_fields,
             exports_at_once: 1,
             prepared_statements: config.prepared_statements,
             waits: metrics.waits(),

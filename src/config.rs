@@ -74,6 +74,8 @@ pub struct Config {
     pub user_table: String,
     /// The column of `USERNAME_FIELD`
     pub username_field: String,
+    /// The exported fields that the user model has set to `None`
+    pub none_fields: Vec<String>,
     /// Django's own settings
     pub django: Settings,
     /// Where people log in to the application: `LOGIN_URL` as a URL
@@ -132,6 +134,9 @@ impl Config {
         let database_read_url = vars.optional("DATABASE_READ_URL", DatabaseUrl::parse);
         let user_table = vars.value("DJANGO_USER_TABLE", identifier);
         let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);
+        let none_fields = vars.value("DJANGO_USER_FIELDS_NONE", |text| {
+            none_fields(text, username_field.as_deref())
+        });
 
         let key = vars.required("DJANGO_SECRET_KEY", |key| {
             Ok(SecretKey::new(key.to_owned()))
@@ -172,6 +177,7 @@ impl Config {
                 database_read_url,
                 user_table: user_table?,
                 username_field: username_field?,
+                none_fields: none_fields?,
                 django: Settings {
                     secret_keys: SecretKeys::new(key?, fallbacks?),
                     allowed_hosts: allowed_hosts?,

@@ -187,6 +187,7 @@ impl Application {
             writable: config.login,
             user_table: config.user_table,
             username_field: config.username_field,
+            none_fields: config.none_fields,
             exports_at_once: config.export_concurrency,
             prepared_statements: config.prepared_statements,
             waits: metrics.waits(),

@@ -115,6 +115,10 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
         let settings = state.settings();
         let deleted = state.db.write(deadline(req), move |connection, table| {
             // `flush()` of a session that has expired finds nothing to delete.
+            // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
+            if !SessionRow::can_exist(connection, &key)? {
+                return Ok(None);
+            }
             connection.transaction(|connection| {
                 let Some(data) = SessionRow::find(connection, &key, now)? else {
                     return Ok(None);
@@ -156,9 +160,14 @@ impl NewSession {
         table: &UserTable,
     ) -> Result<Option<i64>, DbError> {
         let keys = &self.settings.secret_keys;
+        // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
+        let old_key = match &self.old_key {
+            Some(key) if SessionRow::can_exist(connection, key)? => Some(key),
+            _ => None,
+        };
         connection.transaction(|connection| {
             let mut data = SessionData::new();
-            if let Some(old_key) = &self.old_key
+            if let Some(old_key) = old_key
                 && let Some(old) = SessionRow::find(connection, old_key, self.now)?
             {
                 if let Some(old) = SessionData::decode(&old, keys)

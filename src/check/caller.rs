@@ -170,7 +170,7 @@ pub(super) fn user(
         );
     }
     // Not among what the service may read.
-    if let Ok(last) = inspector.last_login(&table, name) {
+    if let Ok(last) = inspector.last_login(&table, &user.username) {
         let last = if last.is_empty() { "never" } else { &last };
         findings.ok("user.last-login", format!("last login: {last}"));
     }
@@ -227,7 +227,7 @@ fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &F
 }
 
 fn table(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Option<UserTable> {
-    let table = inspector.user_table(&config.user_table, &config.username_field);
+    let table = inspector.user_table(config);
     let why = |error: &crate::db::DbError| {
         findings.error(
             "users.table",

@@ -46,7 +46,9 @@ pub(super) fn users(
     let name = &config.user_table;
     let table = findings.answer("the user table's columns", inspector.table(name))?;
     let username = config.username_field.as_str();
-    let wanted = || WHO.into_iter().chain([username]).chain(EXPORTED);
+    let is_none = |column: &&str| config.none_fields.iter().any(|field| field == column);
+    let exported = || EXPORTED.into_iter().filter(|column| !is_none(column));
+    let wanted = || WHO.into_iter().chain([username]).chain(exported());
     let hidden = wanted().chain(["is_movie_user", "last_login"]);
     let hidden = findings.answer("hidden columns", inspector.hidden(&table, hidden))?;
     // To an account without any right on it MySQL denies a table that is not there just like one that is.
@@ -75,20 +77,12 @@ pub(super) fn users(
         findings.error(&format!("{prefix}.columns"), text, advice);
         return None;
     }
-    let missing: Vec<&str> = EXPORTED
-        .into_iter()
-        .filter(|column| !is_there(column))
-        .collect();
-    if !missing.is_empty() {
-        findings.warning(
-            &format!("{prefix}.export-columns"),
-            format!(
-                "the table {name} has no column {}: the views answer 500, as Django's do on such a model",
-                missing.join(", ")
-            ),
-            "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
-        );
-    }
+    missing_exported(
+        name,
+        prefix,
+        exported().filter(|column| !is_there(column)),
+        findings,
+    );
     let types_fit = user_types(config, &table, prefix, findings);
 
     let mut read: Vec<&str> = wanted().filter(|column| is_there(column)).collect();
@@ -123,7 +117,7 @@ pub(super) fn users(
     if !types_fit || !may_read {
         return None;
     }
-    let known = inspector.user_table(name, username);
+    let known = inspector.user_table(config);
     let known = findings.answer("the user table", known)?;
     if prefix == "users" {
         role(inspector, &known, findings);
@@ -196,6 +190,43 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
         );
     }
     Some(fits && may_read)
+}
+
+/// What the views answer without these columns.
+fn missing_exported<'a>(
+    table: &str,
+    prefix: &str,
+    missing: impl Iterator<Item = &'a str>,
+    findings: &Findings,
+) {
+    let (indispensable, others): (Vec<&str>, Vec<&str>) =
+        missing.partition(|column| ["is_tv_user", "date_joined"].contains(column));
+    let id = format!("{prefix}.export-columns");
+    if !indispensable.is_empty() {
+        findings.warning(
+            &id,
+            format!(
+                "the table {table} has no column {}: a view that reads it answers 500, as Django's does on such a model",
+                indispensable.join(", ")
+            ),
+            "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
+        );
+    }
+    if !others.is_empty() {
+        findings.warning(
+            &id,
+            format!(
+                "the table {table} has no column {}: the export answers 500. So does Django's where the user model lacks \
+                 the field, but where the model sets the field to None it exports null",
+                others.join(", ")
+            ),
+            format!(
+                "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
+                 view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
+                serde_json::json!(others)
+            ),
+        );
+    }
 }
 
 fn missing_table(

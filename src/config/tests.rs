@@ -74,6 +74,8 @@ fn wrong_values_are_refused() {
         ("DATABASE_URL", "sqlite://db.sqlite3"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DJANGO_TIME_ZONE", "Mars/Olympus"),
+        ("DJANGO_USER_FIELDS_NONE", r#"["is_active"]"#),
+        ("DJANGO_USER_FIELDS_NONE", r#"["username"]"#),
         ("DJANGO_SESSION_COOKIE_NAME", "a b"),
         ("DJANGO_SESSION_COOKIE_AGE", "0"),
         ("DJANGO_SESSION_COOKIE_SAMESITE", "maybe"),

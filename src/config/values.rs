@@ -32,6 +32,28 @@ pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
     serde_json::from_str(text).map_err(|_| "is not a JSON array of strings".into())
 }
 
+/// Fields of `AbstractUser` that a model may set to `None` while the two views still work.
+pub(super) fn none_fields(text: &str, username_field: Option<&str>) -> Result<Vec<String>, String> {
+    const OPTIONAL: [&str; 4] = ["username", "email", "first_name", "last_name"];
+    let fields = string_array(text)?;
+    if let Some(other) = fields
+        .iter()
+        .find(|field| !OPTIONAL.contains(&field.as_str()))
+    {
+        return Err(format!(
+            "names {other:?}, which is not one of {}",
+            OPTIONAL.join(", ")
+        ));
+    }
+    match fields
+        .iter()
+        .any(|field| Some(field.as_str()) == username_field)
+    {
+        true => Err("names the column of DJANGO_USERNAME_FIELD, which must be there".into()),
+        false => Ok(fields),
+    }
+}
+
 pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
     let keys = string_array(text)?;
     if keys.iter().any(String::is_empty) {

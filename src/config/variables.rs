@@ -86,6 +86,12 @@ pub const VARIABLES: &[Variable] = &[
         "email",
     ),
     plain(
+        "DJANGO_USER_FIELDS_NONE",
+        "Fields that the user model sets to None (username, email, first_name, last_name), a JSON array: exported as null",
+        Some("[]"),
+        r#"["first_name","last_name"]"#,
+    ),
+    plain(
         "DJANGO_SESSION_COOKIE_NAME",
         "SESSION_COOKIE_NAME",
         Some("sessionid"),

@@ -30,6 +30,7 @@ pub struct UserTable {
     pub(super) username_field: String,
     pub(super) key: KeyColumn,
     columns: BTreeSet<String>,
+    none_fields: Vec<String>,
     relations: Vec<&'static str>,
     /// Of rows that can't be read
     pub(super) rate_limited_log: Arc<RateLimitedLog>,
@@ -47,7 +48,7 @@ pub(super) struct Column {
 }
 
 impl UserTable {
-    /// Reads the columns of `name` from the catalogue.
+    /// Reads the columns of `name` from the catalogue. `none_fields` are those that the model has set to `None`.
     ///
     /// # Errors
     /// The database is away, or the table or one of its indispensable columns is missing.
@@ -55,6 +56,7 @@ impl UserTable {
         connection: &mut Connection,
         name: &str,
         username_field: &str,
+        none_fields: &[String],
     ) -> Result<UserTable, DbError> {
         let columns = columns(connection, name)?;
         let type_of = |wanted: &str| {
@@ -98,6 +100,7 @@ impl UserTable {
             username_field: username_field.to_owned(),
             key,
             columns: columns.into_iter().map(|column| column.name).collect(),
+            none_fields: none_fields.to_vec(),
             relations,
             rate_limited_log: Arc::default(),
         })
@@ -113,12 +116,19 @@ impl UserTable {
 
     /// Whether the model has this field.
     pub fn has(&self, column: &str) -> bool {
-        self.columns.contains(column)
+        self.columns.contains(column) && !self.is_none(column)
+    }
+
+    /// Whether the model has set this field to `None`, as DJANGO_USER_FIELDS_NONE says: it is no column then, and every user
+    /// has `None` there.
+    pub(super) fn is_none(&self, field: &str) -> bool {
+        self.none_fields.iter().any(|name| name == field)
     }
 
     /// The names by which Django filters users, sorted: columns and relations.
     pub(super) fn field_names(&self) -> Vec<&str> {
         let columns = self.columns.iter().map(String::as_str);
+        let columns = columns.filter(|column| !self.is_none(column));
         let mut names: Vec<&str> = columns.chain(self.relations.iter().copied()).collect();
         names.sort_unstable();
         names
@@ -137,14 +147,22 @@ pub(super) fn columns(connection: &mut Connection, table: &str) -> QueryResult<V
     match connection {
         #[cfg(feature = "sqlite")]
         Connection::Sqlite(conn) => {
-            diesel::sql_query("SELECT name, type AS type_name FROM pragma_table_info(?)").bind::<Text, _>(table).load(conn)
+            // `table_info` leaves generated columns out. 1: a hidden column of a virtual table, which is none of its own.
+            diesel::sql_query("SELECT name, type AS type_name FROM pragma_table_xinfo(?) WHERE hidden <> 1")
+                .bind::<Text, _>(table)
+                .load(conn)
         }
-        // The table that an unqualified name finds along the search path, as Django's own queries do.
+        // The table that an unqualified name finds along the search path, as Django's own queries do. A domain counts as the
+        // type beneath it.
         #[cfg(feature = "postgres")]
         Connection::Postgres(conn) => diesel::sql_query(
-            "SELECT a.attname::text AS name, t.typname::text AS type_name \
-             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-             WHERE a.attrelid = to_regclass(quote_ident($1)) AND a.attnum > 0 AND NOT a.attisdropped",
+            "WITH RECURSIVE columns (name, type) AS (\
+             SELECT attname, atttypid FROM pg_catalog.pg_attribute \
+             WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped \
+             UNION ALL SELECT c.name, t.typbasetype FROM columns c JOIN pg_catalog.pg_type t ON t.oid = c.type \
+             WHERE t.typtype = 'd') \
+             SELECT c.name::text AS name, t.typname::text AS type_name \
+             FROM columns c JOIN pg_catalog.pg_type t ON t.oid = c.type WHERE t.typtype <> 'd'",
         )
         .bind::<Text, _>(table)
         .load(conn),

@@ -14,13 +14,14 @@ use diesel::{QueryResult, RunQueryDsl};
 #[cfg(feature = "sqlite")]
 use super::catalogue::KeyColumn;
 use super::catalogue::UserTable;
+use super::comparison::AnyText;
 use super::connection::{Connection, with_connection};
 use super::exported_row::ExportedRow;
-use super::fragments::{Key, dynamic_query, push_columns, required, row_of_every_backend};
+use super::fragments::{Key, dynamic_query, is_postgres, required, row_of_every_backend};
 #[cfg(feature = "mysql")]
 use super::mysql_export;
 use super::types::{Instant, Timestamp};
-use super::values::{DjangoBackend, ValueError};
+use super::values::{DjangoBackend, ValueError, count_of};
 use super::{DbError, ExportError};
 use crate::django::sessions::UserId;
 
@@ -108,8 +109,13 @@ pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
     time_zone: Option<&str>,
 ) -> QueryResult<()> {
     out.push_sql("SELECT ");
-    push_columns(out, EXPORTED)?;
-    out.push_sql(", ");
+    for column in EXPORTED {
+        match table.is_none(column) {
+            true => out.push_sql("CAST(NULL AS CHAR)"),
+            false => out.push_identifier(column)?,
+        }
+        out.push_sql(", ");
+    }
     out.push_identifier("date_joined")?;
     if let Some(zone) = time_zone.filter(|_| is_postgres::<DB>()) {
         // A zone's name comes from the configuration, which knows it for one of the tz database.
@@ -133,16 +139,14 @@ pub(super) fn push_where_exportable<DB: Backend + 'static>(
     push_is_true(out, "is_tv_user")
 }
 
-pub(super) fn is_postgres<DB: 'static>() -> bool {
-    #[cfg(feature = "postgres")]
-    return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
-    #[cfg(not(feature = "postgres"))]
-    return false;
-}
-
 impl<DB> QueryFragment<DB> for ExportUsers<'_>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp> + 'static,
+    DB: Backend
+        + HasSqlType<BigInt>
+        + HasSqlType<Text>
+        + HasSqlType<AnyText>
+        + HasSqlType<Timestamp>
+        + 'static,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
     Instant: ToSql<Timestamp, DB>,
@@ -235,11 +239,7 @@ impl UserTable {
         order: Order,
         mut write: impl FnMut(i64, &[u8]) -> std::io::Result<()>,
     ) -> Result<bool, ExportError> {
-        self.require_tv_user()?;
-        if let Some(missing) = self.missing_attribute(connection)? {
-            let details = format!("'User' object has no attribute '{missing}'");
-            return Err(ExportError::View(details));
-        }
+        self.require_attributes(connection)?;
         if order == Order::AsFound && !self.has_places(connection, dates) {
             return Ok(false);
         }
@@ -287,7 +287,7 @@ impl UserTable {
         if !EXPORTED
             .iter()
             .chain(&["date_joined", "is_tv_user"])
-            .all(|column| self.has(column))
+            .all(|column| self.has(column) || self.is_none(column))
         {
             return Ok(());
         }
@@ -303,7 +303,7 @@ impl UserTable {
     /// # Errors
     /// The database's.
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
-        self.require_tv_user()?;
+        self.require_field("is_tv_user")?;
         let query = CountUsers { table: self };
         let stats: Vec<Stats> =
             with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
@@ -315,26 +315,32 @@ impl UserTable {
         }
     }
 
-    /// The first column without which Django's loop over the users raises `AttributeError`. The view reads the caller's
-    /// `username` in any case, the others only of users that it finds.
-    pub(super) fn missing_attribute(
+    /// Fails as Django's view does on a model that lacks a field. `filter` and `order_by` raise `FieldError`; the loop over the
+    /// users raises `AttributeError`, but only if there are users. The caller's `username` is read in any case.
+    pub(super) fn require_attributes(
         &self,
         connection: &mut Connection,
-    ) -> Result<Option<&str>, ExportError> {
-        let Some(missing) = EXPORTED.into_iter().find(|column| !self.has(column)) else {
-            return Ok(None);
+    ) -> Result<(), ExportError> {
+        self.require_field("is_tv_user")?;
+        self.require_field("date_joined")?;
+        let is_there = |column: &&str| self.has(column) || self.is_none(column);
+        let Some(missing) = EXPORTED.into_iter().find(|column| !is_there(column)) else {
+            return Ok(());
         };
-        let raises = missing == "username" || self.stats(connection)?.tv_users > 0;
-        Ok(raises.then_some(missing))
+        if missing == "username" || self.stats(connection)?.tv_users > 0 {
+            let details = format!("'User' object has no attribute '{missing}'");
+            return Err(ExportError::View(details));
+        }
+        Ok(())
     }
 
-    /// Django's `FieldError` for a model without `is_tv_user`.
-    pub(super) fn require_tv_user(&self) -> Result<(), ExportError> {
-        if self.has("is_tv_user") {
+    /// Django's `FieldError` for a query over a field that the model lacks.
+    pub(super) fn require_field(&self, field: &str) -> Result<(), ExportError> {
+        if self.has(field) {
             return Ok(());
         }
         Err(ExportError::View(format!(
-            "Cannot resolve keyword 'is_tv_user' into field. Choices are: {}",
+            "Cannot resolve keyword '{field}' into field. Choices are: {}",
             self.field_names().join(", ")
         )))
     }
@@ -412,10 +418,7 @@ impl Stats {
     where
         DB: DjangoBackend,
     {
-        let count = |index| match required(row, index, DB::id)? {
-            UserId::Integer(count) => Ok(count),
-            UserId::Uuid(_) => Err(ValueError::Unreadable("a count that is no number".into())),
-        };
+        let count = |index| count_of(required(row, index, DB::id)?);
         Ok(Stats {
             total_active_users: count(0)?,
             tv_users: count(1)?,

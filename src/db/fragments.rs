@@ -9,6 +9,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text};
 
 use super::catalogue::{KeyColumn, UserTable};
+use super::comparison::{AnyText, ComparedText};
 use super::values::ValueError;
 use crate::django::sessions::UserId;
 
@@ -56,18 +57,23 @@ pub(super) use row_of_every_backend;
 #[derive(Clone)]
 pub(super) enum Key {
     Integer(i64),
+    /// Of MySQL's unsigned type, above the signed ones; as decimal digits
+    Unsigned(String),
     /// The database's own type, bound as text
     Uuid(String),
     /// Django's 32 hexadecimal digits
-    UuidText(String),
+    UuidText(ComparedText),
 }
 
 impl Key {
     pub(super) fn new(table: &UserTable, id: &UserId) -> Key {
         match (id, table.key) {
-            (UserId::Integer(id), _) => Key::Integer(*id),
+            (UserId::Integer(id), _) => match i64::try_from(*id) {
+                Ok(id) => Key::Integer(id),
+                Err(_) => Key::Unsigned(id.to_string()),
+            },
             (UserId::Uuid(_), KeyColumn::UuidText) => {
-                Key::UuidText(id.to_string().replace('-', ""))
+                Key::UuidText(ComparedText(id.to_string().replace('-', "")))
             }
             (UserId::Uuid(_), _) => Key::Uuid(id.to_string()),
         }
@@ -76,21 +82,32 @@ impl Key {
     /// Writes it as a bound parameter.
     pub(super) fn push<'b, DB>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
     where
-        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
         i64: ToSql<BigInt, DB>,
         String: ToSql<Text, DB>,
     {
         match self {
             Key::Integer(id) => out.push_bind_param::<BigInt, _>(id),
-            Key::UuidText(id) => out.push_bind_param::<Text, _>(id),
-            Key::Uuid(id) => {
-                out.push_sql("CAST(");
-                out.push_bind_param::<Text, _>(id)?;
-                out.push_sql(" AS uuid)");
-                Ok(())
-            }
+            Key::UuidText(id) => out.push_bind_param::<AnyText, _>(id),
+            Key::Unsigned(digits) => push_cast(out, digits, " AS DECIMAL(20))"),
+            Key::Uuid(id) => push_cast(out, id, " AS uuid)"),
         }
     }
+}
+
+fn push_cast<'b, DB>(
+    out: &mut AstPass<'_, 'b, DB>,
+    text: &'b String,
+    as_type: &str,
+) -> QueryResult<()>
+where
+    DB: Backend + HasSqlType<Text>,
+    String: ToSql<Text, DB>,
+{
+    out.push_sql("CAST(");
+    out.push_bind_param::<Text, _>(text)?;
+    out.push_sql(as_type);
+    Ok(())
 }
 
 /// Writes quoted column names with commas between them.
@@ -127,4 +144,30 @@ pub(super) fn required<'a, DB: Backend, T>(
 ) -> Result<T, ValueError> {
     optional(row, index, read)?
         .ok_or_else(|| ValueError::Unreadable("a NULL where there can be none".into()))
+}
+
+pub(super) fn is_postgres<DB: 'static>() -> bool {
+    #[cfg(feature = "postgres")]
+    return std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::pg::Pg>();
+    #[cfg(not(feature = "postgres"))]
+    return false;
+}
+
+/// The database whose SQL is written.
+pub(super) enum Dialect {
+    Postgres,
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL's is"))]
+    Mysql,
+    Sqlite,
+}
+
+pub(super) fn dialect<DB: 'static>() -> Dialect {
+    #[cfg(feature = "mysql")]
+    if std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::mysql::Mysql>() {
+        return Dialect::Mysql;
+    }
+    match is_postgres::<DB>() {
+        true => Dialect::Postgres,
+        false => Dialect::Sqlite,
+    }
 }

@@ -19,7 +19,7 @@ use super::source::JobKind;
 use super::types::{Instant, Timestamp};
 use super::values::{DjangoBackend, ValueError};
 use super::{DbError, UserTable};
-use crate::config::{Backend, DatabaseUrl};
+use crate::config::{Backend, Config, DatabaseUrl};
 
 mod rows;
 mod server;
@@ -107,8 +107,9 @@ impl Inspector {
     ///
     /// # Errors
     /// The database's, or what is missing.
-    pub fn user_table(&mut self, name: &str, username_field: &str) -> Result<UserTable, DbError> {
-        self.ask(&|connection| UserTable::load(connection, name, username_field))
+    pub fn user_table(&mut self, config: &Config) -> Result<UserTable, DbError> {
+        let (name, username) = (&config.user_table, &config.username_field);
+        self.ask(&|connection| UserTable::load(connection, name, username, &config.none_fields))
     }
 
     /// What the role may do and should not.

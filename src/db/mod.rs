@@ -14,6 +14,7 @@ use crate::blocking::{Lanes, SharedQuery};
 use crate::config::{Backend, DatabaseUrl};
 
 mod catalogue;
+mod comparison;
 mod connection;
 mod error;
 mod exportable;
@@ -26,6 +27,7 @@ mod overview;
 mod reports;
 mod role;
 mod schema;
+mod search;
 mod sessions;
 mod sockets;
 mod source;
@@ -78,6 +80,8 @@ pub struct DbOptions {
     pub user_table: String,
     /// The column of `USERNAME_FIELD`
     pub username_field: String,
+    /// The exported fields that the user model has set to `None`
+    pub none_fields: Vec<String>,
     /// Exports that run at once; they keep no short query from running.
     pub exports_at_once: usize,
     /// Whether anything may stay on a connection from one transaction to the next: not behind a pooler that hands it to
@@ -120,6 +124,7 @@ struct Shared {
     exports: Arc<Lanes>,
     user_table: String,
     username_field: String,
+    none_fields: Vec<String>,
     catalogue: OnceLock<UserTable>,
     stats: Scan<Stats>,
     joined: Scan<Joined>,
@@ -203,6 +208,7 @@ impl Db {
                 exports: Lanes::new(options.exports_at_once),
                 user_table: options.user_table,
                 username_field: options.username_field,
+                none_fields: options.none_fields,
                 catalogue: OnceLock::new(),
                 stats: Scan::new(),
                 joined: Scan::new(),
@@ -401,7 +407,8 @@ impl Shared {
             return Ok(table);
         }
         let (table, excess) = self.source(at).run(&task.preparing(), &|connection| {
-            let table = UserTable::load(connection, &self.user_table, &self.username_field)?;
+            let (name, username) = (&self.user_table, &self.username_field);
+            let table = UserTable::load(connection, name, username, &self.none_fields)?;
             let excess = role::excess(connection, &table);
             Ok::<_, DbError>((table, excess))
         })?;

@@ -11,13 +11,17 @@ use diesel::sql_types::{BigInt, HasSqlType, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::catalogue::UserTable;
+use super::comparison::AnyText;
 use super::connection::{Connection, with_connection};
 use super::exportable::{
-    DateShape, Stats, is_postgres, push_is_true, push_select_exported, push_where_exportable,
+    DateShape, Stats, push_is_true, push_select_exported, push_where_exportable,
 };
 use super::exported_row::ExportedRow;
-use super::fragments::{Key, dynamic_query, optional, required, row_of_every_backend};
-use super::values::{DjangoBackend, ValueError};
+use super::fragments::{
+    Dialect, Key, dialect, dynamic_query, optional, required, row_of_every_backend,
+};
+use super::search::{Searched, pattern, push_contains};
+use super::values::{DjangoBackend, ValueError, count_of};
 use super::{DbError, ExportError};
 use crate::django::sessions::{KeyType, UserId};
 
@@ -113,7 +117,7 @@ impl UserTable {
         connection: &mut Connection,
         dates: &DateShape,
     ) -> Result<Joined, ExportError> {
-        self.require_tv_user()?;
+        self.require_field("is_tv_user")?;
         let query = CountMonths { table: self, dates };
         let groups: Vec<Group> =
             with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
@@ -130,16 +134,20 @@ impl UserTable {
         dates: &DateShape,
         lookup: &Lookup,
     ) -> Result<Preview, ExportError> {
-        self.require_tv_user()?;
-        if let Some(missing) = self.missing_attribute(connection)? {
-            let details = format!("'User' object has no attribute '{missing}'");
-            return Err(ExportError::View(details));
-        }
+        self.require_attributes(connection)?;
         if lookup.is_vain(self.key_type()) {
+            return Ok(Preview::default());
+        }
+        let searched = match &lookup.search {
+            Some(text) => self.searched(connection, text)?,
+            None => Vec::new(),
+        };
+        if lookup.search.is_some() && searched.is_empty() {
             return Ok(Preview::default());
         }
         let query = FindExportable {
             table: self,
+            searched,
             time_zone: (!dates.use_tz).then_some(dates.time_zone.as_str()),
             pattern: lookup.search.as_deref().map(pattern),
             place: match lookup.place {
@@ -179,12 +187,6 @@ fn rows<const AWARE: bool>(
         with_connection!(connection, conn => query.load(conn));
     let rows = rows.map_err(ExportError::from)?;
     Ok(rows.into_iter().map(|row| row.bytes).collect())
-}
-
-/// `%text%`, with what `LIKE` would take for more than itself escaped (`DatabaseOperations.prep_for_like_query`).
-fn pattern(text: &str) -> String {
-    let text = text.replace('\\', r"\\");
-    format!("%{}%", text.replace('%', r"\%").replace('_', r"\_"))
 }
 
 /// Active users by month: year and month as one number, then counts.
@@ -263,15 +265,11 @@ struct Group {
 
 impl Group {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Group, ValueError> {
-        let number = |id| match id {
-            UserId::Integer(number) => Ok(number),
-            UserId::Uuid(_) => Err(ValueError::Unreadable("a count that is no number".into())),
-        };
         let mut counts = [0; 4];
         for (index, count) in counts.iter_mut().enumerate() {
-            *count = number(required(row, index + 1, DB::id)?)?;
+            *count = count_of(required(row, index + 1, DB::id)?)?;
         }
-        let month = optional(row, 0, DB::id)?.map(number).transpose()?;
+        let month = optional(row, 0, DB::id)?.map(count_of).transpose()?;
         Ok(Group { month, counts })
     }
 }
@@ -326,6 +324,7 @@ impl Joined {
 /// The exportable users that a page shows, from one user on, either way.
 struct FindExportable<'a> {
     table: &'a UserTable,
+    searched: Vec<Searched>,
     time_zone: Option<&'a str>,
     pattern: Option<String>,
     place: Option<Key>,
@@ -335,7 +334,7 @@ struct FindExportable<'a> {
 
 impl<DB> QueryFragment<DB> for FindExportable<'_>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + 'static,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText> + 'static,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
 {
@@ -343,10 +342,10 @@ where
         push_select_exported(&mut out, self.table, self.time_zone)?;
         push_where_exportable(&mut out)?;
         if let Some(pattern) = &self.pattern {
-            out.push_sql(" AND (");
-            push_contains(&mut out, &self.table.username_field, pattern)?;
-            out.push_sql(" OR ");
-            push_contains(&mut out, "email", pattern)?;
+            for (index, column) in self.searched.iter().enumerate() {
+                out.push_sql(if index == 0 { " AND (" } else { " OR " });
+                push_contains(&mut out, column, pattern)?;
+            }
             out.push_sql(")");
         }
         let (compared, order) = match self.is_backwards {
@@ -386,57 +385,5 @@ fn push_place<DB: Backend>(out: &mut AstPass<'_, '_, DB>) -> QueryResult<()> {
     out.push_identifier("id")
 }
 
-/// `icontains`, as each of Django's backends writes it.
-fn push_contains<'b, DB>(
-    out: &mut AstPass<'_, 'b, DB>,
-    column: &'b str,
-    pattern: &'b String,
-) -> QueryResult<()>
-where
-    DB: Backend + HasSqlType<Text> + 'static,
-    String: ToSql<Text, DB>,
-{
-    match dialect::<DB>() {
-        Dialect::Postgres => {
-            out.push_sql("UPPER(");
-            out.push_identifier(column)?;
-            out.push_sql("::text) LIKE UPPER(");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql(")");
-        }
-        Dialect::Mysql => {
-            out.push_identifier(column)?;
-            out.push_sql(" LIKE ");
-            out.push_bind_param::<Text, _>(pattern)?;
-        }
-        Dialect::Sqlite => {
-            out.push_identifier(column)?;
-            out.push_sql(" LIKE ");
-            out.push_bind_param::<Text, _>(pattern)?;
-            out.push_sql(r" ESCAPE '\'");
-        }
-    }
-    Ok(())
-}
-
 dynamic_query!(CountMonths);
 dynamic_query!(FindExportable);
-
-/// Whose SQL is written.
-enum Dialect {
-    Postgres,
-    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "only MySQL's is"))]
-    Mysql,
-    Sqlite,
-}
-
-fn dialect<DB: 'static>() -> Dialect {
-    #[cfg(feature = "mysql")]
-    if std::any::TypeId::of::<DB>() == std::any::TypeId::of::<diesel::mysql::Mysql>() {
-        return Dialect::Mysql;
-    }
-    match is_postgres::<DB>() {
-        true => Dialect::Postgres,
-        false => Dialect::Sqlite,
-    }
-}

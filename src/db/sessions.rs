@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_web::cookie::time::Duration;
+use diesel::expression::{SqlLiteral, UncheckedBind};
+use diesel::helper_types::AsExprOf;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
+use super::comparison::{AnyText, ComparedText, can_hold};
 use super::connection::{Connection, with_connection};
 use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
 use super::{Clock, Db, DbError, Instant, deadline};
@@ -32,18 +36,26 @@ impl SessionRow {
         key: &str,
         now: Instant,
     ) -> Result<Option<String>, DbError> {
-        if key.contains('\0') {
-            // No key holds a NUL; PostgreSQL would refuse the question.
+        if !SessionRow::can_exist(connection, key)? {
             return Ok(None);
         }
         let live = django_session
             .select(session_data)
-            .filter(session_key.eq(key).and(expire_date.gt(now)));
+            .filter(has_key(key).and(expire_date.gt(now)));
         match with_connection!(connection, conn => live.first(conn).optional()) {
             // A column that can't be read holds nothing that was signed.
             Err(diesel::result::Error::DeserializationError(_)) => Ok(Some(String::new())),
             data => Ok(data?),
         }
+    }
+
+    /// Whether the column can hold this key: if not, there is no such session. On PostgreSQL, `false` aborts the transaction
+    /// that the question was asked in.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn can_exist(connection: &mut Connection, key: &str) -> Result<bool, DbError> {
+        can_hold(connection, "django_session", "session_key", key)
     }
 
     /// Writes a new row (`SessionStore.save(must_create=True)`).
@@ -65,11 +77,19 @@ impl SessionRow {
     /// # Errors
     /// The database's.
     pub fn delete(connection: &mut Connection, key: &str) -> Result<(), DbError> {
-        let row = django_session.filter(session_key.eq(key));
+        let row = django_session.filter(has_key(key));
         with_connection!(connection, conn => diesel::delete(row).execute(conn))?;
         Ok(())
     }
 }
+
+/// `session_key = ?`, by the column's own type.
+fn has_key(key: &str) -> HasKey {
+    diesel::dsl::sql::<Bool>("session_key = ").bind::<AnyText, _>(ComparedText(key.to_owned()))
+}
+
+/// The expression of [`has_key`].
+type HasKey = UncheckedBind<SqlLiteral<Bool>, AsExprOf<ComparedText, AnyText>>;
 
 /// Selects the columns that are read, to see that the table is there and the role may read it.
 pub(super) fn probe(connection: &mut Connection) -> Result<(), DbError> {
@@ -184,7 +204,7 @@ impl SessionStore for DjangoSessionStore {
         let name = key.as_ref().to_owned();
         let updated = self
             .write(move |connection| {
-                let row = diesel::update(django_session.filter(session_key.eq(&name)))
+                let row = diesel::update(django_session.filter(has_key(&name)))
                     .set((session_data.eq(&data), expire_date.eq(expires)));
                 Ok(with_connection!(connection, conn => row.execute(conn))?)
             })
@@ -205,8 +225,8 @@ impl SessionStore for DjangoSessionStore {
             self.clock.now_plus(ttl.whole_seconds()),
         );
         self.write(move |connection| {
-            let row = diesel::update(django_session.filter(session_key.eq(&key)))
-                .set(expire_date.eq(expires));
+            let row =
+                diesel::update(django_session.filter(has_key(&key))).set(expire_date.eq(expires));
             with_connection!(connection, conn => row.execute(conn))?;
             Ok(())
         })

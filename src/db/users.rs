@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::DbError;
 use super::catalogue::UserTable;
+use super::comparison::{AnyText, ComparedText, can_hold};
 use super::connection::{Connection, with_connection};
 use super::fragments::{
     Key, dynamic_query, optional, push_columns, required, row_of_every_backend,
@@ -38,10 +39,10 @@ pub struct User {
 /// Which user is looked for.
 enum Wanted {
     Key(Key),
-    Username(String),
+    Username(ComparedText),
 }
 
-/// `SELECT ... WHERE id = ?` or `WHERE username = ?`: the database compares, by its own collation, as under Django.
+/// `SELECT ... WHERE id = ?` or `WHERE username = ?`: the database compares, by the column's own type and collation, as under Django.
 struct FindUser<'a> {
     table: &'a UserTable,
     wanted: Wanted,
@@ -69,11 +70,13 @@ impl UserTable {
         connection: &mut Connection,
         username: &str,
     ) -> Result<Option<User>, DbError> {
-        if username.contains('\0') {
-            // No text of these databases holds a NUL that Django stored; PostgreSQL would refuse the question.
+        if !can_hold(connection, &self.name, &self.username_field, username)? {
             return Ok(None);
         }
-        self.find(connection, Wanted::Username(username.to_owned()))
+        self.find(
+            connection,
+            Wanted::Username(ComparedText(username.to_owned())),
+        )
     }
 
     fn find(&self, connection: &mut Connection, wanted: Wanted) -> Result<Option<User>, DbError> {
@@ -129,7 +132,7 @@ impl Wanted {
         out: &mut AstPass<'_, 'b, DB>,
     ) -> QueryResult<()>
     where
-        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
         i64: ToSql<BigInt, DB>,
         String: ToSql<Text, DB>,
     {
@@ -143,7 +146,7 @@ impl Wanted {
             Wanted::Username(username) => {
                 out.push_identifier(&table.username_field)?;
                 out.push_sql(" = ");
-                out.push_bind_param::<Text, _>(username)
+                out.push_bind_param::<AnyText, _>(username)
             }
         }
     }
@@ -151,7 +154,7 @@ impl Wanted {
 
 impl<DB> QueryFragment<DB> for FindUser<'_>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
 {
@@ -184,7 +187,11 @@ struct UpdateLastLogin<'a> {
 
 impl<DB> QueryFragment<DB> for UpdateLastLogin<'_>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Timestamp>,
+    DB: Backend
+        + HasSqlType<BigInt>
+        + HasSqlType<Text>
+        + HasSqlType<AnyText>
+        + HasSqlType<Timestamp>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
     Instant: ToSql<Timestamp, DB>,

@@ -73,6 +73,15 @@ pub(super) trait DjangoBackend: Backend {
 /// that can't be told.
 pub(super) type Placed = (DateTime, Option<i64>);
 
+/// A number that was read as an integer key is.
+pub(super) fn count_of(id: UserId) -> Result<i64, ValueError> {
+    let count = match id {
+        UserId::Integer(count) => i64::try_from(count).ok(),
+        UserId::Uuid(_) => None,
+    };
+    count.map_or_else(|| unreadable("a count that is no number"), Ok)
+}
+
 /// A UUID in 32 hexadecimal digits, with or without hyphens.
 fn uuid(text: &str) -> Result<UserId, ValueError> {
     let mut digits = text
@@ -116,7 +125,7 @@ mod postgres {
     impl DjangoBackend for Pg {
         fn id(value: PgValue<'_>) -> Result<UserId, ValueError> {
             match value.get_oid().get() {
-                INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?))),
+                INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?).into())),
                 INT4 => Ok(UserId::Integer(i32::from_be_bytes(integer(value)?).into())),
                 INT2 => Ok(UserId::Integer(i16::from_be_bytes(integer(value)?).into())),
                 UUID => Ok(UserId::Uuid(integer(value)?)),
@@ -169,7 +178,7 @@ mod sqlite {
         fn id(mut value: SqliteValue<'_, '_, '_>) -> Result<UserId, ValueError> {
             match value.value_type() {
                 Some(SqliteType::Text) => uuid(value.read_text()),
-                _ => Ok(UserId::Integer(value.read_long())),
+                _ => Ok(UserId::Integer(value.read_long().into())),
             }
         }
 
@@ -226,7 +235,7 @@ mod mysql {
     use diesel::deserialize::FromSql;
     use diesel::mysql::data_types::MysqlTime;
     use diesel::mysql::{Mysql, MysqlType, MysqlValue};
-    use diesel::sql_types::{BigInt, Datetime};
+    use diesel::sql_types::{BigInt, Datetime, Unsigned};
 
     use super::*;
     use crate::django::dates::place;
@@ -240,7 +249,13 @@ mod mysql {
         fn id(value: MysqlValue<'_>) -> Result<UserId, ValueError> {
             match value.value_type() {
                 MysqlType::String | MysqlType::Blob => Self::text(value, uuid)?,
-                _ => integer(value).map(UserId::Integer),
+                MysqlType::UnsignedLongLong => {
+                    match <u64 as FromSql<Unsigned<BigInt>, Mysql>>::from_sql(value) {
+                        Ok(id) => Ok(UserId::Integer(id.into())),
+                        Err(error) => unreadable(error.to_string()),
+                    }
+                }
+                _ => integer(value).map(|id| UserId::Integer(id.into())),
             }
         }
 

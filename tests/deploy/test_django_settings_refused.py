@@ -123,6 +123,7 @@ PREPEND_WWW = True
          "USE_X_FORWARDED_HOST", "CSRF_TRUSTED_ORIGINS:", "SESSION_ENGINE is cached_db", "MIDDLEWARE has shop.odd.Middleware:",
          "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
     ),
+    "nones": ('INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Nones"', ["odd.Nones.date_joined is None"]),
     "bare": (
         """
 for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions"):
@@ -266,6 +267,12 @@ class Manager(UserManager):
     def get_by_natural_key(self, username): return self.get(username__iexact=username)
 class Natural(AbstractUser):
     objects = Manager()
+class Nones(AbstractUser):
+    username = first_name = last_name = date_joined = None
+    email = models.EmailField(unique=True)
+    is_tv_user = models.GeneratedField(
+        expression=models.Q(is_superuser=True), output_field=models.BooleanField(), db_persist=True)
+    USERNAME_FIELD = "email"
 """,
 }
 
@@ -310,6 +317,12 @@ def test_what_differs_is_a_warning_in_the_file_too(outcomes, name):
     assert [line.removeprefix("# Warning: ") for line in file.read_text().splitlines() if line.startswith("# Warning: ")] == \
         said(done, "warning: ")
     assert "DATABASE_URL" in stranger.sourced(file)
+
+
+def test_fields_that_the_model_has_set_to_none_are_named(outcomes):
+    found = stranger.sourced(outcomes["nones"][1])
+    assert found["DJANGO_USER_FIELDS_NONE"] == '["username", "first_name", "last_name"]'
+    assert found["DJANGO_USERNAME_FIELD"] == "email"
 
 
 def test_without_the_middleware_no_slash_is_appended(outcomes):

@@ -111,7 +111,9 @@ class World:
 
     def seeded(self, number, username):
         store = self.stores[0]
-        column = store.execute(f"SELECT password FROM {store.quoted(self.variant.table)} WHERE username = ?", [username])
+        by = self.variant.model.get("username_field", "username")
+        name = username if by == "username" else f"{username}@example.com"
+        column = store.execute(f"SELECT password FROM {store.quoted(self.variant.table)} WHERE {by} = ?", [name])
         return User(self.key_of(number), username, PASSWORD, column[0][0])
 
     def stored_id(self, key):
@@ -138,8 +140,11 @@ class World:
             "is_active": True,
             "date_joined": datetime(2022, 2, 2, tzinfo=timezone.utc),
         }
-        row |= {name: False for name in self.variant.model.get("fields", ["is_tv_user", "is_movie_user"])}
+        model = self.variant.model
+        row |= {name: False for name in model.get("fields", ["is_tv_user", "is_movie_user"])}
         row |= columns
+        for name in model.get("none", []) + model.get("generated", []):
+            row.pop(name, None)
         for store in self.stores:
             store.insert(self.variant.table, row)
         self.made.append(row["id"])

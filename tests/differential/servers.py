@@ -57,6 +57,8 @@ class Variant:
             environment["DJANGO_REST_AUTHENTICATION"] = ",".join(short)
         if "username_field" in self.model:
             environment["DJANGO_USERNAME_FIELD"] = self.model["username_field"]
+        if "none" in self.model:
+            environment["DJANGO_USER_FIELDS_NONE"] = json.dumps(self.model["none"])
         return environment | {
             "PATH": os.environ.get("PATH", ""),
             "DATABASE_URL": url,

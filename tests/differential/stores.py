@@ -139,7 +139,12 @@ class Stores:
         cursor.execute("SHOW TABLES")
         for (table,) in cursor.fetchall():
             cursor.execute(f"CREATE TABLE `{target}`.`{table}` LIKE `{source}`.`{table}`")
-            cursor.execute(f"INSERT INTO `{target}`.`{table}` SELECT * FROM `{source}`.`{table}`")
+            cursor.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
+                "AND extra NOT LIKE '%%GENERATED'", [source, table],
+            )
+            names = ", ".join(f"`{name}`" for (name,) in cursor.fetchall())
+            cursor.execute(f"INSERT INTO `{target}`.`{table}` ({names}) SELECT {names} FROM `{source}`.`{table}`")
         connection.close()
 
     def close(self):

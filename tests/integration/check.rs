@@ -20,10 +20,10 @@ mod rows;
 mod tables;
 
 /// What a run of `check --format json` said.
-struct Checked {
+pub struct Checked {
     code: i32,
     findings: Vec<Value>,
-    text: String,
+    pub text: String,
 }
 
 impl Checked {
@@ -50,7 +50,7 @@ impl Checked {
     }
 
     /// The ids of this level.
-    fn ids(&self, level: &str) -> Vec<&str> {
+    pub fn ids(&self, level: &str) -> Vec<&str> {
         let found = self
             .findings
             .iter()
@@ -61,7 +61,7 @@ impl Checked {
     }
 
     /// The only finding with this id, which must be of this level: its text and its advice.
-    fn finding(&self, level: &str, id: &str) -> (&str, &str) {
+    pub fn finding(&self, level: &str, id: &str) -> (&str, &str) {
         let found: Vec<&Value> = self
             .findings
             .iter()
@@ -112,7 +112,7 @@ fn command(url: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Command
     command
 }
 
-fn check(url: &str, variables: &[(&str, &str)]) -> Checked {
+pub fn check(url: &str, variables: &[(&str, &str)]) -> Checked {
     Checked::of(command(url, variables, &[]).output().unwrap())
 }
 

@@ -57,11 +57,16 @@ impl Database {
     /// One of each kind that is to be had here, with Django's tables and [`USERS`].
     pub fn of_every_kind() -> Vec<Database> {
         let servers = Database::postgres().into_iter().chain(Database::mysql());
-        let servers = servers.inspect(|database| database.execute(USERS));
+        let servers = servers.inspect(Database::insert_the_usual_users);
         [Database::filled_sqlite()]
             .into_iter()
             .chain(servers)
             .collect()
+    }
+
+    /// Inserts [`USERS`].
+    pub fn insert_the_usual_users(&self) {
+        self.execute(USERS);
     }
 
     /// SQLite with the tables and the users.
@@ -92,11 +97,16 @@ impl Database {
 
     /// A PostgreSQL database with the tables, where there is a server.
     pub fn postgres() -> Option<Database> {
+        Database::postgres_with("")
+    }
+
+    /// The same, made with these options.
+    pub fn postgres_with(options: &str) -> Option<Database> {
         let server = server("TEST_POSTGRES_URL")?;
         let name = unique_name();
         let mut admin = diesel::PgConnection::establish(&server).unwrap();
         admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
             .unwrap();
         let kind = Kind::Postgres(with_database(&server, &name));
         let schema = include_str!("../../schema/postgres.sql");

@@ -8,6 +8,7 @@
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
 //! * `check`: what it finds on real databases; `healthcheck`; `verify`
 //! * `client_address`: whom failed logins are counted for
+//! * `columns`: other types, collations and character sets; columns that are computed, or not there
 //! * `commands`: `export` and `stats`
 //! * `cors`: pages of other origins, listed and not
 //! * `described`: the description of the API, to which every answer is held
@@ -43,6 +44,7 @@ mod broken_clients;
 mod check;
 mod client;
 mod client_address;
+mod columns;
 mod commands;
 mod cors;
 mod database;

@@ -37,6 +37,7 @@ fn store(database: &Database) -> DjangoSessionStore {
         writable: true,
         user_table: config.user_table,
         username_field: config.username_field,
+        none_fields: config.none_fields,
         exports_at_once: config.export_concurrency,
         prepared_statements: config.prepared_statements,
         waits: Metrics::new().unwrap().waits(),

@@ -53,6 +53,8 @@ def existing(text, admin_url, database, user_table):
     for column, listed in (("is_movie_user", "is_movie_user, -- optional"), ("is_tv_user", "is_tv_user,")):
         if column not in columns:
             text = text.replace(listed, "")
+    for column in {"username", "email", "first_name", "last_name", "date_joined"} - columns:
+        text = text.replace(f" {column},", "")
     if "django_admin_log" not in {table for table, _ in found}:
         text = "".join(line for line in text.splitlines(True) if "`django_admin_log`" not in line)
     return text

@@ -115,7 +115,7 @@ def user_ids():
                 key = field.to_python(value)
             except Exception:  # an HTML 500
                 key = None
-            if isinstance(key, int) and not -(2**63) <= key < 2**63:
+            if isinstance(key, int) and not -(2**63) <= key < 2**64:
                 key = None
             row[name] = None if key is None else str(key)
         yield row

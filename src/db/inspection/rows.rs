@@ -10,6 +10,7 @@ use diesel::{QueryResult, RunQueryDsl};
 
 use super::{Inspector, Question};
 use crate::config::Backend;
+use crate::db::comparison::AnyText;
 use crate::db::connection::Connection;
 use crate::db::fragments::{
     Key, dynamic_query, optional, push_columns, required, row_of_every_backend,
@@ -219,7 +220,7 @@ impl ReadPasswords<'_> {
 
 impl<DB> QueryFragment<DB> for ReadPasswords<'_>
 where
-    DB: diesel::backend::Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+    DB: diesel::backend::Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
 {

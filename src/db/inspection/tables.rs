@@ -89,7 +89,7 @@ impl Inspector {
     pub fn user_tables(&mut self) -> Result<Vec<String>, DbError> {
         let sql = match self.backend() {
             Backend::Sqlite => format!(
-                "SELECT t.name FROM sqlite_master t JOIN pragma_table_info(t.name) c ON c.name IN ({OF_USERS}) \
+                "SELECT t.name FROM sqlite_master t JOIN pragma_table_xinfo(t.name) c ON c.name IN ({OF_USERS}) \
                  GROUP BY t.name HAVING COUNT(*) = 3 ORDER BY t.name LIMIT 10"
             ),
             Backend::Postgres => format!(

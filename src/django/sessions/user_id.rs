@@ -4,6 +4,7 @@
 
 use super::super::json::Value;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The type of the user model's primary key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,8 +18,8 @@ pub enum KeyType {
 /// A user's primary key. Prints as `_meta.pk.value_to_string(user)`, the text `login()` stores.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum UserId {
-    /// An integer key
-    Integer(i64),
+    /// An integer key: from -2^63 to 2^64 - 1, since MySQL has unsigned ones
+    Integer(i128),
     /// A UUID key, most significant byte first
     Uuid([u8; 16]),
 }
@@ -39,6 +40,9 @@ impl fmt::Display for UserId {
     }
 }
 
+/// The integer keys that a database has: signed ones of 64 bits, and MySQL's unsigned ones.
+const KEYS: RangeInclusive<i128> = i64::MIN as i128..=u64::MAX as i128;
+
 impl UserId {
     /// Its type.
     pub fn key_type(&self) -> KeyType {
@@ -50,7 +54,7 @@ impl UserId {
 
     /// A key as it prints: a whole number, or a UUID with or without hyphens.
     pub fn parse(text: &str) -> Option<UserId> {
-        if let Ok(id) = text.parse() {
+        if let Some(id) = text.parse().ok().filter(|id| KEYS.contains(id)) {
             return Some(UserId::Integer(id));
         }
         let hex = text.replace('-', "");
@@ -69,23 +73,21 @@ pub(super) fn to_python(value: &Value, key_type: KeyType) -> Option<UserId> {
 }
 
 /// `int(value)`, within 64 bits (beyond them no row matches).
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Bool(truth) => Some(i64::from(*truth)),
-        Value::Integer(digits) => digits.parse().ok(),
-        Value::Float(number) => {
-            let whole = number.trunc();
-            // Both ends are exact as floats; 2^63 itself does not fit. NaN is in no range.
-            let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
-            fits.then_some(whole as i64)
-        }
+fn integer(value: &Value) -> Option<i128> {
+    let number = match value {
+        Value::Bool(truth) => i128::from(*truth),
+        Value::Integer(digits) => digits.parse().ok()?,
+        Value::Float(number) if number.is_nan() => return None,
+        // A float beyond 128 bits becomes the nearest end of the range, which is no key either.
+        Value::Float(number) => number.trunc() as i128,
         Value::String(text) => {
             let (negative, magnitude) = parse_int(text.as_str()?, 10)?;
             let magnitude = i128::try_from(magnitude).ok()?;
-            i64::try_from(if negative { -magnitude } else { magnitude }).ok()
+            if negative { -magnitude } else { magnitude }
         }
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    KEYS.contains(&number).then_some(number)
 }
 
 /// `uuid.UUID(int=value)` of an integer (a Boolean is one), `uuid.UUID(hex=value)` of a string.

@@ -53,7 +53,8 @@ LISTED = [
 
 
 def seed():
-    people = [caller(*row) for row in CALLERS] + [listed(*row) for row in LISTED]
+    named = [row for row in LISTED if row[0].isascii() or not variant.ASCII_NAMES]
+    people = [caller(*row) for row in CALLERS] + [listed(*row) for row in named]
     for number, person in enumerate(people, start=1):
         person.pk = uuid.UUID(int=number) if variant.KEY == "uuid" else number
     User.objects.bulk_create(people)
@@ -67,20 +68,23 @@ def caller(username, is_staff, is_superuser, is_active):
 
 def listed(username, first_name, last_name, date_joined, is_tv_user, is_movie_user, is_active):
     user = person(username, date_joined)
-    user.first_name, user.last_name, user.is_active = first_name, last_name, is_active
-    for field, value in (("is_tv_user", is_tv_user), ("is_movie_user", is_movie_user)):
-        if field in variant.FIELDS:
+    user.is_active = is_active
+    services = {"is_tv_user": is_tv_user, "is_movie_user": is_movie_user}
+    values = {name: services[name] for name in variant.FIELDS if name not in variant.GENERATED}
+    for field, value in {"first_name": first_name, "last_name": last_name, **values}.items():
+        if field not in variant.NONE:
             setattr(user, field, value)
     return user
 
 
 def person(username, date_joined):
-    return User(
-        username=username,
-        email=f"{username.strip()}@example.com",
-        password=encoded(username),
-        date_joined=datetime.fromisoformat(date_joined).replace(tzinfo=timezone.utc),
-    )
+    values = {
+        "username": username,
+        "email": f"{username.strip()}@example.com",
+        "password": encoded(username),
+        "date_joined": datetime.fromisoformat(date_joined).replace(tzinfo=timezone.utc),
+    }
+    return User(**{name: value for name, value in values.items() if name not in variant.NONE})
 
 
 def encoded(username):

@@ -3,6 +3,7 @@
 from django.db import migrations
 from django.db.migrations.state import ModelState
 
+from accounts import variant
 from accounts.models import User
 
 
@@ -10,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
     dependencies = [("auth", "0012_alter_user_first_name_max_length")]
     _state = ModelState.from_model(User)
-    operations = [
+    operations = [migrations.RunSQL(statement) for statement in variant.PREPARE] + [
         migrations.CreateModel(
             name=_state.name,
             fields=list(_state.fields.items()),
