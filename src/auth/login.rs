@@ -114,12 +114,12 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let settings = state.settings();
         let deleted = state.db.write(deadline(req), move |connection, table| {
-            // `flush()` of a session that has expired finds nothing to delete.
             // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
             if !SessionRow::can_exist(connection, &key)? {
                 return Ok(None);
             }
             connection.transaction(|connection| {
+                // `flush()` of a session that has expired finds nothing to delete.
                 let Some(data) = SessionRow::find(connection, &key, now)? else {
                     return Ok(None);
                 };
