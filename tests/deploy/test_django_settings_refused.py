@@ -27,6 +27,10 @@ MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
         'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.OwnHash"',
         ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.OwnHash.check_password is the project's"],
     ),
+    "no_password": (
+        'AUTHENTICATION_BACKENDS = ["shop.odd.Header"]',
+        ["AUTHENTICATION_BACKENDS has no backend that takes a password"],
+    ),
     "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
     "authenticators": (
         """
@@ -123,6 +127,16 @@ PREPEND_WWW = True
          "USE_X_FORWARDED_HOST", "CSRF_TRUSTED_ORIGINS:", "SESSION_ENGINE is cached_db", "MIDDLEWARE has shop.odd.Middleware:",
          "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
     ),
+    "captcha": (
+        'INSTALLED_APPS += ["shop.captcha"]',
+        ["INSTALLED_APPS has shop.captcha: Basic and the sidecar's login ask for no captcha"],
+    ),
+    # The sidecar knows it by its name.
+    "remote_user": ('AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]', []),
+    "single_sign_on": (
+        'AUTHENTICATION_BACKENDS = ["shop.odd.Header", "django.contrib.auth.backends.ModelBackend"]',
+        ["AUTHENTICATION_BACKENDS has shop.odd.Header"],
+    ),
     "bare": (
         """
 for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions"):
@@ -173,8 +187,10 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ),
 }
 ODD = {
+    "shop/captcha/__init__.py": "",
     "shop/odd.py": """
-from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.backends import ModelBackend, RemoteUserBackend
+class Header(RemoteUserBackend): pass
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
