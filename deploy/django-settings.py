@@ -1,6 +1,6 @@
 """Writes watchtower-sidecar's environment file from a Django project's settings (Django 4.0 to 6.x). In the project:
 
-    umask 077; python manage.py shell < django-settings.py > sidecar.env
+    (umask 077; python manage.py shell < django-settings.py > sidecar.env)
 
 What the sidecar can't honour is named on standard error, all of it at once; then nothing is written, and the exit code
 is 1. What it does otherwise than Django is a warning, on standard error and in the file. With SIDECAR_SECRETS_DIR=/path

@@ -205,7 +205,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_TRUSTED_PROXIES",
-        "Whose X-Forwarded-For names the client: addresses and networks, unix for unix sockets; or none",
+        "Whose X-Forwarded-For and -Proto are believed: addresses and networks, unix for unix sockets; or none",
         Some("127.0.0.1,::1,unix"),
         "10.0.0.5,unix",
     ),

@@ -128,8 +128,8 @@ PREPEND_WWW = True
          "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
     ),
     "captcha": (
-        'INSTALLED_APPS += ["shop.captcha"]',
-        ["INSTALLED_APPS has shop.captcha: Basic and the sidecar's login ask for no captcha"],
+        'INSTALLED_APPS += ["shop.form_captcha"]',
+        ["INSTALLED_APPS has shop.form_captcha: Basic and the sidecar's login ask for no captcha"],
     ),
     # The sidecar knows it by its name.
     "remote_user": ('AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]', []),
@@ -187,7 +187,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ),
 }
 ODD = {
-    "shop/captcha/__init__.py": "",
+    "shop/form_captcha/__init__.py": "",
     "shop/odd.py": """
 from django.contrib.auth.backends import ModelBackend, RemoteUserBackend
 class Header(RemoteUserBackend): pass
