@@ -80,7 +80,7 @@ impl Config {
     /// Warnings about what HTTP Basic and login do not ask for, where one of them is served.
     fn warn_of_passwords(&self, warn: &mut impl FnMut(&'static str, String, &'static str)) {
         const BACKENDS: &str = "DJANGO_AUTHENTICATION_BACKENDS";
-        const NO_PASSWORDS: &str = "leave HTTP Basic out (DJANGO_REST_AUTHENTICATION=session, as in the views) and SIDECAR_LOGIN off, or accept it";
+        const NO_PASSWORDS: &str = "where that is not acceptable, set DJANGO_REST_AUTHENTICATION=session and SIDECAR_LOGIN=off";
         let has_basic = self
             .django
             .rest_authentication
