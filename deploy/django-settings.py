@@ -1,15 +1,17 @@
 """Writes watchtower-sidecar's environment file from a Django project's settings (Django 4.0 to 6.x). In the project:
 
-    python manage.py shell < django-settings.py > sidecar.env
+    (umask 077; python manage.py shell < django-settings.py > sidecar.env)
 
 What the sidecar can't honour is named on standard error, all of it at once; then nothing is written, and the exit code
 is 1. What it does otherwise than Django is a warning, on standard error and in the file. With SIDECAR_SECRETS_DIR=/path
-in the environment, secrets and hosts go to files there (mode 0600), which the file names. It connects to no database.
+in the environment, secrets and hosts go to files there (mode 0600), which the file names. With SIDECAR_OUTPUT=/path the
+script writes the file itself, with mode 0600 from its first moment on. It connects to no database.
 One file, however long, because it comes through standard input.
 """
 
 import configparser
 import getpass
+import inspect
 import json
 import os
 import re
@@ -27,10 +29,27 @@ REFUSED, WARNINGS = [], []
 refuse, warn = REFUSED.append, WARNINGS.append
 
 
+def write_privately(path, data):
+    """A file that its owner alone may read: it appears whole or not at all."""
+    new = f"{path}.new"
+    if os.path.lexists(new):
+        os.unlink(new)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(new, path)
+    except OSError:
+        os.unlink(new)
+        raise
+
+
 class Output:
-    """Standard output for this file alone: what the project, or Django's shell, prints before or after is dropped."""
+    """SIDECAR_OUTPUT, or standard output for this file alone: what the project, or Django's shell, prints before or after
+    is dropped."""
 
     def __init__(self):
+        self.path = os.environ.get("SIDECAR_OUTPUT")
         self.descriptor = os.dup(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         for stream in {sys.stdout, sys.__stdout__}:
@@ -41,10 +60,18 @@ class Output:
             appends = bool(fcntl.fcntl(self.descriptor, fcntl.F_GETFL) & os.O_APPEND)
         except ImportError:
             appends = False
-        self.is_file = stat.S_ISREG(status.st_mode) and not appends
+        is_regular = stat.S_ISREG(status.st_mode)
+        if is_regular and not self.path and status.st_mode & 0o077:
+            # It will hold secrets, whether it is new or appended to.
+            try:
+                os.fchmod(self.descriptor, 0o600)
+            except OSError:
+                refuse("Standard output is a file that others may read, and its mode can't be changed: write to a file "
+                       "of your own.")
+        self.is_file = is_regular and not appends
         if self.is_file:
             self.empty()
-        elif not os.isatty(self.descriptor) and self.has_noise():
+        elif not self.path and not os.isatty(self.descriptor) and self.has_noise():
             refuse("Django has printed a line before this script began, which can't be taken back from a pipe: run "
                    "manage.py shell with -v 0, or write to a file.")
 
@@ -62,10 +89,9 @@ class Output:
         return not frame or frame.f_locals["options"].get("verbosity", 1) > 0
 
     def write(self, text):
-        if self.is_file:
-            # It holds secrets.
-            os.fchmod(self.descriptor, 0o600)
         data = text.encode()
+        if self.path:
+            return write_privately(self.path, data)
         try:
             while data:
                 data = data[os.write(self.descriptor, data):]
@@ -526,16 +552,56 @@ def surroundings():
     others = [name for name in middleware if not KNOWN_MIDDLEWARE.fullmatch(name)]
     if others:
         warn(f"MIDDLEWARE has {', '.join(others)}: what they do to the two paths is not done here.")
-    for path in settings.AUTHENTICATION_BACKENDS:
+
+
+# What a login asks for
+
+# The words in the names of apps, modules of middleware and of backends that ask for more than a password.
+SECOND_FACTOR = re.compile(
+    r"(^|[._])(mfa\d?|2fa|t?otp|two_?factor|multi_?factor|second_?factor|webauthn|passkeys?|u2f|fido2?|duo|deux|kagi|trench)"
+    r"(?=$|[._])", re.IGNORECASE)
+
+
+def authentication(basic):
+    """The variables of what a login asks for, by Basic too."""
+    from django.apps import apps
+    from django.utils.module_loading import import_string
+
+    def takes_password(path):
+        """As `authenticate()` finds out."""
+        try:
+            inspect.signature(import_string(path)().authenticate).bind(None, username="", password="")
+        except TypeError:
+            return False
+        return True
+
+    backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
+    for path in backends:
         if not path.startswith("django.contrib.auth.backends."):
-            warn(f"AUTHENTICATION_BACKENDS has {path}: it counts as Django's ModelBackend.")
+            warn(f"AUTHENTICATION_BACKENDS has {path}: what it asks besides the password, Basic and the sidecar's login do "
+                 "not ask; `watchtower-sidecar check` says more.")
+    # The sidecar knows these as backends that take no password, and any other as one like ModelBackend.
+    known = [path for path in backends if re.search(r"RemoteUserBackend$|^(django_cas_ng|sesame)\.", path)]
+    if basic and len(known) < len(backends) and not any(map(takes_password, backends)):
+        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept the stored ones by "
+               "Basic.")
+    captchas = [name for name in names if "captcha" in name or "turnstile" in name]
+    if captchas:
+        warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
+    found = map(SECOND_FACTOR.search, [*names, *settings.MIDDLEWARE, *backends])
+    factors = list(dict.fromkeys(match.string[:match.end()] for match in found if match))
+    if factors:
+        warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask: "
+             "SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
+    return {"DJANGO_AUTHENTICATION_BACKENDS": json_text(backends),
+            "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None}
 
 
 # The file
 
 SUGGESTIONS = {
     "SIDECAR_BIND": "127.0.0.1:8000", "SIDECAR_OPS_BIND": "127.0.0.1:9000", "SIDECAR_LOGIN": "on",
-    "SIDECAR_LOGIN_RATE": "10/min", "SIDECAR_TRUSTED_PROXIES": "127.0.0.0/8,::1,unix", "SIDECAR_LOG_FORMAT": "json",
+    "SIDECAR_LOGIN_RATE": "10/min", "SIDECAR_TRUSTED_PROXIES": "127.0.0.1,::1,unix", "SIDECAR_LOG_FORMAT": "json",
 }
 HEADER = """\
 # watchtower-sidecar's environment, from the settings of this Django project. It holds secrets.
@@ -553,6 +619,21 @@ def quoted(value):
     return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
 
 
+def is_read_by_compose(value):
+    """Whether Compose's env_file reads it as systemd and a shell do. Its versions differ in what they expand in either kind
+    of quotes, and in which backslash before the last quote is one."""
+    form = quoted(value)
+    return not re.search(r"[$`]|[\\\"].$" if form[0] == '"' else r"\$\{", form)
+
+
+def json_text(value):
+    """JSON that has no character which needs other quotes than Compose reads."""
+    text = json.dumps(value)
+    if re.search(r"['\\]|\$\{", text):
+        text = text.replace("$", "\\u0024").replace("`", "\\u0060")
+    return text
+
+
 def keys():
     key, fallbacks = settings.SECRET_KEY, list(getattr(settings, "SECRET_KEY_FALLBACKS", []))
     try:
@@ -562,7 +643,7 @@ def keys():
     except (ValueError, AttributeError):
         refuse("SECRET_KEY or SECRET_KEY_FALLBACKS holds a key that is empty or no UTF-8 text.")
         return {}
-    return {"DJANGO_SECRET_KEY": texts[0], "DJANGO_SECRET_KEY_FALLBACKS": json.dumps(texts[1:])}
+    return {"DJANGO_SECRET_KEY": texts[0], "DJANGO_SECRET_KEY_FALLBACKS": json_text(texts[1:])}
 
 
 def login_url():
@@ -593,9 +674,9 @@ def collect():
     variables = {
         **(step("AUTH_USER_MODEL", user_model, basic) or {}),
         **(step("The session settings", sessions, "session" in authenticators) or {}),
-        "DJANGO_AUTHENTICATION_BACKENDS": json.dumps(list(settings.AUTHENTICATION_BACKENDS)),
+        **(step("AUTHENTICATION_BACKENDS", authentication, basic) or {}),
         "DJANGO_REST_AUTHENTICATION": authenticators,
-        "DJANGO_ALLOWED_HOSTS": json.dumps([str(host) for host in settings.ALLOWED_HOSTS]),
+        "DJANGO_ALLOWED_HOSTS": json_text([str(host) for host in settings.ALLOWED_HOSTS]),
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,
         "DJANGO_APPEND_SLASH":
             settings.APPEND_SLASH and "django.middleware.common.CommonMiddleware" in settings.MIDDLEWARE,
@@ -608,6 +689,8 @@ def collect():
         variables["SIDECAR_PREPARED_STATEMENTS"] = "off"
     step("The settings", surroundings)
     suggested = dict(SUGGESTIONS)
+    if variables.get("DJANGO_SECOND_FACTOR"):
+        del suggested["SIDECAR_LOGIN"]
     if getattr(settings, "CORS_ALLOWED_ORIGINS", None):
         suggested["SIDECAR_CORS_ORIGINS"] = json.dumps(list(settings.CORS_ALLOWED_ORIGINS))
     # What can't be left out comes last: a file that was cut off starts no sidecar.
@@ -625,23 +708,19 @@ def step(subject, function, *arguments):
         refuse(f"{subject} can't be read: {type(error).__name__}: {error} ({place.filename}:{place.lineno}).")
 
 
+IN_FILES = ("DJANGO_ALLOWED_HOSTS", "DATABASE_URL", "DJANGO_SECRET_KEY_FALLBACKS", "DJANGO_SECRET_KEY")
+
+
 def keep_in_files(directory, variables, read_url):
-    """Moves secrets, and what SIGHUP reads again, to files; each appears whole or not at all."""
+    """Moves secrets, and what SIGHUP reads again, to files."""
     directory = os.path.abspath(directory)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    moved = {name: variables.pop(name) for name in (
-        "DJANGO_ALLOWED_HOSTS", "DATABASE_URL", "DJANGO_SECRET_KEY_FALLBACKS", "DJANGO_SECRET_KEY")}
+    moved = {name: variables.pop(name) for name in IN_FILES}
     if read_url:
         moved["DATABASE_READ_URL"] = read_url
     for name, text in moved.items():
         path = os.path.join(directory, name.lower().replace("_", "-"))
-        new = f"{path}.new"
-        if os.path.lexists(new):
-            os.unlink(new)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(text.encode() + b"\n")
-        os.replace(new, path)
+        write_privately(path, text.encode() + b"\n")
         variables[f"{name}_FILE"] = path
     return variables.pop("DATABASE_READ_URL_FILE", None)
 
@@ -659,6 +738,10 @@ def main():
         if re.search(r"[\0-\x1f\x7f]", text) and not (directory and name == "DJANGO_SECRET_KEY"):
             refuse(f"{name} holds a control character, which an environment file can't."
                    + (" Set SIDECAR_SECRETS_DIR." if name == "DJANGO_SECRET_KEY" else ""))
+    others = [name for name, text in texts.items() if not is_read_by_compose(text) and not (directory and name in IN_FILES)]
+    if others:
+        warn(f"{', '.join(others)}: systemd and a shell read the value as it is, but Compose's env_file does not; with "
+             "Compose give it in environment:, or set SIDECAR_SECRETS_DIR.")
     for text in WARNINGS:
         print(f"warning: {sentence(text)}", file=sys.stderr)
     if REFUSED:

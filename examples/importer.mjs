@@ -4,7 +4,7 @@
 //
 // users.json.etag says which answer users.json is. 503 and 429 are asked again after Retry-After, a broken transfer too.
 
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const PATIENCE_MS = 120_000;
@@ -43,9 +43,10 @@ async function logIn(password) {
   return answer.headers.get("Set-Cookie").split(";")[0];
 }
 
-/** Whole, or not at all. */
+/** Whole, or not at all; personal data, for the owner alone. */
 function write(path, text) {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  rmSync(`${path}.new`, { force: true });
+  writeFileSync(`${path}.new`, text, { mode: 0o600, flag: "wx" });
   renameSync(`${path}.new`, path);
 }
 

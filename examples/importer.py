@@ -69,9 +69,11 @@ class Importer:
 
 
 def write(path, content):
-    """Whole, or not at all."""
+    """Whole, or not at all; personal data, for the owner alone."""
     new = path.with_name(f"{path.name}.new")
-    new.write_bytes(content)
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
     os.replace(new, path)
 
 

@@ -5,6 +5,8 @@
 #
 # users.json.etag says which answer users.json is. 503 and 429 are asked again after Retry-After, a broken transfer too.
 set -euo pipefail
+# The session's cookie and personal data: for the owner alone.
+umask 077
 url=${1%/} username=$2 file=$3
 : "${WATCHTOWER_PASSWORD:?is not set}"
 

@@ -154,7 +154,7 @@ async fn authenticate(
                 });
                 match (caller.user, caller.why) {
                     (Some(user), _) => {
-                        let enforced = csrf::enforce(req, payload.take(), renderer).await;
+                        let enforced = csrf::enforce(state, req, payload.take(), renderer).await;
                         enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
                         return Ok(Identity::User(user, "session"));
                     }

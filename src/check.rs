@@ -225,19 +225,8 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) {
 /// What the configuration itself warns of.
 fn configuration(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
-        let variable = warning.split(' ').next().unwrap_or_default().to_owned();
-        let advice = match variable.as_str() {
-            "DJANGO_ALLOWED_HOSTS" => {
-                "set DJANGO_ALLOWED_HOSTS to the project's ALLOWED_HOSTS, as a JSON array"
-            }
-            "DJANGO_SECRET_KEY" | "DJANGO_SECRET_KEY_FALLBACKS" => {
-                "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until \
-                 its sessions have expired, and give the sidecar both"
-            }
-            _ => "change the variable",
-        };
-        let id = variable.to_ascii_lowercase().replace('_', "-");
-        findings.warning(&format!("configuration.{id}"), warning, advice);
+        let id = warning.variable.to_ascii_lowercase().replace('_', "-");
+        findings.warning(&format!("configuration.{id}"), warning.text, warning.advice);
     }
 }
 

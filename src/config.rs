@@ -18,10 +18,12 @@ mod database_url;
 mod reach;
 mod values;
 mod variables;
+mod warnings;
 
 pub use database_url::{Backend, DatabaseUrl};
 pub use reach::Reach;
 pub use variables::{VARIABLES, Variable};
+pub use warnings::Warning;
 
 use values::*;
 use variables::Variables;
@@ -42,6 +44,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object per record.
     Json,
+}
+
+/// `SIDECAR_LOGIN`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LoginMode {
+    /// No login
+    Off,
+    /// Login, where the project asks for no second factor
+    On,
+    /// Login by the password alone, whatever else the project asks for
+    WithoutSecondFactor,
 }
 
 /// So many of something in a span of time.
@@ -80,6 +93,8 @@ pub struct Config {
     pub django: Settings,
     /// Where people log in to the application: `LOGIN_URL` as a URL
     pub login_url: String,
+    /// The apps by which the project asks for a second factor at login
+    pub second_factor: Vec<String>,
     /// The main listener
     pub bind: Bind,
     /// A listener of its own for the health checks
@@ -150,6 +165,7 @@ impl Config {
         let time_zone = vars.value("DJANGO_TIME_ZONE", time_zone);
         let append_slash = vars.value("DJANGO_APPEND_SLASH", boolean);
         let authentication_backends = vars.value("DJANGO_AUTHENTICATION_BACKENDS", string_array);
+        let second_factor = vars.value("DJANGO_SECOND_FACTOR", string_array);
         let rest_authentication = vars.value("DJANGO_REST_AUTHENTICATION", authenticators);
         let pbkdf2_iterations = vars.value("DJANGO_PBKDF2_ITERATIONS", iterations);
 
@@ -158,7 +174,7 @@ impl Config {
         let bind = vars.value("SIDECAR_BIND", bind);
         let ops_bind = vars.optional("SIDECAR_OPS_BIND", self::bind);
         let mount = vars.value("SIDECAR_MOUNT", mount);
-        let login = vars.value("SIDECAR_LOGIN", on_or_off);
+        let login = vars.value("SIDECAR_LOGIN", login_mode);
         let login_rate = vars.value("SIDECAR_LOGIN_RATE", rate);
         let trusted_proxies = vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies);
         let cors_origins = vars.value("SIDECAR_CORS_ORIGINS", origins);
@@ -169,6 +185,14 @@ impl Config {
         let format = vars.value("SIDECAR_LOG_FORMAT", log_format);
         let file = vars.optional("SIDECAR_LOG_FILE", |path| Ok(PathBuf::from(path)));
 
+        if let (Some(LoginMode::On), Some(apps @ [_, ..])) = (login, second_factor.as_deref()) {
+            vars.contradiction(format!(
+                "SIDECAR_LOGIN is on, but the project asks for a second factor at login (DJANGO_SECOND_FACTOR: {}): the \
+                 sidecar's login asks for the password alone, and its session opens the whole site; set \
+                 SIDECAR_LOGIN=without-second-factor to allow that, or SIDECAR_LOGIN=off",
+                apps.join(", ")
+            ));
+        }
         let errors = vars.into_errors();
         // Every `None` has left a sentence in `errors`.
         let config = || {
@@ -193,10 +217,11 @@ impl Config {
                     },
                 },
                 login_url: login_url?,
+                second_factor: second_factor?,
                 bind: bind?,
                 ops_bind,
                 mount: mount?,
-                login: login?,
+                login: login? != LoginMode::Off,
                 login_rate: login_rate?,
                 trusted_proxies: trusted_proxies?,
                 cors_origins: cors_origins?,
@@ -216,32 +241,6 @@ impl Config {
         }
     }
 }
-
-impl Config {
-    /// What is no mistake but will surprise the operator, a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.django.allowed_hosts.is_empty() && !self.django.debug {
-            warnings.push(
-                "DJANGO_ALLOWED_HOSTS is empty: as in Django, every request is answered 400 Bad Request".to_owned(),
-            );
-        }
-        let keys = &self.django.secret_keys;
-        if keys.current().is_weak() {
-            warnings.push(format!("DJANGO_SECRET_KEY {WEAK}"));
-        }
-        if keys.fallbacks().iter().any(SecretKey::is_weak) {
-            warnings.push(format!(
-                "DJANGO_SECRET_KEY_FALLBACKS holds a key that {WEAK}"
-            ));
-        }
-        warnings
-    }
-}
-
-/// What is wrong with such a key (`django.core.checks.security.base`, W009 and W025).
-const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, or Django's own django-insecure- key): whoever \
-    guesses it can make sessions";
 
 impl Variables<'_> {
     fn session_cookie(&mut self) -> Option<SessionCookie> {

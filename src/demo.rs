@@ -101,7 +101,8 @@ pub fn instructions(base_url: &str) -> String {
     format!(
         r#"The demo is running at {base_url} with {USERS} made-up users. Paste these lines into another terminal:
 
-# First login to get session
+# First login to get session, in a file that others can't read
+umask 077
 curl -X POST {base_url}/api/login/ \
   -H "Content-Type: application/json" \
   -d '{{"username": "{USERNAME}", "password": "{PASSWORD}"}}' \

@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -50,7 +51,8 @@ enum Command {
 }
 
 fn main() {
-    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| without_values(error).exit());
+    let command = arguments.command.unwrap_or(Command::Serve);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if command.serves() {
         restart_with_few_heaps();
@@ -69,6 +71,24 @@ fn main() {
     };
     // A database may still hold one of its threads.
     std::process::exit(code);
+}
+
+/// The error without what the operator typed for a value, which may be a URL with its password.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    for kind in [
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidValue,
+    ] {
+        if let Some(ContextValue::String(text)) = error.get(kind)
+            && !text.starts_with('-')
+        {
+            error.insert(kind, ContextValue::String("(not shown)".to_owned()));
+            // Its tip repeats the value.
+            error.remove(ContextKind::Suggested);
+        }
+    }
+    error
 }
 
 impl Command {
@@ -133,11 +153,12 @@ fn restart_with_few_heaps() {
     let _ = command.args(arguments).env(HEAPS, "2").exec();
 }
 
-/// Serves with the configuration that `lookup` finds, again at SIGHUP if `is_reloaded`; `started` is told the base URL.
+/// Serves with the configuration that `lookup` finds; `started` gets the base URL. An operator's configuration, unlike the
+/// demo's, has its warnings logged and is read again at SIGHUP.
 async fn serve(
     lookup: impl Fn(&str) -> Option<String>,
     started: impl FnOnce(&str),
-    is_reloaded: bool,
+    is_operators: bool,
 ) -> i32 {
     let config = match Config::from_vars(&lookup) {
         Ok(config) => config,
@@ -157,14 +178,14 @@ async fn serve(
     let _ = signal(SignalKind::from_raw(SIGXFSZ));
     // Standard error may be a full pipe: from here on everything goes by way of the log, which does not wait for it.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
-    for warning in config.warnings() {
-        log::warn!("{warning}");
+    for warning in config.warnings().iter().filter(|_| is_operators) {
+        log::warn!("{}", warning.text);
     }
     let reload: &dyn Fn() -> _ = &|| {
         log.reopen_file();
         Config::from_vars(&lookup)
     };
-    let code = run(config, started, is_reloaded.then_some(reload)).await;
+    let code = run(config, started, is_operators.then_some(reload)).await;
     log.flush();
     code
 }

@@ -130,7 +130,7 @@ impl State {
         match config {
             Ok(config) => {
                 for warning in config.warnings() {
-                    log::warn!("{warning}");
+                    log::warn!("{}", warning.text);
                 }
                 let mut settings = self
                     .settings

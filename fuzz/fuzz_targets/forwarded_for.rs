@@ -13,7 +13,7 @@ fn proxies(words: &[&str]) -> TrustedProxies {
 
 /// Whether the default list of proxies has it, told without the list.
 fn is_trusted(hop: Option<IpAddr>) -> bool {
-    hop.is_none_or(|hop| hop.is_loopback())
+    hop.is_none_or(|hop| ["127.0.0.1", "::1"].contains(&hop.to_string().as_str()))
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = [invented, b",", appended].concat();
     let nobody = proxies(&[]);
-    let default = proxies(&["127.0.0.0/8", "::1", "unix"]);
+    let default = proxies(&["127.0.0.1", "::1", "unix"]);
     let everybody = proxies(&["0.0.0.0/0", "::/0", "unix"]);
 
     for peer in [

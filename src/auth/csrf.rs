@@ -6,14 +6,14 @@ use actix_web::http::header;
 use actix_web::rt::time::timeout;
 use futures_util::StreamExt as _;
 
-use crate::auth::{BODY_TIMEOUT, joined};
+use crate::auth::{BODY_TIMEOUT, is_from_proxy, joined};
 use crate::django::cookies;
 use crate::django::csrf::{
     CsrfRequest, CsrfSettings, DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody, check_origin_and_cookie,
 };
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
-use crate::server::ServerAddress;
+use crate::server::{ServerAddress, State};
 
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
@@ -24,6 +24,7 @@ const COOKIE_NAME: &str = "csrftoken";
 /// # Errors
 /// 403 with the reason; 400 or 415 for a body that DRF can't parse, 408 for one that does not come.
 pub async fn enforce(
+    state: &State,
     req: &HttpRequest,
     payload: Option<Payload>,
     renderer: Renderer,
@@ -39,7 +40,7 @@ pub async fn enforce(
         header_of("cookie").and_then(|cookies| cookies::cookie(&cookies, COOKIE_NAME));
     let request = CsrfRequest {
         method: req.method().as_str(),
-        is_secure: is_secure(req),
+        is_secure: is_secure(state, req),
         host: &String::from_utf8_lossy(&host),
         server_port: req
             .app_data::<ServerAddress>()
@@ -81,18 +82,15 @@ pub async fn enforce(
         .map_err(failed)
 }
 
-/// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers` and `forwarded_allow_ips`: a proxy on
-/// this machine says that it ended TLS. No peer address is a unix socket's.
-pub fn is_secure(req: &HttpRequest) -> bool {
+/// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers`: a trusted proxy says that it ended TLS.
+/// `SIDECAR_TRUSTED_PROXIES` stands for gunicorn's `forwarded_allow_ips`, and has the same default.
+pub fn is_secure(state: &State, req: &HttpRequest) -> bool {
     const SECURE_SCHEME_HEADERS: [(&str, &str); 3] = [
         ("x-forwarded-protocol", "ssl"),
         ("x-forwarded-proto", "https"),
         ("x-forwarded-ssl", "on"),
     ];
-    let is_local = req
-        .peer_addr()
-        .is_none_or(|peer| peer.ip().to_canonical().is_loopback());
-    is_local
+    is_from_proxy(state, req)
         && SECURE_SCHEME_HEADERS.iter().any(|(name, value)| {
             joined(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes())
         })

@@ -1,5 +1,7 @@
 //! `DATABASE_URL` as Django's own tools read it (dj-database-url 2, django-environ), turned into what Diesel takes.
 
+use std::net::IpAddr;
+
 use zeroize::Zeroizing;
 
 /// Which database a URL names.
@@ -63,6 +65,7 @@ impl DatabaseUrl {
             ));
         }
         if backend != Backend::Sqlite {
+            check_escapes(rest)?;
             check_authority(rest)?;
         }
         if target.contains('\0') {
@@ -98,21 +101,111 @@ impl DatabaseUrl {
     fn hosts_and_parameters(&self) -> (&str, Vec<(&str, String)>) {
         let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = place.split(['/', '#']).next().unwrap_or_default();
+        let authority = place.split('/').next().unwrap_or_default();
         let hosts = authority.rsplit('@').next().unwrap_or_default();
-        let parameters = query.split('#').next().unwrap_or_default().split('&');
-        let decoded = |value| {
-            percent_encoding::percent_decode_str(value)
-                .decode_utf8_lossy()
-                .into_owned()
-        };
-        let parameters = parameters.filter_map(|parameter| parameter.split_once('='));
+        let parameters = query.split('&').filter_map(|one| one.split_once('='));
         (
             hosts,
             parameters
                 .map(|(name, value)| (name, decoded(value)))
                 .collect(),
         )
+    }
+
+    /// The first of its servers that is not on this machine, if the connection does not verify who answers there.
+    pub fn unverified_host(&self) -> Option<String> {
+        let (hosts, parameters) = self.hosts_and_parameters();
+        // The last one counts, as in libpq.
+        let of = |name: &str| {
+            let mut last_first = parameters.iter().rev();
+            last_first.find_map(|(known, value)| (*known == name).then_some(value.as_str()))
+        };
+        let is = |name: &str, value: &str| of(name) == Some(value);
+        let is_verified = match self.backend {
+            Backend::Sqlite => true,
+            Backend::Postgres => {
+                let verifies_ca = is("sslmode", "verify-full") || is("sslmode", "verify-ca");
+                // libpq's `require` verifies as `verify-ca` does where a file of authorities is named. The last two
+                // authenticate the server by the password's verifier and by Kerberos.
+                verifies_ca
+                    || (is("sslmode", "require") && of("sslrootcert").is_some())
+                    || is("channel_binding", "require")
+                    || is("gssencmode", "require")
+                    // The service's file may say how.
+                    || of("service").is_some()
+            }
+            Backend::Mysql => of("ssl_mode").is_some_and(|mode| {
+                ["verify_ca", "verify_identity"].contains(&mode.to_lowercase().as_str())
+            }),
+        };
+        if is_verified {
+            return None;
+        }
+        let in_authority = hosts.split(',').map(|host| {
+            let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+            let (host, _) = bracketed.unwrap_or(host.split_once(':').unwrap_or((host, "")));
+            decoded(host)
+        });
+        let listed = |list: &str| list.split(',').map(str::to_owned).collect();
+        let addresses: Vec<String> = of("hostaddr").map(listed).unwrap_or_default();
+        let names: Vec<String> = match of("host") {
+            Some(list) => listed(list),
+            None => in_authority.collect(),
+        };
+        // An address stands for the name in the same place.
+        let mut servers = (0..names.len().max(addresses.len())).filter_map(|place| {
+            let address = addresses.get(place).filter(|address| !address.is_empty());
+            address.or_else(|| names.get(place))
+        });
+        servers.find(|host| !is_this_machine(host)).cloned()
+    }
+
+    /// A client library's error text, as it may be shown: without the URL's passwords, encoded or not.
+    pub(crate) fn without_secrets(&self, text: &str) -> String {
+        // libpq repeats what it can't read of a URL, and `parse` can't foresee all of that.
+        if text.contains("URI") {
+            return "the client library can't read the database's URL: it has a parameter that the library does not know, \
+                    or a value that is not percent-encoded"
+                .to_owned();
+        }
+        let mut shown = text.to_owned();
+        for secret in self.secrets() {
+            if shown.contains(secret.as_str()) {
+                // Around a very short one the text would show what it was.
+                if secret.len() < 4 {
+                    return "the client library's text holds the password and is not shown"
+                        .to_owned();
+                }
+                shown = shown.replace(secret.as_str(), "***");
+            }
+        }
+        shown
+    }
+
+    /// The passwords that the URL holds, as they stand there and decoded, the longest first.
+    fn secrets(&self) -> Vec<Zeroizing<String>> {
+        if self.backend == Backend::Sqlite {
+            return Vec::new();
+        }
+        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let credentials = place
+            .rsplit_once('@')
+            .map_or("", |(credentials, _)| credentials);
+        let of_user = credentials.split_once(':').map(|(_, password)| password);
+        let parameters = query.split('&').filter_map(|one| one.split_once('='));
+        let of_parameters = parameters
+            .filter(|(name, _)| ["password", "sslpassword"].contains(name))
+            .map(|(_, value)| value);
+        let mut secrets: Vec<_> = of_user
+            .into_iter()
+            .chain(of_parameters)
+            .flat_map(|raw| [raw.to_owned(), decoded(raw)])
+            .filter(|secret| !secret.is_empty())
+            .map(Zeroizing::new)
+            .collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
     }
 
     /// Which database it names.
@@ -153,20 +246,60 @@ impl DatabaseUrl {
     }
 }
 
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+/// Whether a host is a unix socket, or reached without leaving this machine.
+fn is_this_machine(host: &str) -> bool {
+    host.is_empty()
+        || host.starts_with(['/', '@'])
+        || host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+}
+
+/// What an error about a text that is not encoded advises.
+const HINT: &str = "percent-encode the password";
+
+/// Finds what is not percent-encoded before a client library does, which would repeat it in an error: it may be a piece
+/// of a password.
+fn check_escapes(rest: &str) -> Result<(), String> {
+    let mut escapes = rest.split('%').skip(1);
+    let is_escape = |text: &str| {
+        let digits = text.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
+    };
+    if !escapes.all(is_escape) {
+        return Err(format!("holds a broken percent sequence, or %00: {HINT}"));
+    }
+    if rest.contains('#') {
+        return Err(format!("holds a #: {HINT}"));
+    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = place.split_once('/').map_or("", |(_, path)| path);
+    if path.contains('@') {
+        return Err(format!("holds an @ behind the host: {HINT}"));
+    }
+    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let is_pair = |parameter: &str| parameter.matches('=').count() == 1;
+    match parameters.all(is_pair) {
+        true => Ok(()),
+        false => Err(format!(
+            "has parameters that are not name=value with & between them: {HINT}, and every other value"
+        )),
+    }
+}
+
 /// Finds a password that was not percent-encoded before a driver does, which might repeat it in an error.
 fn check_authority(rest: &str) -> Result<(), String> {
-    const HINT: &str = "percent-encode the password";
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     if credentials.contains('@') {
         return Err(format!("holds more than one @: {HINT}"));
-    }
-    let is_encoded = |text: &str| {
-        let mut pieces = text.split('%').skip(1);
-        pieces.all(|piece| piece.len() >= 2 && piece.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
-    };
-    if !is_encoded(authority) {
-        return Err(format!("holds a broken percent sequence: {HINT}"));
     }
     let has_good_port = |host: &str| {
         let port = after_address(host)

@@ -5,6 +5,8 @@ use super::*;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
 
+mod warnings;
+
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let mut all: HashMap<&str, &str> = HashMap::from([
         ("DATABASE_URL", "sqlite:////var/lib/app/db.sqlite3"),
@@ -19,6 +21,12 @@ fn errors(variables: &[(&str, &str)]) -> Vec<String> {
         .err()
         .map(|errors| errors.0)
         .unwrap_or_default()
+}
+
+/// The warnings of a configuration that has no mistake.
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let warnings = config(variables).ok().unwrap().warnings();
+    warnings.into_iter().map(|warning| warning.text).collect()
 }
 
 #[test]
@@ -93,6 +101,13 @@ fn wrong_values_are_refused() {
         ("DATABASE_URL", "postgres://u:hun@ter@h/d"),
         ("DATABASE_URL", "postgres://u:hun%zter@h/d"),
         ("DATABASE_URL", "postgres://u:hunter/2@h/d"),
+        ("DATABASE_URL", "postgres://u:1/hunter@h/d"),
+        ("DATABASE_URL", "postgres://u:1#hunter@h/d"),
+        ("DATABASE_URL", "postgres://u:1?hunter@h/d"),
+        ("DATABASE_URL", "postgres://u:hunter%00@h/d"),
+        ("DATABASE_URL", "postgres://u@h/d?sslpassword=hunter%zz"),
+        ("DATABASE_URL", "postgres://u@h/d?password=hun&ter"),
+        ("DATABASE_URL", "postgres://u@h/d?password=hun=ter"),
         ("SIDECAR_LOG_FORMAT", "xml"),
         ("SIDECAR_LOGIN_RATE", "0/min"),
         ("SIDECAR_LOGIN_RATE", "10"),
@@ -166,13 +181,24 @@ fn the_limits_are_read_in_several_spellings() {
     };
     assert_eq!(proxies("10.0.0.5,unix"), proxies(r#"["10.0.0.5", "unix"]"#));
     assert_ne!(proxies("none"), proxies(""));
+    // gunicorn's forwarded_allow_ips and unix sockets: other addresses of this machine are other programs'.
+    let default = proxies("");
+    for (hop, is_trusted) in [
+        ("127.0.0.1", true),
+        ("::1", true),
+        ("127.0.0.2", false),
+        ("127.1.1.1", false),
+    ] {
+        assert_eq!(default.trust(hop.parse().ok()), is_trusted, "{hop}");
+    }
+    assert!(default.trust(None));
 }
 
 #[test]
 fn a_weak_key_is_warned_about() {
     let warned_of = |name, key: &str| {
         let variables = [(name, key), ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)];
-        config(&variables).ok().unwrap().warnings().join("")
+        warnings(&variables).join("")
     };
     let strong = "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as";
     let (weak, fallbacks) = (
@@ -195,7 +221,7 @@ fn a_weak_key_is_warned_about() {
         ("DJANGO_SECRET_KEY_FALLBACKS", r#"["short"]"#),
         ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
     ];
-    let warnings = config(&with_fallback).ok().unwrap().warnings();
+    let warnings = warnings(&with_fallback);
     assert!(
         warnings.len() == 1 && warnings[0].starts_with(fallbacks),
         "{warnings:?}"
@@ -272,4 +298,15 @@ fn who_is_calling_is_asked_of_no_standby() {
     ] {
         assert_eq!(parsed(right), Ok(()), "{right}");
     }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_client_librarys_text_is_shown_without_the_urls_passwords() {
+    let shown = |url: &str, text: &str| DatabaseUrl::parse(url).unwrap().without_secrets(text);
+    let url = "postgres://u:hunter%2D2@db/d?sslpassword=s%C3%A9same&password=third-one";
+    let text = "at db, user u: hunter%2D2 hunter-2 s%C3%A9same s\u{e9}same third-one";
+    assert_eq!(shown(url, text), "at db, user u: *** *** *** *** ***");
+    assert!(!shown("postgres://u:abc@db/d", "no abc here").contains("abc"));
+    assert!(!shown(url, "invalid URI query parameter: \"piece\"").contains("piece"));
 }

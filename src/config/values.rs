@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Bind, LogFormat, Rate};
+use super::{Bind, LogFormat, LoginMode, Rate};
 use crate::auth::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
@@ -19,6 +19,17 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 
 pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
     boolean(text).map_err(|_| "is neither on nor off".into())
+}
+
+pub(super) fn login_mode(text: &str) -> Result<LoginMode, String> {
+    match text {
+        "without-second-factor" => Ok(LoginMode::WithoutSecondFactor),
+        text => match boolean(text) {
+            Ok(true) => Ok(LoginMode::On),
+            Ok(false) => Ok(LoginMode::Off),
+            Err(_) => Err("is none of on, off and without-second-factor".into()),
+        },
+    }
 }
 
 pub(super) fn identifier(text: &str) -> Result<String, String> {

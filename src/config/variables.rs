@@ -140,6 +140,12 @@ pub const VARIABLES: &[Variable] = &[
         r#"["django.contrib.auth.backends.ModelBackend"]"#,
     ),
     plain(
+        "DJANGO_SECOND_FACTOR",
+        "The apps of INSTALLED_APPS by which people log in with more than a password, a JSON array",
+        Some("[]"),
+        r#"["allauth.mfa"]"#,
+    ),
+    plain(
         "DJANGO_REST_AUTHENTICATION",
         "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order",
         Some("session,basic"),
@@ -192,7 +198,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_LOGIN",
-        "on: serve POST /api/login/ and POST /api/logout/, and the page's forms",
+        "on: serve POST /api/login/ and POST /api/logout/, and the page's forms; refused beside DJANGO_SECOND_FACTOR, where \
+         without-second-factor says that a password alone may open the whole site",
         Some("off"),
         "on",
     ),
@@ -204,8 +211,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_TRUSTED_PROXIES",
-        "Whose X-Forwarded-For names the client: addresses and networks, unix for unix sockets; or none",
-        Some("127.0.0.0/8,::1,unix"),
+        "Whose X-Forwarded-For and -Proto are believed: addresses and networks, unix for unix sockets; or none",
+        Some("127.0.0.1,::1,unix"),
         "10.0.0.5,unix",
     ),
     plain(
@@ -312,6 +319,11 @@ impl<'a> Variables<'a> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         parse(text).map_err(|wrong| self.mistake(name, &wrong)).ok()
+    }
+
+    /// Adds a sentence about variables that do not go together.
+    pub(super) fn contradiction(&mut self, sentence: String) {
+        self.errors.push(sentence);
     }
 
     fn mistake(&mut self, name: &str, wrong: &str) {

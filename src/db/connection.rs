@@ -308,11 +308,18 @@ pub(super) struct ConnectionOpener {
 }
 
 impl ConnectionOpener {
-    /// Opens one.
+    /// Opens one. This is the one place where a client library has the URL, and may repeat its passwords.
     ///
     /// # Errors
-    /// The client library's.
+    /// The client library's, without the URL's passwords.
     pub(super) fn establish(&self) -> diesel::ConnectionResult<Connection> {
+        self.open().map_err(|error| {
+            let text = self.url.without_secrets(&error.to_string());
+            diesel::ConnectionError::BadConnection(text)
+        })
+    }
+
+    fn open(&self) -> diesel::ConnectionResult<Connection> {
         match self.url.backend() {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite => {

@@ -249,9 +249,7 @@ impl Source {
                     }
                 }
                 Err(error) if left <= LOOK || self.is_down() => {
-                    return Err(DbError::Unavailable(
-                        describe(&error.to_string()).to_owned(),
-                    ));
+                    return Err(DbError::Unavailable(error.to_string()));
                 }
                 Err(_) => {}
             }
@@ -346,29 +344,13 @@ impl ManageConnection for Opener {
     }
 }
 
-/// What may be said of a failed connection. libpq repeats parts of a URL that it can't read, and a password may be one of
-/// them; once it has reached for a server, it names no secret.
-fn describe(error: &str) -> &str {
-    let is_about_the_url = [
-        "connection option",
-        "URI",
-        "percent-encoded",
-        "invalid connection",
-    ];
-    match is_about_the_url.iter().any(|words| error.contains(words)) {
-        true => "the database URL can't be used as it is",
-        false => error,
-    }
-}
-
 /// r2d2 retries failed connections in the background, many times a minute; the log gets one line a minute.
 #[derive(Debug, Default)]
 struct LogConnectionErrors(RateLimitedLog);
 
 impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
     fn handle_error(&self, error: ConnectionError) {
-        let error = error.to_string();
-        let message = format_args!("can't connect to the database: {}", describe(&error));
+        let message = format_args!("can't connect to the database: {error}");
         self.0
             .every_minute(log::Level::Warn, module_path!(), message);
     }

@@ -137,7 +137,8 @@ fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
     req.content_type().eq_ignore_ascii_case(media_type)
 }
 
-/// `POST` only, and not from a page of another site that is not listed.
+/// `POST` only, and not from a page of another site that is not listed. Another site's page can send a form, so a form must
+/// prove where it comes from; it can't send JSON unless CORS allows it.
 fn require_same_site_post(
     state: &State,
     req: &HttpRequest,
@@ -155,17 +156,34 @@ fn require_same_site_post(
     if origin.as_ref().is_some_and(is_listed) {
         return Ok(());
     }
-    let is_same_site = origin.is_none_or(|origin| {
-        let is_downgraded = csrf::is_secure(req) && origin.starts_with(b"http://");
-        is_origin_of(&origin, &host) && !is_downgraded
-    });
+    let is_own = |origin: &[u8]| {
+        let is_downgraded = csrf::is_secure(state, req) && origin.starts_with(b"http://");
+        is_origin_of(origin, &host) && !is_downgraded
+    };
     let site = joined(req.headers(), "sec-fetch-site");
-    let is_fetched_here =
-        site.is_none_or(|site| matches!(site.as_slice(), b"same-origin" | b"none"));
-    match is_same_site && is_fetched_here {
+    let is_form = renderer.format == Format::Html;
+    let is_from_here = match (origin.as_deref(), site.as_deref()) {
+        (Some(origin), None | Some(b"same-origin" | b"none")) => is_own(origin),
+        (None, Some(b"same-origin")) => true,
+        (None, Some(b"none")) => !is_form,
+        (_, Some(_)) => false,
+        // An old browser's form names the page, as for Django's CsrfViewMiddleware.
+        (None, None) => {
+            let referer = joined(req.headers(), header::REFERER);
+            !is_form || referer.is_some_and(|referer| is_own(origin_of(&referer)))
+        }
+    };
+    match is_from_here {
         true => Ok(()),
         false => Err(refuse(LoginRefusal::ForeignOrigin, renderer)),
     }
+}
+
+/// The scheme, host and port of a URL.
+fn origin_of(url: &[u8]) -> &[u8] {
+    let mut slashes = url.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let third = slashes.nth(2).map(|(place, _)| place);
+    &url[..third.unwrap_or(url.len())]
 }
 
 /// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS. So a default port may stand

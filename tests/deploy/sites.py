@@ -17,7 +17,6 @@ from provide.environments import SUITE
 # As the customer's example calls them.
 ADMIN, ADMIN_PASSWORD = "your_admin_username", "your_password"
 MANY_USERS = 100_000
-TRUSTED = {"SIDECAR_TRUSTED_PROXIES": "127.0.0.1"}
 
 serial = itertools.count()
 
@@ -61,7 +60,7 @@ class Site:
         self.kind = kind
         self.template = templates.path(many)
         self.count = sidecars
-        self.settings = TRUSTED | dict(settings)
+        self.settings = dict(settings)
         self.stubs = stubs
         self.edits = edits
         self.directory = Path(tempfile.mkdtemp(prefix="deploy-"))

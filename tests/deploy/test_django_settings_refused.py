@@ -27,6 +27,10 @@ MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
         'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.OwnHash"',
         ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.OwnHash.check_password is the project's"],
     ),
+    "no_password": (
+        'AUTHENTICATION_BACKENDS = ["shop.odd.Header"]',
+        ["AUTHENTICATION_BACKENDS has no backend that takes a password"],
+    ),
     "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
     "authenticators": (
         """
@@ -124,6 +128,16 @@ PREPEND_WWW = True
          "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
     ),
     "nones": ('INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Nones"', ["odd.Nones.date_joined is None"]),
+    "captcha": (
+        'INSTALLED_APPS += ["shop.form_captcha"]',
+        ["INSTALLED_APPS has shop.form_captcha: Basic and the sidecar's login ask for no captcha"],
+    ),
+    # The sidecar knows it by its name.
+    "remote_user": ('AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]', []),
+    "single_sign_on": (
+        'AUTHENTICATION_BACKENDS = ["shop.odd.Header", "django.contrib.auth.backends.ModelBackend"]',
+        ["AUTHENTICATION_BACKENDS has shop.odd.Header"],
+    ),
     "bare": (
         """
 for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions"):
@@ -174,8 +188,10 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ),
 }
 ODD = {
+    "shop/form_captcha/__init__.py": "",
     "shop/odd.py": """
-from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.backends import ModelBackend, RemoteUserBackend
+class Header(RemoteUserBackend): pass
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation

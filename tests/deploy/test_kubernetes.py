@@ -5,6 +5,7 @@ There is no cluster here: nothing was applied to one.
 
 import re
 import subprocess
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import tools
@@ -60,6 +61,11 @@ def test_the_files_that_it_names_are_keys_of_the_secret():
         container, _ = sidecar(manifest)
         [place] = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "secrets"]
         named = {value for name, value in kinds["ConfigMap"]["data"].items() if name.endswith("_FILE")}
+        # The database's server is verified by a file among them.
+        url = urlsplit(kinds["Secret"]["stringData"]["database-url"])
+        options = dict(parse_qsl(url.query))
+        assert options["sslmode"] == "verify-full"
+        named.add(options["sslrootcert"])
         assert named == {f"{place}/{key}" for key in kinds["Secret"]["stringData"]}
 
 

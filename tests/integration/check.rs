@@ -149,7 +149,10 @@ fn where_all_is_right_nothing_is_wrong() {
         insert_session(&database, "admin", "1", KEY);
         for (url, variables) in [
             (&database.reading_url, [].as_slice()),
-            (&database.url, &[LOGIN]),
+            (
+                &database.url,
+                &[LOGIN, ("DJANGO_SESSION_COOKIE_SECURE", "true")],
+            ),
         ] {
             let checked = check(url, variables);
             assert_eq!(checked.code, 0, "{}", checked.text);
@@ -197,6 +200,35 @@ fn the_text_form_says_the_same_to_people() {
         "{text}"
     );
     assert!(text.ends_with("\n0 errors, 5 warnings\n"), "{text}");
+}
+
+#[test]
+fn what_login_does_not_ask_for_is_a_finding_and_a_second_factor_wants_a_second_word() {
+    let database = Database::filled_sqlite();
+    let backends = r#"["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]"#;
+    let with_login = |login: &str| {
+        let variables = [
+            ("DJANGO_AUTHENTICATION_BACKENDS", backends),
+            ("DJANGO_SECOND_FACTOR", r#"["allauth.mfa"]"#),
+            ("SIDECAR_LOGIN", login),
+        ];
+        check(&database.url, &variables)
+    };
+    let allowed = with_login("without-second-factor");
+    for (id, words) in [
+        ("django-authentication-backends", "locks accounts"),
+        ("django-second-factor", "the whole site"),
+        ("django-session-cookie-secure", "plain HTTP"),
+    ] {
+        allowed.assert_warning(&format!("configuration.{id}"), words);
+    }
+    let refused = with_login("on");
+    let (text, _) = refused.finding("error", "configuration.invalid");
+    assert!(
+        refused.code == 64 && text.contains("allauth.mfa"),
+        "{}",
+        refused.text
+    );
 }
 
 #[test]

@@ -255,8 +255,9 @@ fn the_forms_make_and_end_a_session() {
                 body,
             )
         };
+        let own = ("Origin", "http://localhost");
         let body = "username=admin&password=correct+horse";
-        let wrong = log_in(&[], "username=admin&password=wrong");
+        let wrong = log_in(&[own], "username=admin&password=wrong");
         assert_eq!(
             (wrong.status, wrong.header("content-type")),
             (401, Some("text/html; charset=utf-8"))
@@ -265,22 +266,29 @@ fn the_forms_make_and_end_a_session() {
             wrong.text().contains("Invalid credentials")
                 && wrong.text().contains("action=\"../login/\"")
         );
-        assert_eq!(log_in(&[], "username=admin").status, 400);
-        assert_eq!(app.send("POST", "/api/admin/login/", &[], body).status, 400);
+        assert_eq!(log_in(&[own], "username=admin").status, 400);
         assert_eq!(
-            log_in(&[], &format!("{body}&x={}", "x".repeat(20_000))).status,
+            app.send("POST", "/api/admin/login/", &[own], body).status,
+            400
+        );
+        assert_eq!(
+            log_in(&[own], &format!("{body}&x={}", "x".repeat(20_000))).status,
             413
         );
-        for foreign in [
-            ("Origin", "https://evil.com"),
-            ("Sec-Fetch-Site", "cross-site"),
-        ] {
-            assert_eq!(log_in(&[foreign], body).status, 403);
-            assert_eq!(
-                app.send("POST", "/api/admin/logout/", &[foreign], "")
-                    .status,
-                403
-            );
+        let unproven: [&[(&str, &str)]; 8] = [
+            &[],
+            &[("Origin", "https://evil.com")],
+            &[own, ("Sec-Fetch-Site", "cross-site")],
+            &[("Sec-Fetch-Site", "same-site")],
+            &[("Sec-Fetch-Site", "none")],
+            &[("Referer", "http://localhost.evil.com/api/admin/")],
+            &[("Referer", "https://evil.com/http://localhost/")],
+            &[("Origin", "null"), ("Referer", "http://localhost/")],
+        ];
+        for headers in unproven {
+            assert_eq!(log_in(headers, body).status, 403, "{headers:?}");
+            let logout = app.send("POST", "/api/admin/logout/", headers, "");
+            assert_eq!(logout.status, 403, "{headers:?}");
         }
         assert_eq!(database.count("django_session"), 0);
         assert_eq!(app.get("/api/admin/login/", &[]).status, 405);
@@ -295,11 +303,37 @@ fn the_forms_make_and_end_a_session() {
         assert_eq!((right.status, right.header("location")), (303, Some("../")));
         let cookie = format!("sessionid={}", right.cookie("sessionid").unwrap());
         assert_eq!(app.get(PAGE, &[("Cookie", &cookie)]).status, 200);
-        let out = app.send("POST", "/api/admin/logout/", &[("Cookie", &cookie)], "");
+        let headers = [own, ("Cookie", cookie.as_str())];
+        let out = app.send("POST", "/api/admin/logout/", &headers, "");
         assert_eq!((out.status, out.header("location")), (303, Some("../")));
         assert_eq!(out.cookie("sessionid").as_deref(), Some("\"\""));
         assert_eq!(app.get(PAGE, &[("Cookie", &cookie)]).status, 403);
         assert_eq!(database.count("django_session"), 0, "{}", database.name());
+
+        // What browsers without one of the headers, or without both, send.
+        for proof in [
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Referer", "http://localhost/api/admin/"),
+            ("Referer", "http://localhost"),
+        ] {
+            assert_eq!(log_in(&[proof], body).status, 303, "{proof:?}");
+        }
+    }
+}
+
+#[test]
+fn a_form_from_plain_http_is_refused_where_a_trusted_proxy_ended_tls() {
+    let database = Database::filled_sqlite();
+    let headers = [
+        FORM,
+        ("Origin", "http://localhost"),
+        ("X-Forwarded-Proto", "https"),
+    ];
+    let body = "username=admin&password=correct+horse";
+    for (proxies, status) in [("127.0.0.1", 403), ("127.0.0.2,::1,unix", 303)] {
+        let app = App::with(&database, &[("SIDECAR_TRUSTED_PROXIES", proxies)]);
+        let answer = app.send("POST", "/api/admin/login/", &headers, body);
+        assert_eq!(answer.status, status, "{proxies}");
     }
 }
 
@@ -338,7 +372,7 @@ fn a_proxy_that_strips_the_mount_gets_links_that_work() {
     let form = app.send(
         "POST",
         "/login/",
-        &[FORM],
+        &[FORM, ("Sec-Fetch-Site", "same-origin")],
         "username=admin&password=correct+horse",
     );
     assert_eq!(form.status, 303);

@@ -192,6 +192,10 @@ fn a_mistake_in_the_configuration_is_told_without_the_value_of_a_secret() {
         format!("postgres://sidecar:{DATABASE_PASSWORD}%@db/site"),
         format!("postgres:{DATABASE_PASSWORD}"),
         format!("mysql://{DATABASE_PASSWORD}@"),
+        format!("postgres://sidecar@db/site?sslpassword={DATABASE_PASSWORD}%zz"),
+        format!("postgres://sidecar:%00{DATABASE_PASSWORD}@db/site"),
+        format!("postgres://sidecar@db/site?password=x&{DATABASE_PASSWORD}"),
+        format!("postgres://sidecar:1/{DATABASE_PASSWORD}@db/site"),
         DATABASE_PASSWORD.to_owned(),
     ];
     for url in &database_urls {
@@ -207,6 +211,7 @@ fn a_mistake_in_the_configuration_is_told_without_the_value_of_a_secret() {
             &["serve"][..],
             &["--help"],
             &["serve", "--help"],
+            &["check"],
             &["--nonsense"],
             &[],
         ] {
@@ -216,6 +221,33 @@ fn a_mistake_in_the_configuration_is_told_without_the_value_of_a_secret() {
             assert_tells_nothing(&format!("{arguments:?}"), &text);
         }
         assert_eq!(run(&[], &variables).status.code(), Some(64), "{url}");
+    }
+}
+
+#[test]
+fn a_value_on_the_command_line_that_is_not_expected_is_not_repeated() {
+    let url = format!("postgres://sidecar:{DATABASE_PASSWORD}@db/site");
+    let against = format!("http://admin:{DATABASE_PASSWORD}@localhost");
+    let equals = format!("--password-stdin={DATABASE_PASSWORD}");
+    let unknown = format!("--database-url={url}");
+    for arguments in [
+        &[url.as_str()][..],
+        &["check", &url],
+        &["check", "--format", &url],
+        &["check", "--user", "admin", DATABASE_PASSWORD],
+        &["check", "--user", "admin", &equals],
+        &["serve", &unknown],
+        &["export", "--output", "-", &url],
+        &["verify", "--against", &against],
+        &["verify", "--against", &url],
+    ] {
+        let output = run(arguments, &[]);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(
+            !output.status.success() && !said.is_empty(),
+            "{arguments:?}"
+        );
+        assert_tells_nothing(&format!("{arguments:?}"), &said);
     }
 }
 

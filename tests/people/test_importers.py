@@ -32,6 +32,8 @@ def test_it_fetches_what_has_changed(sidecar, tmp_path, kind):
     done = run(kind, here.url, file)
     assert (done.returncode, done.stdout) == (0, "50 users\n"), done.stderr
     assert json.loads(file.read_text())["count"] == 50
+    # Personal data, whatever the umask.
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     again = run(kind, here.url, file)
     assert (again.returncode, again.stdout) == (0, "nothing has changed\n"), again.stderr
     database = sqlite3.connect(here.database)
