@@ -12,7 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 
 use crate::config::Config;
-use crate::db::{Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, UserTable};
+use crate::db::{
+    Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, SessionSettings, UserTable,
+};
 use crate::db::{KeyPage, Selection, deadline};
 use crate::django::negotiation::Renderer;
 use crate::export::{Csv, Export, Layout, Wanted, parameters, stats_json};
@@ -144,7 +146,6 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
         clock: Clock::new(settings.use_tz, &settings.time_zone).map_err(|error| other(&error))?,
         dates: DateShape {
             use_tz: settings.use_tz,
-            time_zone: settings.time_zone,
         },
         db: Db::new(DbOptions {
             url: config.database_url,
@@ -153,7 +154,7 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
             user_table: config.user_table,
             username_field: config.username_field,
             exports_at_once: 1,
-            prepared_statements: config.prepared_statements,
+            session: SessionSettings::new(config.prepared_statements, &settings),
             waits: metrics.waits(),
         }),
     })

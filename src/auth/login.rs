@@ -113,12 +113,10 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
     if let Some(key) = key.filter(|key| session::is_plausible(key)) {
         let deleted = state.db.write(deadline(req), move |connection, _| {
             // `flush()` of a session that has expired finds nothing to delete.
-            connection.transaction(
-                |connection| match SessionRow::find(connection, &key, now)? {
-                    Some(_) => SessionRow::delete(connection, &key),
-                    None => Ok(()),
-                },
-            )
+            match SessionRow::find(connection, &key, now)? {
+                Some(_) => SessionRow::delete(connection, &key),
+                None => Ok(()),
+            }
         });
         let deleted = Trace::of(req).in_database(deleted).await;
         deleted.map_err(|error: DbError| Error::unavailable(&error, renderer))?;
@@ -140,41 +138,39 @@ struct NewSession {
 }
 
 impl NewSession {
-    /// Writes the rows; the new cookie's `Max-Age`, or none for one that ends with the browser.
+    /// Writes the rows, within a transaction; the new cookie's `Max-Age`, or none for one that ends with the browser.
     fn write(
         &self,
         connection: &mut Connection,
         table: &UserTable,
     ) -> Result<Option<i64>, DbError> {
         let keys = &self.settings.secret_keys;
-        connection.transaction(|connection| {
-            let mut data = SessionData::new();
-            if let Some(old_key) = &self.old_key
-                && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+        let mut data = SessionData::new();
+        if let Some(old_key) = &self.old_key
+            && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+        {
+            if let Some(old) = SessionData::decode(&old, keys)
+                .ok()
+                .filter(|old| self.may_keep(old, table))
             {
-                if let Some(old) = SessionData::decode(&old, keys)
-                    .ok()
-                    .filter(|old| self.may_keep(old, table))
-                {
-                    data = old;
-                }
-                SessionRow::delete(connection, old_key)?;
+                data = old;
             }
-            data.set_str(USER_ID_NAME, &self.user.id.to_string());
-            data.set_str(BACKEND_NAME, self.backend());
-            data.set_str(
-                AUTH_HASH_NAME,
-                &session_auth_hash(&self.user.password, keys.current()),
-            );
-            let row = SessionRow {
-                key: self.key.clone(),
-                data: data.encode(keys, self.now.unix_seconds()),
-            };
-            let (age, max_age) = self.lifetime(&data);
-            row.insert(connection, self.clock.now_plus(age))?;
-            table.update_last_login(connection, &self.user.id, self.now)?;
-            Ok(max_age)
-        })
+            SessionRow::delete(connection, old_key)?;
+        }
+        data.set_str(USER_ID_NAME, &self.user.id.to_string());
+        data.set_str(BACKEND_NAME, self.backend());
+        data.set_str(
+            AUTH_HASH_NAME,
+            &session_auth_hash(&self.user.password, keys.current()),
+        );
+        let row = SessionRow {
+            key: self.key.clone(),
+            data: data.encode(keys, self.now.unix_seconds()),
+        };
+        let (age, max_age) = self.lifetime(&data);
+        row.insert(connection, self.clock.now_plus(age))?;
+        table.update_last_login(connection, &self.user.id, self.now)?;
+        Ok(max_age)
     }
 
     /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.

@@ -1,13 +1,17 @@
 //! Values that go into a query: an instant as Django's `DateTimeField` stores it in each database.
 //!
-//! PostgreSQL has instants (`timestamptz`); SQLite and MySQL hold naive text and `datetime(6)`, in UTC with `USE_TZ` and
-//! in `TIME_ZONE` without (`django.db.backends.*.operations.adapt_datetimefield_value`).
+//! SQLite and MySQL get naive text and `datetime(6)`, in UTC with `USE_TZ` and in `TIME_ZONE` without
+//! (`django.db.backends.*.operations.adapt_datetimefield_value`). PostgreSQL gets what Django's driver makes of a Python
+//! `datetime`: `timestamptz` of an aware one, `timestamp` of a naive one. Where the column has the other of the two types,
+//! PostgreSQL converts by the session's `TimeZone`, which is Django's.
 
-use diesel::query_builder::QueryId;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::{Output, Result, ToSql};
 use diesel::sql_types::SqlType;
 
 use crate::django::dates::DateTime;
+#[cfg(feature = "postgres")]
+use crate::django::dates::days_from_civil;
 
 /// The SQL type of a Django `DateTimeField`; `schema.rs` takes it in place of Diesel's own of this name.
 #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
@@ -31,17 +35,23 @@ impl diesel::sql_types::ops::Sub for Timestamp {
 }
 
 /// A point in time, with the naive date and time that Django would store for it where the database has no zones.
-#[derive(Debug, Clone, Copy, diesel::expression::AsExpression)]
-#[diesel(sql_type = Timestamp)]
+#[derive(Debug, Clone, Copy, diesel::expression::ValidGrouping)]
 pub struct Instant {
     pub(super) unix_microseconds: i64,
     pub(super) stored: DateTime,
+    /// Whether Django would have an aware `datetime` of it
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only PostgreSQL has a type for each")
+    )]
+    pub(super) is_aware: bool,
 }
 
 /// Tells the time as Django's settings want it stored.
 #[derive(Debug, Clone)]
 pub struct Clock {
     zone: jiff::tz::TimeZone,
+    use_tz: bool,
 }
 
 impl Clock {
@@ -54,7 +64,7 @@ impl Clock {
             true => jiff::tz::TimeZone::UTC,
             false => jiff::tz::TimeZone::get(time_zone)?,
         };
-        Ok(Clock { zone })
+        Ok(Clock { zone, use_tz })
     }
 
     /// The instant of a date and time, naive ones in the zone of the settings; `None` where there is none.
@@ -75,7 +85,11 @@ impl Clock {
             None => self.zone.clone(),
         };
         let zoned = zone.to_ambiguous_zoned(civil).compatible().ok()?;
-        Some(self.instant(zoned.timestamp()))
+        let is_aware = self.use_tz || datetime.offset_seconds.is_some();
+        Some(Instant {
+            is_aware,
+            ..self.instant(zoned.timestamp())
+        })
     }
 
     /// Now plus `seconds` (`django.utils.timezone.now`).
@@ -91,6 +105,7 @@ impl Clock {
         let civil = self.zone.to_datetime(then);
         Instant {
             unix_microseconds: then.as_microsecond(),
+            is_aware: self.use_tz,
             stored: DateTime {
                 year: i32::from(civil.year()),
                 // Calendar fields are never negative.
@@ -113,13 +128,73 @@ impl Instant {
     }
 }
 
+impl diesel::Expression for Instant {
+    type SqlType = Timestamp;
+}
+
+impl<QS> diesel::expression::AppearsOnTable<QS> for Instant {}
+
+impl<QS> diesel::SelectableExpression<QS> for Instant {}
+
+// Which type is bound is known at run time.
+impl QueryId for Instant {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
 #[cfg(feature = "postgres")]
-impl ToSql<Timestamp, diesel::pg::Pg> for Instant {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
-        let since_2000 = self.unix_microseconds - super::values::UNIX_MICROSECONDS_OF_2000;
-        std::io::Write::write_all(out, &since_2000.to_be_bytes())?;
-        Ok(diesel::serialize::IsNull::No)
+impl QueryFragment<diesel::pg::Pg> for Instant {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> diesel::QueryResult<()> {
+        match self.is_aware {
+            true => out.push_bind_param::<diesel::sql_types::Timestamptz, _>(self),
+            false => out.push_bind_param::<diesel::sql_types::Timestamp, _>(self),
+        }
     }
+}
+
+#[cfg(feature = "sqlite")]
+impl QueryFragment<diesel::sqlite::Sqlite> for Instant {
+    fn walk_ast<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+    ) -> diesel::QueryResult<()> {
+        out.push_bind_param::<Timestamp, _>(self)
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl QueryFragment<diesel::mysql::Mysql> for Instant {
+    fn walk_ast<'b>(
+        &'b self,
+        mut out: AstPass<'_, 'b, diesel::mysql::Mysql>,
+    ) -> diesel::QueryResult<()> {
+        out.push_bind_param::<Timestamp, _>(self)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl ToSql<diesel::sql_types::Timestamptz, diesel::pg::Pg> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
+        write_postgres(self.unix_microseconds, out)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl ToSql<diesel::sql_types::Timestamp, diesel::pg::Pg> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
+        let stored = &self.stored;
+        let days = days_from_civil(stored.year.into(), stored.month, stored.day);
+        let [hours, minutes, seconds] = [stored.hour, stored.minute, stored.second].map(i64::from);
+        let seconds = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+        write_postgres(seconds * 1_000_000 + i64::from(stored.microsecond), out)
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn write_postgres(since_1970: i64, out: &mut Output<'_, '_, diesel::pg::Pg>) -> Result {
+    let since_2000 = since_1970 - super::values::UNIX_MICROSECONDS_OF_2000;
+    std::io::Write::write_all(out, &since_2000.to_be_bytes())?;
+    Ok(diesel::serialize::IsNull::No)
 }
 
 #[cfg(feature = "sqlite")]
