@@ -16,7 +16,9 @@ use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
-use crate::db::{Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, UserTable};
+use crate::db::{
+    Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, SessionSettings, UserTable,
+};
 use crate::db::{KeyPage, Selection, deadline};
 use crate::django::negotiation::Renderer;
 use crate::export::{Csv, Export, Layout, Wanted, parameters, stats_json};
@@ -148,7 +150,6 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
         clock: Clock::new(settings.use_tz, &settings.time_zone).map_err(|error| other(&error))?,
         dates: DateShape {
             use_tz: settings.use_tz,
-            time_zone: settings.time_zone,
         },
         db: Db::new(DbOptions {
             url: config.database_url,
@@ -158,7 +159,7 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
             username_field: config.username_field,
             none_fields: config.none_fields,
             exports_at_once: 1,
-            prepared_statements: config.prepared_statements,
+            session: SessionSettings::new(config.prepared_statements, &settings),
             waits: metrics.waits(),
         }),
     })

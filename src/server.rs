@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
 use crate::config::{Backend, Bind, Config, ConfigErrors};
-use crate::db::{Clock, DateShape, Db, DbOptions, most_connections};
+use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
 use crate::django::settings::Settings;
 use crate::middleware;
 use crate::routes::Paths;
@@ -189,14 +189,13 @@ impl Application {
             username_field: config.username_field,
             none_fields: config.none_fields,
             exports_at_once: config.export_concurrency,
-            prepared_statements: config.prepared_statements,
+            session: SessionSettings::new(config.prepared_statements, &settings),
             waits: metrics.waits(),
         });
         let state = Data::new(State {
             db,
             dates: DateShape {
                 use_tz: settings.use_tz,
-                time_zone: settings.time_zone.clone(),
             },
             passwords: Passwords::new(cores(), config.login_rate),
             exports: Arc::new(Semaphore::new(config.export_concurrency)),

@@ -74,7 +74,7 @@ pub async fn log_in(
     let change = NewSession {
         user,
         key: key.clone(),
-        old_key: session::cookie(state, req).filter(|key| session::is_plausible(key)),
+        old_key: existing_key(state, req).await.map_err(outage)?,
         now,
         clock: state.clock.clone(),
         settings: Arc::clone(&settings),
@@ -108,38 +108,47 @@ pub async fn log_in(
 /// # Errors
 /// An outage, rendered as `renderer` says.
 pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
-    let key = session::cookie(state, req);
-    let has_cookie = key.is_some();
+    let outage = |error: DbError| Error::unavailable(&error, renderer);
     let now = state.clock.now_plus(0);
-    if let Some(key) = key.filter(|key| session::is_plausible(key)) {
+    if let Some(key) = existing_key(state, req).await.map_err(outage)? {
         let settings = state.settings();
         let deleted = state.db.write(deadline(req), move |connection, table| {
-            // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
-            if !SessionRow::can_exist(connection, &key)? {
+            // `flush()` of a session that has expired finds nothing to delete.
+            let Some(data) = SessionRow::find(connection, &key, now)? else {
                 return Ok(None);
-            }
-            connection.transaction(|connection| {
-                // `flush()` of a session that has expired finds nothing to delete.
-                let Some(data) = SessionRow::find(connection, &key, now)? else {
-                    return Ok(None);
-                };
-                SessionRow::delete(connection, &key)?;
-                let session = SessionData::decode(&data, &settings.secret_keys).ok();
-                Ok(session.and_then(|session| session.user_id(table.key_type())))
-            })
+            };
+            SessionRow::delete(connection, &key)?;
+            let session = SessionData::decode(&data, &settings.secret_keys).ok();
+            Ok(session.and_then(|session| session.user_id(table.key_type())))
         });
         let trace = Trace::of(req);
-        let user = trace.in_database(deleted).await;
-        let user = user.map_err(|error: DbError| Error::unavailable(&error, renderer))?;
-        if let Some(user) = user {
+        if let Some(user) = trace.in_database(deleted).await.map_err(outage)? {
             trace.is_of(&user);
             trace.audit_logout();
         }
     }
     req.extensions_mut().insert(SessionAccess {
-        is_dead: has_cookie,
+        is_dead: session::cookie(state, req).is_some(),
     });
     Ok(())
+}
+
+/// The key in the request's session cookie, if there can be a session of this key. It is asked before the transaction that
+/// writes, which PostgreSQL would abort over a key that its encoding can't hold.
+///
+/// # Errors
+/// The database did not answer.
+async fn existing_key(state: &State, req: &HttpRequest) -> Result<Option<String>, DbError> {
+    let key = session::cookie(state, req).filter(|key| session::is_plausible(key));
+    let key = match key {
+        Some(key) if !key.is_ascii() => key,
+        key => return Ok(key),
+    };
+    let asked = state.db.run(deadline(req), move |connection, _| {
+        let can_exist = SessionRow::can_exist(connection, &key)?;
+        Ok(can_exist.then(|| key.clone()))
+    });
+    Trace::of(req).in_database(asked).await
 }
 
 /// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
@@ -153,46 +162,39 @@ struct NewSession {
 }
 
 impl NewSession {
-    /// Writes the rows; the new cookie's `Max-Age`, or none for one that ends with the browser.
+    /// Writes the rows, within a transaction; the new cookie's `Max-Age`, or none for one that ends with the browser.
     fn write(
         &self,
         connection: &mut Connection,
         table: &UserTable,
     ) -> Result<Option<i64>, DbError> {
         let keys = &self.settings.secret_keys;
-        // Asked before the transaction, which PostgreSQL aborts over a key that its encoding can't hold.
-        let old_key = match &self.old_key {
-            Some(key) if SessionRow::can_exist(connection, key)? => Some(key),
-            _ => None,
-        };
-        connection.transaction(|connection| {
-            let mut data = SessionData::new();
-            if let Some(old_key) = old_key
-                && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+        let mut data = SessionData::new();
+        if let Some(old_key) = &self.old_key
+            && let Some(old) = SessionRow::find(connection, old_key, self.now)?
+        {
+            if let Some(old) = SessionData::decode(&old, keys)
+                .ok()
+                .filter(|old| self.may_keep(old, table))
             {
-                if let Some(old) = SessionData::decode(&old, keys)
-                    .ok()
-                    .filter(|old| self.may_keep(old, table))
-                {
-                    data = old;
-                }
-                SessionRow::delete(connection, old_key)?;
+                data = old;
             }
-            data.set_str(USER_ID_NAME, &self.user.id.to_string());
-            data.set_str(BACKEND_NAME, self.backend());
-            data.set_str(
-                AUTH_HASH_NAME,
-                &session_auth_hash(&self.user.password, keys.current()),
-            );
-            let row = SessionRow {
-                key: self.key.clone(),
-                data: data.encode(keys, self.now.unix_seconds()),
-            };
-            let (age, max_age) = self.lifetime(&data);
-            row.insert(connection, self.clock.now_plus(age))?;
-            table.update_last_login(connection, &self.user.id, self.now)?;
-            Ok(max_age)
-        })
+            SessionRow::delete(connection, old_key)?;
+        }
+        data.set_str(USER_ID_NAME, &self.user.id.to_string());
+        data.set_str(BACKEND_NAME, self.backend());
+        data.set_str(
+            AUTH_HASH_NAME,
+            &session_auth_hash(&self.user.password, keys.current()),
+        );
+        let row = SessionRow {
+            key: self.key.clone(),
+            data: data.encode(keys, self.now.unix_seconds()),
+        };
+        let (age, max_age) = self.lifetime(&data);
+        row.insert(connection, self.clock.now_plus(age))?;
+        table.update_last_login(connection, &self.user.id, self.now)?;
+        Ok(max_age)
     }
 
     /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.

@@ -4,7 +4,7 @@
 use super::{Findings, file};
 use crate::config::{Backend, Config, DatabaseUrl};
 use crate::db::inspection::{Inspector, Server};
-use crate::db::most_connections;
+use crate::db::{SessionSettings, most_connections};
 
 /// PgBouncer's refusal of what it does not know.
 const REFUSED_OPTIONS: &str = "unsupported startup parameter";
@@ -23,12 +23,12 @@ pub(super) fn primary(
     if url.backend() == Backend::Sqlite && !file::check(config, findings, is_talkative) {
         return None;
     }
-    let mut inspector = connect("DATABASE_URL", url, config.prepared_statements, findings)?;
+    let mut inspector = connect("DATABASE_URL", url, config, findings)?;
     if is_talkative {
         let server = findings.answer("the server's version", inspector.server())?;
         about("database", &server, findings);
         if url.backend() == Backend::Postgres {
-            pooler(config, &server, inspector.prepares, findings);
+            pooler(config, &server, inspector.prepares(), findings);
         }
         standby(config, &server, findings);
         limits(config, &mut inspector, findings);
@@ -43,11 +43,12 @@ pub(super) fn primary(
 pub(super) fn connect(
     variable: &str,
     url: &DatabaseUrl,
-    prepares: bool,
+    config: &Config,
     findings: &Findings,
 ) -> Option<Inspector> {
     let prefix = prefix(variable);
-    let opened = Inspector::open(url, prepares);
+    let prepares = config.prepared_statements;
+    let opened = Inspector::open(url, SessionSettings::new(prepares, &config.django));
     let words = match opened {
         Ok(inspector) => return Some(inspector),
         Err(words) if prepares && words.contains(REFUSED_OPTIONS) => {
@@ -59,7 +60,7 @@ pub(super) fn connect(
                 ),
                 "set SIDECAR_PREPARED_STATEMENTS=off",
             );
-            match Inspector::open(url, false) {
+            match Inspector::open(url, SessionSettings::new(false, &config.django)) {
                 Ok(inspector) => return Some(inspector),
                 Err(words) => words,
             }
@@ -231,7 +232,8 @@ fn pooler(config: &Config, server: &Server, prepares: bool, findings: &Findings)
     } else if prepares {
         findings.ok(ID, "no pooler is seen between");
     } else if !config.prepared_statements {
-        match Inspector::open(&config.database_url, true) {
+        let prepared = SessionSettings::new(true, &config.django);
+        match Inspector::open(&config.database_url, prepared) {
             Err(words) if words.contains(REFUSED_OPTIONS) => findings.ok(
                 ID,
                 "a pooler like PgBouncer stands between, and SIDECAR_PREPARED_STATEMENTS=off is right for it",

@@ -15,12 +15,7 @@ pub(super) fn check(config: &Config, primary: &mut Inspector, findings: &Finding
     let Some(url) = &config.database_read_url else {
         return;
     };
-    let replica = connecting::connect(
-        "DATABASE_READ_URL",
-        url,
-        config.prepared_statements,
-        findings,
-    );
+    let replica = connecting::connect("DATABASE_READ_URL", url, config, findings);
     let Some(mut replica) = replica else {
         return;
     };

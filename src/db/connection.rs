@@ -2,8 +2,9 @@
 //!
 //! Every transaction but login's is read-only, and on a server every statement has a limit of time, both enforced by the
 //! database. (SQLite has none for a statement that computes: its progress handler is not to be had through Diesel.) A
-//! connection to PostgreSQL brings them along when it is opened; behind a pooler that hands it to others after each
-//! transaction (PgBouncer's transaction mode) nothing may stay on it, and every transaction sets them for itself.
+//! connection sets both, and what else an answer depends on, when it is opened: `session_settings`. Behind a pooler that
+//! hands a connection to others after each transaction (PgBouncer's transaction mode) nothing may stay on it, and every
+//! transaction makes the settings for itself.
 //!
 //! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
 //! `MultiConnection::establish` would try every backend in turn and hide it.
@@ -25,24 +26,16 @@ use super::sockets::LONGEST_ATTEMPT;
 use super::source::JobKind;
 use crate::config::{Backend, DatabaseUrl};
 
+mod session_settings;
+
+pub use session_settings::SessionSettings;
+#[cfg(feature = "sqlite")]
+use session_settings::{READING, WRITING};
+#[cfg(feature = "mysql")]
+use session_settings::{limit_mysql_statements, set_on_mysql};
+
 /// How long a statement that reads a few rows may take, and any statement may wait for a lock.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(4);
-
-/// How long a statement that reads a whole table may take.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
-
-/// Has PostgreSQL read with one process, whatever cores there are, and find rows in the order in which they are stored: time
-/// after time, so that their digest stays the same.
-#[cfg(feature = "postgres")]
-const AS_A_GUEST: &str =
-    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
-
-/// What SQLite has in place of read-only transactions: every job begins as a reader.
-#[cfg(feature = "sqlite")]
-const READING: &str = "PRAGMA query_only = ON";
-#[cfg(feature = "sqlite")]
-const WRITING: &str = "PRAGMA query_only = OFF";
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -155,119 +148,123 @@ impl Connection {
         with_connection!(self, conn => conn.is_broken())
     }
 
-    /// Whether an error stays with the statement that it came from: Diesel reads MySQL's error of a prepared statement
-    /// before its next use, and takes the last one for a new one, for ever.
+    /// Whether an error stays with the statement that it came from. Diesel reads MySQL's error of a prepared statement
+    /// before its next use, and takes the last one for a new one, for ever. PostgreSQL refuses a prepared statement for
+    /// ever when a migration has changed the type of a column that it reads.
     pub(super) fn is_spoilt_by_errors(&self) -> bool {
         match self {
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => true,
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => false,
+            #[allow(unreachable_patterns)]
+            _ => true,
+        }
+    }
+
+    /// Prepares no statement any more and uses none that is prepared, where the server may refuse such a one and not its
+    /// text. (The server's words for that are in its own language.)
+    pub(super) fn forget_statements(&mut self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(conn) => {
+                conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+                true
+            }
             #[allow(unreachable_patterns)]
             _ => false,
         }
     }
 
-    /// Runs `job` under the limits of its kind; `left` is what remains of the caller's time, `prepares` whether the
-    /// connection has brought limits along.
+    /// Runs `job` under the limits of its kind, what writes in one transaction: all of its writes, or none. `left` is what
+    /// remains of the caller's time.
     ///
     /// # Errors
     /// The job's, or the database's.
+    pub(super) fn limited<T, E: From<DbError>>(
+        &mut self,
+        settings: &SessionSettings,
+        kind: JobKind,
+        left: Duration,
+        job: &dyn Fn(&mut Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = self.begin(settings, kind, left).map_err(DbError::from)?;
+        let result = job(self);
+        let ended = match (begun, kind, &result) {
+            (false, ..) => Ok(()),
+            (true, JobKind::Writes, Ok(_)) => with_connection!(self, conn => commit(conn)),
+            // The job's error tells more than a failed roll-back; a connection in an open transaction is broken for the
+            // pool, which closes it.
+            (true, JobKind::Writes, Err(_)) => {
+                let _ = with_connection!(self, conn => rollback(conn));
+                Ok(())
+            }
+            // Also after a view's error, which leaves the connection as it is.
+            (true, ..) => self.end_reading(),
+        };
+        let value = result?;
+        ended.map_err(DbError::from)?;
+        Ok(value)
+    }
+
+    /// Sets the limits of a job; whether anything has to be ended after it.
     #[cfg_attr(
         not(all(feature = "sqlite", feature = "postgres")),
         expect(unused_variables, reason = "each is for one backend")
     )]
-    pub(super) fn limited<T, E: From<DbError>>(
+    fn begin(
         &mut self,
+        settings: &SessionSettings,
         kind: JobKind,
         left: Duration,
-        prepares: bool,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
+    ) -> diesel::QueryResult<bool> {
+        let writes = kind == JobKind::Writes;
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
                 // Django's own writers hold the file for moments; so it is let count for each statement anew.
-                let limits = format!("PRAGMA busy_timeout = {}; {READING}", left.as_millis());
-                conn.batch_execute(&limits).map_err(DbError::from)?;
-                job(self)
+                let access = if writes { WRITING } else { READING };
+                conn.batch_execute(&format!(
+                    "PRAGMA busy_timeout = {}; {access}",
+                    left.as_millis()
+                ))?;
+                // As a writer from the start: a reader that turns into one is refused at once where another writes.
+                if writes {
+                    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
+                }
+                Ok(writes)
             }
             #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => {
-                let begin = match kind {
-                    JobKind::Short if !prepares => format!("BEGIN READ ONLY; {}", local_limits()),
-                    JobKind::Long => format!(
-                        "BEGIN READ ONLY; {}; SET LOCAL statement_timeout = {}; {AS_A_GUEST}",
-                        local_limits(),
-                        WHOLE_TABLE_LIMIT.as_millis()
-                    ),
-                    // Writers begin by themselves.
-                    JobKind::Short | JobKind::Writes => return job(self),
-                };
-                conn.batch_execute(&begin).map_err(DbError::from)?;
-                let result = job(self);
-                // There is nothing to keep.
-                let ended = with_connection!(self, conn => conn.batch_execute("ROLLBACK"));
-                let value = result?;
-                ended.map_err(DbError::from)?;
-                Ok(value)
-            }
+            Connection::Postgres(conn) => match settings.begin_postgres(kind) {
+                None => Ok(false),
+                Some(begin) if writes => {
+                    AnsiTransactionManager::begin_transaction_sql(conn, &begin)?;
+                    Ok(true)
+                }
+                Some(begin) => conn.batch_execute(&begin).map(|()| true),
+            },
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => {
-                if kind != JobKind::Long {
-                    return job(self);
+            Connection::Mysql(conn) => match kind {
+                JobKind::Short => Ok(false),
+                JobKind::Long => limit_mysql_statements(conn, kind).map(|()| true),
+                JobKind::Writes => {
+                    AnsiTransactionManager::begin_transaction_sql(
+                        conn,
+                        "START TRANSACTION READ WRITE",
+                    )?;
+                    Ok(true)
                 }
-                limit_mysql_statements(conn, WHOLE_TABLE_LIMIT).map_err(DbError::from)?;
-                let result = job(self);
-                // Also after a view's error, which leaves the connection as it is.
-                #[allow(irrefutable_let_patterns)]
-                if let Connection::Mysql(conn) = self {
-                    limit_mysql_statements(conn, STATEMENT_LIMIT).map_err(DbError::from)?;
-                }
-                result
-            }
+            },
         }
     }
 
-    /// Runs `job` in a transaction: all of its writes, or none.
-    ///
-    /// # Errors
-    /// The job's, or the database's.
-    pub fn transaction<T>(
-        &mut self,
-        job: impl FnOnce(&mut Connection) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
-        self.begin_writing()?;
-        let result = job(self);
-        match result {
-            Ok(value) => {
-                with_connection!(self, conn => commit(conn))?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The job's error tells more than a failed roll-back; a connection in an open transaction is broken
-                // for the pool, which closes it.
-                let _ = with_connection!(self, conn => rollback(conn));
-                Err(error)
-            }
-        }
-    }
-
-    fn begin_writing(&mut self) -> diesel::QueryResult<()> {
+    /// Ends what a job that reads has begun: there is nothing to keep.
+    fn end_reading(&mut self) -> diesel::QueryResult<()> {
         match self {
-            // As a writer from the start: a reader that turns into one is refused at once where another writes.
             #[cfg(feature = "sqlite")]
-            Connection::Sqlite(conn) => {
-                conn.batch_execute(WRITING)?;
-                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
-            }
+            Connection::Sqlite(_) => Ok(()),
             #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => {
-                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN READ WRITE")?;
-                conn.batch_execute(&local_limits())
-            }
+            Connection::Postgres(conn) => conn.batch_execute("ROLLBACK"),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => {
-                AnsiTransactionManager::begin_transaction_sql(conn, "START TRANSACTION READ WRITE")
-            }
+            Connection::Mysql(conn) => limit_mysql_statements(conn, JobKind::Short),
         }
     }
 
@@ -280,13 +277,6 @@ impl Connection {
             _ => true,
         }
     }
-}
-
-/// The limits of one transaction on PostgreSQL.
-#[cfg(feature = "postgres")]
-fn local_limits() -> String {
-    let limit = STATEMENT_LIMIT.as_millis();
-    format!("SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {limit}")
 }
 
 fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
@@ -303,8 +293,7 @@ pub(super) struct ConnectionOpener {
     pub(super) url: DatabaseUrl,
     /// Without, SQLite's file is opened read-only
     pub(super) writable: bool,
-    /// Whether statements stay prepared, and limits set, from one transaction to the next
-    pub(super) prepares: bool,
+    pub(super) settings: SessionSettings,
 }
 
 impl ConnectionOpener {
@@ -328,18 +317,19 @@ impl ConnectionOpener {
             #[cfg(feature = "postgres")]
             Backend::Postgres => {
                 let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
-                if !self.prepares {
-                    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
-                } else if self.chooses_by_writability() {
-                    conn.batch_execute("SET default_transaction_read_only = on")
+                if self.settings.prepares {
+                    self.settings
+                        .after_connecting_to_postgres(&mut conn, !self.chooses_by_writability())
                         .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                } else {
+                    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
                 }
                 Ok(Connection::Postgres(conn))
             }
             #[cfg(feature = "mysql")]
             Backend::Mysql => {
                 let mut conn = diesel::MysqlConnection::establish(self.url.target())?;
-                limit_mysql(&mut conn)
+                set_on_mysql(&mut conn)
                     .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
                 Ok(Connection::Mysql(conn))
             }
@@ -370,8 +360,8 @@ impl ConnectionOpener {
         self.url.target().contains("target_session_attrs=read-")
     }
 
-    /// The URL with what the operator has not set: limits to the time that connecting and statements may take, and a name
-    /// for `pg_stat_activity`.
+    /// The URL with what the operator has not set: limits to the time that connecting may take, a name for
+    /// `pg_stat_activity`, and the settings of the session.
     #[cfg(feature = "postgres")]
     fn postgres_url(&self) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
@@ -390,15 +380,11 @@ impl ConnectionOpener {
                 url.push_str(&format!("{separator}{name}={value}"));
             }
         }
-        if self.prepares {
+        if self.settings.prepares {
             // Options of the operator's own come later in the line, and so win.
-            let mut ours = format!(
-                "-c%20statement_timeout%3D{0}%20-c%20lock_timeout%3D{0}",
-                STATEMENT_LIMIT.as_millis()
-            );
-            if !self.chooses_by_writability() {
-                ours.push_str("%20-c%20default_transaction_read_only%3Don");
-            }
+            let ours = self
+                .settings
+                .postgres_options(!self.chooses_by_writability());
             match url.find("?options=").or_else(|| url.find("&options=")) {
                 Some(place) => url.insert_str(place + "?options=".len(), &format!("{ours}%20")),
                 // Some parameter stands there already.
@@ -407,34 +393,6 @@ impl ConnectionOpener {
         }
         url
     }
-}
-
-/// The limits of a session on MySQL or MariaDB. Reads wait for no lock there but that of a statement that alters or locks
-/// the whole table.
-#[cfg(feature = "mysql")]
-fn limit_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<()> {
-    let lock = STATEMENT_LIMIT.as_secs();
-    conn.batch_execute(&format!(
-        "SET SESSION TRANSACTION READ ONLY; SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
-    ))?;
-    limit_mysql_statements(conn, STATEMENT_LIMIT)
-}
-
-#[cfg(feature = "mysql")]
-fn limit_mysql_statements(
-    conn: &mut diesel::MysqlConnection,
-    limit: Duration,
-) -> diesel::QueryResult<()> {
-    // MariaDB's name for it, in seconds, or MySQL's, in milliseconds.
-    conn.batch_execute(&format!(
-        "SET SESSION max_statement_time = {}",
-        limit.as_secs()
-    ))
-    .or_else(|refusal| {
-        let milliseconds = limit.as_millis();
-        conn.batch_execute(&format!("SET SESSION max_execution_time = {milliseconds}"))
-            .map_err(|_| refusal)
-    })
 }
 
 #[cfg(test)]

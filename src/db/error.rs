@@ -63,13 +63,6 @@ fn is_passing(message: &str) -> bool {
     of_sqlite.contains(&message) || of_servers.iter().any(|words| message.contains(words))
 }
 
-impl DbError {
-    /// A statement prepared before a migration changed a column's type: on this connection it stays refused.
-    pub(super) fn is_stale_plan(&self) -> bool {
-        matches!(self, DbError::Refused(error) if error.to_string().starts_with("cached plan must not change"))
-    }
-}
-
 /// An error that may be the database's.
 pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.

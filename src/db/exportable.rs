@@ -20,7 +20,7 @@ use super::exported_row::ExportedRow;
 use super::fragments::{Key, dynamic_query, is_postgres, required, row_of_every_backend};
 #[cfg(feature = "mysql")]
 use super::mysql_export;
-use super::types::{Instant, Timestamp};
+use super::types::Instant;
 use super::values::{DjangoBackend, ValueError, count_of};
 use super::{DbError, ExportError};
 use crate::django::sessions::UserId;
@@ -36,13 +36,11 @@ pub struct Stats {
     pub movie_users: i64,
 }
 
-/// The settings that shape dates. Only PostgreSQL stores instants, so only it shows them in `TIME_ZONE` without `USE_TZ`.
+/// The setting that shapes dates.
 #[derive(Debug, Clone)]
 pub struct DateShape {
     /// `USE_TZ`
     pub use_tz: bool,
-    /// `TIME_ZONE`
-    pub time_zone: String,
 }
 
 /// The columns of one exported user, in the order they are selected; `date_joined` follows, and `is_movie_user` where the
@@ -81,8 +79,7 @@ pub enum Order {
 #[derive(Clone)]
 pub(super) struct ExportUsers<'a> {
     pub(super) table: &'a UserTable,
-    /// The zone PostgreSQL converts to, without `USE_TZ`.
-    pub(super) time_zone: Option<&'a str>,
+    pub(super) use_tz: bool,
     pub(super) order: Order,
     pub(super) joined_after: Option<Instant>,
     pub(super) after: Option<Key>,
@@ -106,7 +103,7 @@ pub(super) fn push_is_true<'b, DB: Backend + 'static>(
 pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
     out: &mut AstPass<'_, 'b, DB>,
     table: &'b UserTable,
-    time_zone: Option<&str>,
+    use_tz: bool,
 ) -> QueryResult<()> {
     out.push_sql("SELECT ");
     for column in EXPORTED {
@@ -116,10 +113,12 @@ pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
         }
         out.push_sql(", ");
     }
-    out.push_identifier("date_joined")?;
-    if let Some(zone) = time_zone.filter(|_| is_postgres::<DB>()) {
-        // A zone's name comes from the configuration, which knows it for one of the tz database.
-        out.push_sql(&format!(" AT TIME ZONE '{zone}'"));
+    if use_tz || !is_postgres::<DB>() {
+        out.push_identifier("date_joined")?;
+    } else {
+        push_naive_date_joined(out)?;
+        // Under the column's own name it would be what is ordered by.
+        out.push_sql(" AS naive_date_joined");
     }
     if table.has("is_movie_user") {
         out.push_sql(", ");
@@ -127,6 +126,16 @@ pub(super) fn push_select_exported<'b, DB: Backend + 'static>(
     }
     out.push_sql(" FROM ");
     out.push_identifier(&table.name)
+}
+
+/// `date_joined` as PostgreSQL shows it in the session's time zone, and without one where the column has none.
+pub(super) fn push_naive_date_joined<DB: Backend>(
+    out: &mut AstPass<'_, '_, DB>,
+) -> QueryResult<()> {
+    out.push_sql("CAST(");
+    out.push_identifier("date_joined")?;
+    out.push_sql(" AS timestamp)");
+    Ok(())
 }
 
 /// `filter(is_active=True, is_tv_user=True)`
@@ -141,24 +150,19 @@ pub(super) fn push_where_exportable<DB: Backend + 'static>(
 
 impl<DB> QueryFragment<DB> for ExportUsers<'_>
 where
-    DB: Backend
-        + HasSqlType<BigInt>
-        + HasSqlType<Text>
-        + HasSqlType<AnyText>
-        + HasSqlType<Timestamp>
-        + 'static,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText> + 'static,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
-    Instant: ToSql<Timestamp, DB>,
+    Instant: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        push_select_exported(&mut out, self.table, self.time_zone)?;
+        push_select_exported(&mut out, self.table, self.use_tz)?;
         push_where_exportable(&mut out)?;
         if let Some(joined_after) = &self.joined_after {
             out.push_sql(" AND ");
             out.push_identifier("date_joined")?;
             out.push_sql(" > ");
-            out.push_bind_param::<Timestamp, _>(joined_after)?;
+            joined_after.walk_ast(out.reborrow())?;
         }
         if let Some(after) = &self.after {
             out.push_sql(" AND ");
@@ -213,7 +217,7 @@ struct ProbeExport<'a> {
 
 impl<DB: Backend + 'static> QueryFragment<DB> for ProbeExport<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        push_select_exported(&mut out, self.table, None)?;
+        push_select_exported(&mut out, self.table, true)?;
         push_where_exportable(&mut out)?;
         out.push_sql(" AND 1 = 0");
         Ok(())
@@ -243,10 +247,9 @@ impl UserTable {
         if order == Order::AsFound && !self.has_places(connection, dates) {
             return Ok(false);
         }
-        let time_zone = (!dates.use_tz).then_some(dates.time_zone.as_str());
         let query = ExportUsers {
             table: self,
-            time_zone,
+            use_tz: dates.use_tz,
             order,
             joined_after: selection.joined_after,
             after: selection

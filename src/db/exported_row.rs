@@ -91,7 +91,7 @@ fn value(json: &[u8]) -> Value<'_> {
     }
 }
 
-/// One exported user. `AWARE`: a naive date of the database is one in UTC (`USE_TZ`).
+/// One exported user. `AWARE`: a naive date is one in UTC (`USE_TZ`), where Django's backend makes it so.
 pub(super) struct ExportedRow<const AWARE: bool> {
     #[cfg_attr(
         not(feature = "mysql"),
@@ -134,7 +134,7 @@ impl<const AWARE: bool> ExportedRow<AWARE> {
                 "'NoneType' object has no attribute 'isoformat'".into(),
             ));
         };
-        if AWARE && joined.offset_seconds.is_none() {
+        if AWARE && DB::MAKES_AWARE && joined.offset_seconds.is_none() {
             joined.offset_seconds = Some(0);
         }
         joined.isoformat(&mut out);

@@ -13,10 +13,10 @@ use diesel::row::Row;
 use diesel::serialize::ToSql;
 use diesel::sql_types::{HasSqlType, Text};
 
-use super::connection::{Connection, ConnectionOpener, with_connection};
+use super::connection::{Connection, ConnectionOpener, SessionSettings, with_connection};
 use super::fragments::{dynamic_query, optional, row_of_every_backend};
 use super::source::JobKind;
-use super::types::{Instant, Timestamp};
+use super::types::Instant;
 use super::values::{DjangoBackend, ValueError};
 use super::{DbError, UserTable};
 use crate::config::{Backend, Config, DatabaseUrl};
@@ -38,8 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection that asks.
 pub struct Inspector {
     url: DatabaseUrl,
-    /// Whether the limits are sent when connecting
-    pub prepares: bool,
+    settings: SessionSettings,
     connection: Option<Connection>,
 }
 
@@ -48,14 +47,19 @@ impl Inspector {
     ///
     /// # Errors
     /// The client library's words.
-    pub fn open(url: &DatabaseUrl, prepares: bool) -> Result<Inspector, String> {
+    pub fn open(url: &DatabaseUrl, settings: SessionSettings) -> Result<Inspector, String> {
         let mut inspector = Inspector {
             url: url.clone(),
-            prepares,
+            settings,
             connection: None,
         };
         inspector.connection = Some(inspector.establish()?);
         Ok(inspector)
+    }
+
+    /// Whether the limits were sent when connecting.
+    pub fn prepares(&self) -> bool {
+        self.settings.prepares
     }
 
     /// Which database it is.
@@ -68,7 +72,7 @@ impl Inspector {
         let opener = ConnectionOpener {
             url: self.url.clone(),
             writable: false,
-            prepares: self.prepares,
+            settings: self.settings.clone(),
         };
         let (done, opened) = mpsc::channel();
         std::thread::spawn(move || {
@@ -96,7 +100,7 @@ impl Inspector {
             Some(connection) => connection,
             None => self.establish().map_err(DbError::Unavailable)?,
         };
-        let answer = connection.limited(JobKind::Long, PATIENCE, self.prepares, job);
+        let answer = connection.limited(&self.settings, JobKind::Long, PATIENCE, job);
         if answer.is_ok() {
             self.connection = Some(connection);
         }
@@ -188,16 +192,16 @@ struct Asked<'a>(&'a Question);
 
 impl<DB> QueryFragment<DB> for Asked<'_>
 where
-    DB: diesel::backend::Backend + HasSqlType<Text> + HasSqlType<Timestamp>,
+    DB: diesel::backend::Backend + HasSqlType<Text>,
     String: ToSql<Text, DB>,
-    Instant: ToSql<Timestamp, DB>,
+    Instant: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         for part in &self.0.0 {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
                 Part::Text(value) => out.push_bind_param::<Text, _>(value)?,
-                Part::Instant(value) => out.push_bind_param::<Timestamp, _>(value)?,
+                Part::Instant(value) => value.walk_ast(out.reborrow())?,
             }
         }
         Ok(())

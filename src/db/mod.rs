@@ -37,7 +37,7 @@ mod users;
 mod values;
 
 pub use catalogue::UserTable;
-pub use connection::Connection;
+pub use connection::{Connection, SessionSettings};
 pub use error::{DbError, ExportError, MayBeDbError};
 pub use exportable::{DateShape, KeyPage, Order, Selection, Stats};
 pub use exported_row::{JSON_ADDS, Value, values, write_json};
@@ -84,9 +84,8 @@ pub struct DbOptions {
     pub none_fields: Vec<String>,
     /// Exports that run at once; they keep no short query from running.
     pub exports_at_once: usize,
-    /// Whether anything may stay on a connection from one transaction to the next: not behind a pooler that hands it to
-    /// others
-    pub prepared_statements: bool,
+    /// How a session is set
+    pub session: SessionSettings,
     /// Notes how long callers wait for a turn and a connection, in seconds
     pub waits: Histogram,
 }
@@ -187,7 +186,7 @@ impl Db {
             let opener = ConnectionOpener {
                 url,
                 writable,
-                prepares: options.prepared_statements,
+                settings: options.session.clone(),
             };
             let size = u32::try_from(size).unwrap_or(u32::MAX);
             Source::new(at.check(), opener, size, &under_way)
@@ -240,7 +239,7 @@ impl Db {
             .await
     }
 
-    /// Runs `job`, which writes, on the primary, once.
+    /// Runs `job`, which writes, on the primary, once, in a transaction.
     ///
     /// # Errors
     /// As [`Db::run`]; after a broken connection nobody knows whether the job was done.

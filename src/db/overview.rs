@@ -14,7 +14,8 @@ use super::catalogue::UserTable;
 use super::comparison::AnyText;
 use super::connection::{Connection, with_connection};
 use super::exportable::{
-    DateShape, Stats, push_is_true, push_select_exported, push_where_exportable,
+    DateShape, Stats, push_is_true, push_naive_date_joined, push_select_exported,
+    push_where_exportable,
 };
 use super::exported_row::ExportedRow;
 use super::fragments::{
@@ -112,13 +113,9 @@ impl UserTable {
     ///
     /// # Errors
     /// The database's, or the view's own for a model without `is_tv_user`.
-    pub(super) fn joined(
-        &self,
-        connection: &mut Connection,
-        dates: &DateShape,
-    ) -> Result<Joined, ExportError> {
+    pub(super) fn joined(&self, connection: &mut Connection) -> Result<Joined, ExportError> {
         self.require_field("is_tv_user")?;
-        let query = CountMonths { table: self, dates };
+        let query = CountMonths { table: self };
         let groups: Vec<Group> =
             with_connection!(connection, conn => query.load(conn)).map_err(DbError::from)?;
         Ok(Joined::of(&groups))
@@ -148,7 +145,7 @@ impl UserTable {
         let query = FindExportable {
             table: self,
             searched,
-            time_zone: (!dates.use_tz).then_some(dates.time_zone.as_str()),
+            use_tz: dates.use_tz,
             pattern: lookup.search.as_deref().map(pattern),
             place: match lookup.place {
                 Place::First => None,
@@ -192,7 +189,6 @@ fn rows<const AWARE: bool>(
 /// Active users by month: year and month as one number, then counts.
 struct CountMonths<'a> {
     table: &'a UserTable,
-    dates: &'a DateShape,
 }
 
 impl<DB: Backend + 'static> QueryFragment<DB> for CountMonths<'_> {
@@ -219,14 +215,9 @@ impl<DB: Backend + 'static> QueryFragment<DB> for CountMonths<'_> {
                 Dialect::Sqlite => ("substr(", ", 1, 7)"),
             };
             out.push_sql(before);
-            out.push_identifier("date_joined")?;
-            if let Dialect::Postgres = dialect::<DB>() {
-                let zone = match self.dates.use_tz {
-                    true => "UTC",
-                    false => &self.dates.time_zone,
-                };
-                // A zone's name comes from the configuration, which knows it for one of the tz database.
-                out.push_sql(&format!(" AT TIME ZONE '{zone}'"));
+            match dialect::<DB>() {
+                Dialect::Postgres => push_naive_date_joined(&mut out)?,
+                Dialect::Mysql | Dialect::Sqlite => out.push_identifier("date_joined")?,
             }
             out.push_sql(behind);
         } else {
@@ -325,7 +316,7 @@ impl Joined {
 struct FindExportable<'a> {
     table: &'a UserTable,
     searched: Vec<Searched>,
-    time_zone: Option<&'a str>,
+    use_tz: bool,
     pattern: Option<String>,
     place: Option<Key>,
     is_backwards: bool,
@@ -339,7 +330,7 @@ where
     String: ToSql<Text, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        push_select_exported(&mut out, self.table, self.time_zone)?;
+        push_select_exported(&mut out, self.table, self.use_tz)?;
         push_where_exportable(&mut out)?;
         if let Some(pattern) = &self.pattern {
             for (index, column) in self.searched.iter().enumerate() {

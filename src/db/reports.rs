@@ -30,14 +30,8 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::stats`].
-    pub async fn joined(
-        &self,
-        deadline: Moment,
-        dates: &DateShape,
-    ) -> Result<Joined, Arc<ExportError>> {
-        let dates = dates.clone();
-        let joined =
-            move |connection: &mut Connection, table: &UserTable| table.joined(connection, &dates);
+    pub async fn joined(&self, deadline: Moment) -> Result<Joined, Arc<ExportError>> {
+        let joined = |connection: &mut Connection, table: &UserTable| table.joined(connection);
         self.scan(&self.shared.joined, deadline, joined).await
     }
 

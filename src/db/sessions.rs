@@ -151,7 +151,7 @@ impl DjangoSessionStore {
         &self,
         job: impl Fn(&mut Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, anyhow::Error> {
-        let write = move |connection: &mut Connection, _: &_| connection.transaction(&job);
+        let write = move |connection: &mut Connection, _: &_| job(connection);
         Ok(self.db.write(deadline(), write).await?)
     }
 }

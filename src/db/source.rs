@@ -1,6 +1,5 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
 use diesel::r2d2::{ManageConnection, Pool};
+use nix::unistd::{AccessFlags, access};
 
 use super::PoolFigures;
-use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT};
+use super::connection::{Connection, ConnectionOpener, STATEMENT_LIMIT, SessionSettings};
 use super::error::{DbError, MayBeDbError};
 use super::sockets::{Attempts, Hold, Lifeline, UnderWay};
 use crate::config::Backend;
@@ -69,7 +69,7 @@ pub(super) struct Source {
     pool: Pool<Opener>,
     contact: Arc<Contact>,
     file: Option<PathBuf>,
-    prepares: bool,
+    settings: SessionSettings,
     size: u32,
 }
 
@@ -93,7 +93,7 @@ impl Source {
         size: u32,
         under_way: &Arc<UnderWay>,
     ) -> Source {
-        let prepares = opener.prepares;
+        let settings = opener.settings.clone();
         let file = (opener.url.backend() == Backend::Sqlite).then(|| opener.url.target().into());
         let contact = Arc::new(Contact {
             attempts: file
@@ -120,13 +120,14 @@ impl Source {
             pool,
             contact,
             file,
-            prepares,
+            settings,
             size,
         }
     }
 
     /// Whether nothing has been heard of it since a job hung, or there is no connection, the latest attempt to make one
-    /// failed, and a file is still not there.
+    /// failed, and a file is still not there. A file is not opened for that: closing it would end the locks that this
+    /// process holds on it (POSIX, `fcntl`), SQLite's among them.
     pub(super) fn is_down(&self) -> bool {
         self.contact.is_suspected.load(Ordering::Acquire)
             || (self.contact.latest_failed.load(Ordering::Acquire)
@@ -134,7 +135,7 @@ impl Source {
                 && self
                     .file
                     .as_ref()
-                    .is_none_or(|path| File::open(path).is_err()))
+                    .is_none_or(|path| access(path, AccessFlags::R_OK).is_err()))
     }
 
     /// What there is of its connections.
@@ -188,21 +189,31 @@ impl Source {
             let attached = task.lifeline.attach(pooled.hold);
             let began = Instant::now();
             let left = task.deadline.saturating_duration_since(began);
-            let result = match pooled
-                .connection
-                .limited(task.kind, left, self.prepares, job)
-            {
-                Err(error)
-                    if error.db_error().is_some_and(DbError::is_stale_plan)
-                        || !pooled.connection.is_alive() =>
-                {
+            let limited = |connection: &mut Connection| {
+                connection.limited(&self.settings, task.kind, left, job)
+            };
+            let result = match limited(&mut pooled.connection) {
+                Err(_) if !pooled.connection.is_alive() => {
                     pooled.dead = true;
                     None
                 }
                 Err(error) => {
-                    pooled.dead =
+                    pooled.dead |=
                         error.db_error().is_some() && pooled.connection.is_spoilt_by_errors();
-                    Some(Err(error.after(began.elapsed(), STATEMENT_LIMIT)))
+                    // A migration may have changed a column's type since the statement was prepared.
+                    let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
+                    let result = match task.kind {
+                        JobKind::Short | JobKind::Long
+                            if is_refused
+                                && self.settings.prepares
+                                && pooled.connection.forget_statements() =>
+                        {
+                            pooled.dead = true;
+                            limited(&mut pooled.connection)
+                        }
+                        _ => Err(error),
+                    };
+                    Some(result.map_err(|error| error.after(began.elapsed(), STATEMENT_LIMIT)))
                 }
                 result => Some(result),
             };
@@ -293,7 +304,7 @@ impl ManageConnection for Opener {
             let after = self.contact.generation();
             // The first answer belongs to the attempt: a server may fall silent before it. Behind a pooler the session
             // changes by itself.
-            let session = match self.opener.prepares {
+            let session = match self.opener.settings.prepares {
                 true => connection.session(),
                 false => None,
             };
@@ -356,5 +367,5 @@ impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
     }
 }
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(all(test, feature = "postgres", feature = "sqlite"))]
 mod tests;

@@ -18,7 +18,7 @@ use super::connection::{Connection, with_connection};
 use super::fragments::{
     Key, dynamic_query, optional, push_columns, required, row_of_every_backend,
 };
-use super::types::{Instant, Timestamp};
+use super::types::Instant;
 use super::values::{DjangoBackend, ValueError};
 use crate::django::sessions::UserId;
 
@@ -187,14 +187,10 @@ struct UpdateLastLogin<'a> {
 
 impl<DB> QueryFragment<DB> for UpdateLastLogin<'_>
 where
-    DB: Backend
-        + HasSqlType<BigInt>
-        + HasSqlType<Text>
-        + HasSqlType<AnyText>
-        + HasSqlType<Timestamp>,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
-    Instant: ToSql<Timestamp, DB>,
+    Instant: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("UPDATE ");
@@ -202,7 +198,7 @@ where
         out.push_sql(" SET ");
         out.push_identifier("last_login")?;
         out.push_sql(" = ");
-        out.push_bind_param::<Timestamp, _>(&self.now)?;
+        self.now.walk_ast(out.reborrow())?;
         self.wanted.push(self.table, &mut out)
     }
 }

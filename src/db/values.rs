@@ -59,13 +59,17 @@ impl Boolean {
 
 /// A database that Django supports, as a reader of its columns.
 pub(super) trait DjangoBackend: Backend {
+    /// Whether Django takes a date and time without a zone for one in UTC when `USE_TZ` is on
+    /// (`convert_datetimefield_value` calls `make_aware`); its PostgreSQL backend has no such converter.
+    const MAKES_AWARE: bool = true;
+
     /// A primary key: an integer, or a UUID in whatever type the backend has for it.
     fn id(value: Self::RawValue<'_>) -> Result<UserId, ValueError>;
     /// A text, handed to `read`.
     fn text<R>(value: Self::RawValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError>;
     /// A boolean.
     fn boolean(value: Self::RawValue<'_>) -> Result<Boolean, ValueError>;
-    /// A date and time, naive where the database has no zones.
+    /// A date and time, naive where the column has no zone.
     fn datetime(value: Self::RawValue<'_>) -> Result<Placed, ValueError>;
 }
 
@@ -123,6 +127,8 @@ mod postgres {
     }
 
     impl DjangoBackend for Pg {
+        const MAKES_AWARE: bool = false;
+
         fn id(value: PgValue<'_>) -> Result<UserId, ValueError> {
             match value.get_oid().get() {
                 INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?).into())),

@@ -60,7 +60,7 @@ pub(super) async fn show(
     let until = deadline(req);
     let lookup = Lookup::new(wanted.search.as_deref(), wanted.place, USERS_SHOWN);
     let questions = join(
-        state.db.joined(until, &state.dates),
+        state.db.joined(until),
         state.db.preview(until, &state.dates, lookup),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);

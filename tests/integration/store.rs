@@ -9,7 +9,7 @@ use actix_web::cookie::Key;
 use actix_web::cookie::time::Duration;
 use actix_web::{App, HttpResponse, test, web};
 use watchtower_sidecar::config::Config;
-use watchtower_sidecar::db::{Clock, Db, DbOptions, DjangoSessionStore};
+use watchtower_sidecar::db::{Clock, Db, DbOptions, DjangoSessionStore, SessionSettings};
 use watchtower_sidecar::telemetry::metrics::Metrics;
 
 use crate::app::{KEY, OLD_KEY, insert_session};
@@ -39,7 +39,7 @@ fn store(database: &Database) -> DjangoSessionStore {
         username_field: config.username_field,
         none_fields: config.none_fields,
         exports_at_once: config.export_concurrency,
-        prepared_statements: config.prepared_statements,
+        session: SessionSettings::new(config.prepared_statements, &config.django),
         waits: Metrics::new().unwrap().waits(),
     });
     DjangoSessionStore::new(

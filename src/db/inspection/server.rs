@@ -47,7 +47,7 @@ impl Inspector {
             }
             Backend::Mysql => {
                 "SELECT version(), CURRENT_USER(), CAST(@@global.read_only AS CHAR), '', \
-                 CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS CHAR), ''"
+                 CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000 AS CHAR), ''"
             }
         };
         let before = unix_seconds();

@@ -1,0 +1,221 @@
+//! The settings of a database session that an answer depends on, the same whatever the server, the database or the role has as
+//! defaults. This file is the only one that makes them.
+//!
+//! Mirrors what Django 6.1 sets (`init_connection_state` and `get_connection_params` of `django.db.backends.postgresql.base`
+//! and `django.db.backends.mysql.base`): PostgreSQL's time zone, MySQL's autocommit and isolation level. What Django leaves
+//! to the server and what changes its answers stays the server's: `search_path`, MySQL's time zone. Diesel itself sets the
+//! character set, PostgreSQL's time zone to UTC, and MySQL's to `+00:00`.
+//!
+//! SQLite has no defaults on a server; each job sets how long it waits for a lock, and whether it may write.
+
+#[cfg(feature = "mysql")]
+use diesel::RunQueryDsl;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use diesel::connection::SimpleConnection;
+#[cfg(feature = "mysql")]
+use diesel::sql_types::{Nullable, Text};
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::{Duration, JobKind, STATEMENT_LIMIT};
+use crate::django::settings::Settings;
+
+/// How long a statement that reads a whole table may take.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What SQLite has in place of read-only transactions: every job begins as a reader.
+#[cfg(feature = "sqlite")]
+pub(super) const READING: &str = "PRAGMA query_only = ON";
+#[cfg(feature = "sqlite")]
+pub(super) const WRITING: &str = "PRAGMA query_only = OFF";
+
+/// PostgreSQL reads a whole table with one process, whatever cores there are, and finds rows in the order in which they are
+/// stored, so that the digest of an export stays the same.
+#[cfg(feature = "postgres")]
+const AS_A_GUEST: &str =
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
+
+/// The modes of every transaction on PostgreSQL. A deferrable one would wait for a snapshot.
+#[cfg(feature = "postgres")]
+const MODES: &str = "ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE";
+
+/// What the configuration says of a session.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// Whether anything may stay on a session from one transaction to the next: settings, prepared statements
+    pub(in crate::db) prepares: bool,
+    /// PostgreSQL's `TimeZone`, an IANA name
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only PostgreSQL is told")
+    )]
+    pub(in crate::db) time_zone: String,
+}
+
+impl SessionSettings {
+    /// `prepares`: not behind a pooler that hands a connection to others after each transaction. The time zone is that of
+    /// `BaseDatabaseWrapper.timezone_name` (Django 6.1): UTC with `USE_TZ`, `TIME_ZONE` without.
+    pub fn new(prepares: bool, settings: &Settings) -> SessionSettings {
+        let time_zone = match settings.use_tz {
+            true => "UTC",
+            false => &settings.time_zone,
+        };
+        SessionSettings {
+            prepares,
+            time_zone: time_zone.to_owned(),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl SessionSettings {
+    /// The names and values of what is set on a session, or else in each transaction.
+    fn postgres(&self) -> [(&'static str, String); 7] {
+        let limit = STATEMENT_LIMIT.as_millis().to_string();
+        [
+            ("statement_timeout", limit.clone()),
+            ("lock_timeout", limit),
+            ("TimeZone", self.time_zone.clone()),
+            ("DateStyle", "ISO".to_owned()),
+            ("IntervalStyle", "postgres".to_owned()),
+            ("client_encoding", "UTF8".to_owned()),
+            ("standard_conforming_strings", "on".to_owned()),
+        ]
+    }
+
+    /// The value of libpq's `options` (percent-encoded) for a session. The defaults of transactions are those that
+    /// [`SessionSettings::begin_postgres`] sets, for statements outside of one.
+    pub(super) fn postgres_options(&self, is_read_only: bool) -> String {
+        let defaults = [
+            ("default_transaction_isolation", r"read\ committed"),
+            ("default_transaction_deferrable", "off"),
+            ("default_transaction_read_only", "on"),
+        ];
+        let defaults = defaults[..if is_read_only { 3 } else { 2 }].iter();
+        let defaults = defaults.map(|(name, value)| format!("-c {name}={value}"));
+        let others = self.postgres();
+        let others = others
+            .iter()
+            .map(|(name, value)| format!("-c {name}={value}"));
+        let options: Vec<String> = defaults.chain(others).collect();
+        percent_encoding::utf8_percent_encode(
+            &options.join(" "),
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string()
+    }
+
+    /// Sets what Diesel has overwritten since the connection was made, and what libpq must not know while it chooses a host.
+    ///
+    /// # Errors
+    /// The server does not know the time zone, or the connection broke.
+    pub(super) fn after_connecting_to_postgres(
+        &self,
+        conn: &mut diesel::PgConnection,
+        is_read_only: bool,
+    ) -> diesel::QueryResult<()> {
+        let mut settings = String::new();
+        if self.time_zone != "UTC" {
+            settings.push_str(&format!("SET TimeZone = '{}';", self.time_zone));
+        }
+        if !is_read_only {
+            settings.push_str("SET default_transaction_read_only = on");
+        }
+        match settings.is_empty() {
+            true => Ok(()),
+            false => conn.batch_execute(&settings),
+        }
+    }
+
+    /// How the transaction of a job of this kind begins; `None`: it needs none.
+    pub(super) fn begin_postgres(&self, kind: JobKind) -> Option<String> {
+        if kind == JobKind::Short && self.prepares {
+            return None;
+        }
+        let access = match kind {
+            JobKind::Short | JobKind::Long => "READ ONLY",
+            JobKind::Writes => "READ WRITE",
+        };
+        let mut begin = format!("BEGIN {MODES}, {access}");
+        for (name, value) in self.postgres() {
+            begin.push_str(&format!("; SET LOCAL {name} = '{value}'"));
+        }
+        if kind == JobKind::Long {
+            let limit = WHOLE_TABLE_LIMIT.as_millis();
+            begin.push_str(&format!(
+                "; SET LOCAL statement_timeout = {limit}; {AS_A_GUEST}"
+            ));
+        }
+        Some(begin)
+    }
+}
+
+/// MySQL's and MariaDB's, but for the limits of time. Reads wait for no lock there but that of a statement that alters or locks
+/// the whole table.
+///
+/// * `autocommit`, `completion_type`: otherwise a transaction stays open, and its snapshot grows old
+/// * `sql_auto_is_null`: as Django has it
+/// * `sql_select_limit`, `sql_big_selects`: an export is whole
+/// * `sql_mode`: how the text of a statement is read, but `PAD_CHAR_TO_FULL_LENGTH`, which changes what Django reads
+/// * `lc_messages`: an interrupted statement is told by its English words
+#[cfg(feature = "mysql")]
+const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
+     sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \
+     sql_mode = IF(FIND_IN_SET('PAD_CHAR_TO_FULL_LENGTH', @@SESSION.sql_mode), \
+     'STRICT_TRANS_TABLES,PAD_CHAR_TO_FULL_LENGTH', 'STRICT_TRANS_TABLES')";
+
+#[cfg(feature = "mysql")]
+#[derive(diesel::QueryableByName)]
+struct InitConnect {
+    #[diesel(sql_type = Nullable<Text>)]
+    init_connect: Option<String>,
+}
+
+/// Makes the settings of a session on MySQL or MariaDB.
+///
+/// # Errors
+/// The server's.
+#[cfg(feature = "mysql")]
+pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<()> {
+    let found: InitConnect =
+        diesel::sql_query("SELECT @@GLOBAL.init_connect AS init_connect").get_result(conn)?;
+    // Diesel has overwritten the time zone, which Django leaves as the server and its `init_connect` make it.
+    conn.batch_execute("SET SESSION time_zone = DEFAULT")?;
+    if let Some(sql) = found.init_connect
+        && sql.to_ascii_lowercase().contains("time_zone")
+    {
+        conn.batch_execute(&sql)?;
+        conn.batch_execute("SET NAMES utf8mb4")?;
+    }
+    let lock = STATEMENT_LIMIT.as_secs();
+    conn.batch_execute(&format!(
+        "SET SESSION TRANSACTION READ ONLY; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}, \
+         lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
+    ))?;
+    limit_mysql_statements(conn, JobKind::Short)
+}
+
+/// Limits the time of each statement, as a job of this kind needs it.
+///
+/// # Errors
+/// The server's.
+#[cfg(feature = "mysql")]
+pub(super) fn limit_mysql_statements(
+    conn: &mut diesel::MysqlConnection,
+    kind: JobKind,
+) -> diesel::QueryResult<()> {
+    let limit = match kind {
+        JobKind::Long => WHOLE_TABLE_LIMIT,
+        JobKind::Short | JobKind::Writes => STATEMENT_LIMIT,
+    };
+    // MariaDB's name for it, in seconds, or MySQL's, in milliseconds.
+    conn.batch_execute(&format!(
+        "SET SESSION max_statement_time = {}",
+        limit.as_secs()
+    ))
+    .or_else(|refusal| {
+        let milliseconds = limit.as_millis();
+        conn.batch_execute(&format!("SET SESSION max_execution_time = {milliseconds}"))
+            .map_err(|_| refusal)
+    })
+}
