@@ -54,15 +54,14 @@ impl FromRequest for AdminUser {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<AdminUser, Error>>;
 
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
-        let payload = payload.take();
-        Box::pin(async move { admit(&req, payload).await })
+        Box::pin(async move { admit(&req).await })
     }
 }
 
 /// `APIView.initial`, then the method check of `APIView.dispatch` (DRF 3.18).
-async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> {
+async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     // Routing has found this handler, so the state is there: `server.rs` adds both together.
     let Some(state) = req.app_data::<web::Data<State>>() else {
         return Err(Error::new(Kind::ServerErrorPage));
@@ -88,7 +87,7 @@ async fn admit(req: &HttpRequest, payload: Payload) -> Result<AdminUser, Error> 
         _ => None,
     };
     let fail = |kind| Err(Error::rendered(kind, renderer).with_challenge(challenge));
-    let identity = authenticate(state, &settings, req, payload, renderer).await?;
+    let identity = authenticate(state, &settings, req, renderer).await?;
     let (user, authenticator) = match identity {
         Identity::User(user, authenticator) => (user, authenticator),
         Identity::Anonymous => {
@@ -134,11 +133,9 @@ async fn authenticate(
     state: &State,
     settings: &Settings,
     req: &HttpRequest,
-    payload: Payload,
     renderer: Renderer,
 ) -> Result<Identity, Error> {
     let metrics = &state.metrics;
-    let mut payload = Some(payload);
     for authenticator in &settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
@@ -154,7 +151,7 @@ async fn authenticate(
                 });
                 match (caller.user, caller.why) {
                     (Some(user), _) => {
-                        let enforced = csrf::enforce(state, req, payload.take(), renderer).await;
+                        let enforced = csrf::enforce(state, req, renderer);
                         enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
                         return Ok(Identity::User(user, "session"));
                     }

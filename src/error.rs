@@ -38,22 +38,20 @@ pub enum Kind {
     MethodNotAllowed(String),
     /// `exceptions.ParseError` with its detail
     ParseError(String),
-    /// `exceptions.UnsupportedMediaType` with its detail
-    UnsupportedMediaType(String),
     /// The `except` of `export_users`; `details` with DEBUG
     ExportFailed(Option<String>),
     /// The `except` of `export_stats`
     StatsFailed,
     /// Django's page for `SuspiciousOperation` and the like
     BadRequestPage,
+    /// A page for a request whose head is too large
+    HeadTooLargePage,
     /// Django's page for an unknown URL
     NotFoundPage,
     /// Django's page for an uncaught exception
     ServerErrorPage,
     /// `exceptions.Throttled` with the seconds to wait
     Throttled(u64),
-    /// The request's body did not come in time
-    BodyTimeout,
     /// The database is away, or the service has all it can do: never Django's answer, see "Where we differ" in the README
     Unavailable,
     /// A refused login or logout: a status of its own and the reason
@@ -174,12 +172,11 @@ impl ResponseError for Error {
             Kind::PermissionDenied | Kind::CsrfFailed(_) => StatusCode::FORBIDDEN,
             Kind::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Kind::ParseError(_) | Kind::BadRequestPage => StatusCode::BAD_REQUEST,
-            Kind::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Kind::HeadTooLargePage => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Kind::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Kind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Login(refusal) => match refusal {
                 LoginRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -198,6 +195,7 @@ impl ResponseError for Error {
         let status = self.status_code();
         match &self.kind {
             Kind::BadRequestPage => page(status, "Bad Request (400)", ""),
+            Kind::HeadTooLargePage => page(status, "Request Header Fields Too Large", ""),
             Kind::NotFoundPage => page(
                 status,
                 "Not Found",
@@ -263,8 +261,7 @@ impl Error {
             Kind::Throttled(seconds) => {
                 format!("Request was throttled. Expected available in {seconds} seconds.")
             }
-            Kind::BodyTimeout => "The request body did not come in time.".into(),
-            Kind::ParseError(detail) | Kind::UnsupportedMediaType(detail) => detail.clone(),
+            Kind::ParseError(detail) => detail.clone(),
             _ => "The service is temporarily unavailable.".into(),
         }
     }

@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::db::{Connection, DateShape, Db, ExportError, Order, Selection, Stats, UserTable};
 use crate::django::negotiation::Renderer;
-use crate::response;
+use crate::response::{self, Compressible};
 
 mod body;
 mod csv;
@@ -134,10 +134,19 @@ impl Export {
         self.body.write_to(out, written)
     }
 
-    /// The response, with its length; 304 to a client that has it already.
+    /// The response, with its length, or compressed on its way out; 304 to a client that has it already.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
+        let export = Compressible {
+            length: self.length,
+        };
+        let mut response = self.into_whole_response(req);
+        response.extensions_mut().insert(export);
+        response
+    }
+
+    fn into_whole_response(self, req: &HttpRequest) -> HttpResponse {
         if self.is_known(req) {
-            return response::not_modified(self.tag, self.length);
+            return response::not_modified(self.tag);
         }
         let mut head = head(self.body.layout);
         head.insert_header(ETag(self.tag));

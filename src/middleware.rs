@@ -45,7 +45,23 @@ enum Resolved {
     NotFound,
 }
 
-/// The middleware itself.
+/// The middleware around all others: refuses a request whose head was too large. As what Actix refuses by itself, it is
+/// neither logged nor counted.
+///
+/// # Errors
+/// Those of the service it wraps.
+pub async fn limit_head(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let activity = req.conn_data::<Rc<Activity>>();
+    if activity.is_some_and(|activity| activity.is_head_too_large()) {
+        return Ok(req.into_response(Error::new(Kind::HeadTooLargePage).error_response()));
+    }
+    Ok(next.call(req).await?.map_into_boxed_body())
+}
+
+/// What Django's middleware does, around every handler.
 ///
 /// # Errors
 /// Those of the service it wraps.
@@ -53,15 +69,9 @@ pub async fn django(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    // Until the answer begins, the client may wait as it likes.
-    let body = if req.headers().contains_key(header::TRANSFER_ENCODING) {
-        Body::Chunked
-    } else if req.headers().contains_key(header::CONTENT_LENGTH) {
-        Body::Length
-    } else {
-        Body::None
-    };
+    let body = Body::of(req.headers());
     let activity = req.conn_data::<Rc<Activity>>();
+    // The client may wait for the answer as long as it likes.
     let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
@@ -75,8 +85,14 @@ pub async fn django(
     let resolved = resolve(&paths, &settings, path);
     if let Resolved::Handler(_, route) = resolved {
         trace.take(route);
+        if !route.reads_body() {
+            // Actix drops what still comes of it.
+            drop(req.take_payload());
+        }
         if route.is_for_operators() {
-            return Ok(next.call(req).await?.map_into_boxed_body());
+            let mut response = next.call(req).await?.map_into_boxed_body();
+            close_behind_unread_body(&mut response, body);
+            return Ok(response);
         }
     }
 
@@ -120,11 +136,7 @@ pub async fn django(
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if body == Body::Chunked {
-        // Actix would wait for a body's end that may never come.
-        let head = response.response_mut().head_mut();
-        head.set_connection_type(ConnectionType::Close);
-    }
+    close_behind_unread_body(&mut response, body);
     // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
     response
         .response_mut()
@@ -132,6 +144,25 @@ pub async fn django(
         .set_camel_case_headers(true);
     let response = compression::compress(response);
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
+}
+
+/// Left in the extensions of a request whose body has been read to its end.
+pub struct BodyRead;
+
+/// Announces the end of the connection behind a request whose body was not read: the rest is not waited for. Chunks always
+/// end it, and so does an upgrade, of which Actix closes the connection (see [`crate::server`] for those that it never sees).
+fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
+    let request = response.request();
+    let is_read = match body {
+        Body::None => true,
+        Body::Length => request.extensions().contains::<BodyRead>(),
+        Body::Chunked => false,
+    };
+    let is_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+    if !is_read || is_upgrade {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
@@ -195,7 +226,7 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         .extensions()
         .get::<SessionAccess>()
         .map(|access| access.is_dead);
-    // Django holds a key that is too short for no key at all, even where nobody looks at the session.
+    // A key that no session can have is no key at all, even where the session is not looked at.
     let is_dead = access.unwrap_or_else(|| {
         session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key))
     });

@@ -17,12 +17,11 @@ pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse 
 /// As [`api`] with 200 and an entity tag; 304 to a client that has the body already.
 pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
     let tag = entity_tag(renderer, json);
-    let body = rendered(renderer, json);
     if is_known(req, &tag) {
-        return not_modified(tag, body.len() as u64);
+        return not_modified(tag);
     }
     let mut head = api_head(StatusCode::OK, renderer);
-    head.insert_header(ETag(tag)).body(body)
+    head.insert_header(ETag(tag)).body(rendered(renderer, json))
 }
 
 fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
@@ -52,17 +51,18 @@ pub fn is_known(req: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// Left in a response without a body: the length of the one that it stands for, in bytes.
-pub struct LengthOfBody(pub u64);
+/// Left in the extensions of a response that may be compressed.
+pub struct Compressible {
+    /// The length in bytes of its body, or of the body that a 304 stands for
+    pub length: u64,
+}
 
-/// 304: the client has the body of this tag and length already.
-pub fn not_modified(tag: EntityTag, length: u64) -> HttpResponse {
-    let mut answer = HttpResponse::NotModified()
+/// 304: the client has the body of this tag already.
+pub fn not_modified(tag: EntityTag) -> HttpResponse {
+    HttpResponse::NotModified()
         .insert_header(ETag(tag))
         .insert_header((header::VARY, "Accept"))
-        .finish();
-    answer.extensions_mut().insert(LengthOfBody(length));
-    answer
+        .finish()
 }
 
 /// The head of such an answer, for a body that is sent in another way.

@@ -35,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{RequestIds, observe};
 
 mod listeners;
+mod request_head;
 mod signals;
 mod systemd;
 pub mod watched;
@@ -338,6 +339,7 @@ fn start(
             .app_data(server_address)
             .wrap(from_fn(middleware::django))
             .wrap(from_fn(observe))
+            .wrap(from_fn(middleware::limit_head))
             .configure(move |app| paths.configure(app))
     };
     let builder = Server::build()

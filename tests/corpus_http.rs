@@ -13,7 +13,7 @@ use watchtower_sidecar::django::authentication::{Basic, parse_basic};
 use watchtower_sidecar::django::cookies::{
     CookieAttributes, SameSite, cookie, delete_cookie, set_cookie,
 };
-use watchtower_sidecar::django::csrf::{CsrfRequest, CsrfSettings, PostBody, check};
+use watchtower_sidecar::django::csrf::{CsrfRequest, CsrfSettings, check};
 use watchtower_sidecar::django::dates::{DateTime, http_date, parse_datetime};
 use watchtower_sidecar::django::negotiation::{Format, NotNegotiated, negotiate};
 use watchtower_sidecar::django::renderers::{Indenter, write_json_string};
@@ -116,14 +116,6 @@ fn answer(kind: &str, input: &Value) -> Value {
             json!([path, location])
         }
         "csrf" => csrf(input),
-        "post_body" => {
-            match PostBody::read(Some(&bytes(&input["content_type"])), &bytes(&input["body"])) {
-                PostBody::Form(value) => json!({ "form": value }),
-                PostBody::ParseError(detail) => json!({ "400": detail }),
-                PostBody::UnsupportedMediaType(detail) => json!({ "415": detail }),
-                PostBody::BadRequest => json!("bad request"),
-            }
-        }
         other => panic!("no such kind: {other}"),
     }
 }
@@ -212,12 +204,7 @@ fn csrf(input: &Value) -> Value {
         trusted_origins: &trusted_origins,
         cookie_domain: input["domain"].as_str(),
     };
-    json!(
-        check(&request, &settings, || input["form"]
-            .as_str()
-            .map(str::to_owned))
-        .err()
-    )
+    json!(check(&request, &settings).err())
 }
 
 fn isoformat(datetime: &DateTime) -> String {

@@ -1,16 +1,10 @@
 //! `SessionAuthentication.enforce_csrf`: a session's unsafe request must come from the site's own pages.
 
 use actix_web::HttpRequest;
-use actix_web::dev::Payload;
-use actix_web::http::header;
-use actix_web::rt::time::timeout;
-use futures_util::StreamExt as _;
 
-use crate::auth::{BODY_TIMEOUT, is_from_proxy, joined};
+use crate::auth::{is_from_proxy, joined};
 use crate::django::cookies;
-use crate::django::csrf::{
-    CsrfRequest, CsrfSettings, DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody, check_origin_and_cookie,
-};
+use crate::django::csrf::{CsrfRequest, CsrfSettings, check};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
 use crate::server::{ServerAddress, State};
@@ -18,17 +12,12 @@ use crate::server::{ServerAddress, State};
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
 
-/// Passes, or fails as the request of a session without a good csrf token does. Only a POST's body is read, and only
-/// once its cookie is good.
+/// Passes, or fails as the request of a session without a good csrf token does. Django would also take the token from a
+/// POST's form; no body is read here.
 ///
 /// # Errors
-/// 403 with the reason; 400 or 415 for a body that DRF can't parse, 408 for one that does not come.
-pub async fn enforce(
-    state: &State,
-    req: &HttpRequest,
-    payload: Option<Payload>,
-    renderer: Renderer,
-) -> Result<(), Error> {
+/// 403 with the reason.
+pub fn enforce(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let header_of = |name: &str| joined(req.headers(), name);
     let host = header_of("host").unwrap_or_default();
     let (origin, referer, csrf_header) = (
@@ -50,36 +39,8 @@ pub async fn enforce(
         csrf_cookie: csrf_cookie.as_deref(),
         csrf_header: csrf_header.as_deref(),
     };
-    let failed = |reason| Error::rendered(Kind::CsrfFailed(reason), renderer);
-    let Some(pending) =
-        check_origin_and_cookie(&request, &CsrfSettings::default()).map_err(failed)?
-    else {
-        return Ok(());
-    };
-    let form_value = match pending.reads_form() {
-        false => None,
-        true => match PostBody::read(
-            header_of("content-type").as_deref(),
-            &timeout(BODY_TIMEOUT, body(req, payload))
-                .await
-                .map_err(|_| Error::rendered(Kind::BodyTimeout, renderer))?,
-        ) {
-            PostBody::Form(value) => value,
-            PostBody::ParseError(detail) => {
-                return Err(Error::rendered(Kind::ParseError(detail), renderer));
-            }
-            PostBody::UnsupportedMediaType(detail) => {
-                return Err(Error::rendered(
-                    Kind::UnsupportedMediaType(detail),
-                    renderer,
-                ));
-            }
-            PostBody::BadRequest => return Err(Error::new(Kind::BadRequestPage)),
-        },
-    };
-    pending
-        .check_csrf_token(form_value.as_deref())
-        .map_err(failed)
+    check(&request, &CsrfSettings::default())
+        .map_err(|reason| Error::rendered(Kind::CsrfFailed(reason), renderer))
 }
 
 /// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers`: a trusted proxy says that it ended TLS.
@@ -94,19 +55,4 @@ pub fn is_secure(state: &State, req: &HttpRequest) -> bool {
         && SECURE_SCHEME_HEADERS.iter().any(|(name, value)| {
             joined(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes())
         })
-}
-
-/// The body, as far as its parsers look at it. As under WSGI, a body without a length is no body.
-async fn body(req: &HttpRequest, payload: Option<Payload>) -> Vec<u8> {
-    let Some(mut payload) = payload.filter(|_| req.headers().contains_key(header::CONTENT_LENGTH))
-    else {
-        return Vec::new();
-    };
-    let mut body = Vec::new();
-    while body.len() <= DATA_UPLOAD_MAX_MEMORY_SIZE
-        && let Some(Ok(chunk)) = payload.next().await
-    {
-        body.extend_from_slice(&chunk);
-    }
-    body
 }

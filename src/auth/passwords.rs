@@ -14,7 +14,7 @@ use log::Level;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::throttle::{Attempt, Throttle};
+use super::throttle::{Attempt, LONGEST_NAME, Throttle};
 use crate::blocking::Lanes;
 use crate::config::Rate;
 use crate::db::{DbError, User};
@@ -83,7 +83,8 @@ impl Passwords {
 }
 
 /// The user of this name and password whom a backend admits. The connection is back in the pool before hashing begins.
-/// Where too many wait already, or too many have failed, the database is not asked.
+/// The database is not asked while the queue is full, nor after too many failures, nor for a name that is too long to be
+/// any user's: that one is a failure of its address, and needs no hash, for it says nothing about who exists.
 ///
 /// # Errors
 /// Why it can't be told.
@@ -95,7 +96,7 @@ pub async fn authenticate(
 ) -> Result<Option<User>, Unchecked> {
     let passwords = Arc::clone(&state.passwords);
     let address = super::client(state, req);
-    let attempt = passwords.throttle.attempt(address, &username);
+    let attempt = passwords.throttle.attempt(address);
     let log = &state.rate_limited_log;
     let throttled = |wait: Duration| {
         let message =
@@ -103,7 +104,16 @@ pub async fn authenticate(
         log.every_minute(Level::Warn, module_path!(), message);
         Unchecked::Throttled(wait)
     };
-    if let Some(wait) = passwords.throttle.wait(attempt) {
+    // The address decides before anything that costs.
+    if let Some(wait) = passwords.throttle.retry_after(attempt) {
+        return Err(throttled(wait));
+    }
+    if username.chars().nth(LONGEST_NAME).is_some() {
+        passwords.throttle.record_failure(attempt);
+        return Ok(None);
+    }
+    let attempt = passwords.throttle.under_name(attempt, &username);
+    if let Some(wait) = passwords.throttle.retry_after(attempt) {
         return Err(throttled(wait));
     }
     let Ok(room) = Arc::clone(&passwords.room).try_acquire_owned() else {
@@ -123,7 +133,7 @@ pub async fn authenticate(
     let (judge, began) = (Arc::clone(&passwords), Instant::now());
     let judged = passwords.lanes.start(move || {
         // The one before may have been the one too many.
-        match judge.throttle.wait(attempt) {
+        match judge.throttle.retry_after(attempt) {
             Some(wait) => Err(wait),
             None => Ok(judge.judge(attempt, verify)),
         }
@@ -252,11 +262,11 @@ impl Passwords {
         let floor = self.pace.learn(verdict.work, took);
         let pause = match verdict.user {
             Some(_) => {
-                self.throttle.succeeded(attempt);
+                self.throttle.record_success(attempt);
                 Duration::ZERO
             }
             None => {
-                self.throttle.failed(attempt);
+                self.throttle.record_failure(attempt);
                 floor.saturating_sub(took)
             }
         };

@@ -20,6 +20,9 @@ use crate::telemetry::trace::Trace;
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.
 const SHORTEST_KEY: usize = 8;
 
+/// A longer key is not looked up either: Django's column holds 40 characters.
+const LONGEST_KEY: usize = 254;
+
 /// Left in the request's extensions once the session was looked at, for the response's `Vary` and `Set-Cookie`
 /// (`SessionMiddleware.process_response`).
 pub struct SessionAccess {
@@ -40,7 +43,7 @@ pub struct Caller {
 pub enum Why {
     /// The request has no session cookie
     NoCookie,
-    /// The key is too short to be looked up
+    /// The key is too short or too long to be looked up
     ShortKey,
     /// No row of this key, or one that has expired
     NoRow,
@@ -98,9 +101,9 @@ pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
     cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 
-/// Whether Django would look a session of this key up at all.
+/// Whether there can be a session of this key.
 pub fn is_plausible(key: &str) -> bool {
-    key.chars().count() >= SHORTEST_KEY
+    (SHORTEST_KEY..=LONGEST_KEY).contains(&key.chars().count())
 }
 
 /// The caller by session cookie; two queries at the most, on one connection.

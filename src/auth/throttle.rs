@@ -1,7 +1,7 @@
-//! How many logins may fail: so many of one client address, and so many under one name, whether or not there is such a user.
+//! The limit to failed logins: per client address, and per name, whether or not there is such a user.
 //!
-//! Each has a bucket that a failure fills and time empties. A client that has logged in under a name lately is not held
-//! up by others who guess that name's password.
+//! A bucket of each is filled by a failure and emptied by time. A client that has logged in under a name within a day is
+//! not limited by the failures of others under that name.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -10,12 +10,11 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use super::client_address::network_of;
 use crate::config::Rate;
-
-mod names;
-
-use names::Folded;
 
 /// The most buckets that are kept.
 const MOST_BUCKETS: usize = 100_000;
@@ -24,37 +23,37 @@ const MOST_BUCKETS: usize = 100_000;
 const MOST_ACQUAINTANCES: usize = 10_000;
 const ACQUAINTANCE: Duration = Duration::from_secs(24 * 3600);
 
-/// The limit and what has come of it so far.
+/// The longest name in characters: no column that holds user names is longer.
+pub const LONGEST_NAME: usize = 254;
+
+/// The limit and the failures so far.
 pub struct Throttle {
     rate: Option<Rate>,
-    /// Keyed anew at each start: nobody can find two names that share a bucket.
+    /// With a random key: a client can't find two names that share a bucket.
     hashing: RandomState,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
-    /// When each bucket will be empty; an empty one is none
+    /// When each bucket will be empty; empty ones are not kept
     buckets: HashMap<u64, Instant>,
     /// Until when a client is known under a name
     acquaintances: HashMap<u64, Instant>,
 }
 
-/// Who tries to log in, as the buckets know it.
+/// An attempt to log in, as its buckets.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     address: u64,
-    name: u64,
-    /// All names share it that may be equal to another, nobody knows to which
-    odd: Option<u64>,
-    both: u64,
+    name: Option<Name>,
 }
 
-impl Attempt {
-    /// Its buckets, the client's own first.
-    fn buckets(self) -> impl Iterator<Item = u64> {
-        [self.address, self.name].into_iter().chain(self.odd)
-    }
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    bucket: u64,
+    /// The name together with the client's address
+    acquaintance: u64,
 }
 
 impl Throttle {
@@ -67,32 +66,40 @@ impl Throttle {
         }
     }
 
-    /// An attempt of this client under this name, however it is spelled.
-    pub fn attempt(&self, address: Option<IpAddr>, name: &str) -> Attempt {
-        let address = address.map(network_of);
-        let Folded { name, is_odd } = Folded::new(name);
-        let hash = |what: &str, key: &dyn Fn() -> u64| self.hashing.hash_one((what, key()));
+    /// An attempt of this client, whatever the name.
+    pub fn attempt(&self, address: Option<IpAddr>) -> Attempt {
         Attempt {
-            address: hash("address", &|| self.hashing.hash_one(address)),
-            name: hash("name", &|| self.hashing.hash_one(&name)),
-            odd: is_odd.then(|| hash("odd", &|| 0)),
-            both: hash("both", &|| self.hashing.hash_one((address, &name))),
+            address: self.hashing.hash_one(("address", address.map(network_of))),
+            name: None,
+        }
+    }
+
+    /// The same attempt under this name, however it is spelled.
+    pub fn under_name(&self, attempt: Attempt, name: &str) -> Attempt {
+        let bucket = self.hashing.hash_one(("name", folded(name)));
+        Attempt {
+            name: Some(Name {
+                bucket,
+                acquaintance: self.hashing.hash_one((attempt.address, bucket)),
+            }),
+            ..attempt
         }
     }
 
     /// How long this attempt must wait; `None`: it may go on.
-    pub fn wait(&self, attempt: Attempt) -> Option<Duration> {
+    pub fn retry_after(&self, attempt: Attempt) -> Option<Duration> {
         let rate = self.rate?;
         let now = Instant::now();
         let seen = self.lock();
-        let is_known = seen
-            .acquaintances
-            .get(&attempt.both)
-            .is_some_and(|until| *until > now);
-        let fullest = attempt
-            .buckets()
-            .take(if is_known { 1 } else { usize::MAX })
-            .filter_map(|bucket| seen.buckets.get(&bucket))
+        let name = attempt.name.filter(|name| {
+            let known_until = seen.acquaintances.get(&name.acquaintance);
+            known_until.is_none_or(|until| *until <= now)
+        });
+        let buckets = [Some(attempt.address), name.map(|name| name.bucket)];
+        let fullest = buckets
+            .iter()
+            .flatten()
+            .filter_map(|bucket| seen.buckets.get(bucket))
             .max()?;
         // There is room while one more failure would not overfill it.
         let room = rate.per - rate.per / rate.most;
@@ -101,25 +108,26 @@ impl Throttle {
     }
 
     /// Counts a failure.
-    pub fn failed(&self, attempt: Attempt) {
+    pub fn record_failure(&self, attempt: Attempt) {
         let Some(rate) = self.rate else {
             return;
         };
         let now = Instant::now();
         let mut seen = self.lock();
-        for bucket in attempt.buckets() {
+        let buckets = [Some(attempt.address), attempt.name.map(|name| name.bucket)];
+        for bucket in buckets.into_iter().flatten() {
             seen.make_room(now);
             let empty = seen.buckets.entry(bucket).or_insert(now);
-            // Those who were let in at the same time may overfill it, but no more than a few times.
+            // Attempts that were let in at the same time may overfill it, by as many as are hashed at a time.
             *empty = (*empty).max(now) + rate.per / rate.most;
         }
     }
 
-    /// Remembers who has logged in.
-    pub fn succeeded(&self, attempt: Attempt) {
-        if self.rate.is_none() {
+    /// Remembers that this client has logged in under this name.
+    pub fn record_success(&self, attempt: Attempt) {
+        let (Some(_), Some(name)) = (self.rate, attempt.name) else {
             return;
-        }
+        };
         let now = Instant::now();
         let acquaintances = &mut self.lock().acquaintances;
         if acquaintances.len() >= MOST_ACQUAINTANCES {
@@ -128,7 +136,7 @@ impl Throttle {
         if acquaintances.len() >= MOST_ACQUAINTANCES {
             acquaintances.clear();
         }
-        acquaintances.insert(attempt.both, now + ACQUAINTANCE);
+        acquaintances.insert(name.acquaintance, now + ACQUAINTANCE);
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -137,8 +145,18 @@ impl Throttle {
     }
 }
 
+/// A name without the differences that most databases and people overlook: compatibility forms, accents, case, blanks.
+/// Collations of MySQL overlook more; the limit by address holds what this misses. As long as a name at the most.
+fn folded(name: &str) -> String {
+    name.nfkd()
+        .filter(|character| !is_combining_mark(*character) && !character.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .take(LONGEST_NAME)
+        .collect()
+}
+
 impl Seen {
-    /// Forgets, when there are too many, the buckets that are empty, and then the emptier half of the others.
+    /// Forgets the empty buckets when there are too many, and then the emptier half of the others.
     fn make_room(&mut self, now: Instant) {
         if self.buckets.len() < MOST_BUCKETS {
             return;
@@ -171,14 +189,18 @@ mod tests {
 
     fn fail(throttle: &Throttle, address: Option<IpAddr>, name: &str, times: usize) {
         for _ in 0..times {
-            let attempt = throttle.attempt(address, name);
-            assert_eq!(throttle.wait(attempt), None);
-            throttle.failed(attempt);
+            let attempt = of(throttle, address, name);
+            assert_eq!(throttle.retry_after(attempt), None);
+            throttle.record_failure(attempt);
         }
     }
 
+    fn of(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> Attempt {
+        throttle.under_name(throttle.attempt(address), name)
+    }
+
     fn is_held_up(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> bool {
-        throttle.wait(throttle.attempt(address, name)).is_some()
+        throttle.retry_after(of(throttle, address, name)).is_some()
     }
 
     #[test]
@@ -189,26 +211,43 @@ mod tests {
         assert!(is_held_up(&throttle, address(1), "bob"));
         assert!(is_held_up(&throttle, address(2), "\u{c1}lic\u{e8} "));
         assert!(!is_held_up(&throttle, address(2), "bob"));
-        let wait = throttle
-            .wait(throttle.attempt(address(1), "alice"))
-            .unwrap();
+        let wait = throttle.retry_after(throttle.attempt(address(1))).unwrap();
         assert!((1190..=1200).contains(&wait.as_secs()), "{wait:?}");
     }
 
     #[test]
-    fn names_that_may_be_equal_to_any_other_are_held_up_together() {
+    fn a_failure_without_a_name_counts_for_the_address_alone() {
         let throttle = throttle();
-        for (number, name) in (1..).zip(["\u{363}lice", "𝐚lice", "a\u{200b}lice"]) {
-            fail(&throttle, address(number), name, 1);
+        for _ in 0..3 {
+            throttle.record_failure(throttle.attempt(address(1)));
         }
-        assert!(is_held_up(&throttle, address(9), "ali\u{368}e"));
-        assert!(!is_held_up(&throttle, address(9), "bob"));
+        assert!(throttle.retry_after(throttle.attempt(address(1))).is_some());
+        assert_eq!(throttle.lock().buckets.len(), 1);
+    }
+
+    #[test]
+    fn spellings_of_a_name_are_folded_alike_within_the_length_of_a_name() {
+        for spelling in [
+            "Ádmin ",
+            "ADM\u{130}N",
+            "ａｄｍｉｎ",
+            " a d\tmin",
+            "\u{1d51e}dmi\u{304}n",
+        ] {
+            assert_eq!(folded(spelling), "admin", "{spelling:?}");
+        }
+        assert_ne!(folded("a.b"), folded("ab"));
+        // Of all characters this one has the longest compatibility form: 18 letters.
+        assert_eq!(
+            folded(&"\u{fdfa}".repeat(LONGEST_NAME)).chars().count(),
+            LONGEST_NAME
+        );
     }
 
     #[test]
     fn who_has_logged_in_under_a_name_is_held_up_for_failures_of_his_own_alone() {
         let throttle = throttle();
-        throttle.succeeded(throttle.attempt(address(1), "alice"));
+        throttle.record_success(of(&throttle, address(1), "alice"));
         fail(&throttle, address(2), "alice", 3);
         assert!(!is_held_up(&throttle, address(1), "alice"));
         assert!(is_held_up(&throttle, address(3), "alice"));
@@ -221,7 +260,7 @@ mod tests {
         let throttle = throttle();
         fail(&throttle, address(0), "alice", 3);
         for number in 1..=60_000 {
-            throttle.failed(throttle.attempt(address(number), &format!("user{number}")));
+            throttle.record_failure(of(&throttle, address(number), &format!("user{number}")));
         }
         let buckets = throttle.lock().buckets.len();
         assert!((1..=MOST_BUCKETS).contains(&buckets), "{buckets}");

@@ -1,20 +1,14 @@
 //! `django.middleware.csrf.CsrfViewMiddleware` (Django 5.2, 6.1) as DRF's `SessionAuthentication.enforce_csrf` uses it: is a
 //! request that a session admits sent by the site's own pages?
-//! Leaves out CSRF_USE_SESSIONS, a CSRF_HEADER_NAME other than Django's, and renewing the cookie (Django's business).
+//! Leaves out the form field `csrfmiddlewaretoken` (no body is read), CSRF_USE_SESSIONS, a CSRF_HEADER_NAME other than
+//! Django's, and renewing the cookie (Django's business).
 
-mod multipart;
-mod post_body;
 mod urls;
-
-pub use post_body::{DATA_UPLOAD_MAX_MEMORY_SIZE, PostBody};
 
 use super::request::{is_same_domain, latin1};
 use subtle::ConstantTimeEq as _;
 use urls::urlsplit;
 use zeroize::Zeroizing;
-
-/// The field of a form that may hold the csrf token.
-pub const FORM_FIELD: &str = "csrfmiddlewaretoken";
 
 /// `CSRF_SECRET_LENGTH`
 const SECRET_LENGTH: usize = 32;
@@ -51,41 +45,14 @@ pub struct CsrfSettings<'a> {
     pub cookie_domain: Option<&'a str>,
 }
 
-/// A check that has passed all but the csrf token. No `Debug`: it holds the secret.
-pub struct PendingCheck<'a> {
-    secret: Zeroizing<[u8; SECRET_LENGTH]>,
-    csrf_header: Option<&'a [u8]>,
-    reads_form: bool,
-}
-
-/// The whole check: `CSRFCheck.process_view`. `form_value` gives the form's `csrfmiddlewaretoken`; it is called as late as
-/// Django reads `request.POST`, for a POST with a good cookie. The error is the X in DRF's `CSRF Failed: X`.
-pub fn check(
-    request: &CsrfRequest<'_>,
-    settings: &CsrfSettings<'_>,
-    form_value: impl FnOnce() -> Option<String>,
-) -> Result<(), String> {
-    match check_origin_and_cookie(request, settings)? {
-        None => Ok(()),
-        Some(pending) => {
-            let form_value = if pending.reads_form() {
-                form_value()
-            } else {
-                None
-            };
-            pending.check_csrf_token(form_value.as_deref())
-        }
-    }
-}
-
-/// The first half of [`check`], for a caller who reads the body asynchronously: method, `Origin` or `Referer`, cookie.
-/// `None` if the method needs no check. A good cookie leaves a [`PendingCheck`].
-pub fn check_origin_and_cookie<'a>(
-    request: &CsrfRequest<'a>,
-    settings: &CsrfSettings<'_>,
-) -> Result<Option<PendingCheck<'a>>, String> {
+/// `CSRFCheck.process_view` without a form: the method, `Origin` or `Referer`, the cookie, then `X-CSRFToken`. The token is
+/// compared in the same time wherever the difference is.
+///
+/// # Errors
+/// The X in DRF's `CSRF Failed: X`.
+pub fn check(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Result<(), String> {
     if matches!(request.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") {
-        return Ok(None);
+        return Ok(());
     }
     if let Some(origin) = request.origin {
         let origin = latin1(origin);
@@ -99,41 +66,15 @@ pub fn check_origin_and_cookie<'a>(
     }
     let cookie = request.csrf_cookie.ok_or("CSRF cookie not set.")?;
     let secret = secret_of(cookie).map_err(|reason| format!("CSRF cookie {reason}."))?;
-    Ok(Some(PendingCheck {
-        secret,
-        csrf_header: request.csrf_header,
-        reads_form: request.method == "POST",
-    }))
-}
-
-impl PendingCheck<'_> {
-    /// Whether Django reads `request.POST` now: [`PostBody::read`] then tells the form's value or how the request fails.
-    pub fn reads_form(&self) -> bool {
-        self.reads_form
-    }
-
-    /// The end of `CsrfViewMiddleware._check_token`. Without a form value (or an empty one) the header decides. The
-    /// comparison takes the same time wherever the difference is.
-    pub fn check_csrf_token(&self, form_value: Option<&str>) -> Result<(), String> {
-        let (csrf_token, source) = match form_value {
-            Some(value) if self.reads_form && !value.is_empty() => {
-                (Zeroizing::new(value.to_owned()), "POST")
-            }
-            _ => {
-                let header = self.csrf_header.ok_or("CSRF token missing.")?;
-                (
-                    Zeroizing::new(latin1(header)),
-                    "the 'X-Csrftoken' HTTP header",
-                )
-            }
-        };
-        let reason = match secret_of(&csrf_token) {
-            Err(reason) => reason,
-            Ok(secret) if bool::from(secret.ct_eq(&self.secret[..])) => return Ok(()),
-            Ok(_) => "incorrect",
-        };
-        Err(format!("CSRF token from {source} {reason}."))
-    }
+    let header = request.csrf_header.ok_or("CSRF token missing.")?;
+    let reason = match secret_of(&Zeroizing::new(latin1(header))) {
+        Err(reason) => reason,
+        Ok(sent) if bool::from(sent.ct_eq(&secret[..])) => return Ok(()),
+        Ok(_) => "incorrect",
+    };
+    Err(format!(
+        "CSRF token from the 'X-Csrftoken' HTTP header {reason}."
+    ))
 }
 
 /// `_check_token_format`, then `_unmask_cipher_token` if it is masked.

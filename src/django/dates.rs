@@ -5,7 +5,6 @@
 mod iso_format;
 mod parse;
 
-pub(super) use parse::decimal_digit;
 pub use parse::{parse_datetime, place_of_stored_text};
 
 use std::fmt;

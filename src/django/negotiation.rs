@@ -1,18 +1,14 @@
 //! Which renderer answers: `rest_framework.negotiation.DefaultContentNegotiation` of DRF 3.18 with its limits, over the two
-//! default renderers, and the `indent` parameter as `JSONRenderer.get_indent` reads it.
-//! Leaves out format suffixes. Where Python's sets make the choice random, the first token in the header wins; where a
-//! parameter makes Django fail (an HTML 500) its media type matches nothing.
-
-mod header_parameters;
-
-pub(super) use header_parameters::{HeaderParameters, parse_header_parameters, python_int};
+//! default renderers, and the `indent` parameter of `JSONRenderer.get_indent`.
+//! Leaves out format suffixes, and in parameters what no client sends: RFC 2231 continuations and character sets, escapes
+//! and separators in quotes, numbers as only Python's `int` reads them. Where Python's sets make the choice random, the
+//! first token in the header wins.
 
 use super::request::{latin1, strip};
 
 const MAX_ACCEPT_HEADER_LENGTH: usize = 8192;
 const MAX_ACCEPT_TOKENS: usize = 64;
-/// `max_media_type_length`, in Accept and Content-Type alike.
-pub(super) const MAX_MEDIA_TYPE_LENGTH: usize = 256;
+const MAX_MEDIA_TYPE_LENGTH: usize = 256;
 
 /// The format a renderer writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +57,7 @@ pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer
     };
     let media_types: Vec<MediaType> = accept_list(accept.unwrap_or(b"*/*"))
         .iter()
-        .filter_map(|token| MediaType::parse(token))
+        .map(|token| MediaType::parse(token))
         .collect();
     for precedence in (0..=3).rev() {
         for &format in formats {
@@ -101,14 +97,13 @@ pub fn negotiate_download(accept: Option<&[u8]>, format: Option<&str>) -> Option
         return None;
     }
     let tokens = accept_list(accept?);
-    tokens.iter().find_map(|token| {
-        let media_type = MediaType::parse(token)?;
-        match media_type.types() {
+    tokens
+        .iter()
+        .find_map(|token| match MediaType::parse(token).types() {
             ("text", "csv") => Some(Download::Csv),
             ("application", "x-ndjson" | "ndjson" | "jsonl") => Some(Download::Ndjson),
             _ => None,
-        }
-    })
+        })
 }
 
 /// `get_accept_list`
@@ -130,71 +125,63 @@ fn accept_list(header: &[u8]) -> Vec<String> {
     usable.take(MAX_ACCEPT_TOKENS).map(str::to_owned).collect()
 }
 
-/// `rest_framework.utils.mediatypes._MediaType` of an accepted type.
-struct MediaType {
-    parsed: HeaderParameters,
-}
+/// `rest_framework.utils.mediatypes._MediaType` of an accepted type, in lower case.
+struct MediaType(String);
 
 impl MediaType {
-    fn parse(token: &str) -> Option<Self> {
-        Some(Self {
-            parsed: parse_header_parameters(token)?,
-        })
+    fn parse(token: &str) -> MediaType {
+        MediaType(token.to_ascii_lowercase())
     }
 
     fn types(&self) -> (&str, &str) {
-        self.parsed
-            .value
-            .split_once('/')
-            .unwrap_or((&self.parsed.value, ""))
+        let types = self.0.split(';').next().map_or("", strip);
+        types.split_once('/').unwrap_or((types, ""))
+    }
+
+    /// Names and values; a value may stand in quotes.
+    fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parameters = self.0.split(';').skip(1);
+        let parameters =
+            parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")));
+        parameters
+            .map(|(name, value)| (strip(name), strip(value).trim_matches('"')))
+            .filter(|(name, _)| !name.is_empty())
     }
 
     fn precedence(&self) -> u8 {
         match self.types() {
             ("*", _) => 0,
             (_, "*") => 1,
-            _ if self.parsed.parameters.iter().all(|(name, _)| name == "q") => 2,
+            _ if self.parameters().all(|(name, _)| name == "q") => 2,
             _ => 3,
         }
     }
 
     /// `renderer_media_type.match(self)`; the renderers' types have no parameters to compare.
     fn matches(&self, format: Format) -> bool {
-        media_type_matches(
-            self.types(),
-            match format {
-                Format::Json => ("application", "json"),
-                Format::Html => ("text", "html"),
-            },
-        )
-    }
-
-    /// `JSONRenderer.get_indent` of the accepted media type, which for `*/*` and `application/*` is put together anew.
-    fn indent(&self) -> Option<u8> {
-        let rebuilt;
-        let parameters = if self.precedence() < 2 {
-            let own = self
-                .parsed
-                .parameters
-                .iter()
-                .map(|(name, value)| format!(";{name}={value}"));
-            rebuilt =
-                parse_header_parameters(&format!("application/json{}", own.collect::<String>()))?;
-            &rebuilt
-        } else {
-            &self.parsed
+        let own = match format {
+            Format::Json => ("application", "json"),
+            Format::Html => ("text", "html"),
         };
-        // Zero, and what is below, is compact; the clamp makes the cast exact.
-        match python_int(parameters.get("indent")?)?.clamp(0, 8) {
-            0 => None,
-            spaces => Some(spaces as u8),
-        }
+        let given = self.types();
+        (given.1 == "*" || given.1 == own.1) && (given.0 == "*" || given.0 == own.0)
     }
-}
 
-/// `_MediaType.match` for a type without parameters of its own.
-pub(super) fn media_type_matches(given: (&str, &str), own: (&str, &str)) -> bool {
-    (given.1 == "*" || given.1 == own.1) && (given.0 == "*" || given.0 == own.0)
+    /// `JSONRenderer.get_indent`: the last parameter of this name, at most 8. Compact for what is no number or below 1.
+    fn indent(&self) -> Option<u8> {
+        let (_, value) = self
+            .parameters()
+            .filter(|(name, _)| *name == "indent")
+            .last()?;
+        let digits = strip(value);
+        let digits = digits.strip_prefix('+').unwrap_or(digits);
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        // A number that does not fit is a large one.
+        let spaces = digits.parse().map_or(8, |spaces: u8| spaces.min(8));
+        (spaces > 0).then_some(spaces)
+    }
 }
 
 #[cfg(test)]
@@ -247,23 +234,20 @@ mod tests {
     }
 
     #[test]
-    fn the_indent_is_read_as_python_reads_an_int() {
-        assert_eq!(by_accept("application/json; indent=4"), indented(4));
-        assert_eq!(by_accept("*/*; indent=\" +0_4 \""), indented(4));
-        assert_eq!(by_accept("application/json; indent=99"), indented(8));
-        assert_eq!(
-            by_accept("application/json; indent*=utf-8''%32"),
-            indented(2)
-        );
-        assert_eq!(
-            by_accept("application/json; indent*0=1; indent*1=0"),
-            indented(8)
-        );
-        for compact in ["0", "-3", "x", "", "4.0", "0x4"] {
-            assert_eq!(
-                by_accept(&format!("application/json;indent={compact}")),
-                JSON
-            );
+    fn the_indent_is_the_last_one_and_no_more_than_eight() {
+        for (accept, spaces) in [
+            ("application/json; indent=4", 4),
+            ("application/json;q=0.5 ; INDENT = \" +2 \"", 2),
+            ("*/*;indent=3", 3),
+            ("application/*; indent=1; indent=05", 5),
+            ("application/json; indent=99", 8),
+            ("application/json; indent=99999999999999999999", 8),
+        ] {
+            assert_eq!(by_accept(accept), indented(spaces), "{accept}");
+        }
+        for compact in ["0", "-3", "x", "", "4.0", "0x4", "1_0", "\u{e9}"] {
+            let accept = format!("application/json;indent={compact}");
+            assert_eq!(by_accept(&accept), JSON, "{accept}");
         }
     }
 

@@ -192,14 +192,6 @@ impl Query {
         Ok(Query(fields.collect()))
     }
 
-    /// `QueryDict(body)` of a body's bytes: Latin-1 if they are not UTF-8.
-    pub(super) fn parse_bytes(raw: &[u8]) -> Result<Query, TooManyFields> {
-        match std::str::from_utf8(raw) {
-            Ok(text) => Self::parse(text),
-            Err(_) => Self::parse(&latin1(raw)),
-        }
-    }
-
     /// `QueryDict.get(name)`: the last value.
     pub fn last(&self, name: &str) -> Option<String> {
         self.0

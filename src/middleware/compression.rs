@@ -1,8 +1,11 @@
-//! Compression of large bodies while they are sent, by `Accept-Encoding`: what Django's `GZipMiddleware` does where a
-//! project has it, with brotli and zstd besides. An answer that is not compressed stays as it is, header for header.
+//! Compression of exports while they are sent, by `Accept-Encoding`: what Django's `GZipMiddleware` does where a project has
+//! it, with brotli and zstd besides. An answer that is not compressed stays as it is, header for header.
+//!
+//! A compressor takes up to some MiB of memory. `SIDECAR_EXPORT_CONCURRENCY` limits exports, and nothing limits the other
+//! answers: those are never compressed.
 
 use actix_http::encoding::Encoder;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Version;
 use actix_web::http::header::{
@@ -10,23 +13,22 @@ use actix_web::http::header::{
     Quality,
 };
 
-use crate::response::LengthOfBody;
+use crate::response::Compressible;
 
 /// Bodies shorter than this, in bytes, are sent as they are.
 const SMALLEST: u64 = 1024;
 
-/// Compresses the response, if the client wants that and it is worth it.
+/// Compresses the response if it is [`Compressible`] and long enough, and the client accepts that.
 pub fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let known = response
+    let is_worth_it = response
         .response()
         .extensions()
-        .get::<LengthOfBody>()
-        .map(|length| length.0);
-    let length = match (known, response.response().body().size()) {
-        (Some(length), _) | (None, BodySize::Sized(length)) => length,
-        _ => return response,
-    };
-    let Some(coding) = coding(&response).filter(|_| length >= SMALLEST) else {
+        .get::<Compressible>()
+        .is_some_and(|export| export.length >= SMALLEST);
+    if !is_worth_it {
+        return response;
+    }
+    let Some(coding) = coding(&response) else {
         return response;
     };
     response.map_body(|head, body| {

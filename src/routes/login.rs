@@ -6,6 +6,7 @@ use actix_web::http::header::{self, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use actix_web::rt::time::timeout;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -16,7 +17,9 @@ use crate::django::renderers::write_json_string;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, Kind, LoginRefusal};
+use crate::middleware::BodyRead;
 use crate::server::State;
+use crate::server::watched::Body;
 
 /// The largest body login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
@@ -57,11 +60,19 @@ pub async fn login(
 }
 
 /// `POST /api/logout/`: the row and the cookie go, whoever holds them.
-pub async fn logout(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
+pub async fn logout(
+    req: HttpRequest,
+    payload: Payload,
+    state: Data<State>,
+) -> Result<HttpResponse, Error> {
     let renderer = Renderer::default();
     require_same_site_post(&state, &req, renderer)?;
-    // It needs no body; one of the types that a form can send gives another site's page away.
-    if req.headers().contains_key(CONTENT_TYPE) && !is_of_type(&req, "application/json") {
+    // It needs no body, and many clients name a type without one. A body of a type that a form can send may be another
+    // site's page.
+    if req.headers().contains_key(CONTENT_TYPE)
+        && !is_of_type(&req, "application/json")
+        && !has_empty_body(&req, payload).await
+    {
         return Err(refuse(LoginRefusal::UnsupportedMediaType, renderer));
     }
     log_out(&state, &req, renderer).await?;
@@ -126,10 +137,22 @@ async fn posted(
         });
     }
     match timeout(BODY_TIMEOUT, payload.to_bytes_limited(LARGEST_BODY)).await {
-        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Ok(body))) => {
+            req.extensions_mut().insert(BodyRead);
+            Ok(body)
+        }
         Ok(Ok(Err(_))) => refused(LoginRefusal::Malformed),
         Ok(Err(_)) => refused(LoginRefusal::TooLarge),
         Err(_) => refused(LoginRefusal::BodyTimeout),
+    }
+}
+
+/// Whether the body is empty, as far as its first byte tells in time.
+async fn has_empty_body(req: &HttpRequest, mut payload: Payload) -> bool {
+    match Body::of(req.headers()) {
+        Body::None => true,
+        Body::Length => false,
+        Body::Chunked => matches!(timeout(BODY_TIMEOUT, payload.next()).await, Ok(None)),
     }
 }
 

@@ -57,6 +57,11 @@ impl Route {
         }
     }
 
+    /// Whether its handler reads the request's body.
+    pub fn reads_body(self) -> bool {
+        matches!(self, Route::Login | Route::Logout | Route::LoginForm)
+    }
+
     /// Whether Django knows nothing of it.
     pub fn is_for_operators(self) -> bool {
         matches!(self, Route::Healthz | Route::Readyz | Route::Metrics)

@@ -30,7 +30,7 @@ pub async fn openapi(state: Data<State>, req: HttpRequest) -> HttpResponse {
     }
     let tag = response::entity_tag(Renderer::default(), json.as_bytes());
     if response::is_known(&req, &tag) {
-        return response::not_modified(tag, json.len() as u64);
+        return response::not_modified(tag);
     }
     HttpResponse::build(StatusCode::OK)
         .insert_header(ETag(tag))

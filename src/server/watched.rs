@@ -1,24 +1,32 @@
-//! A client's connection with the time limits that actix-http does not have: for the head of every request but the first,
-//! for what is no request at all, and for a client that does not read what it is sent. It also sees to it that no client
-//! has a worker to itself. (`TCP_USER_TIMEOUT` is not for this: the kernel cuts off who reads 16 KiB a second.)
+//! A client's connection with the limits that actix-http does not have: a timeout for the head of every request but the
+//! first, for bytes that make no request, and for a client that does not read its answer; and a limit to the bytes that are
+//! buffered. Requests are handed to Actix head by head ([`RequestHead`]), and no client keeps a worker to itself.
+//! (`TCP_USER_TIMEOUT` does not replace the write timeout: the kernel would cut off a client that reads 16 KiB a second.)
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::rt::time::{Instant, Sleep, sleep_until};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::request_head::{END_LENGTH, RequestHead};
+
 /// The most bytes that are read before other connections have their turn: a client may send requests without end.
 const MOST_AT_ONCE: usize = 8 * 1024;
 
+/// The most bytes that are read of a body, and of what stands behind it, while its request is being answered. Login's
+/// largest body fits in, also in chunks of 16 bytes.
+const MOST_BEHIND_HEAD: usize = 32 * 1024;
+
 /// What every head ends with.
-const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
+const END_OF_HEAD: &[u8; END_LENGTH] = b"\r\n\r\n";
 
 /// The limits of one connection.
 #[derive(Clone, Copy)]
@@ -39,23 +47,45 @@ pub struct Activity {
     body: Cell<Body>,
     in_progress: Cell<u32>,
     latest: Cell<Instant>,
+    /// The connection's task, while it reads no further until the request is answered
+    reader: Cell<Option<Waker>>,
+    is_head_too_large: Cell<bool>,
 }
 
 /// What a request has behind its head.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing
+    /// Nothing, or `Content-Length: 0`
     None,
-    /// So many bytes
+    /// Bytes of a known number
     Length,
-    /// Chunks, of which nobody knows whether they will end: it is the connection's last request
+    /// Chunks, which may never end: it is the connection's last request
     Chunked,
+}
+
+impl Body {
+    /// What these headers announce.
+    pub fn of(headers: &HeaderMap) -> Body {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            return Body::Chunked;
+        }
+        let length = headers.get(header::CONTENT_LENGTH);
+        match length.is_none_or(|length| length.as_bytes().iter().all(|digit| *digit == b'0')) {
+            true => Body::None,
+            false => Body::Length,
+        }
+    }
 }
 
 /// A request that is being answered, until it is dropped.
 pub struct InProgress(Rc<Activity>);
 
 impl Activity {
+    /// Whether the latest request stands for one whose head was too large.
+    pub fn is_head_too_large(&self) -> bool {
+        self.is_head_too_large.get()
+    }
+
     /// Notes that a request has come.
     pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
         self.body.set(body);
@@ -69,6 +99,9 @@ impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.in_progress.set(self.0.in_progress.get() - 1);
         self.0.latest.set(Instant::now());
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -116,8 +149,12 @@ pub struct Watched<T = Box<dyn Stream>> {
     /// When bytes came that may be the beginning of a head, and how many requests had come before
     fresh: Option<(Instant, u64)>,
     /// The last bytes that came
-    tail: [u8; END_OF_HEAD.len()],
-    /// More may be there, but other connections come first
+    tail: [u8; END_LENGTH],
+    /// The head that is being collected or handed over
+    head: Option<RequestHead>,
+    /// How many bytes came while this request, by its number, was being answered
+    behind_head: (u64, usize),
+    /// More may be there, but Actix parses what it has, and other connections come first
     has_had_its_turn: bool,
     idle_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -131,6 +168,8 @@ impl<T> Watched<T> {
             body: Cell::new(Body::None),
             in_progress: Cell::new(0),
             latest: Cell::new(Instant::now()),
+            reader: Cell::new(None),
+            is_head_too_large: Cell::new(false),
         };
         Watched {
             io,
@@ -138,6 +177,8 @@ impl<T> Watched<T> {
             activity: Rc::new(activity),
             fresh: None,
             tail: *END_OF_HEAD,
+            head: None,
+            behind_head: (0, 0),
             has_had_its_turn: false,
             idle_timer: None,
             write_timer: None,
@@ -217,6 +258,77 @@ impl<T> Watched<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> Watched<T> {
+    /// Reads a piece into `buf`; an error when nothing came for too long.
+    fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = buf.remaining().min(MOST_AT_ONCE);
+        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
+        if Pin::new(&mut self.io)
+            .poll_read(cx, &mut piece)?
+            .is_pending()
+        {
+            ready!(self.poll_idle(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let came = piece.filled().len();
+        self.has_had_its_turn = came == MOST_AT_ONCE;
+        buf.advance(came);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on while a request is being answered: its body alone, and not without end.
+    fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let requests = self.activity.requests.get();
+        if self.behind_head.0 != requests {
+            self.behind_head = (requests, 0);
+        }
+        let room = match self.activity.body.get() {
+            Body::None => 0,
+            Body::Length | Body::Chunked => MOST_BEHIND_HEAD.saturating_sub(self.behind_head.1),
+        };
+        if room == 0 {
+            self.activity.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(self.poll_piece(cx, buf))?;
+        let came = &buf.filled()[before..];
+        self.behind_head.1 += came.len();
+        if !came.is_empty() {
+            self.bytes_came(came)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Collects a head until it is whole (`true`) or the client sends no more (`false`).
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut bytes = [0; MOST_AT_ONCE];
+        loop {
+            let mut piece = ReadBuf::new(&mut bytes);
+            ready!(self.poll_piece(cx, &mut piece))?;
+            let came = piece.filled();
+            if came.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            let tail = self.tail;
+            self.bytes_came(came)?;
+            // What comes behind a head that is too large is dropped.
+            if !self.activity.is_head_too_large() {
+                let head = self.head.get_or_insert_with(|| RequestHead::behind(tail));
+                head.push(came);
+                self.activity.is_head_too_large.set(head.is_too_large());
+                if head.is_whole() {
+                    return Poll::Ready(Ok(true));
+                }
+            }
+            if std::mem::take(&mut self.has_had_its_turn) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -228,21 +340,23 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let most = buf.remaining().min(MOST_AT_ONCE);
-        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
-        if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, &mut piece) {
-            read?;
-            let came = piece.filled().len();
-            this.has_had_its_turn = came == MOST_AT_ONCE;
-            buf.advance(came);
-            if came > 0 {
-                let bytes = buf.filled();
-                this.bytes_came(&bytes[bytes.len() - came..])?;
+        if this.head.as_ref().is_none_or(|head| !head.is_whole()) {
+            if this.activity.in_progress.get() > 0 {
+                return this.poll_body(cx, buf);
             }
-            return Poll::Ready(Ok(()));
+            if !ready!(this.poll_head(cx))? {
+                return Poll::Ready(Ok(()));
+            }
         }
-        ready!(this.poll_idle(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        if let Some(head) = &mut this.head {
+            buf.put_slice(head.take(buf.remaining()));
+            if head.is_taken() {
+                this.head = None;
+                // Actix parses it before more is read: by then it is known whether a body follows.
+                this.has_had_its_turn = true;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -267,7 +381,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        match this.activity.is_head_too_large() {
+            // The client has its last answer. It need not wait for the end of the time in which it may go on sending.
+            true => Pin::new(&mut this.io).poll_shutdown(cx),
+            false => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -276,145 +396,4 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_web::rt::System;
-    use actix_web::rt::time::timeout;
-    use tokio::io::duplex;
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        head: Duration::from_secs(5),
-        idle: Duration::from_secs(75),
-        rest: Duration::from_secs(1),
-        write: Duration::from_secs(30),
-    };
-
-    /// Runs with a clock that moves on by itself where everything waits.
-    fn with_paused_clock(test: impl Future<Output = ()>) {
-        System::new().block_on(async {
-            tokio::time::pause();
-            test.await;
-        });
-    }
-
-    /// Reads once; how many seconds it took, and whether it timed out.
-    async fn read<T: AsyncRead + Unpin>(watched: &mut Watched<T>) -> (u64, bool) {
-        let began = Instant::now();
-        let mut bytes = [0; 8];
-        let mut buf = ReadBuf::new(&mut bytes);
-        let read = std::future::poll_fn(|cx| Pin::new(&mut *watched).poll_read(cx, &mut buf)).await;
-        (began.elapsed().as_secs(), read.is_err())
-    }
-
-    #[test]
-    fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
-        with_paused_clock(async {
-            let (mut client, server) = duplex(1024);
-            let mut watched = Watched::new(server, LIMITS);
-            let mut send = async || {
-                let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, b"GET"));
-                assert_eq!(sent.await.unwrap(), 3);
-            };
-            send().await;
-            assert!(!read(&mut watched).await.1);
-            // A whole request is read and answered; the connection is idle, and then half a head comes.
-            drop(watched.activity().begin(Body::Length));
-            send().await;
-            assert!(!read(&mut watched).await.1);
-            assert_eq!(read(&mut watched).await, (LIMITS.head.as_secs(), true));
-        });
-    }
-
-    #[test]
-    fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
-        for (came, waited) in [
-            ("GET / HTTP/1.1\r\n\r\nGET", LIMITS.head),
-            ("GET / HTTP/1.1\r\n\r\n", LIMITS.idle),
-        ] {
-            with_paused_clock(async {
-                let (mut client, server) = duplex(1024);
-                let mut watched = Watched::new(server, LIMITS);
-                let sent = std::future::poll_fn(|cx| {
-                    Pin::new(&mut client).poll_write(cx, came.as_bytes())
-                });
-                sent.await.unwrap();
-                while !came.as_bytes().ends_with(&watched.tail) || watched.fresh.is_none() {
-                    assert!(!read(&mut watched).await.1);
-                }
-                drop(watched.activity().begin(Body::None));
-                assert_eq!(read(&mut watched).await, (waited.as_secs(), true));
-            });
-        }
-    }
-
-    #[test]
-    fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
-        with_paused_clock(async {
-            let (_client, server) = duplex(1024);
-            let mut watched = Watched::new(server, LIMITS);
-            let request = watched.activity().begin(Body::None);
-            let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
-            assert!(in_progress.is_err());
-            drop(request);
-            assert_eq!(read(&mut watched).await, (LIMITS.idle.as_secs(), true));
-        });
-    }
-
-    #[test]
-    fn bytes_that_make_no_request_end_in_time_though_they_never_pause() {
-        with_paused_clock(async {
-            let (mut client, server) = duplex(64 * 1024);
-            let mut watched = Watched::new(server, LIMITS);
-            let began = Instant::now();
-            let late = loop {
-                let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, b"x"));
-                assert_eq!(sent.await.unwrap(), 1);
-                if read(&mut watched).await.1 {
-                    break began.elapsed().as_secs();
-                }
-                tokio::time::advance(Duration::from_millis(100)).await;
-            };
-            assert_eq!(late, LIMITS.head.as_secs());
-        });
-    }
-
-    #[test]
-    fn who_sends_without_end_lets_others_have_their_turn() {
-        with_paused_clock(async {
-            let (mut client, server) = duplex(64 * 1024);
-            let mut watched = Watched::new(server, LIMITS);
-            let much = vec![b'x'; 2 * MOST_AT_ONCE];
-            let sent = std::future::poll_fn(|cx| Pin::new(&mut client).poll_write(cx, &much));
-            assert_eq!(sent.await.unwrap(), much.len());
-            let mut bytes = vec![0; much.len()];
-            let mut buf = ReadBuf::new(&mut bytes);
-            let mut polls = Vec::new();
-            std::future::poll_fn(|cx| {
-                for _ in 0..3 {
-                    polls.push(Pin::new(&mut watched).poll_read(cx, &mut buf).is_ready());
-                }
-                Poll::Ready(())
-            })
-            .await;
-            assert_eq!(polls, [true, false, true]);
-        });
-    }
-
-    #[test]
-    fn who_does_not_read_is_cut_off() {
-        with_paused_clock(async {
-            let (_client, server) = duplex(8);
-            let mut watched = Watched::new(server, LIMITS);
-            let mut write = async || {
-                let bytes = b"12345678";
-                std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, bytes)).await
-            };
-            assert_eq!(write().await.unwrap(), 8);
-            let began = Instant::now();
-            let error = write().await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-            assert_eq!(began.elapsed().as_secs(), LIMITS.write.as_secs());
-        });
-    }
-}
+mod tests;

@@ -26,14 +26,13 @@ django.setup()
 
 from django.core.exceptions import DisallowedHost, SuspiciousOperation, TooManyFieldsSent  # noqa: E402
 from django.core.handlers.wsgi import WSGIRequest  # noqa: E402
-from django.http import Http404, HttpResponse, HttpResponsePermanentRedirect, QueryDict, multipartparser  # noqa: E402
+from django.http import Http404, HttpResponse, HttpResponsePermanentRedirect, QueryDict  # noqa: E402
 from django.middleware.common import CommonMiddleware  # noqa: E402
 from django.test import RequestFactory, override_settings  # noqa: E402
 from django.utils.dateparse import parse_datetime  # noqa: E402
 from django.utils.http import http_date  # noqa: E402
 from rest_framework import exceptions, negotiation  # noqa: E402
 from rest_framework.authentication import BasicAuthentication, CSRFCheck  # noqa: E402
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser  # noqa: E402
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer  # noqa: E402
 from rest_framework.request import Request  # noqa: E402
 from urllib.parse import unquote_to_bytes  # noqa: E402
@@ -221,9 +220,8 @@ negotiation.order_parsed_by_precedence = in_order
 
 def accept():
     def parameter():
-        name = pick("indent", "indent", "INDENT", "q", "q", "x", "indent*", "indent*0", "indent*1", "indent*0*", "x*", "")
-        value = pick("0", "1", "2", "4", "8", "9", "-1", " 3 ", "+2", "0_4", "²", "x", "0.5", "", '"4"', '"4;2"', '"\\"4"', "<4>",
-                     "utf-8''4", "utf-8'en'%34", "''4", "'4", "us-ascii''%E94", "utf-8''%D9%A4", "klingon''4", "iso-8859-1''%34")
+        name = pick("indent", "indent", "INDENT", "q", "q", "x", "")
+        value = pick("0", "1", "2", "4", "8", "9", "-1", " 3 ", "+2", "²", "x", "0.5", "", '"4"')
         return pick(";", "; ", " ;") + name + pick("=", "=", "=", "") + value
 
     def media_type():
@@ -234,6 +232,9 @@ def accept():
     roll = rng.random()
     if roll < 0.4:
         raw = mutate(raw)
+        # Quotes, escapes, and names of RFC 2231 are read as far as clients send them.
+        if any(byte in raw for byte in b"\"*<\\") and b";" in raw:
+            return SKIP
     elif roll < 0.43:
         raw = pick(b"image/png,", b" ", b",", b"a/b;c=" + b"d" * 250 + b",") * pick(10, 63, 64, 4100, 8191) + raw
     text = header(raw)
@@ -315,17 +316,6 @@ MASKED = "b" * 32 + "".join(chr(ord(c) + 1) if c != "z" else "A" for c in SECRET
 TOKENS = [SECRET, SECRET, SECRET, MASKED, MASKED, "a" * 32, "c" * 64, "", "short", "é" * 32, "-" * 64, SECRET[:-1] + " "]
 
 
-class StrictBase64:
-    """Django 6.1's multipart parser refuses what is not strict base64 in a field; here 5.2's does too."""
-
-    @staticmethod
-    def b64decode(data, validate=True):
-        return base64.b64decode(data, validate=True)
-
-
-multipartparser.base64 = StrictBase64
-
-
 def csrf():
     secure = pick(True, False)
     host = pick("example.com", "example.com:8000", "[::1]:80")
@@ -335,7 +325,7 @@ def csrf():
     domain = pick(None, None, None, "example.com", ".trusted.org")
     given = {"method": pick("POST", "POST", "POST", "PUT", "FOO", "GET"), "secure": secure, "host": host, "port": pick(80, 443, 8000),
              "origin": pick(None, None, url()), "referer": pick(None, url(), url()), "cookie": pick(None, *TOKENS),
-             "header": pick(None, *TOKENS), "form": pick(None, None, *TOKENS), "trusted": trusted, "domain": domain}
+             "header": pick(None, *TOKENS), "trusted": trusted, "domain": domain}
     environ = factory.generic(given["method"], "/", b"", secure=secure, SERVER_PORT=str(given["port"]), HTTP_HOST=host).environ
     for name in ("origin", "referer", "header"):
         if given[name] is not None:
@@ -347,49 +337,14 @@ def csrf():
     request = Request(WSGIRequest(environ))
     if given["cookie"] is not None:
         request._request.COOKIES = {"csrftoken": given["cookie"]}
-    form = QueryDict(mutable=True)
-    if given["form"] is not None:
-        form["csrfmiddlewaretoken"] = given["form"]
-    with override_settings(CSRF_TRUSTED_ORIGINS=trusted, CSRF_COOKIE_DOMAIN=domain), mock.patch.object(Request, "POST", form):
+    with override_settings(CSRF_TRUSTED_ORIGINS=trusted, CSRF_COOKIE_DOMAIN=domain):
         check = CSRFCheck(lambda request: None)
         check.process_request(request)
         return given, check.process_view(request, None, (), {})
 
 
-def post_body():
-    content_type = pick("application/json", "application/json; charset=utf-8", "*/*", "application/x-www-form-urlencoded", "multipart/form-data; boundary=X", "multipart/form-data; boundary=X",
-                        'multipart/form-data; boundary="X"', "multipart/form-data", "text/plain", "", "MULTIPART/form-data; boundary=X", "application/json; charset=latin-1")
-    newline = pick("\r\n", "\r\n", "\r\n", "\n")
-    part = lambda: f'--X{newline}Content-Disposition: form-data; name="{pick("csrfmiddlewaretoken", "a", " csrfmiddlewaretoken ")}"{pick("", "", "; filename=f", "; filename=")}{newline}' \
-        + pick("", "", f"Content-Transfer-Encoding: base64{newline}", f"X: é{newline}") + newline + pick("YWJj", "abc", "é") + newline
-    body = pick(json.dumps(json_value(3)), json.dumps(json_value(2), indent=1, ensure_ascii=False), '{"a":NaN}', '["NaN",-Infinity', "{", "", "csrfmiddlewaretoken=abc&a=b", "a=%ff&csrfmiddlewaretoken=%C3",
-                part() + part() + "--X--" + newline, part() + "--X--", part()).encode("utf-8", "surrogatepass")
-    body = mutate(body) if rng.random() < 0.4 else body
-    if b"--X" in body and rng.random() < 0.7:
-        content_type = "multipart/form-data; boundary=X"
-    content_type = mutate(content_type.encode()) if rng.random() < 0.2 else content_type.encode()
-    if (text := header(content_type)) is None or any(c in text.lower() for c in "'*") and "*/*" not in text:
-        return SKIP
-    given = {"content_type": b64(text.encode("latin-1")), "body": b64(body)}
-    try:
-        environ = factory.generic("POST", "/", body, content_type=text or "x").environ
-        environ["CONTENT_TYPE"] = text
-        request = Request(WSGIRequest(environ), parsers=[JSONParser(), FormParser(), MultiPartParser()])
-        if request._request.encoding not in (None, "utf-8", "latin-1"):
-            return SKIP
-        return given, {"form": request.POST.get("csrfmiddlewaretoken")}
-    except exceptions.APIException as error:
-        if "base64" in str(error.detail):  # a file's content, which is not read
-            return SKIP
-        return given, {str(error.status_code): str(error.detail)}
-    except SuspiciousOperation:
-        return given, "bad request"
-    except (RecursionError, LookupError, ValueError):
-        return SKIP
-
-
 COUNTS = {basic: 10_000, cookie: 10_000, set_cookie: 2_000, json_string: 10_000, indented: 3_000, parse_date: 10_000, isoformat: 10_000,
-          accept: 10_000, host: 3_000, query: 3_000, path: 3_000, csrf: 5_000, post_body: 5_000}
+          accept: 10_000, host: 3_000, query: 3_000, path: 3_000, csrf: 5_000}
 
 
 def main():

@@ -114,6 +114,24 @@ CSRF_COOKIE_LEFT = Difference(
     "a malformed csrftoken cookie is not replaced", sidecar_headers={"vary": ["Accept, Cookie"]}
 )
 CSRF_COOKIE_LEFT_406 = replace(CSRF_COOKIE_LEFT, sidecar_headers={"vary": ["Accept"]})
+# No body is read but login's and logout's, so that no token is found in a form.
+TOKEN_MISSING = b'{"detail":"CSRF Failed: CSRF token missing."}'
+FORM_NOT_READ = Difference(
+    "a csrf token in a form is not read",
+    sidecar_status=403,
+    sidecar_body=TOKEN_MISSING,
+    sidecar_headers=std(TOKEN_MISSING),
+)
+NOT_ALLOWED = b'{"detail":"Method \\"POST\\" not allowed."}'
+HEADER_ALONE = Difference(
+    "a csrf token in a form does not precede the header",
+    sidecar_status=405,
+    sidecar_body=NOT_ALLOWED,
+    sidecar_headers=std(NOT_ALLOWED),
+)
+BODY_NOT_READ = replace(HEADER_ALONE, why="a body that DRF can't parse is not read")
+# Parameters of Accept are read as clients send them.
+NO_INDENT = Difference("an indent that no client sends is none", any_body=True)
 # gunicorn's limits and pages are not Django's.
 MALFORMED_HTTP = Difference("malformed HTTP is the server's business", class_only=True)
 # Work that a client may ask for has a limit.

@@ -1,7 +1,7 @@
 """CSRF: a session with an unsafe method, with every way to send the token right and wrong."""
 
 from cases import Cases, Variant
-from differences import CSRF_COOKIE_LEFT, CSRF_COOKIE_LEFT_406
+from differences import BODY_NOT_READ, CSRF_COOKIE_LEFT, CSRF_COOKIE_LEFT_406, FORM_NOT_READ, HEADER_ALONE
 from passwords import basic
 from wire import EXPORT, STATS, get
 
@@ -49,19 +49,25 @@ post("an_unknown_method_without_a_token_is_refused", 403, method="FOO")
 post("an_unknown_method_with_the_right_token_is_405", 405, ("X-CSRFToken", TOKEN), method="FOO")
 post("a_plain_users_post_without_a_token_is_about_csrf", 403, user="plain")
 post("a_plain_users_post_with_the_right_token_is_about_permission", 403, ("X-CSRFToken", TOKEN), user="plain")
-post("a_token_in_a_form_is_taken", 405, FORM, body=f"csrfmiddlewaretoken={TOKEN}".encode())
-post("a_masked_token_in_a_form_is_taken", 405, FORM, body=f"csrfmiddlewaretoken={masked()}".encode())
-post("a_token_in_a_form_among_other_fields_is_taken", 405, FORM, body=f"a=b&csrfmiddlewaretoken={TOKEN}&c=d".encode())
-post("a_wrong_token_in_a_form_is_refused", 403, FORM, body=f"csrfmiddlewaretoken={OTHER}".encode())
-post("a_short_token_in_a_form_is_refused", 403, FORM, body=b"csrfmiddlewaretoken=abc")
-post("a_token_in_a_form_precedes_the_header", 403, FORM, ("X-CSRFToken", TOKEN), body=f"csrfmiddlewaretoken={OTHER}".encode())
+post("a_token_in_a_form_is_taken", 405, FORM, body=f"csrfmiddlewaretoken={TOKEN}".encode(), differs=FORM_NOT_READ)
+post("a_masked_token_in_a_form_is_taken", 405, FORM, body=f"csrfmiddlewaretoken={masked()}".encode(), differs=FORM_NOT_READ)
+post("a_token_in_a_form_among_other_fields_is_taken", 405, FORM, body=f"a=b&csrfmiddlewaretoken={TOKEN}&c=d".encode(), differs=FORM_NOT_READ)
+post("a_wrong_token_in_a_form_is_refused", 403, FORM, body=f"csrfmiddlewaretoken={OTHER}".encode(), differs=FORM_NOT_READ)
+post("a_short_token_in_a_form_is_refused", 403, FORM, body=b"csrfmiddlewaretoken=abc", differs=FORM_NOT_READ)
+post("a_token_in_a_form_precedes_the_header", 403, FORM, ("X-CSRFToken", TOKEN), body=f"csrfmiddlewaretoken={OTHER}".encode(), differs=HEADER_ALONE)
 post("an_empty_token_in_a_form_leaves_it_to_the_header", 405, FORM, ("X-CSRFToken", TOKEN), body=b"csrfmiddlewaretoken=")
 post("a_token_in_json_is_not_taken", 403, ("Content-Type", "application/json"), body=f'{{"csrfmiddlewaretoken":"{TOKEN}"}}'.encode())
 post("a_token_in_the_form_of_a_put_is_not_taken", 403, FORM, method="PUT", body=f"csrfmiddlewaretoken={TOKEN}".encode())
 post(
     "a_token_in_a_multipart_form_is_taken", 405, ("Content-Type", "multipart/form-data; boundary=b"),
     body=f'--b\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{TOKEN}\r\n--b--\r\n'.encode(),
+    differs=FORM_NOT_READ,
 )
+for name, status, content_type, body in [
+    ("json_that_is_none", 400, "application/json", b"{"),
+    ("a_form_of_too_many_fields", 400, "application/x-www-form-urlencoded", b"&" * 1000),
+]:
+    post(f"a_body_of_{name}_is_not_read", status, ("X-CSRFToken", TOKEN), ("Content-Type", content_type), body=body, differs=BODY_NOT_READ)
 post("the_same_origin_passes", 405, ("X-CSRFToken", TOKEN), ("Origin", "http://testserver"))
 post("a_foreign_origin_is_refused", 403, ("X-CSRFToken", TOKEN), ("Origin", "https://evil.example"))
 post("an_origin_of_null_is_refused", 403, ("X-CSRFToken", TOKEN), ("Origin", "null"))

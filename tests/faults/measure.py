@@ -1,4 +1,4 @@
-"""The figures of password floods, of who can be told to exist, and of outages, as a Markdown table on standard output.
+"""The figures of password floods, of who can be told to exist, of outages, and of what a request may cost, as Markdown tables.
 
 Run by tests/faults/measure on an idle machine with a release build (SIDECAR_BINARY). Passwords cost what Django 5.2
 makes them cost: a million iterations. The flood comes from a process of its own, so that its clients slow nobody down.
@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 for directory in (HERE, HERE.parent / "differential", HERE.parent):
     sys.path.insert(0, str(directory))
 
+import costs  # noqa: E402
 import passwords  # noqa: E402
 import signed  # noqa: E402
 import wire  # noqa: E402
@@ -180,9 +181,18 @@ def outages():
             yield f"database back ({fault})", "within 5 s", f"{time.monotonic() - healed:.2f} s"
 
 
+def requests():
+    """The table of what a request costs."""
+    print("\n| input | at its most expensive | answer | processor | 200 at once, above idle |\n| --- | --- | ---: | ---: | ---: |")
+    with costs.Costs() as world:
+        for what, how, status, milliseconds, mebibytes in costs.all_costs(world, times=100):
+            print(f"| {what} | {how} | {status} | {milliseconds:.2f} ms | {mebibytes:.1f} MiB |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/faults/measure", description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=200, help="pairs of wrong passwords for each kind of row")
+    parser.add_argument("--requests", action="store_true", help="only what a request may cost")
     parser.add_argument("--flood", choices=FLOODS, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -191,11 +201,15 @@ def main():
         return
     # Ends what was started, also when it is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    if options.requests:
+        requests()
+        return
     print("| measured | promised | found |\n| --- | --- | --- |", flush=True)
     try:
         for rows in (floods("Basic"), floods("login"), outages(), telling(options.pairs)):
             for row in rows:
                 print(f"| {' | '.join(row)} |", flush=True)
+        requests()
     finally:
         stop_shared_servers()
 

@@ -225,6 +225,65 @@ fn who_is_held_up_costs_no_hash_and_no_query() {
 }
 
 #[test]
+fn a_name_longer_than_any_column_is_refused_before_anything_costs() {
+    let database = Database::filled_sqlite();
+    let dear = ("DJANGO_PBKDF2_ITERATIONS", "9000000");
+    let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "12/min"), dear]);
+    // Whatever asks the database is told so.
+    for table in ["auth_user", "django_session"] {
+        database.execute(&format!("ALTER TABLE {table} RENAME TO {table}_elsewhere"));
+    }
+    let began = Instant::now();
+    for name in [
+        "x".repeat(255),
+        "\u{fdfa}".repeat(5000),
+        "e\u{301}".repeat(128),
+    ] {
+        let basic = ask(&app, &name, "wrong", &[]);
+        assert_eq!(
+            (basic.status, basic.text()),
+            (403, r#"{"detail":"Invalid username/password."}"#)
+        );
+        let name = &name[..name.len().min(15_000)];
+        let login = app.login(name, "wrong", None);
+        assert_eq!(
+            (login.status, login.text()),
+            (401, r#"{"success":false,"error":"Invalid credentials"}"#)
+        );
+        let name: String = name.chars().take(1000).collect();
+        let form = format!("password=wrong&username={name}");
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let form = app.send("POST", "/api/admin/login/", &headers, &form);
+        assert_eq!(form.status, 401);
+    }
+    for length in [254, 255, 5000] {
+        let cookie = format!("sessionid={}", "é".repeat(length));
+        let answer = app.get(STATS, &[("Cookie", &cookie)]);
+        let deletes = answer
+            .header("set-cookie")
+            .is_some_and(|cookie| cookie.starts_with("sessionid=\"\"; expires=Thu, 01 Jan 1970"));
+        let is_asked = answer.status >= 500;
+        assert_eq!(
+            (is_asked, deletes),
+            (length == 254, length > 254),
+            "{length}"
+        );
+    }
+    assert!(ask(&app, &"x".repeat(254), "wrong", &[]).status >= 500);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    // They were failures of their address.
+    for _ in 0..3 {
+        assert_eq!(ask(&app, &"y".repeat(255), "wrong", &[]).status, 403);
+    }
+    throttled(&ask(&app, &"z".repeat(255), "wrong", &[]));
+    assert_eq!(fail(&app, &[]), 429);
+}
+
+#[test]
 fn beyond_the_queue_login_is_turned_away_at_once_and_without_a_connection() {
     let database = Database::filled_sqlite();
     let app = App::with(

@@ -110,8 +110,8 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
             "1\r\n \r\n",
             &[408],
         ),
-        slow("no form", &form, "", &[408]),
-        slow("a byte of a form a second", &form, "x", &[408]),
+        slow("no form", &form, "", &[403]),
+        slow("a byte of a form a second", &form, "x", &[403]),
         slow("a body that nobody reads", &unread, "", &[403]),
         slow("a chunk that nobody reads", &unread_chunks, "", &[403]),
         slow(

@@ -146,9 +146,23 @@ fn large_bodies_are_compressed_as_the_client_asks() {
 }
 
 #[test]
-fn small_bodies_and_refusals_are_sent_as_they_are() {
+fn whatever_is_no_large_export_is_sent_as_it_is() {
     let database = Database::filled_sqlite();
     let (app, cookie) = app_and_cookie(&database);
+    for (cookie, target) in [
+        (cookie.as_str(), "/api/admin/openapi.json"),
+        (cookie.as_str(), "/api/admin/"),
+        (cookie.as_str(), "/api/admin/export-users/?format=api"),
+    ] {
+        let answer = get(&app, cookie, target, &[("Accept-Encoding", "br")]);
+        assert_eq!(
+            (answer.status, answer.header("content-encoding")),
+            (200, None)
+        );
+        assert!(answer.body.len() > 2000, "{target}");
+        assert!(!answer.head().contains("Accept-Encoding"), "{target}");
+        assert!(answer.header("content-length").is_some(), "{target}");
+    }
     for (cookie, target) in [
         (cookie.as_str(), STATS),
         (cookie.as_str(), EXPORT),

@@ -1,7 +1,7 @@
 //! What other sites' pages and forged requests get: no login, no session of their choice, no header of their making.
 
 use crate::app::{App, KEY, insert_session};
-use crate::client::basic;
+use crate::client::{Wire, basic};
 use crate::database::{Database, PASSWORD};
 
 const EXPORT: &str = "/api/admin/export-users/";
@@ -126,6 +126,61 @@ fn login_and_logout_are_for_the_sites_own_pages() {
         ask("/api/login/", "Application/JSON; charset=utf-8", &[]).status,
         200
     );
+}
+
+#[test]
+fn a_logout_without_a_body_is_one_whatever_its_content_type() {
+    let database = Database::filled_sqlite();
+    let app = App::over(&database);
+    let none = "Content-Length: 0\r\n\r\n";
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for (rest, status) in [
+        // curl -d '', wget and Ruby; axios; aiohttp; PHP; Java; fetch.
+        (format!("{form}{none}"), 200),
+        (
+            format!("Content-Type: APPLICATION/X-WWW-FORM-URLENCODED; charset=utf-8\r\n{none}"),
+            200,
+        ),
+        (
+            format!("Content-Type: application/octet-stream\r\n{none}"),
+            200,
+        ),
+        (
+            format!("Content-Type: multipart/form-data; boundary=x\r\n{none}"),
+            200,
+        ),
+        (format!("Content-Type:\r\n{none}"), 200),
+        (format!("{form}\r\n"), 200),
+        (none.to_owned(), 200),
+        (
+            format!("{form}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            200,
+        ),
+        (
+            "Content-Type: Application/JSON;charset=UTF-8\r\nContent-Length: 2\r\n\r\n{}"
+                .to_owned(),
+            200,
+        ),
+        (format!("{form}Content-Length: 1\r\n\r\nx"), 415),
+        (
+            format!("{form}Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+            415,
+        ),
+        (format!("{form}Origin: https://evil.com\r\n{none}"), 403),
+        (format!("{form}Sec-Fetch-Site: cross-site\r\n{none}"), 403),
+    ] {
+        let key = app
+            .login("admin", PASSWORD, None)
+            .cookie("sessionid")
+            .unwrap();
+        let mut wire = Wire::to(&app.address);
+        wire.say(format!(
+            "POST /api/logout/ HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid={key}\r\n{rest}"
+        ));
+        assert_eq!(wire.answer().unwrap().status, status, "{rest}");
+        let is_alive = app.export_as(&key).status == 200;
+        assert_eq!(is_alive, status != 200, "{rest}");
+    }
 }
 
 #[test]

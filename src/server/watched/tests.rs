@@ -1,0 +1,172 @@
+use actix_web::rt::System;
+use actix_web::rt::time::timeout;
+use futures_util::future::join;
+use tokio::io::{DuplexStream, duplex};
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    head: Duration::from_secs(5),
+    idle: Duration::from_secs(75),
+    rest: Duration::from_secs(1),
+    write: Duration::from_secs(30),
+};
+
+/// Runs with a clock that moves on by itself where everything waits.
+fn with_paused_clock(test: impl Future<Output = ()>) {
+    System::new().block_on(async {
+        tokio::time::pause();
+        test.await;
+    });
+}
+
+/// Reads once; how many seconds it took, and whether it timed out.
+async fn read<T: AsyncRead + Unpin>(watched: &mut Watched<T>) -> (u64, bool) {
+    let began = Instant::now();
+    let mut bytes = [0; 8];
+    let mut buf = ReadBuf::new(&mut bytes);
+    let read = std::future::poll_fn(|cx| Pin::new(&mut *watched).poll_read(cx, &mut buf)).await;
+    (began.elapsed().as_secs(), read.is_err())
+}
+
+/// Sends bytes that fit into the pipe.
+async fn send(client: &mut DuplexStream, bytes: &[u8]) {
+    let sent = std::future::poll_fn(|cx| Pin::new(&mut *client).poll_write(cx, bytes));
+    assert_eq!(sent.await.unwrap(), bytes.len());
+}
+
+#[test]
+fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
+    with_paused_clock(async {
+        let (mut client, server) = duplex(1024);
+        let mut watched = Watched::new(server, LIMITS);
+        send(&mut client, b"A\r\n\r\n").await;
+        assert!(!read(&mut watched).await.1);
+        // A whole request is read and answered; the connection is idle, and then half a head comes.
+        drop(watched.activity().begin(Body::Length));
+        send(&mut client, b"GET").await;
+        assert_eq!(read(&mut watched).await, (LIMITS.head.as_secs(), true));
+    });
+}
+
+#[test]
+fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
+    for (came, waited) in [
+        ("GET / HTTP/1.1\r\n\r\nGET", LIMITS.head),
+        ("GET / HTTP/1.1\r\n\r\n", LIMITS.idle),
+    ] {
+        with_paused_clock(async {
+            let (mut client, server) = duplex(1024);
+            let mut watched = Watched::new(server, LIMITS);
+            send(&mut client, came.as_bytes()).await;
+            while watched.fresh.is_none() || watched.head.is_some() {
+                assert!(!read(&mut watched).await.1);
+            }
+            drop(watched.activity().begin(Body::None));
+            assert_eq!(read(&mut watched).await, (waited.as_secs(), true));
+        });
+    }
+}
+
+#[test]
+fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
+    with_paused_clock(async {
+        let (_client, server) = duplex(1024);
+        let mut watched = Watched::new(server, LIMITS);
+        let request = watched.activity().begin(Body::None);
+        let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
+        assert!(in_progress.is_err());
+        drop(request);
+        assert_eq!(read(&mut watched).await, (LIMITS.idle.as_secs(), true));
+    });
+}
+
+#[test]
+fn bytes_that_make_no_request_end_in_time_though_they_never_pause() {
+    with_paused_clock(async {
+        let (mut client, server) = duplex(64 * 1024);
+        let mut watched = Watched::new(server, LIMITS);
+        let began = Instant::now();
+        loop {
+            send(&mut client, b"x").await;
+            match timeout(Duration::from_millis(100), read(&mut watched)).await {
+                Ok((_, is_late)) => break assert!(is_late),
+                Err(_) => assert!(began.elapsed() <= LIMITS.head),
+            }
+        }
+        assert_eq!(began.elapsed().as_secs(), LIMITS.head.as_secs());
+    });
+}
+
+/// What three polls give, one after the other.
+async fn polled(watched: &mut Watched<DuplexStream>) -> [usize; 3] {
+    let mut bytes = vec![0; 3 * MOST_AT_ONCE];
+    let mut buf = ReadBuf::new(&mut bytes);
+    std::future::poll_fn(|cx| {
+        Poll::Ready([(); 3].map(|()| {
+            let before = buf.filled().len();
+            let _ = Pin::new(&mut *watched).poll_read(cx, &mut buf);
+            buf.filled().len() - before
+        }))
+    })
+    .await
+}
+
+#[test]
+fn who_sends_without_end_lets_others_have_their_turn() {
+    with_paused_clock(async {
+        let (mut client, server) = duplex(64 * 1024);
+        let mut watched = Watched::new(server, LIMITS);
+        let _request = watched.activity().begin(Body::Length);
+        send(&mut client, &[b'x'; 2 * MOST_AT_ONCE]).await;
+        assert_eq!(polled(&mut watched).await, [MOST_AT_ONCE, 0, MOST_AT_ONCE]);
+    });
+}
+
+#[test]
+fn while_a_request_is_answered_nothing_is_read_behind_it_and_no_more_than_so_much_of_its_body() {
+    with_paused_clock(async {
+        let (mut client, server) = duplex(1024 * 1024);
+        let mut watched = Watched::new(server, LIMITS);
+        send(&mut client, &[b'x'; 2 * MOST_BEHIND_HEAD]).await;
+        let request = watched.activity().begin(Body::Length);
+        let mut body = 0;
+        loop {
+            match polled(&mut watched).await.iter().sum() {
+                0 => break,
+                read => body += read,
+            }
+        }
+        let most = MOST_BEHIND_HEAD + MOST_AT_ONCE;
+        assert!((MOST_BEHIND_HEAD..most).contains(&body), "{body}");
+        drop(request);
+        let request = watched.activity().begin(Body::None);
+        let next = timeout(3 * LIMITS.idle, read(&mut watched));
+        assert!(next.await.is_err());
+        // Its end is what reading goes on at.
+        let answered = async {
+            sleep_until(Instant::now() + LIMITS.idle).await;
+            send(&mut client, b"\r\n\r\n").await;
+            drop(request);
+        };
+        let (next, ()) = join(read(&mut watched), answered).await;
+        assert_eq!(next, (LIMITS.idle.as_secs(), false));
+    });
+}
+
+#[test]
+fn who_does_not_read_is_cut_off() {
+    with_paused_clock(async {
+        let (_client, server) = duplex(8);
+        let mut watched = Watched::new(server, LIMITS);
+        let mut write = async || {
+            let bytes = b"12345678";
+            std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, bytes)).await
+        };
+        assert_eq!(write().await.unwrap(), 8);
+        let began = Instant::now();
+        let error = write().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), LIMITS.write.as_secs());
+    });
+}
