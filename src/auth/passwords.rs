@@ -97,7 +97,7 @@ pub async fn authenticate(
     let passwords = Arc::clone(&state.passwords);
     let address = super::client(state, req);
     let attempt = passwords.throttle.attempt(address);
-    let log = &state.rate_limited_log;
+    let (log, trace) = (&state.rate_limited_log, Trace::of(req));
     let throttled = |wait: Duration| {
         let message =
             "too many logins of one client, or under one name, have failed: answering 429";
@@ -110,6 +110,7 @@ pub async fn authenticate(
     }
     if username.chars().nth(LONGEST_NAME).is_some() {
         passwords.throttle.record_failure(attempt);
+        trace.audit_refused_password(None::<&UserId>, Why::NoSuchUser.label());
         return Ok(None);
     }
     let attempt = passwords.throttle.under_name(attempt, &username);
@@ -124,7 +125,6 @@ pub async fn authenticate(
     let find = move |connection: &mut _, table: &crate::db::UserTable| {
         table.find_by_username(connection, &username)
     };
-    let trace = Trace::of(req);
     let user = trace
         .in_database(state.db.run(super::deadline(req), find))
         .await
