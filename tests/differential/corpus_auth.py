@@ -187,7 +187,7 @@ def to_python(field, value):
         key = field.to_python(value)
     except Exception:  # Django's HTML 500
         return None
-    if isinstance(key, int) and not -(2**63) <= key < 2**63:
+    if isinstance(key, int) and not -(2**63) <= key < 2**64:
         return None
     return None if key is None else str(key)
 

@@ -100,7 +100,7 @@ fn garbage_in_the_header_frees_nobody() {
     let database = Database::filled_sqlite();
     let app = app(&database, &[]);
     let huge = "9".repeat(20_000);
-    let many = "198.51.100.7,".repeat(5_000);
+    let many = "198.51.100.7,".repeat(2_000);
     let commas = ",".repeat(20_000);
     let garbage = [
         "",

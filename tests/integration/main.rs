@@ -6,6 +6,7 @@
 //! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
 //! * `access`: who gets in, and for how long
 //! * `broken_clients`: what is no HTTP, and what is smuggled in
+//! * `connections`: which connections stay open behind an answer, and which end
 //! * `check`: what it finds on real databases; `healthcheck`; `verify`
 //! * `client_address`: whom failed logins are counted for
 //! * `columns`: other types, collations and character sets; columns that are computed, or not there
@@ -46,6 +47,7 @@ mod client;
 mod client_address;
 mod columns;
 mod commands;
+mod connections;
 mod cors;
 mod database;
 mod described;
