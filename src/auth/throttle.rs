@@ -146,7 +146,7 @@ impl Throttle {
 }
 
 /// A name without the differences that most databases and people overlook: compatibility forms, accents, case, blanks.
-/// Collations of MySQL overlook more; the limit by address holds what this misses. As long as a name at the most.
+/// Collations of MySQL overlook more; the limit by address holds what this misses. The result is at most as long as the longest name.
 fn folded(name: &str) -> String {
     name.nfkd()
         .filter(|character| !is_combining_mark(*character) && !character.is_whitespace())

@@ -18,8 +18,8 @@ pub struct Warning {
 }
 
 /// What is wrong with such a key (`django.core.checks.security.base`, W009 and W025).
-const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, or Django's own django-insecure- key): whoever \
-    guesses it can make sessions";
+const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, or Django's own django-insecure- key), and \
+    sessions can be forged by guessing it";
 const NEW_KEY: &str = "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until \
     its sessions have expired, and give the sidecar both";
 
@@ -68,7 +68,7 @@ impl Config {
         for (variable, url) in urls {
             if let Some((url, host)) = url.and_then(|url| Some((url, url.unverified_host()?))) {
                 let text = format!(
-                    "leads to {host}, which is not this machine, without verifying the server's certificate: whoever is on \
+                    "leads to {host}, which is not this machine, without verifying the server's certificate: a machine on \
                      the way between can read the data and decide who is let in"
                 );
                 warn(variable, text, verification(url));

@@ -10,8 +10,8 @@ pub(super) const LARGEST_HEAD: usize = 32 * 1024;
 /// How many bytes before a head may belong to the blank line that ends it.
 pub(super) const END_LENGTH: usize = 4;
 
-/// The request that Actix gets in place of one whose head is too large. What the client still sends is its body, which
-/// nobody reads: so the client has time to read the answer.
+/// The request that Actix gets in place of one whose head is too large. The rest of what the client sends is its
+/// body. It is never read, and the client has time to read the answer.
 const SUBSTITUTE: &[u8] =
     b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n";
 

@@ -18,7 +18,7 @@ impl Trace {
             "export of users");
     }
 
-    /// A page that shows so many users is about to be sent to this administrator. Of a search it is told that there was one.
+    /// A page that shows this number of users is about to be sent to this administrator. The line says whether it was a search.
     pub fn audit_page(&self, username: &str, users: usize, is_search: bool) {
         let (address, user) = (self.address(), self.user());
         log::info!(target: TARGET,

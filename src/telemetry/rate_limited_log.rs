@@ -57,7 +57,7 @@ fn log(level: Level, target: &str, message: &str, left_out: u64) {
     }
 }
 
-/// At most one line for each key in each interval, and at most so many keys at a time.
+/// At most one line for each key in each interval, and a bounded number of keys at a time.
 #[derive(Debug)]
 struct Limit {
     interval: Duration,

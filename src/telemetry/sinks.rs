@@ -1,4 +1,4 @@
-//! A queue of log lines and the thread that writes them. Whoever logs only puts a line into the queue; a full queue, like a
+//! A queue of log lines and the thread that writes them. A caller only puts a line into the queue; a full queue, like a
 //! failed write, loses lines, and a notice tells how many once the sink can be written again.
 
 use std::io;

@@ -264,7 +264,7 @@ def test_a_file_that_is_appended_to_keeps_what_it_has_and_is_closed_to_others(pr
 
 def test_the_script_writes_the_file_that_is_named_to_it(project, tmp_path):
     written = tmp_path / "sidecar.env"
-    # What an earlier run left is replaced, and whoever has it open reads no new secret.
+    # The file of an earlier run is replaced, so that a process that has it open reads no new secret.
     written.write_text("an older file")
     written.chmod(0o644)
     with written.open() as earlier:

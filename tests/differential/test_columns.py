@@ -31,7 +31,7 @@ for variant, where in (CITEXT, DOMAIN, NONDETERMINISTIC, NOCASE):
     cases.add(f"in_a_{name}_column_upper_case_is_the_same_user", 200, get(EXPORT, auth=basic("CLERK")), **where)
     cases.add(f"in_a_{name}_column_another_name_is_another_user", 403, get(auth=basic("clerks")), **where)
 
-# What the character set of a column lacks is nobody's name. Django's query is refused.
+# A text outside a column's character set is no user's name. The database refuses Django's query.
 NO_SUCH_USER = replace(BROKEN_HASH, why="a name outside of the column's character set is no such user")
 for charset, collation, outside in (("latin1", "latin1_swedish_ci", "łukasz"), ("utf8mb3", "utf8mb3_general_ci", "𝒳-ray")):
     variant, where = named(charset, MYSQL, {"collation": collation}, ascii_names=True)

@@ -148,7 +148,7 @@ def mariadb(bench):
         try:
             root = reference.connect(server.url).cursor()
             root.execute("GRANT ALL ON *.* TO owner@127.0.0.1 IDENTIFIED BY 'throw-away' WITH GRANT OPTION")
-            # A server runs init_connect for nobody who has one of these.
+            # A server does not run init_connect for accounts with one of these.
             root.execute("REVOKE SUPER, CONNECTION ADMIN ON *.* FROM owner@127.0.0.1")
             own.stores.server_url = server.url.replace("root:", "owner:")
             yield own, root

@@ -150,7 +150,7 @@ class Costs(World):
         return 1000 * (self.processor_seconds() - used) / times, status
 
     def memory(self, data):
-        """MiB above idle at the most while so many strangers send this at once and read nothing."""
+        """The most MiB above idle while this number of strangers send this at once and read nothing."""
         idle = highest = self.process.memory()
         connections = [self.connected() for _ in range(STRANGERS)]
         rest = {connection: memoryview(data) for connection in connections}

@@ -229,7 +229,7 @@ fn a_name_longer_than_any_column_is_refused_before_anything_costs() {
     let database = Database::filled_sqlite();
     let dear = ("DJANGO_PBKDF2_ITERATIONS", "9000000");
     let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "12/min"), dear]);
-    // Whatever asks the database is told so.
+    // A query would fail, and be answered 503.
     for table in ["auth_user", "django_session"] {
         database.execute(&format!("ALTER TABLE {table} RENAME TO {table}_elsewhere"));
     }

@@ -173,7 +173,7 @@ fn logins_logouts_and_refused_passwords_leave_audit_lines_at_every_level() {
 #[test]
 fn an_outage_is_logged_once_a_minute_and_not_for_each_request() {
     let database = Database::filled_sqlite();
-    // Nobody listens on port 1.
+    // Port 1 has no listener.
     let url = ("DATABASE_URL", "postgres://sidecar:secret@127.0.0.1:1/site");
     let program = Program::serve(&database, &[url, JSON]);
     let cookie = [("Cookie", "sessionid=a-session-key")];

@@ -232,7 +232,7 @@ fn an_export_leaves_a_line_that_tells_who_got_what() {
     let tag = answer.header("etag").unwrap();
     let known = [("Cookie", cookie.as_str()), ("If-None-Match", tag)];
     assert_eq!(get(&program.address, EXPORT, &known).status, 304);
-    // Statistics show nobody, nor does a refusal or the head of a page.
+    // Statistics, a refusal and the head of a page show no users.
     get(&program.address, STATS, &[("Cookie", &cookie)]);
     get(&program.address, EXPORT, &[]);
     let session = [("Cookie", cookie.as_str())];

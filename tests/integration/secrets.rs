@@ -164,7 +164,7 @@ fn whoever_logs_in_or_fails_to_leaves_no_secret_in_the_log() {
 #[test]
 fn a_database_that_is_away_leaves_none_either() {
     let database = Database::filled_sqlite();
-    // Nobody listens on port 1.
+    // Port 1 has no listener.
     let url = format!("postgres://sidecar:{DATABASE_PASSWORD}@127.0.0.1:1/site");
     let statuses = assert_program_tells_nothing(&database, &[("DATABASE_URL", &url)]);
     assert!(statuses.contains(&503), "{statuses:?}");
