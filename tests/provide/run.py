@@ -147,7 +147,7 @@ class Run:
         python = self.python(SUITE)
         if python is None:
             return
-        seconds = 120 if self.is_all_required() else 20
+        seconds = 60 if self.is_all_required() else 20
         done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "faults", f"--soak-seconds={seconds}"])
         self.skip_as_told("faults", done)
         self.report("the faults", done)
@@ -175,11 +175,11 @@ class Run:
             self.skip(part, reason)
 
     def fuzz(self):
-        """Every fuzz target, for a minute where all is asked for."""
+        """Every fuzz target, for 45 seconds where all is asked for."""
         if not shutil.which("c++"):
             self.skip("the fuzz targets", "a C++ compiler is missing")
             return
-        seconds = 60 if self.is_all_required() else 5
+        seconds = 45 if self.is_all_required() else 5
         environment = self.environment | {"CARGO_TARGET_DIR": str(target_directory())}
         done = subprocess.run(
             [REPOSITORY / "fuzz" / "run", str(seconds)], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
