@@ -35,7 +35,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{RequestIds, observe};
 
 mod listeners;
-mod request_head;
+mod request_framing;
 mod signals;
 mod systemd;
 pub mod watched;

@@ -209,19 +209,19 @@ fn origin_of(url: &[u8]) -> &[u8] {
     &url[..third.unwrap_or(url.len())]
 }
 
-/// Whether `Origin` names the host that was asked. Not the scheme: the proxy in front ends TLS. So a default port may stand
-/// on either side, or not.
+/// Whether `Origin` names the host that was asked. The scheme is not compared, for the proxy in front ends TLS. So `Host` may
+/// have the default port of either scheme, and `Origin` that of its own.
 fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
-    let without_port = |host: &[u8]| {
-        let bare = [&b":443"[..], b":80"]
-            .iter()
-            .find_map(|port| host.strip_suffix(*port));
-        bare.unwrap_or(host).to_ascii_lowercase()
-    };
-    let origin = origin
-        .strip_prefix(b"https://")
-        .or_else(|| origin.strip_prefix(b"http://"));
-    origin.is_some_and(|origin| without_port(origin) == without_port(host))
+    let schemes = [(&b"https://"[..], &b":443"[..]), (b"http://", b":80")];
+    let origin = schemes.iter().find_map(|(scheme, port)| {
+        let origin = origin.strip_prefix(*scheme)?;
+        Some(origin.strip_suffix(*port).unwrap_or(origin))
+    });
+    let bare_host = schemes
+        .iter()
+        .find_map(|(_, port)| host.strip_suffix(*port));
+    let host = bare_host.unwrap_or(host);
+    origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host))
 }
 
 fn refuse(refusal: LoginRefusal, renderer: Renderer) -> Error {

@@ -1,6 +1,6 @@
 //! A client's connection with the limits that actix-http does not have: a timeout for the head of every request but the
 //! first, for bytes that make no request, and for a client that does not read its answer; and a limit to the bytes that are
-//! buffered. Requests are handed to Actix head by head ([`RequestHead`]), and no client keeps a worker to itself.
+//! buffered. Requests are handed to Actix as [`RequestFraming`] finds them, and no client keeps a worker to itself.
 //! (`TCP_USER_TIMEOUT` does not replace the write timeout: the kernel would cut off a client that reads 16 KiB a second.)
 
 use std::cell::Cell;
@@ -16,17 +16,14 @@ use actix_web::rt::time::{Instant, Sleep, sleep_until};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::request_head::{END_LENGTH, RequestHead};
+use super::request_framing::RequestFraming;
 
 /// The most bytes that are read before other connections have their turn: a client may send requests without end.
 const MOST_AT_ONCE: usize = 8 * 1024;
 
-/// The most bytes that are read of a body, and of what stands behind it, while its request is being answered. Login's
-/// largest body fits in, also in chunks of 16 bytes.
-const MOST_BEHIND_HEAD: usize = 32 * 1024;
-
-/// What every head ends with.
-const END_OF_HEAD: &[u8; END_LENGTH] = b"\r\n\r\n";
+/// The most bytes that are read of a body while its request is being answered. Login's largest body fits in, also in
+/// chunks of 16 bytes.
+const MOST_OF_BODY: usize = 32 * 1024;
 
 /// The limits of one connection.
 #[derive(Clone, Copy)]
@@ -148,12 +145,9 @@ pub struct Watched<T = Box<dyn Stream>> {
     activity: Rc<Activity>,
     /// When bytes came that may be the beginning of a head, and how many requests had come before
     fresh: Option<(Instant, u64)>,
-    /// The last bytes that came
-    tail: [u8; END_LENGTH],
-    /// The head that is being collected or handed over
-    head: Option<RequestHead>,
+    framing: RequestFraming,
     /// How many bytes came while this request, by its number, was being answered
-    behind_head: (u64, usize),
+    of_body: (u64, usize),
     /// More may be there, but Actix parses what it has, and other connections come first
     has_had_its_turn: bool,
     idle_timer: Option<Pin<Box<Sleep>>>,
@@ -176,9 +170,8 @@ impl<T> Watched<T> {
             limits,
             activity: Rc::new(activity),
             fresh: None,
-            tail: *END_OF_HEAD,
-            head: None,
-            behind_head: (0, 0),
+            framing: RequestFraming::default(),
+            of_body: (0, 0),
             has_had_its_turn: false,
             idle_timer: None,
             write_timer: None,
@@ -191,11 +184,7 @@ impl<T> Watched<T> {
     }
 
     /// Notes which bytes came; an error if they have come for too long without making a request.
-    fn bytes_came(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for byte in &bytes[bytes.len().saturating_sub(self.tail.len())..] {
-            self.tail.rotate_left(1);
-            self.tail[END_OF_HEAD.len() - 1] = *byte;
-        }
+    fn bytes_came(&mut self) -> io::Result<()> {
         let requests = self.activity.requests.get();
         match self.fresh {
             Some((since, earlier)) if earlier == requests => {
@@ -232,7 +221,7 @@ impl<T> Watched<T> {
         match (self.fresh, self.activity.body.get()) {
             (Some((since, earlier)), _) if earlier == requests.get() => self.head_deadline(since),
             // The next head has begun in one breath with the latest request.
-            (Some(_), Body::None) if self.tail != *END_OF_HEAD => latest.get() + head,
+            (Some(_), _) if self.framing.is_within_head() => latest.get() + head,
             (_, Body::Chunked) => latest.get() + self.limits.rest,
             _ => latest.get() + self.limits.idle,
         }
@@ -260,8 +249,13 @@ impl<T> Watched<T> {
 
 impl<T: AsyncRead + Unpin> Watched<T> {
     /// Reads a piece into `buf`; an error when nothing came for too long.
-    fn poll_piece(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let most = buf.remaining().min(MOST_AT_ONCE);
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let most = buf.remaining().min(MOST_AT_ONCE).min(most);
         let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
         if Pin::new(&mut self.io)
             .poll_read(cx, &mut piece)?
@@ -273,31 +267,37 @@ impl<T: AsyncRead + Unpin> Watched<T> {
         let came = piece.filled().len();
         self.has_had_its_turn = came == MOST_AT_ONCE;
         buf.advance(came);
+        if came > 0 {
+            self.bytes_came()?;
+        }
+        Poll::Ready(Ok(came))
+    }
+
+    /// Reads on in a body; while its request is being answered, not without end.
+    fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let is_in_progress = self.activity.in_progress.get() > 0;
+        let requests = self.activity.requests.get();
+        if self.of_body.0 != requests {
+            self.of_body = (requests, 0);
+        }
+        let room = match is_in_progress {
+            true => MOST_OF_BODY.saturating_sub(self.of_body.1),
+            false => usize::MAX,
+        };
+        if room == 0 {
+            return self.wait_for_answer(cx);
+        }
+        let left = usize::try_from(self.framing.body_left()).unwrap_or(usize::MAX);
+        let came = ready!(self.poll_piece(cx, buf, left))?;
+        self.framing.body_came(came);
+        self.of_body.1 += came;
         Poll::Ready(Ok(()))
     }
 
-    /// Reads on while a request is being answered: its body alone, and not without end.
-    fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let requests = self.activity.requests.get();
-        if self.behind_head.0 != requests {
-            self.behind_head = (requests, 0);
-        }
-        let room = match self.activity.body.get() {
-            Body::None => 0,
-            Body::Length | Body::Chunked => MOST_BEHIND_HEAD.saturating_sub(self.behind_head.1),
-        };
-        if room == 0 {
-            self.activity.reader.set(Some(cx.waker().clone()));
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        ready!(self.poll_piece(cx, buf))?;
-        let came = &buf.filled()[before..];
-        self.behind_head.1 += came.len();
-        if !came.is_empty() {
-            self.bytes_came(came)?;
-        }
-        Poll::Ready(Ok(()))
+    /// Reads nothing until the request is answered.
+    fn wait_for_answer(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.reader.set(Some(cx.waker().clone()));
+        Poll::Pending
     }
 
     /// Collects a head until it is whole (`true`) or the client sends no more (`false`).
@@ -305,19 +305,16 @@ impl<T: AsyncRead + Unpin> Watched<T> {
         let mut bytes = [0; MOST_AT_ONCE];
         loop {
             let mut piece = ReadBuf::new(&mut bytes);
-            ready!(self.poll_piece(cx, &mut piece))?;
-            let came = piece.filled();
-            if came.is_empty() {
+            if ready!(self.poll_piece(cx, &mut piece, MOST_AT_ONCE))? == 0 {
                 return Poll::Ready(Ok(false));
             }
-            let tail = self.tail;
-            self.bytes_came(came)?;
             // What comes behind a head that is too large is dropped.
             if !self.activity.is_head_too_large() {
-                let head = self.head.get_or_insert_with(|| RequestHead::behind(tail));
-                head.push(came);
-                self.activity.is_head_too_large.set(head.is_too_large());
-                if head.is_whole() {
+                self.framing.push(piece.filled());
+                self.activity
+                    .is_head_too_large
+                    .set(self.framing.is_too_large());
+                if self.framing.is_ready() {
                     return Poll::Ready(Ok(true));
                 }
             }
@@ -340,22 +337,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if this.head.as_ref().is_none_or(|head| !head.is_whole()) {
-            if this.activity.in_progress.get() > 0 {
+        if !this.framing.is_ready() {
+            let is_in_progress = this.activity.in_progress.get() > 0;
+            let is_dropped = this.activity.is_head_too_large() && !is_in_progress;
+            if this.framing.body_left() > 0 && !is_dropped {
                 return this.poll_body(cx, buf);
+            }
+            if is_in_progress {
+                return this.wait_for_answer(cx);
             }
             if !ready!(this.poll_head(cx))? {
                 return Poll::Ready(Ok(()));
             }
         }
-        if let Some(head) = &mut this.head {
-            buf.put_slice(head.take(buf.remaining()));
-            if head.is_taken() {
-                this.head = None;
-                // Actix parses it before more is read: by then it is known whether a body follows.
-                this.has_had_its_turn = true;
-            }
-        }
+        this.framing.hand_over(buf);
+        // Actix parses what it has before more is read: by then the request is in progress.
+        this.has_had_its_turn |= !this.framing.is_ready();
         Poll::Ready(Ok(()))
     }
 }

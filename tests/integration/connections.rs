@@ -48,6 +48,10 @@ fn an_upgrade_is_ignored_and_the_connection_stays_open() {
         let (start, rest) = get.split_at(get.find("pgrade").unwrap());
         ask(&[start, rest], &[200]);
         ask(&[&get.repeat(3)], &[200; 3]);
+        // The second head is cut behind a blank line, behind another request, and behind a body.
+        ask(&["\r\n", &format!("\r\n{start}"), rest], &[200]);
+        ask(&[&format!("{get}{start}"), rest], &[200, 200]);
+        ask(&[&format!("{login}\r\n{body}{start}"), rest], &[200, 200]);
         ask(&[&format!("{login}\r\n"), &body], &[200]);
         ask(&[&format!("{login}Expect: 100-continue\r\n\r\n")], &[100]);
         ask(&[&body], &[200]);
@@ -121,7 +125,11 @@ fn a_head_that_is_too_large_is_answered_and_read_until_the_client_knows() {
         let mut wire = Wire::to(&app.address);
         assert!(wire.say(cookie(31_000)));
         assert_eq!(wire.answer().unwrap().status, 403);
-        assert!(wire.say(cookie(length)), "{length}");
+        // Behind a blank line, and in one piece with the end of another request.
+        let larger = cookie(length);
+        assert!(wire.say(format!("\r\n{}{}", cookie(1), &larger[..40])));
+        assert_eq!(wire.answer().unwrap().status, 403);
+        assert!(wire.say(&larger[40..]), "{length}");
         let answer = wire.answer().unwrap();
         assert_eq!(
             (answer.status, answer.header("connection")),

@@ -126,6 +126,8 @@ fn a_refused_login_writes_nothing_and_says_why() {
         "https://evil.example",
         "null",
         "http://localhost.evil.example",
+        "https://localhost:80",
+        "http://localhost:443",
     ] {
         assert_eq!(
             ask("POST", &[json[0], ("Origin", origin)], &good).status,
