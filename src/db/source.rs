@@ -1,8 +1,8 @@
 //! One database: its pool of connections, what is known of its being away, and the jobs that run on it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// An attempt to connect that fails within this time was no wait for a server that is silent.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A connection that answered within this time before a job was cut has nothing to do with that: the job hung for longer.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// What a job does to the database, and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,8 @@ struct Contact {
     is_suspected: AtomicBool,
     /// How often that has happened: connections from before are not trusted
     generation: AtomicU64,
+    /// A connection whose latest answer is older is not trusted
+    trusted_since: Mutex<Instant>,
 }
 
 impl Source {
@@ -103,6 +108,7 @@ impl Source {
             is_closed: AtomicBool::new(false),
             is_suspected: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            trusted_since: Mutex::new(Instant::now()),
         });
         let opener = Opener {
             opener,
@@ -175,6 +181,14 @@ impl Source {
         }
     }
 
+    /// Notes that a job was cut: a connection that answered nothing lately may hang as well, and is closed when it is taken
+    /// from the pool. Otherwise each of them would cost one more job its time.
+    pub(super) fn distrust_idle(&self) {
+        if let Some(lately) = Instant::now().checked_sub(LATELY) {
+            *self.contact.trusted_since() = lately;
+        }
+    }
+
     /// What `job` returns; when its connection turns out to be dead, once more on another. Blocking.
     ///
     /// # Errors
@@ -218,6 +232,7 @@ impl Source {
                 result => Some(result),
             };
             drop(attached);
+            pooled.answered = Instant::now();
             result
         };
         if task.kind != JobKind::Writes
@@ -254,7 +269,8 @@ impl Source {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.pool.get_timeout(left.min(LOOK)) {
                 Ok(mut pooled) => {
-                    pooled.dead = pooled.generation != self.contact.generation();
+                    pooled.dead = pooled.generation != self.contact.generation()
+                        || pooled.answered < *self.contact.trusted_since();
                     if !pooled.dead {
                         return Ok(pooled);
                     }
@@ -273,6 +289,13 @@ impl Contact {
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+
+    fn trusted_since(&self) -> MutexGuard<'_, Instant> {
+        // No code that can panic runs under the lock.
+        self.trusted_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A pooled connection.
@@ -280,6 +303,8 @@ struct Pooled {
     connection: Connection,
     generation: u64,
     hold: Hold,
+    /// When it was opened, or its latest job ended
+    answered: Instant,
     /// An error has shown that it is of no more use
     dead: bool,
 }
@@ -334,6 +359,7 @@ impl ManageConnection for Opener {
         }
         Ok(Pooled {
             hold: Hold { socket, session },
+            answered: Instant::now(),
             connection,
             generation,
             dead: false,

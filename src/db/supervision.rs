@@ -100,6 +100,7 @@ impl Db {
                     Waited::Running => {}
                 }
                 if task.lifeline.cut() {
+                    db.shared.source(at).distrust_idle();
                     actix_web::rt::spawn(db.clone().suspect_if_silent(at));
                 }
                 waited = answer.wait(Duration::from_millis(100)).await;
