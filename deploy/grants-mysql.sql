@@ -19,9 +19,9 @@
 
 CREATE USER IF NOT EXISTS 'sidecar'@'127.0.0.1' ACCOUNT LOCK;
 
--- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The limit
--- is twice that, because an old and a new process overlap during a restart. Add two for each SIDECAR_EXPORT_CONCURRENCY
--- above 4, and 17 for each further process that runs at the same time.
+-- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The
+-- limit is twice that, because an old and a new process overlap during a restart. Add two for each
+-- SIDECAR_EXPORT_CONCURRENCY above 4, and 34 for each further process.
 ALTER USER 'sidecar'@'127.0.0.1' WITH MAX_USER_CONNECTIONS 34;
 
 REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'sidecar'@'127.0.0.1';

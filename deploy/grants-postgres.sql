@@ -20,9 +20,9 @@ EXCEPTION WHEN duplicate_object THEN
     NULL; -- It is there from an earlier run.
 END $$;
 
--- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The limit
--- is twice that, because an old and a new process overlap during a restart. Add two for each SIDECAR_EXPORT_CONCURRENCY
--- above 4, and 17 for each further process that runs at the same time.
+-- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The
+-- limit is twice that, because an old and a new process overlap during a restart. Add two for each
+-- SIDECAR_EXPORT_CONCURRENCY above 4, and 34 for each further process.
 ALTER ROLE "sidecar" CONNECTION LIMIT 34;
 
 REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
