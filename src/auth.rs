@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
+use crate::client_address::client_address;
 use crate::db::{self, User};
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
@@ -23,14 +24,12 @@ use crate::routes::Route;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
 
-pub mod client_address;
 pub mod csrf;
 pub mod login;
 pub mod passwords;
 pub mod session;
 pub mod throttle;
 
-use client_address::client_address;
 use session::{SessionAccess, Why};
 
 /// How long a request's body may take.

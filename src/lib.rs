@@ -26,6 +26,7 @@
 pub mod auth;
 pub mod blocking;
 pub mod check;
+pub mod client_address;
 pub mod commands;
 pub mod config;
 pub mod db;

@@ -23,8 +23,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 
-use crate::auth::client_address::TrustedProxies;
 use crate::auth::passwords::Passwords;
+use crate::client_address::TrustedProxies;
 use crate::config::{Backend, Bind, Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
 use crate::django::settings::Settings;
