@@ -20,7 +20,7 @@ use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_downlo
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
-use crate::routes::Route;
+use crate::route::Route;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
 

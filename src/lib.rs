@@ -40,6 +40,7 @@ mod http_client;
 pub mod middleware;
 pub mod page;
 pub mod response;
+pub mod route;
 pub mod routes;
 pub mod server;
 pub mod telemetry;

@@ -12,7 +12,6 @@ use futures_util::future::join;
 use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Route;
 use super::admin::stats_error;
 use crate::auth::{AdminUser, CallerName, deadline};
 use crate::db::{DbError, ExportError, Lookup, Place};
@@ -25,6 +24,7 @@ use crate::page::{
     CONTENT_SECURITY_POLICY, Chart, Frame, Login, Options, Overview, Refusal, Users,
 };
 use crate::response;
+use crate::route::Route;
 use crate::server::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::truncated;

@@ -20,7 +20,7 @@ use log::Level;
 
 use crate::auth;
 use crate::error::{self, Error};
-use crate::routes::Route;
+use crate::route::Route;
 use crate::server::State;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
