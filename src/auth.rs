@@ -21,7 +21,7 @@ use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
 use crate::route::Route;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 pub mod csrf;

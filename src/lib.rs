@@ -43,6 +43,7 @@ pub mod response;
 pub mod route;
 pub mod routes;
 pub mod server;
+pub mod state;
 pub mod telemetry;
 pub mod verify;
 

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::route::Route;
 use crate::routes::{Paths, page};
 use crate::server::watched::{Activity, Body, Sending};
-use crate::server::{ServerAddress, State};
+use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
 pub mod compression;

@@ -7,7 +7,7 @@ use crate::django::cookies;
 use crate::django::csrf::{CsrfRequest, CsrfSettings, check};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
-use crate::server::{ServerAddress, State};
+use crate::state::{ServerAddress, State};
 
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";

@@ -23,7 +23,7 @@ use crate::django::sessions::{
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// Who has logged in.

@@ -22,7 +22,7 @@ use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// Passwords that wait for each one that is hashed: some seconds' worth of Django's current hashes.

@@ -14,7 +14,7 @@ use crate::django::sessions::{
     AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, Undecodable, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.

@@ -15,7 +15,7 @@ use crate::django::negotiation::{Format, Renderer};
 use crate::error::{Error, Kind};
 use crate::export::{Export, Wanted, stats_json};
 use crate::response;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::{RateLimitedLog, truncated};
 

@@ -18,8 +18,8 @@ use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, Kind, LoginRefusal};
 use crate::middleware::BodyRead;
-use crate::server::State;
 use crate::server::watched::Body;
+use crate::state::State;
 
 /// The largest body login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use log::Level;
 
 use crate::error::RETRY_AFTER_SECONDS;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// `GET healthz`: the process is alive. It asks the database nothing.

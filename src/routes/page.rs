@@ -25,7 +25,7 @@ use crate::page::{
 };
 use crate::response;
 use crate::route::Route;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::truncated;
 

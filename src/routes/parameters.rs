@@ -13,7 +13,7 @@ use crate::django::sessions::KeyType;
 use crate::error::{Error, Kind};
 use crate::export::parameters::{USUAL_USERS, after_id, joined_after, limit};
 use crate::export::{Csv, Layout};
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// Which users the request wants.

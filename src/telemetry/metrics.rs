@@ -8,7 +8,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::server::State;
+use crate::state::State;
 
 /// Upper bounds in seconds: from an answer without a query to one that has waited as long as it may.
 const SECONDS: [f64; 13] = [

@@ -21,7 +21,7 @@ use log::Level;
 use crate::auth;
 use crate::error::{self, Error};
 use crate::route::Route;
-use crate::server::State;
+use crate::state::State;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
