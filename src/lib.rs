@@ -27,6 +27,7 @@ pub mod auth;
 pub mod blocking;
 pub mod check;
 pub mod client_address;
+pub mod client_connection;
 pub mod commands;
 pub mod config;
 pub mod db;

@@ -16,13 +16,13 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use crate::auth::joined;
 use crate::auth::session::{self, SessionAccess};
+use crate::client_connection::{Activity, Body, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
 use crate::route::Route;
 use crate::routes::{Paths, page};
-use crate::server::watched::{Activity, Body, Sending};
 use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 

@@ -23,6 +23,7 @@ use socket2::SockRef;
 use tokio::sync::Semaphore;
 
 use crate::auth::passwords::Passwords;
+use crate::client_connection::{Limits, Stream, TimedConnection};
 use crate::config::{Backend, Bind, Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
 use crate::middleware;
@@ -32,14 +33,11 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::{RequestIds, observe};
 
 mod listeners;
-mod request_framing;
 mod signals;
 mod systemd;
-pub mod watched;
 
 use listeners::{Bound, Listener};
 use signals::Signals;
-use watched::{Limits, Stream, Watched};
 
 /// How long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -290,7 +288,7 @@ fn start(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .on_connect_ext(|connection: &Watched, data| {
+            .on_connect_ext(|connection: &TimedConnection, data| {
                 data.insert(connection.activity());
             })
             .h1(map_config(app, |()| AppConfig::default()))
@@ -301,19 +299,19 @@ fn start(
                 // So little that a slow reader is seen to read.
                 let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
                 let peer = stream.peer_addr().ok();
-                Ok((watched(stream), peer))
+                Ok((timed(stream), peer))
             })
             .and_then(http())
         })?,
         Listener::Unix(listener) => builder.listen_uds("http", listener, move || {
-            fn_service(async |stream: UnixStream| Ok((watched(stream), None))).and_then(http())
+            fn_service(async |stream: UnixStream| Ok((timed(stream), None))).and_then(http())
         })?,
     };
     Ok((address, builder.run()))
 }
 
-fn watched(stream: impl Stream + 'static) -> Watched {
-    Watched::new(Box::new(stream), LIMITS)
+fn timed(stream: impl Stream + 'static) -> TimedConnection {
+    TimedConnection::new(Box::new(stream), LIMITS)
 }
 
 /// How many files, sockets included, the process may have open.

@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use crate::auth::login::{log_in, log_out};
 use crate::auth::{BODY_TIMEOUT, csrf, joined};
+use crate::client_connection::Body;
 use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, Kind, LoginRefusal};
 use crate::middleware::BodyRead;
-use crate::server::watched::Body;
 use crate::state::State;
 
 /// The largest body login reads, in bytes.
