@@ -3,23 +3,19 @@
 //! Content negotiation, DRF's authenticators in the configured order, CSRF for a session, then `IsAuthenticated` and
 //! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
 
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, AsHeaderName};
-use actix_web::http::{Method, header::HeaderMap};
+use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
-use crate::client_address::client_address;
-use crate::db::{self, User};
+use crate::db::User;
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
+use crate::request::wsgi_header;
 use crate::route::Route;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
@@ -31,9 +27,6 @@ pub mod session;
 pub mod throttle;
 
 use session::{SessionAccess, Why};
-
-/// How long a request's body may take.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A caller that `IsAuthenticated` and `IsAdminUser` admit, with a method that the views know (GET or OPTIONS).
 ///
@@ -66,7 +59,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
         return Err(Error::new(Kind::ServerErrorPage));
     };
     let query = Query::parse(req.query_string()).map_err(|_| Error::new(Kind::BadRequestPage))?;
-    let accept = joined(req.headers(), header::ACCEPT);
+    let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
     let format = query.last("format");
@@ -159,7 +152,7 @@ async fn authenticate(
                 }
             }
             Authenticator::Basic => {
-                let Some(header) = joined(req.headers(), header::AUTHORIZATION) else {
+                let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
                     continue;
                 };
                 match parse_basic(&Zeroizing::new(header)) {
@@ -192,48 +185,4 @@ async fn authenticate(
         }
     }
     Ok(Identity::Anonymous)
-}
-
-/// Whose request it is; `None`: whoever calls through a unix socket.
-pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
-    let peer = req.peer_addr().map(|peer| peer.ip());
-    let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
-    client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
-}
-
-/// Whether a proxy that is trusted has sent the request.
-pub fn is_from_proxy(state: &State, req: &HttpRequest) -> bool {
-    let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
-    state.trusted_proxies.trust(peer)
-}
-
-/// Until when a request may wait for the database.
-struct Deadline(Instant);
-
-/// Until when this request may wait for the database, from its first question on.
-pub fn deadline(req: &HttpRequest) -> Instant {
-    let mut extensions = req.extensions_mut();
-    if let Some(Deadline(deadline)) = extensions.get() {
-        return *deadline;
-    }
-    let deadline = db::deadline();
-    extensions.insert(Deadline(deadline));
-    deadline
-}
-
-/// The time that it waited for something else does not count.
-pub fn postpone_deadline(req: &HttpRequest, waited: Duration) {
-    let later = deadline(req) + waited;
-    req.extensions_mut().insert(Deadline(later));
-}
-
-/// A header's value as a WSGI server hands it to Django: several lines joined with commas.
-pub fn joined(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
-    let mut lines = headers.get_all(name);
-    let mut value = lines.next()?.as_bytes().to_vec();
-    for line in lines {
-        value.push(b',');
-        value.extend_from_slice(line.as_bytes());
-    }
-    Some(value)
 }

@@ -14,13 +14,13 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
-use crate::auth::joined;
 use crate::auth::session::{self, SessionAccess};
 use crate::client_connection::{Activity, Body, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
+use crate::request::{BodyRead, wsgi_header};
 use crate::route::Route;
 use crate::routes::{Paths, page};
 use crate::state::{ServerAddress, State};
@@ -147,9 +147,6 @@ pub async fn django(
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
-/// Left in the extensions of a request whose body has been read to its end.
-pub struct BodyRead;
-
 /// Announces the end of the connection behind a request whose body was not read: the rest is not waited for. Chunks always
 /// end it, and so does an upgrade, of which Actix closes the connection (see [`crate::server`] for those that it never sees).
 fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
@@ -168,7 +165,7 @@ fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body)
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
 fn is_host_allowed(settings: &Settings, req: &ServiceRequest) -> bool {
-    let host = joined(req.headers(), header::HOST);
+    let host = wsgi_header(req.headers(), header::HOST);
     let server = req
         .app_data::<ServerAddress>()
         .map_or_else(String::new, |ServerAddress(bound)| bound.to_string());

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest};
 use zeroize::Zeroizing;
 
-use super::deadline;
 use super::passwords::{self, Unchecked};
 use super::session::{self, SessionAccess};
 use crate::db::{
@@ -23,6 +22,7 @@ use crate::django::sessions::{
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
+use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 

@@ -22,6 +22,7 @@ use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
+use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
@@ -95,7 +96,7 @@ pub async fn authenticate(
     password: Zeroizing<String>,
 ) -> Result<Option<User>, Unchecked> {
     let passwords = Arc::clone(&state.passwords);
-    let address = super::client(state, req);
+    let address = client(state, req);
     let attempt = passwords.throttle.attempt(address);
     let (log, trace) = (&state.rate_limited_log, Trace::of(req));
     let throttled = |wait: Duration| {
@@ -126,7 +127,7 @@ pub async fn authenticate(
         table.find_by_username(connection, &username)
     };
     let user = trace
-        .in_database(state.db.run(super::deadline(req), find))
+        .in_database(state.db.run(deadline(req), find))
         .await
         .map_err(Unchecked::Unavailable)?;
     let verify = verification(state, user, password);
@@ -151,7 +152,7 @@ pub async fn authenticate(
         trace.audit_refused_password(verdict.id.as_ref(), verdict.why.label());
     }
     sleep(pause).await;
-    super::postpone_deadline(req, began.elapsed());
+    postpone_deadline(req, began.elapsed());
     Ok(verdict.user)
 }
 

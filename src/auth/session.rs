@@ -6,7 +6,6 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::auth::{deadline, joined};
 use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable};
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
@@ -14,6 +13,7 @@ use crate::django::sessions::{
     AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, Undecodable, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
+use crate::request::{deadline, wsgi_header};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
@@ -97,7 +97,7 @@ impl From<Why> for Caller {
 
 /// The value of the session cookie, if the request has one.
 pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
-    let header = joined(req.headers(), header::COOKIE)?;
+    let header = wsgi_header(req.headers(), header::COOKIE)?;
     cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 

@@ -8,12 +8,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use log::{Level, info};
 
 use super::{page, parameters};
-use crate::auth::{AdminUser, deadline};
+use crate::auth::AdminUser;
 use crate::db::ExportError;
 use crate::django::metadata;
 use crate::django::negotiation::{Format, Renderer};
 use crate::error::{Error, Kind};
 use crate::export::{Export, Wanted, stats_json};
+use crate::request::deadline;
 use crate::response;
 use crate::state::State;
 use crate::telemetry::trace::Trace;

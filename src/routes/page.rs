@@ -13,7 +13,7 @@ use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::admin::stats_error;
-use crate::auth::{AdminUser, CallerName, deadline};
+use crate::auth::{AdminUser, CallerName};
 use crate::db::{DbError, ExportError, Lookup, Place};
 use crate::django::negotiation::Renderer;
 use crate::django::renderers::Indenter;
@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, LoginRefusal};
 use crate::page::{
     CONTENT_SECURITY_POLICY, Chart, Frame, Login, Options, Overview, Refusal, Users,
 };
+use crate::request::deadline;
 use crate::response;
 use crate::route::Route;
 use crate::state::State;

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::auth::{AdminUser, deadline};
+use crate::auth::AdminUser;
 use crate::db::{Connection, DbError, KeyPage, Selection, UserTable};
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
@@ -13,6 +13,7 @@ use crate::django::sessions::KeyType;
 use crate::error::{Error, Kind};
 use crate::export::parameters::{USUAL_USERS, after_id, joined_after, limit};
 use crate::export::{Csv, Layout};
+use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 

@@ -18,8 +18,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest};
 use log::Level;
 
-use crate::auth;
 use crate::error::{self, Error};
+use crate::request;
 use crate::route::Route;
 use crate::state::State;
 
@@ -117,12 +117,12 @@ pub async fn observe(
         return Ok(next.call(req).await?.map_into_boxed_body());
     };
     let given = req.headers().get(X_REQUEST_ID).cloned();
-    let given = given.filter(|id| is_usable(id) && auth::is_from_proxy(&state, req.request()));
+    let given = given.filter(|id| is_usable(id) && request::is_from_proxy(&state, req.request()));
     let id = given.unwrap_or_else(|| state.request_ids.next());
     let method = known(req.method());
     let trace = Rc::new(Trace {
         id: id.to_str().unwrap_or_default().to_owned(),
-        address: auth::client(&state, req.request()),
+        address: request::client(&state, req.request()),
         ..Trace::default()
     });
     req.extensions_mut().insert(Rc::clone(&trace));
