@@ -20,11 +20,10 @@ use crate::route::Route;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
+mod credentials;
 pub mod csrf;
 pub mod login;
-pub mod passwords;
 pub mod session;
-pub mod throttle;
 
 use session::{SessionAccess, Why};
 
@@ -88,7 +87,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
         }
         Identity::Refused(detail) => return fail(Kind::AuthenticationFailed(detail)),
     };
-    trace.is_of(&user.id);
+    trace.set_user(&user.id);
     let name = CallerName(user.username.clone());
     req.extensions_mut().insert(name);
     if !user.is_staff {
@@ -162,7 +161,8 @@ async fn authenticate(
                         return Ok(Identity::Refused(detail));
                     }
                     Basic::Credentials { username, password } => {
-                        let checked = passwords::authenticate(state, req, username, password).await;
+                        let checked =
+                            credentials::authenticate(state, req, username, password).await;
                         let detail = match checked {
                             Ok(Some(user)) if user.is_active => {
                                 return Ok(Identity::User(user, "basic"));
@@ -172,9 +172,9 @@ async fn authenticate(
                                 "User inactive or deleted."
                             }
                             Ok(None) => "Invalid username/password.",
-                            Err(why) => {
-                                metrics.authenticated("basic", why.label());
-                                return Err(Error::unchecked(why, renderer));
+                            Err(error) => {
+                                metrics.authenticated("basic", error.label());
+                                return Err(error.into_error(renderer));
                             }
                         };
                         metrics.authenticated("basic", "refused");

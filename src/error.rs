@@ -10,7 +10,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use crate::auth::passwords::Unchecked;
 use crate::db::DbError;
 use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
@@ -120,17 +119,6 @@ impl Error {
         Error {
             cause: Some(error.to_string()),
             ..Error::rendered(Kind::Unavailable, renderer)
-        }
-    }
-
-    /// A name and password that were not checked.
-    pub fn unchecked(why: Unchecked, renderer: Renderer) -> Self {
-        match why {
-            Unchecked::Throttled(wait) => {
-                Error::rendered(Kind::Throttled(whole_seconds(wait)), renderer)
-            }
-            Unchecked::Busy => Error::rendered(Kind::Unavailable, renderer),
-            Unchecked::Unavailable(error) => Error::unavailable(&error, renderer),
         }
     }
 }

@@ -40,6 +40,7 @@ pub mod healthcheck;
 mod http_client;
 pub mod middleware;
 pub mod page;
+pub mod passwords;
 pub mod request;
 pub mod response;
 pub mod route;

@@ -85,7 +85,7 @@ pub async fn django(
     let path = path_info(req.uri().path());
     let resolved = resolve(&paths, &settings, path);
     if let Resolved::Handler(_, route) = resolved {
-        trace.take(route);
+        trace.set_route(route);
         if !route.reads_body() {
             // Actix drops what still comes of it.
             drop(req.take_payload());

@@ -22,11 +22,11 @@ use nix::sys::resource::{Resource, getrlimit};
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 
-use crate::auth::passwords::Passwords;
 use crate::client_connection::{Limits, Stream, TimedConnection};
 use crate::config::{Backend, Bind, Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
 use crate::middleware;
+use crate::passwords::Passwords;
 use crate::routes::Paths;
 use crate::state::{ServerAddress, State};
 use crate::telemetry::metrics::Metrics;

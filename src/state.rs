@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 
-use crate::auth::passwords::Passwords;
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db};
 use crate::django::settings::Settings;
+use crate::passwords::Passwords;
 use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::RequestIds;

@@ -136,7 +136,7 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
         Ok(caller)
     };
     let answer = state.db.run(deadline(req), decide);
-    Trace::of(req).in_database(answer).await
+    Trace::of(req).time_database(answer).await
 }
 
 /// The caller whose session has this key.

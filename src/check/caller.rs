@@ -1,7 +1,6 @@
 //! At which step, and why, one caller is refused: the answer of the code that would refuse a request.
 
 use super::{Findings, passwords};
-use crate::auth::passwords::{Why as PasswordWhy, judge};
 use crate::auth::session::{Why, caller};
 use crate::config::Config;
 use crate::db::inspection::Inspector;
@@ -10,6 +9,7 @@ use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable};
 use crate::django::sessions::{AuthHash, Undecodable};
 use crate::django::settings::Authenticator;
+use crate::passwords::{PasswordOutcome, check_password};
 
 /// Of what it is the session.
 pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, findings: &Findings) {
@@ -182,9 +182,9 @@ pub(super) fn user(
     }
     let (username, is_staff) = (user.username.clone(), user.is_staff);
     if let Some(password) = password {
-        match judge(settings, Some(user), password).why {
-            PasswordWhy::Good => findings.ok("user.given-password", "the password is right"),
-            PasswordWhy::WrongPassword => {
+        match check_password(settings, Some(user), password).outcome {
+            PasswordOutcome::Good => findings.ok("user.given-password", "the password is right"),
+            PasswordOutcome::WrongPassword => {
                 findings.error(
                     "user.refused.given-password",
                     "refused: the password is wrong",
@@ -192,7 +192,9 @@ pub(super) fn user(
                 );
             }
             // Said already.
-            PasswordWhy::Unusable(_) | PasswordWhy::NotAdmitted | PasswordWhy::NoSuchUser => {}
+            PasswordOutcome::Unusable(_)
+            | PasswordOutcome::NotAdmitted
+            | PasswordOutcome::NoSuchUser => {}
         }
     }
     staff("user", &username, is_staff, "", findings);

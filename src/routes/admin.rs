@@ -54,7 +54,7 @@ pub async fn export_users(
     };
     let trace = Trace::of(&req);
     let export = Export::collect(&state.db, deadline(&req), wanted, Some(place));
-    let export = trace.in_database(export).await.map_err(|error| {
+    let export = trace.time_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
         view_error(log, &error, renderer, failed)
     })?;
@@ -85,7 +85,7 @@ pub async fn export_stats(
         return page::show(&admin, &state, &req).await;
     }
     let stats = state.db.stats(deadline(&req));
-    let stats = Trace::of(&req).in_database(stats).await;
+    let stats = Trace::of(&req).time_database(stats).await;
     let stats =
         stats.map_err(|error| stats_error(&state.rate_limited_log, &error, admin.renderer))?;
     let json = stats_json(&stats);

@@ -65,7 +65,7 @@ pub(super) async fn show(
         state.db.preview(until, &state.dates, lookup),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
-    let (joined, preview) = trace.in_database(questions).await;
+    let (joined, preview) = trace.time_database(questions).await;
     let joined = joined.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
     let search = wanted.search.unwrap_or_default();

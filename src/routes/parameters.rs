@@ -37,7 +37,7 @@ pub(super) async fn selection(
         Some(text) => {
             let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
             let key_type = state.db.run(deadline(req), key_type);
-            let key_type: Result<KeyType, DbError> = Trace::of(req).in_database(key_type).await;
+            let key_type: Result<KeyType, DbError> = Trace::of(req).time_database(key_type).await;
             let key_type = key_type.map_err(|error| Error::unavailable(&error, admin.renderer))?;
             Some(after_id(&text, key_type).map_err(wrong)?)
         }

@@ -50,7 +50,7 @@ impl Trace {
     }
 
     /// Which route it takes.
-    pub fn take(&self, route: Route) {
+    pub fn set_route(&self, route: Route) {
         self.route.set(Some(route));
     }
 
@@ -60,12 +60,12 @@ impl Trace {
     }
 
     /// Who is calling: the user's id.
-    pub fn is_of(&self, user: &impl ToString) {
+    pub fn set_user(&self, user: &impl ToString) {
         self.user.replace(Some(user.to_string()));
     }
 
     /// Counts the time until `answer` comes as the database's.
-    pub async fn in_database<T>(&self, answer: impl Future<Output = T>) -> T {
+    pub async fn time_database<T>(&self, answer: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let answer = answer.await;
         self.database.set(self.database.get() + began.elapsed());
@@ -73,7 +73,7 @@ impl Trace {
     }
 
     /// Counts this time as hashing, waiting for a turn included.
-    pub fn was_hashing(&self, time: Duration) {
+    pub fn add_hashing(&self, time: Duration) {
         self.hashing.set(self.hashing.get() + time);
     }
 
