@@ -114,7 +114,7 @@ impl Error {
         self
     }
 
-    /// An outage. Its cause is for the log ([`crate::telemetry::trace::observe`]), and not a word of it for the client.
+    /// An outage. Its cause is for the log (`middleware/access_log.rs`), and not a word of it for the client.
     pub fn unavailable(error: &DbError, renderer: Renderer) -> Self {
         Error {
             cause: Some(error.to_string()),

@@ -26,6 +26,7 @@ use crate::routes::{Paths, page};
 use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
+pub mod access_log;
 pub mod compression;
 mod cors;
 

@@ -26,11 +26,12 @@ use crate::client_connection::{Limits, Stream, TimedConnection};
 use crate::config::{Backend, Bind, Config, ConfigErrors};
 use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
 use crate::middleware;
+use crate::middleware::access_log::access_log;
 use crate::passwords::Passwords;
 use crate::routes::Paths;
 use crate::state::{ServerAddress, State};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace::{RequestIds, observe};
+use crate::telemetry::trace::RequestIds;
 
 mod listeners;
 mod signals;
@@ -265,7 +266,7 @@ fn start(
             .app_data(paths.clone())
             .app_data(server_address)
             .wrap(from_fn(middleware::django))
-            .wrap(from_fn(observe))
+            .wrap(from_fn(access_log))
             .wrap(from_fn(middleware::limit_head))
             .configure(move |app| paths.configure(app))
     };
