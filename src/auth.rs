@@ -25,7 +25,7 @@ pub mod csrf;
 pub mod login;
 pub mod session;
 
-use session::{SessionAccess, Why};
+use session::{SessionAccess, SessionOutcome};
 
 /// A caller that `IsAuthenticated` and `IsAdminUser` admit, with a method that the views know (GET or OPTIONS).
 ///
@@ -146,7 +146,7 @@ async fn authenticate(
                         enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
                         return Ok(Identity::User(user, "session"));
                     }
-                    (None, Why::NoCookie) => {}
+                    (None, SessionOutcome::NoCookie) => {}
                     (None, why) => metrics.authenticated("session", why.label()),
                 }
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -21,6 +21,7 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
 use crate::request::{BodyRead, wsgi_header};
+use crate::response::vary_on;
 use crate::route::Route;
 use crate::routes::{Paths, page};
 use crate::state::{ServerAddress, State};
@@ -241,20 +242,5 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         if let Ok(value) = HeaderValue::from_str(&deletion) {
             headers.append(header::SET_COOKIE, value);
         }
-    }
-}
-
-/// `patch_vary_headers`, of a header that is not there yet.
-fn vary_on(headers: &mut HeaderMap, name: &str) {
-    let vary = match headers
-        .get(header::VARY)
-        .and_then(|value| value.to_str().ok())
-    {
-        Some(present) => format!("{present}, {name}"),
-        None => name.to_owned(),
-    };
-    // Made of header names only.
-    if let Ok(value) = HeaderValue::from_str(&vary) {
-        headers.insert(header::VARY, value);
     }
 }

@@ -12,6 +12,7 @@ pub mod openapi;
 pub mod ops;
 pub mod page;
 mod parameters;
+mod view_error;
 
 /// Where everything is served.
 #[derive(Debug, Clone)]

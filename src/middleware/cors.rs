@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::vary_on;
+use crate::response::vary_on;
 use crate::state::State;
 
 /// The listed origin whose page sends this request.

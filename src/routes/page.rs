@@ -12,7 +12,7 @@ use futures_util::future::join;
 use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::admin::stats_error;
+use super::view_error::stats_error;
 use crate::auth::{AdminUser, CallerName};
 use crate::db::{DbError, ExportError, Lookup, Place};
 use crate::django::negotiation::Renderer;
