@@ -55,9 +55,9 @@ impl FromRequest for AdminUser {
 async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     // Routing has found this handler, so the state is there: `server.rs` adds both together.
     let Some(state) = req.app_data::<web::Data<State>>() else {
-        return Err(Error::new(Kind::ServerErrorPage));
+        return Err(Error::server_error_page());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| Error::new(Kind::BadRequestPage))?;
+    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);

@@ -80,7 +80,7 @@ pub async fn django(
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
-        return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
+        return Ok(req.into_response(Error::server_error_page().error_response()));
     };
     let trace = Trace::of(req.request());
     let settings = state.settings();
@@ -102,7 +102,7 @@ pub async fn django(
     let mut frame_options = true;
     let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
-        req.into_response(Error::new(Kind::BadRequestPage).error_response())
+        req.into_response(Error::bad_request_page().error_response())
     } else {
         match resolved {
             Resolved::Handler(..)
@@ -116,16 +116,14 @@ pub async fn django(
             }
             Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
-                req.into_response(Error::new(Kind::ServerErrorPage).error_response())
+                req.into_response(Error::server_error_page().error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => {
-                req.into_response(Error::new(Kind::NotFoundPage).error_response())
-            }
+            Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
         }
     };
 

@@ -40,7 +40,7 @@ pub(super) fn view_error(
         ExportError::Unrenderable => {
             let message = "Internal Server Error: a value is not JSON serializable";
             log.every_minute(Level::Error, "django.request", message);
-            Error::new(Kind::ServerErrorPage)
+            Error::server_error_page()
         }
     }
 }
