@@ -319,10 +319,10 @@ impl ResponseError for Error {
         let mut answer = match body {
             Body::Page(title, text) => page(status, title, text),
             Body::Login(reason) => {
-                let json = serde_json::json!({"success": false, "error": reason});
+                let json = format!(r#"{{"success":false,"error":"{reason}"}}"#);
                 HttpResponse::build(status)
                     .content_type("application/json")
-                    .body(json.to_string())
+                    .body(json)
             }
             Body::Detail(text) => {
                 let mut json = b"{\"detail\":".to_vec();
