@@ -8,23 +8,26 @@ use std::rc::Rc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
-use crate::auth::joined;
 use crate::auth::session::{self, SessionAccess};
+use crate::client_connection::{Activity, Body, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
-use crate::routes::{Paths, Route, page};
-use crate::server::watched::{Activity, Body, Sending};
-use crate::server::{ServerAddress, State};
+use crate::request::{BodyRead, wsgi_header};
+use crate::response::vary_on;
+use crate::route::Route;
+use crate::routes::{Paths, page};
+use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
+pub mod access_log;
 pub mod compression;
 mod cors;
 
@@ -77,14 +80,14 @@ pub async fn django(
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
-        return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
+        return Ok(req.into_response(Error::server_error_page().error_response()));
     };
     let trace = Trace::of(req.request());
     let settings = state.settings();
     let path = path_info(req.uri().path());
     let resolved = resolve(&paths, &settings, path);
     if let Resolved::Handler(_, route) = resolved {
-        trace.take(route);
+        trace.set_route(route);
         if !route.reads_body() {
             // Actix drops what still comes of it.
             drop(req.take_payload());
@@ -99,7 +102,7 @@ pub async fn django(
     let mut frame_options = true;
     let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
-        req.into_response(Error::new(Kind::BadRequestPage).error_response())
+        req.into_response(Error::bad_request_page().error_response())
     } else {
         match resolved {
             Resolved::Handler(..)
@@ -113,16 +116,14 @@ pub async fn django(
             }
             Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
-                req.into_response(Error::new(Kind::ServerErrorPage).error_response())
+                req.into_response(Error::server_error_page().error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => {
-                req.into_response(Error::new(Kind::NotFoundPage).error_response())
-            }
+            Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
         }
     };
 
@@ -146,9 +147,6 @@ pub async fn django(
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
-/// Left in the extensions of a request whose body has been read to its end.
-pub struct BodyRead;
-
 /// Announces the end of the connection behind a request whose body was not read: the rest is not waited for. Chunks always
 /// end it, and so does an upgrade, of which Actix closes the connection (see [`crate::server`] for those that it never sees).
 fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
@@ -167,7 +165,7 @@ fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body)
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
 fn is_host_allowed(settings: &Settings, req: &ServiceRequest) -> bool {
-    let host = joined(req.headers(), header::HOST);
+    let host = wsgi_header(req.headers(), header::HOST);
     let server = req
         .app_data::<ServerAddress>()
         .map_or_else(String::new, |ServerAddress(bound)| bound.to_string());
@@ -242,20 +240,5 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         if let Ok(value) = HeaderValue::from_str(&deletion) {
             headers.append(header::SET_COOKIE, value);
         }
-    }
-}
-
-/// `patch_vary_headers`, of a header that is not there yet.
-fn vary_on(headers: &mut HeaderMap, name: &str) {
-    let vary = match headers
-        .get(header::VARY)
-        .and_then(|value| value.to_str().ok())
-    {
-        Some(present) => format!("{present}, {name}"),
-        None => name.to_owned(),
-    };
-    // Made of header names only.
-    if let Ok(value) = HeaderValue::from_str(&vary) {
-        headers.insert(header::VARY, value);
     }
 }

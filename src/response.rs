@@ -2,7 +2,7 @@
 //! client that has the body already gets instead of it.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ETag, EntityTag, Header, IfNoneMatch};
+use actix_web::http::header::{self, ETag, EntityTag, Header, HeaderMap, HeaderValue, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use sha2::{Digest, Sha256};
 
@@ -93,5 +93,20 @@ impl Reshaper {
         let mut indented = Vec::with_capacity(compact.len() * 2);
         self.0.push(compact, &mut indented);
         indented
+    }
+}
+
+/// Adds a header's name to `Vary` (`django.utils.cache.patch_vary_headers`). The name must not be in it yet.
+pub fn vary_on(headers: &mut HeaderMap, name: &str) {
+    let vary = match headers
+        .get(header::VARY)
+        .and_then(|value| value.to_str().ok())
+    {
+        Some(present) => format!("{present}, {name}"),
+        None => name.to_owned(),
+    };
+    // Made of header names only.
+    if let Ok(value) = HeaderValue::from_str(&vary) {
+        headers.insert(header::VARY, value);
     }
 }

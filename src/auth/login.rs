@@ -8,8 +8,7 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest};
 use zeroize::Zeroizing;
 
-use super::deadline;
-use super::passwords::{self, Unchecked};
+use super::credentials;
 use super::session::{self, SessionAccess};
 use crate::db::{
     Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
@@ -23,7 +22,9 @@ use crate::django::sessions::{
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
-use crate::server::State;
+use crate::passwords::NotChecked;
+use crate::request::deadline;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// Who has logged in.
@@ -51,12 +52,12 @@ pub async fn log_in(
 ) -> Result<LoggedIn, Error> {
     let refuse = |refusal| Error::rendered(Kind::Login(refusal), renderer);
     let outage = |error: DbError| Error::unavailable(&error, renderer);
-    let checked = passwords::authenticate(state, req, username, password).await;
-    let user = checked.map_err(|why| {
-        state.metrics.authenticated("login", why.label());
-        match why {
-            Unchecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
-            other => Error::unchecked(other, renderer),
+    let checked = credentials::authenticate(state, req, username, password).await;
+    let user = checked.map_err(|error| {
+        state.metrics.authenticated("login", error.label());
+        match error {
+            NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
+            other => other.into_error(renderer),
         }
     })?;
     let Some(user) = user else {
@@ -64,7 +65,7 @@ pub async fn log_in(
         return Err(refuse(LoginRefusal::InvalidCredentials));
     };
     let trace = Trace::of(req);
-    trace.is_of(&user.id);
+    trace.set_user(&user.id);
     state.metrics.authenticated("login", "admitted");
 
     let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
@@ -82,7 +83,7 @@ pub async fn log_in(
     let written = state.db.write(deadline(req), move |connection, table| {
         change.write(connection, table)
     });
-    let max_age_seconds = trace.in_database(written).await.map_err(outage)?;
+    let max_age_seconds = trace.time_database(written).await.map_err(outage)?;
 
     trace.audit_login();
     req.extensions_mut()
@@ -122,8 +123,8 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
             Ok(session.and_then(|session| session.user_id(table.key_type())))
         });
         let trace = Trace::of(req);
-        if let Some(user) = trace.in_database(deleted).await.map_err(outage)? {
-            trace.is_of(&user);
+        if let Some(user) = trace.time_database(deleted).await.map_err(outage)? {
+            trace.set_user(&user);
             trace.audit_logout();
         }
     }
@@ -148,7 +149,7 @@ async fn existing_key(state: &State, req: &HttpRequest) -> Result<Option<String>
         let can_exist = SessionRow::can_exist(connection, &key)?;
         Ok(can_exist.then(|| key.clone()))
     });
-    Trace::of(req).in_database(asked).await
+    Trace::of(req).time_database(asked).await
 }
 
 /// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::vary_on;
-use crate::server::State;
+use crate::response::vary_on;
+use crate::state::State;
 
 /// The listed origin whose page sends this request.
 fn listed<'a>(state: &'a State, req: &HttpRequest) -> Option<&'a str> {

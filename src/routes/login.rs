@@ -10,16 +10,16 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::auth::csrf;
 use crate::auth::login::{log_in, log_out};
-use crate::auth::{BODY_TIMEOUT, csrf, joined};
+use crate::client_connection::Body;
 use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, Kind, LoginRefusal};
-use crate::middleware::BodyRead;
-use crate::server::State;
-use crate::server::watched::Body;
+use crate::request::{BODY_TIMEOUT, BodyRead, wsgi_header};
+use crate::state::State;
 
 /// The largest body login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
@@ -170,8 +170,8 @@ fn require_same_site_post(
     if req.method() != Method::POST {
         return Err(refuse(LoginRefusal::MethodNotAllowed, renderer));
     }
-    let host = joined(req.headers(), header::HOST).unwrap_or_default();
-    let origin = joined(req.headers(), header::ORIGIN);
+    let host = wsgi_header(req.headers(), header::HOST).unwrap_or_default();
+    let origin = wsgi_header(req.headers(), header::ORIGIN);
     let is_listed = |origin: &Vec<u8>| {
         let listed = &mut state.cors_origins.iter();
         listed.any(|listed| listed.as_bytes() == origin)
@@ -183,7 +183,7 @@ fn require_same_site_post(
         let is_downgraded = csrf::is_secure(state, req) && origin.starts_with(b"http://");
         is_origin_of(origin, &host) && !is_downgraded
     };
-    let site = joined(req.headers(), "sec-fetch-site");
+    let site = wsgi_header(req.headers(), "sec-fetch-site");
     let is_form = renderer.format == Format::Html;
     let is_from_here = match (origin.as_deref(), site.as_deref()) {
         (Some(origin), None | Some(b"same-origin" | b"none")) => is_own(origin),
@@ -192,7 +192,7 @@ fn require_same_site_post(
         (_, Some(_)) => false,
         // An old browser's form names the page, as for Django's CsrfViewMiddleware.
         (None, None) => {
-            let referer = joined(req.headers(), header::REFERER);
+            let referer = wsgi_header(req.headers(), header::REFERER);
             !is_form || referer.is_some_and(|referer| is_own(origin_of(&referer)))
         }
     };

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::django::negotiation::Renderer;
 use crate::response;
-use crate::server::State;
+use crate::state::State;
 
 /// The description, for the default mount.
 pub const DESCRIPTION: &str = include_str!("../../openapi.json");

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use log::Level;
 
 use crate::error::RETRY_AFTER_SECONDS;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// `GET healthz`: the process is alive. It asks the database nothing.
@@ -40,7 +40,15 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
 
 /// `GET metrics`: the figures for Prometheus, on the listener for operators alone.
 pub async fn metrics(state: Data<State>) -> HttpResponse {
-    match state.metrics.text(&state) {
+    let metrics = &state.metrics;
+    metrics.set_password_queue(state.passwords.queue_length());
+    for pool in state.db.pools() {
+        let connections = [pool.idle, pool.used, pool.most];
+        metrics.set_pool(pool.database, connections, pool.is_up);
+    }
+    let (questions, queries) = state.db.statistics_figures();
+    metrics.set_statistics(questions, queries);
+    match metrics.text() {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
             log::warn!("the metrics can't be written: {error}");

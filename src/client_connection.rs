@@ -16,7 +16,9 @@ use actix_web::rt::time::{Instant, Sleep, sleep_until};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::request_framing::RequestFraming;
+mod request_framing;
+
+use request_framing::RequestFraming;
 
 /// The most bytes that are read before other connections have their turn: a client may send requests without end.
 const MOST_AT_ONCE: usize = 8 * 1024;
@@ -139,7 +141,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// The connection.
-pub struct Watched<T = Box<dyn Stream>> {
+pub struct TimedConnection<T = Box<dyn Stream>> {
     io: T,
     limits: Limits,
     activity: Rc<Activity>,
@@ -154,9 +156,9 @@ pub struct Watched<T = Box<dyn Stream>> {
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Watched<T> {
+impl<T> TimedConnection<T> {
     /// With these limits from now on.
-    pub fn new(io: T, limits: Limits) -> Watched<T> {
+    pub fn new(io: T, limits: Limits) -> TimedConnection<T> {
         let activity = Activity {
             requests: Cell::new(0),
             body: Cell::new(Body::None),
@@ -165,7 +167,7 @@ impl<T> Watched<T> {
             reader: Cell::new(None),
             is_head_too_large: Cell::new(false),
         };
-        Watched {
+        TimedConnection {
             io,
             limits,
             activity: Rc::new(activity),
@@ -247,7 +249,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> Watched<T> {
+impl<T: AsyncRead + Unpin> TimedConnection<T> {
     /// Reads a piece into `buf`; an error when nothing came for too long.
     fn poll_piece(
         &mut self,
@@ -326,7 +328,7 @@ impl<T: AsyncRead + Unpin> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -357,7 +359,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

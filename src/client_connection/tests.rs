@@ -21,7 +21,7 @@ fn with_paused_clock(test: impl Future<Output = ()>) {
 }
 
 /// Reads once; how many seconds it took, and whether it timed out.
-async fn read<T: AsyncRead + Unpin>(watched: &mut Watched<T>) -> (u64, bool) {
+async fn read<T: AsyncRead + Unpin>(watched: &mut TimedConnection<T>) -> (u64, bool) {
     let began = Instant::now();
     let mut bytes = [0; 8];
     let mut buf = ReadBuf::new(&mut bytes);
@@ -39,7 +39,7 @@ async fn send(client: &mut DuplexStream, bytes: &[u8]) {
 fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
     with_paused_clock(async {
         let (mut client, server) = duplex(1024);
-        let mut watched = Watched::new(server, LIMITS);
+        let mut watched = TimedConnection::new(server, LIMITS);
         send(&mut client, b"A\r\n\r\n").await;
         assert!(!read(&mut watched).await.1);
         // A whole request is read and answered; the connection is idle, and then half a head comes.
@@ -57,7 +57,7 @@ fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
     ] {
         with_paused_clock(async {
             let (mut client, server) = duplex(1024);
-            let mut watched = Watched::new(server, LIMITS);
+            let mut watched = TimedConnection::new(server, LIMITS);
             send(&mut client, came.as_bytes()).await;
             while watched.fresh.is_none() || watched.framing.is_ready() {
                 assert!(!read(&mut watched).await.1);
@@ -72,7 +72,7 @@ fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
 fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
     with_paused_clock(async {
         let (_client, server) = duplex(1024);
-        let mut watched = Watched::new(server, LIMITS);
+        let mut watched = TimedConnection::new(server, LIMITS);
         let request = watched.activity().begin(Body::None);
         let in_progress = timeout(3 * LIMITS.idle, read(&mut watched)).await;
         assert!(in_progress.is_err());
@@ -85,7 +85,7 @@ fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
 fn bytes_that_make_no_request_end_in_time_though_they_never_pause() {
     with_paused_clock(async {
         let (mut client, server) = duplex(64 * 1024);
-        let mut watched = Watched::new(server, LIMITS);
+        let mut watched = TimedConnection::new(server, LIMITS);
         let began = Instant::now();
         loop {
             send(&mut client, b"x").await;
@@ -99,7 +99,7 @@ fn bytes_that_make_no_request_end_in_time_though_they_never_pause() {
 }
 
 /// What three polls give, one after the other.
-async fn polled(watched: &mut Watched<DuplexStream>) -> [usize; 3] {
+async fn polled(watched: &mut TimedConnection<DuplexStream>) -> [usize; 3] {
     let mut bytes = vec![0; 3 * MOST_AT_ONCE];
     let mut buf = ReadBuf::new(&mut bytes);
     std::future::poll_fn(|cx| {
@@ -124,8 +124,11 @@ fn who_sends_without_end_lets_others_have_their_turn() {
 }
 
 /// A connection on which the head of a request with a large body has been read.
-async fn within_a_body(client: &mut DuplexStream, server: DuplexStream) -> Watched<DuplexStream> {
-    let mut watched = Watched::new(server, LIMITS);
+async fn within_a_body(
+    client: &mut DuplexStream,
+    server: DuplexStream,
+) -> TimedConnection<DuplexStream> {
+    let mut watched = TimedConnection::new(server, LIMITS);
     send(
         client,
         b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n",
@@ -163,7 +166,7 @@ fn no_more_than_the_limit_of_a_body_is_read_while_its_request_is_answered() {
 fn nothing_is_read_behind_a_request_that_is_being_answered() {
     with_paused_clock(async {
         let (mut client, server) = duplex(1024);
-        let mut watched = Watched::new(server, LIMITS);
+        let mut watched = TimedConnection::new(server, LIMITS);
         let request = watched.activity().begin(Body::None);
         send(&mut client, b"GET / HTTP/1.1\r\n\r\n").await;
         let next = timeout(3 * LIMITS.idle, read(&mut watched));
@@ -182,7 +185,7 @@ fn nothing_is_read_behind_a_request_that_is_being_answered() {
 fn who_does_not_read_is_cut_off() {
     with_paused_clock(async {
         let (_client, server) = duplex(8);
-        let mut watched = Watched::new(server, LIMITS);
+        let mut watched = TimedConnection::new(server, LIMITS);
         let mut write = async || {
             let bytes = b"12345678";
             std::future::poll_fn(|cx| Pin::new(&mut watched).poll_write(cx, bytes)).await

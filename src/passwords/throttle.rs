@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::client_address::network_of;
+use crate::client_address::network_of;
 use crate::config::Rate;
 
 /// The most buckets that are kept.
