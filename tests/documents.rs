@@ -5,9 +5,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold no sources.
-const SKIPPED: [&str; 2] = ["target", ".git"];
-
 struct Repository {
     root: PathBuf,
     /// Relative to the root.
@@ -74,7 +71,7 @@ impl Repository {
         let is_there = |path: &str| self.exists(path) || self.exists(&beside(file, path));
         let is_missing = match path.split_once('/') {
             Some((folder, _)) => {
-                let is_path = !folder.is_empty() && !SKIPPED.contains(&folder) && is_there(folder);
+                let is_path = !folder.is_empty() && folder != "target" && is_there(folder);
                 is_path && !is_there(path)
             }
             None => {
@@ -100,11 +97,14 @@ impl Repository {
     }
 }
 
+/// Lists the files below a folder. Builds and hidden folders hold no sources.
 fn walk(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     for entry in entries.map(|entry| entry.expect("an entry of a folder")) {
         let (path, kind) = (entry.path(), entry.file_type().expect("a file's type"));
-        if kind.is_dir() && !SKIPPED.iter().any(|name| entry.file_name() == *name) {
+        let name = entry.file_name();
+        let is_skipped = name == "target" || name.to_string_lossy().starts_with('.');
+        if kind.is_dir() && !is_skipped {
             walk(root, &path, files);
         } else if kind.is_file() {
             let relative = path.strip_prefix(root).expect("a path below the root");
