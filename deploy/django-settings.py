@@ -153,10 +153,10 @@ def database_url(alias, vendor, entry):
     if vendor not in engines:
         return refuse(f"{label} is {entry['ENGINE']}: the sidecar reads SQLite, PostgreSQL, MySQL and MariaDB.")
     if not re.match(r"django\.(contrib\.gis\.)?db\.backends\.", entry["ENGINE"]):
-        warn(f"{label} has an engine of its own, {entry['ENGINE']}: the sidecar takes it for plain {vendor}.")
+        warn(f"{label} has an engine of its own, {entry['ENGINE']}: the sidecar treats it as plain {vendor}.")
     zone = entry.get("TIME_ZONE")
     if settings.USE_TZ and zone not in (None, "UTC"):
-        refuse(f"{label}[\"TIME_ZONE\"] is {zone}: the sidecar knows the default alone.")
+        refuse(f"{label}[\"TIME_ZONE\"] is {zone}: the sidecar supports only the default.")
     return engines[vendor](label, entry, dict(entry.get("OPTIONS") or {}))
 
 
@@ -184,8 +184,8 @@ def postgres_url(label, entry, options):
     else:
         if not user:
             user = getpass.getuser()
-            warn(f"{label} has no USER: {user} is this process's own, and without a password the server may know the "
-                 "sidecar's account by another name.")
+            warn(f"{label} has no USER: the URL has this process's user, {user}. Without a password the server may need "
+                 "another name for the sidecar's account.")
         if not host and "hostaddr" not in parameters:
             host = next((place for place in POSTGRES_SOCKETS if os.path.exists(f"{place}/.s.PGSQL.{port or 5432}")), "")
             host = host or POSTGRES_SOCKETS[0]
@@ -217,7 +217,7 @@ def mysql_url(label, entry, options):
         # For MySQL's client localhost means a unix socket, whose path depends on the build of the client.
         socket = next(filter(os.path.exists, MYSQL_SOCKETS), "")
         if not socket:
-            warn(f"{label} means a unix socket, which was not found: 127.0.0.1 is written; or add ?unix_socket=/path.")
+            warn(f"{label} means a unix socket, but none was found: the URL has 127.0.0.1. Or add ?unix_socket=/path.")
     host = "localhost" if socket else "127.0.0.1" if host in ("", "localhost") else host
     if not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
         refuse(f"{label}[\"HOST\"] is no plain host name, which a MySQL URL needs.")
@@ -319,7 +319,7 @@ def user_model(basic):
             elif is_none and name in ("date_joined", "is_tv_user"):
                 warn(f"{label}.{name} is None: the export fails, as it does in Django.")
             elif hasattr(model, name) or name not in EXPORTED:
-                refuse(f"{label}.{name} is no field with a column, which is what the sidecar reads.")
+                refuse(f"{label}.{name} is no field with a column, and the sidecar reads columns.")
             elif name != "is_movie_user":
                 warn(f"{label} has no field {name}: the export fails, as it does in Django.")
             continue
@@ -342,14 +342,14 @@ def user_model(basic):
     for name in ("objects", "_default_manager"):
         manager = getattr(model, name, None)
         if manager is None:
-            refuse(f"{label} has no manager {name}, which the views ask.")
+            refuse(f"{label} has no manager {name}, which the views use.")
             continue
         query = manager.all().query
         if query.where or query.distinct or query.is_sliced or query.combinator:
             refuse(f"{label}.{name} hides some users from Django: the sidecar sees and exports all of them.")
         natural = getattr(type(manager), "get_by_natural_key", None)
         if basic and name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
-            warn(f"{path_of(natural)} is not Django's: Basic finds a name as the database does.")
+            warn(f"{path_of(natural)} is not Django's: Basic finds names by the database's own comparison.")
     none_fields = {"DJANGO_USER_FIELDS_NONE": json.dumps(nones)} if nones else {}
     return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username, **none_fields}
 
@@ -362,14 +362,14 @@ def sessions(by_session):
 
     engine = settings.SESSION_ENGINE
     if engine == "django.contrib.sessions.backends.cached_db":
-        warn("SESSION_ENGINE is cached_db: a session that is deleted in the database alone lives on in Django's cache.")
+        warn("SESSION_ENGINE is cached_db: a session that is deleted only in the database lives on in Django's cache.")
     elif engine != "django.contrib.sessions.backends.db":
-        refuse(f"SESSION_ENGINE is {engine}: the sidecar reads sessions of db and cached_db alone.")
+        refuse(f"SESSION_ENGINE is {engine}: the sidecar reads only sessions of db and cached_db.")
     if import_string(settings.SESSION_SERIALIZER) is not JSONSerializer:
-        refuse(f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: the sidecar reads JSON alone.")
+        refuse(f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: the sidecar reads only JSON.")
     for name in ("SESSION_SAVE_EVERY_REQUEST", "SESSION_EXPIRE_AT_BROWSER_CLOSE"):
         if getattr(settings, name):
-            refuse(f"{name} is set: the sidecar writes nothing while it answers.")
+            refuse(f"{name} is set: the sidecar does not write to sessions.")
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
@@ -402,13 +402,13 @@ def passwords(basic):
         if hasher is ours[0]:
             refuse(f"PASSWORD_HASHERS begins with {path_of(hasher)}, whose hashes the sidecar does not know.")
         else:
-            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses users whose password is still stored so.")
+            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses users whose password it hashed.")
     missing = {base.algorithm for base in known[:4]} - {hasher.algorithm for hasher in ours}
     if basic and missing:
-        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts passwords that are stored so anyway.")
+        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts their passwords anyway.")
     first = ours[0] if isinstance(ours[0], known[0]) else known[0]
     if not 1 <= first.iterations <= 10_000_000:
-        refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar's most are 10000000.")
+        refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar accepts at most 10000000.")
     return first.iterations
 
 
@@ -450,7 +450,7 @@ def rest_framework(callbacks):
         if view.content_negotiation_class is not negotiation.DefaultContentNegotiation:
             refuse(f"{name}: the content negotiation is the project's own, {path_of(view.content_negotiation_class)}.")
         if view.throttle_classes:
-            warn(f"{name}: throttles are not applied; the sidecar's own is SIDECAR_LOGIN_RATE.")
+            warn(f"{name}: throttles are not applied; the sidecar limits failed logins (SIDECAR_LOGIN_RATE).")
         if view.versioning_class:
             warn(f"{name}: the version in a request is not read.")
         if view.metadata_class is not metadata.SimpleMetadata or list(view.parser_classes) != [
@@ -473,12 +473,12 @@ def contract(name, callback, view, permissions):
         refuse(f"{name}: it answers other methods than GET and OPTIONS.")
     # DRF's name for the class that api_view creates.
     if view.__qualname__ != "WrappedAPIView":
-        warn(f"{name} is a class of the project's own, {path_of(view)}: what it overrides is not done here.")
+        warn(f"{name} is a class of the project's own, {path_of(view)}: the sidecar does not do what it overrides.")
     # Decorators copy the attributes of the wrapped function, but not its code.
     while callback:
         file = callback.__code__.co_filename.replace(os.sep, "/")
         if not file.endswith(("django/views/decorators/csrf.py", "django/views/generic/base.py")):
-            warn(f"{name} is wrapped by a decorator of {file}: what it does is not done here.")
+            warn(f"{name} is wrapped by a decorator of {file}: the sidecar does not run it.")
         callback = getattr(callback, "__wrapped__", None)
 
 
@@ -541,9 +541,9 @@ def surroundings():
         warn("USE_X_FORWARDED_HOST or _PORT: the sidecar reads Host, so the proxy must pass the public one there.")
     csrf = changed(["CSRF_COOKIE_NAME", "CSRF_HEADER_NAME", "CSRF_TRUSTED_ORIGINS", "CSRF_USE_SESSIONS"])
     if csrf:
-        warn(f"{', '.join(csrf)}: refusals of POST and the like, and the sidecar's own login, go by Django's defaults.")
+        warn(f"{', '.join(csrf)}: the sidecar's CSRF checks and its login follow Django's defaults.")
     if "django.middleware.common.CommonMiddleware" not in middleware:
-        warn("MIDDLEWARE lacks CommonMiddleware: a host that is not allowed is 400 here.")
+        warn("MIDDLEWARE lacks CommonMiddleware: the sidecar answers 400 for a host that is not allowed.")
     elif settings.PREPEND_WWW or settings.DISALLOWED_USER_AGENTS:
         warn("PREPEND_WWW and DISALLOWED_USER_AGENTS are not applied.")
     locale = "django.middleware.locale.LocaleMiddleware" in middleware
@@ -551,7 +551,7 @@ def surroundings():
         warn("LocaleMiddleware or LANGUAGE_CODE: the sidecar's refusals are in English; statuses are the same.")
     others = [name for name in middleware if not KNOWN_MIDDLEWARE.fullmatch(name)]
     if others:
-        warn(f"MIDDLEWARE has {', '.join(others)}: what they do to the two paths is not done here.")
+        warn(f"MIDDLEWARE has {', '.join(others)}: the sidecar does not run them for the two paths.")
 
 
 # What a login asks for
@@ -578,21 +578,21 @@ def authentication(basic):
     backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
     for path in backends:
         if not path.startswith("django.contrib.auth.backends."):
-            warn(f"AUTHENTICATION_BACKENDS has {path}: what it asks besides the password, Basic and the sidecar's login do "
-                 "not ask; `watchtower-sidecar check` says more.")
+            warn(f"AUTHENTICATION_BACKENDS has {path}: Basic and the sidecar's login do not ask for what it needs besides "
+                 "the password; `watchtower-sidecar check` says more.")
     # The sidecar knows that these backends take no password. It treats every other one as ModelBackend.
     known = [path for path in backends if re.search(r"RemoteUserBackend$|^(django_cas_ng|sesame)\.", path)]
     if basic and len(known) < len(backends) and not any(map(takes_password, backends)):
-        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept the stored ones by "
-               "Basic.")
+        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept stored passwords "
+               "by Basic.")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
     found = map(SECOND_FACTOR.search, [*names, *settings.MIDDLEWARE, *backends])
     factors = list(dict.fromkeys(match.string[:match.end()] for match in found if match))
     if factors:
-        warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask: "
-             "SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
+        warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask "
+             "for: SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
     return {"DJANGO_AUTHENTICATION_BACKENDS": json_text(backends),
             "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None}
 
@@ -736,7 +736,7 @@ def main():
     texts = {name: spelled(value) for name, value in variables.items() if value is not None}
     for name, text in texts.items():
         if re.search(r"[\0-\x1f\x7f]", text) and not (directory and name == "DJANGO_SECRET_KEY"):
-            refuse(f"{name} holds a control character, which an environment file can't."
+            refuse(f"{name} holds a control character, which an environment file can't contain."
                    + (" Set SIDECAR_SECRETS_DIR." if name == "DJANGO_SECRET_KEY" else ""))
     others = [name for name, text in texts.items() if not is_read_by_compose(text) and not (directory and name in IN_FILES)]
     if others:
