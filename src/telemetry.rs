@@ -1,8 +1,8 @@
-//! Log lines: text or JSON, to standard error and, when one is configured, appended to a file. [`trace`]: what is told of
-//! each request; [`audit`]: who saw users, who logged in; [`metrics`]: figures for Prometheus.
+//! Log lines, text or JSON, to standard error and to a file if one is configured. [`trace`]: what is noted of each request;
+//! [`audit`]: which users were shown to whom, and logins; [`metrics`]: metrics for Prometheus.
 //!
 //! Standard error may be a pipe that is never read, and the file's disk may hang: each has a queue and a thread (`sinks`), and
-//! loses lines rather than hold up the service. What requests and outages can repeat is logged through [`RateLimitedLog`].
+//! loses lines instead of holding up the service. Lines that requests and outages can repeat go through [`RateLimitedLog`].
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub mod trace;
 pub use rate_limited_log::RateLimitedLog;
 pub use sinks::lost_lines;
 
-/// The longest text of a user's that a message holds, in characters.
+/// How many characters a message holds of a text that a user can choose.
 const LONGEST_TEXT: usize = 256;
 
 /// Levels of targets that `SIDECAR_LOG` does not name. `audit` is written at any level of the rest. `actix_http` would log a

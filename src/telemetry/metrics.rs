@@ -147,7 +147,7 @@ impl Metrics {
         let started = Gauge::new("process_start_time_seconds", "Unix time of the start")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         started.set(now.map_or(0.0, |now| now.as_secs_f64()));
-        // What has not happened yet is 0, and not missing: an alert on its growth sees the first one too.
+        // Counters start at 0 instead of missing, so that an alert on growth sees the first event, too.
         for outcome in ["sent", "failed", "busy", "cut"] {
             self.exports.with_label_values(&[outcome]);
         }
@@ -209,12 +209,12 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
-    /// Notes how long a password took.
+    /// Notes how long a password's hash took.
     pub fn hashed(&self, took: Duration) {
         self.hashes.observe(took.as_secs_f64());
     }
 
-    /// Where the database notes how long its callers wait, in seconds.
+    /// The histogram of how long database work waits for a worker and a connection, in seconds.
     pub fn waits(&self) -> Histogram {
         self.waits.clone()
     }
@@ -236,7 +236,7 @@ impl Metrics {
         of(&self.is_up).set(is_up.into());
     }
 
-    /// Sets how often statistics were asked for, and how many queries that took, since the start.
+    /// Sets the numbers of requests for statistics, and of their queries, since the start.
     pub fn set_statistics(&self, questions: u64, queries: u64) {
         raise(&self.statistics_questions, questions);
         raise(&self.statistics_queries, queries);
