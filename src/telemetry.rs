@@ -22,12 +22,10 @@ pub mod metrics;
 mod rate_limited_log;
 mod sinks;
 pub mod trace;
+mod truncated;
 
 pub use rate_limited_log::RateLimitedLog;
-pub use sinks::lost_lines;
-
-/// How many characters a message holds of a text that a user can choose.
-const LONGEST_TEXT: usize = 256;
+pub use truncated::truncated;
 
 /// Levels of targets that `SIDECAR_LOG` does not name. `audit` is written at any level of the rest. `actix_http` would log a
 /// line for each malformed request, with which any client could fill the log; `actix_server` logs its own starts.
@@ -36,14 +34,6 @@ const LEVELS: [(&str, LevelFilter); 3] = [
     ("actix_http", LevelFilter::Off),
     ("actix_server", LevelFilter::Warn),
 ];
-
-/// Text that came from a user or from a database, truncated for a log message.
-pub fn truncated(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
-}
 
 /// Starts logging for the process.
 ///
@@ -128,11 +118,6 @@ impl Write for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_a_users_is_truncated() {
-        assert_eq!(truncated(&"é".repeat(10_000)), "é".repeat(LONGEST_TEXT));
-    }
 
     #[test]
     fn a_filter_names_a_target_only_by_its_whole_name() {

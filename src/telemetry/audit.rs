@@ -2,7 +2,7 @@
 //! They are written at every level of `SIDECAR_LOG` (unless it names `audit`), and hold ids, never what a client sent.
 
 use super::trace::Trace;
-use super::truncated;
+use super::truncated::truncated;
 
 /// The target of audit lines, and their logger's name.
 pub(super) const TARGET: &str = "audit";

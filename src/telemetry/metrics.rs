@@ -8,6 +8,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::sinks::lost_lines;
+
 /// Upper bounds in seconds: from an answer without a query to one that has waited as long as it may.
 const SECONDS: [f64; 13] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -247,7 +249,7 @@ impl Metrics {
     /// # Errors
     /// The encoder's.
     pub fn text(&self) -> prometheus::Result<String> {
-        raise(&self.lost_lines, super::lost_lines());
+        raise(&self.lost_lines, lost_lines());
         if let Some(bytes) = resident_memory() {
             self.memory.set(bytes);
         }
