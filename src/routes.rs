@@ -1,4 +1,4 @@
-//! The route table. Paths arrive here as Django's `path_info`, in one spelling: see [`crate::middleware`].
+//! The route table. [`crate::middleware`] has turned paths into Django's `path_info`, in one spelling.
 
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
@@ -14,7 +14,7 @@ pub mod page;
 mod parameters;
 mod view_error;
 
-/// Where everything is served.
+/// The paths of all routes.
 #[derive(Debug, Clone)]
 pub struct Paths(Vec<(String, Route)>);
 
@@ -50,7 +50,7 @@ impl Paths {
         Paths(paths)
     }
 
-    /// What operators ask for, alone.
+    /// The paths of the operators' listener.
     pub fn for_operators() -> Paths {
         let routes = [Route::Healthz, Route::Readyz, Route::Metrics];
         Paths(
