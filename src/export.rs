@@ -23,12 +23,14 @@ use crate::response::{self, Compressible};
 mod body;
 mod csv;
 pub mod parameters;
+mod run;
 mod spool;
 
 pub use body::Layout;
 pub use csv::Csv;
 
 use body::{Body, CHUNK};
+use run::key;
 use spool::{Sorted, Spool};
 
 /// A whole export, ready to be sent.
@@ -205,7 +207,7 @@ fn collected(
         let has_places = table.export(connection, dates, selection, order, |place, row| {
             progress.fetch_add(1, Ordering::Relaxed);
             if order == Order::ByKey {
-                last = Some(spool::key(row).to_vec());
+                last = Some(key(row).to_vec());
             }
             spool.push(place, layout.spooled(row, &mut scratch).unwrap_or(row))
         })?;
@@ -221,10 +223,10 @@ fn collected(
         return Ok((users, last.map(|key| key.trim_matches('"').to_owned())));
     }
     match read(Order::AsFound) {
-        // In what order equal dates come, and which of several broken rows comes first, only the database can tell.
-        Ok((users, true)) if !users.has_close_ties() => Ok((users, None)),
+        Ok((users, true)) => Ok((users, None)),
         Err(error @ (ExportError::Database(_) | ExportError::Spool(_))) => Err(error),
         Err(error) if !streams_rows => Err(error),
+        // The rows can't be ranked here, or several may be broken and the first one in Django's order decides the error.
         _ => Ok((read(Order::ByDatabase)?.0, None)),
     }
 }
