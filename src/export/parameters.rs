@@ -58,7 +58,10 @@ impl Parameters {
             Some(text) => {
                 let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
                 let key_type = db.run(deadline, key_type).await;
-                Some(after_id(&text, key_type.map_err(ParameterError::Database)?)?)
+                Some(after_id(
+                    &text,
+                    key_type.map_err(ParameterError::Database)?,
+                )?)
             }
         };
         let page = (after.is_some() || limit.is_some()).then(|| KeyPage {
