@@ -16,10 +16,15 @@ use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
-use crate::db::{
-    Clock, Connection, DateShape, Db, DbError, DbOptions, ExportError, SessionSettings, UserTable,
-};
-use crate::db::{KeyPage, Selection, deadline};
+use crate::db::connection::Connection;
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::error::{DbError, ExportError};
+use crate::db::models::user_table::UserTable;
+use crate::db::pool::task::deadline;
+use crate::db::types::stored_time::Clock;
+use crate::db::views::exportable_users::DateShape;
+use crate::db::views::exportable_users::{KeyPage, Selection};
+use crate::db::{Db, DbOptions};
 use crate::django::negotiation::Renderer;
 use crate::export::{Csv, Export, Layout, Wanted, parameters, stats_json};
 use crate::telemetry::metrics::Metrics;

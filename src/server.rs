@@ -24,7 +24,10 @@ use tokio::sync::Semaphore;
 
 use crate::client_connection::{Limits, Stream, TimedConnection};
 use crate::config::{Backend, Bind, Config, ConfigErrors};
-use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings, most_connections};
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::types::stored_time::Clock;
+use crate::db::views::exportable_users::DateShape;
+use crate::db::{Db, DbOptions, most_connections};
 use crate::middleware;
 use crate::middleware::access_log::access_log;
 use crate::passwords::Passwords;

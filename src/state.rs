@@ -8,7 +8,9 @@ use tokio::sync::Semaphore;
 
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, ConfigErrors};
-use crate::db::{Clock, DateShape, Db};
+use crate::db::Db;
+use crate::db::types::stored_time::Clock;
+use crate::db::views::exportable_users::DateShape;
 use crate::django::settings::Settings;
 use crate::passwords::Passwords;
 use crate::telemetry::RateLimitedLog;

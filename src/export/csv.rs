@@ -4,7 +4,7 @@
 //! text and behind each separator in it: a spreadsheet may split at other separators than commas, and quotes do not hold it
 //! from that. The caller can ask for the texts as they are (`formulas=keep`).
 
-use crate::db::{Value, values};
+use crate::db::views::exported_row::{Value, values};
 
 /// The header row, with its end.
 pub(super) const HEADER: &str =

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use jiff::fmt::temporal::Pieces;
 
-use crate::db::{Clock, Instant};
+use crate::db::types::stored_time::{Clock, StoredTime};
 use crate::django::sessions::{KeyType, UserId};
 
 /// The most users of a page.
@@ -19,7 +19,7 @@ pub const USUAL_USERS: u32 = 1_000;
 ///
 /// # Errors
 /// The text is neither.
-pub fn joined_after(text: &str, clock: &Clock) -> Result<Instant, String> {
+pub fn joined_after(text: &str, clock: &Clock) -> Result<StoredTime, String> {
     let text = with_plus(text);
     let pieces = Pieces::parse(text.as_bytes()).ok().filter(|pieces| {
         let offset = pieces.to_numeric_offset();

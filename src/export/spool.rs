@@ -84,10 +84,8 @@ impl Spool {
     /// The temporary file's.
     pub fn finish(mut self) -> io::Result<Sorted> {
         let mut runs = Vec::with_capacity(self.runs.len() + 1);
-        let mut has_close_ties = false;
         if self.runs.is_empty() {
             self.sort();
-            has_close_ties = self.rows.windows(2).any(|two| two[0].place == two[1].place);
             let mut buffer = Vec::with_capacity(self.bytes.len());
             self.write_rows(&mut buffer)?;
             runs.push(Run {
@@ -107,7 +105,6 @@ impl Spool {
         let mut sorted = Sorted {
             count: self.count,
             length: self.length,
-            has_close_ties,
             digest: self.digest.finalize().into(),
             file: self.file,
             runs,
@@ -176,7 +173,6 @@ fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
 pub struct Sorted {
     count: u64,
     length: u64,
-    has_close_ties: bool,
     digest: [u8; 32],
     file: Option<File>,
     runs: Vec<Run>,
@@ -193,11 +189,6 @@ impl Sorted {
     /// The bytes of all rows.
     pub fn length(&self) -> u64 {
         self.length
-    }
-
-    /// Whether there are rows of equal places, and all of them few enough for one run.
-    pub fn has_close_ties(&self) -> bool {
-        self.has_close_ties
     }
 
     /// SHA-256 of the rows and their places in the order in which they came.
@@ -431,18 +422,5 @@ mod tests {
         ] {
             assert_ne!(digest(others), first);
         }
-    }
-
-    #[test]
-    fn equal_places_are_noticed_among_a_few_rows() {
-        let ties = |places: &[i64]| {
-            let rows = places.iter().zip(1..);
-            let rows: Vec<(i64, String)> = rows
-                .map(|(place, id)| (*place, format!("{id}\x1f")))
-                .collect();
-            spooled(&rows).has_close_ties()
-        };
-        assert!(!ties(&[2, 1]));
-        assert!(ties(&[2, 1, 2]));
     }
 }

@@ -1,7 +1,7 @@
 //! The picture of users joined per month: stacked bars as an SVG's rectangles, and the numbers behind them.
 
 use super::thousands;
-use crate::db::{Joined, Month};
+use crate::db::views::months::{Month, UsersByMonth};
 
 /// Months that are shown: the last ones that anybody joined in.
 const MOST_MONTHS: i32 = 36;
@@ -55,7 +55,7 @@ pub(super) struct Row {
 
 impl Chart {
     /// `None`: nobody has a date.
-    pub fn new(joined: &Joined) -> Option<Chart> {
+    pub fn new(joined: &UsersByMonth) -> Option<Chart> {
         let number = |month: &Month| month.year * 12 + i32::from(month.month) - 1;
         let last = number(joined.months.last()?);
         let first = number(joined.months.first()?).max(last - MOST_MONTHS + 1);
@@ -203,9 +203,9 @@ fn round_up(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Stats;
+    use crate::db::views::statistics::Stats;
 
-    fn joined(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> Joined {
+    fn joined(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> UsersByMonth {
         let months = months
             .iter()
             .map(|&(year, month, tv, movie_only, others)| Month {
@@ -215,7 +215,7 @@ mod tests {
                 movie_only,
                 others,
             });
-        Joined {
+        UsersByMonth {
             stats: Stats {
                 total_active_users: 0,
                 tv_users: 0,

@@ -6,7 +6,10 @@ use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::AdminUser;
-use crate::db::{Connection, DbError, KeyPage, Selection, UserTable};
+use crate::db::connection::Connection;
+use crate::db::error::DbError;
+use crate::db::models::user_table::UserTable;
+use crate::db::views::exportable_users::{KeyPage, Selection};
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
 use crate::django::sessions::KeyType;
