@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
-from test_page import log_in, search
+
+from browser.page import log_in, search
 
 AXE = Path(importlib.util.find_spec("axe_core_python").origin).parent / "axe.min.js"
 

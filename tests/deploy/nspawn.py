@@ -13,12 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
-REPOSITORY = TESTS.parent
-sys.path.insert(0, str(TESTS))
-
-from provide import clusters  # noqa: E402
-from provide.environments import target_directory  # noqa: E402
+from support import clusters
+from support.environments import REPOSITORY, Unavailable, binary
+from support.waiting import await_true
 
 BOOT_SECONDS = 30
 UNIT = "watchtower-sidecar.service"
@@ -34,19 +31,6 @@ for line in sys.stdin:
     except OSError as error:
         print(f"refused ({error!r})", flush=True)
 """
-
-
-def binary():
-    """The program under test."""
-    return Path(os.environ.get("SIDECAR_BINARY") or target_directory() / "debug" / "watchtower-sidecar")
-
-
-def await_true(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
 
 
 def new_database(path):
@@ -67,11 +51,11 @@ def build_package(directory):
 
 
 class Machine:
-    """`with Machine() as machine`; raises clusters.Unavailable where none can be had."""
+    """`with Machine() as machine`; raises Unavailable where none can be had."""
 
     def __init__(self):
         if os.geteuid() != 0:
-            raise clusters.Unavailable("only root can boot a machine with systemd-nspawn")
+            raise Unavailable("only root can boot a machine with systemd-nspawn")
         clusters.program("systemd-nspawn")
         self.name = f"sidecar-{os.getpid()}-{time.monotonic_ns()}"
         self.directory = Path(tempfile.mkdtemp(prefix="machine-"))
@@ -88,7 +72,7 @@ class Machine:
             await_true(self.has_booted, BOOT_SECONDS, lambda: self.log.read_text(errors="replace")[-3000:])
         except AssertionError as error:
             self.close()
-            raise clusters.Unavailable(f"no machine boots here: {error}") from error
+            raise Unavailable(f"no machine boots here: {error}") from error
 
     def __enter__(self):
         return self

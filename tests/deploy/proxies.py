@@ -10,8 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from provide import clusters
-from provide.environments import REPOSITORY
+from support import clusters
+from support.environments import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 START_SECONDS = 10

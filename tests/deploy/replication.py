@@ -7,14 +7,11 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import passwords
-import proxies
-import servers
-import signed
-from observed import await_true
-from provide import clusters, grants, reference
-from provide.environments import SUITE
-from world import ADMIN_KEY
+from deploy import proxies
+from support import clusters, django_sessions, grants, passwords, reference, servers
+from support.environments import SUITE
+from support.scenario import ADMIN_KEY
+from support.waiting import await_true
 
 # Of the seeded users.
 ADMIN_ID = 1
@@ -23,8 +20,8 @@ USERS = 150
 serial = itertools.count()
 
 
-class Machines:
-    """`with Machines() as machines`: both servers run; sidecars, Django and nginx when they are asked for."""
+class Replication:
+    """`with Replication() as replication`: both servers run; sidecars, Django and nginx when they are asked for."""
 
     def __init__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="deploy-"))
@@ -41,7 +38,7 @@ class Machines:
             role = urlsplit(grants.role_url(self.url, "auth_user", login=False, debug=False))
             self.role, self.credentials = role.username, f"{role.username}:{role.password}"
             password = self.execute(f"SELECT password FROM auth_user WHERE id = {ADMIN_ID}")[0][0]
-            data = signed.session_data(signed.login_data(ADMIN_ID, password))
+            data = django_sessions.session_data(django_sessions.login_data(ADMIN_ID, password))
             self.execute(f"INSERT INTO django_session VALUES ('{ADMIN_KEY}', '{data}', '2100-01-01 00:00:00+00')")
             self.execute(
                 "INSERT INTO auth_user (id, username, email, date_joined, is_staff, is_tv_user, password, first_name, "

@@ -7,15 +7,11 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS))
-
-from provide import reference  # noqa: E402
-from provide.environments import REPOSITORY, SUITE, target_directory  # noqa: E402
+from support import reference
+from support.environments import REPOSITORY, SUITE, TESTS, binary
 
 SCRIPT = REPOSITORY / "deploy" / "django-settings.py"
 PASSWORD = "correct horse battery staple"
@@ -134,11 +130,10 @@ class Sidecar:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        binary = os.environ.get("SIDECAR_BINARY") or target_directory() / "debug" / "watchtower-sidecar"
         self.log = Path(f"{file}.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["sh", "-c", 'set -a; . "$0"; exec "$1" serve', file, binary], stdin=subprocess.DEVNULL, stdout=log,
+                ["sh", "-c", 'set -a; . "$0"; exec "$1" serve', file, binary()], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env={"PATH": "/usr/bin:/bin", "SIDECAR_BIND": f"127.0.0.1:{self.port}"},
             )
 

@@ -7,12 +7,9 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-import passwords
-import proxies
-import servers
-import wire
-from provide import reference
-from provide.environments import SUITE
+from deploy import proxies
+from support import passwords, reference, servers, wire
+from support.environments import SUITE
 
 # As the customer's example calls them.
 ADMIN, ADMIN_PASSWORD = "your_admin_username", "your_password"

@@ -7,18 +7,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import zlib
 from pathlib import Path
 
 import pytest
 
-import passwords
-import wire
-from observed import await_true
-from proxies import uncommented
-from sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
-from wire import EXPORT, STATS, Request, get
+from deploy.proxies import uncommented
+from deploy.sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
+from support import passwords, wire
+from support.waiting import await_true
+from support.wire import EXPORT, STATS, Request, get
 
 IMPORTER = Path(__file__).parents[2] / "examples" / "importer.py"
 

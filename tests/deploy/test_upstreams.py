@@ -5,12 +5,12 @@ from contextlib import ExitStack
 
 import pytest
 
-import stubs
-import wire
-from observed import await_true
-from proxies import uncommented
-from sites import is_the_sidecars
-from wire import EXPORT, Request, get
+from deploy import stubs
+from deploy.proxies import uncommented
+from deploy.sites import is_the_sidecars
+from support import wire
+from support.waiting import await_true
+from support.wire import EXPORT, Request, get
 
 PROXIES = pytest.mark.parametrize("kind", ["nginx", "caddy"])
 

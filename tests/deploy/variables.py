@@ -1,6 +1,6 @@
 """What deploy/sidecar.env.example and the manual page say of the variables, made from `serve --help`.
 
-`python3 tests/deploy/described.py PROGRAM` writes both; test_packages.py compares.
+`python3 tests/deploy/variables.py PROGRAM` writes both; test_packages.py compares.
 """
 
 import re

@@ -2,19 +2,13 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent, HERE.parent.parent / "schema"):
-    sys.path.insert(0, str(directory))
-
-import cases  # noqa: E402
-import servers  # noqa: E402
-import stores  # noqa: E402
+from differential import cases, databases
+from support import servers
 
 # Enough to keep the pairs that a file's cases take turns in, and few enough for a database server's connections.
 PAIRS_AT_ONCE = 8
@@ -48,7 +42,7 @@ class Bench:
         self.oracle_only = oracle_only
         self.directory = Path(tempfile.mkdtemp(prefix="differential-"))
         server_url = os.environ.get({"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}.get(database, ""), "")
-        self.stores = stores.Stores(database, server_url, django, self.directory)
+        self.databases = databases.Databases(database, server_url, django, self.directory)
         self.pairs = {}
 
     def pair(self, variant):
@@ -59,7 +53,7 @@ class Bench:
         return self.pairs[variant.name]
 
     def started(self, variant):
-        copies = self.stores.pair(variant.model)
+        copies = self.databases.pair(variant.model)
         own = copies[0] if variant.shared else copies[1]
         django = servers.Django(variant, copies[0].url, self.django, self.directory)
         sidecar = None if self.oracle_only else servers.Sidecar(variant, own.sidecar_url(*variant.powers), self.directory)
@@ -73,14 +67,14 @@ class Bench:
     def check(self, case):
         cases.run(case, self.pair(case.variant), self.database, self.django)
 
-    def world(self, variant):
+    def scenario(self, variant):
         """For a test that is more than one request."""
-        return cases.World(self.pair(variant), self.database, self.django)
+        return cases.Scenario(self.pair(variant), self.database, self.django)
 
     def close(self):
         for pair in self.pairs.values():
             self.stop(pair)
-        self.stores.close()
+        self.databases.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

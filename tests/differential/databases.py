@@ -5,10 +5,10 @@ import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
 
-from provide import grants, reference
+from support import grants, reference
 
 
-class Store:
+class Database:
     """One database: its URL, statements on it, and the rows of the two tables that a request may change."""
 
     def __init__(self, url, table):
@@ -33,14 +33,14 @@ class Store:
             import psycopg2.extensions as psycopg2
 
             connection = reference.connect(self.url)
-            # As text: a case may store what is no date in Python.
+            # As text: a case may database what is no date in Python.
             psycopg2.register_type(psycopg2.new_type((1184,), "TIMESTAMPTZ", lambda text, _: text), connection)
             return connection
         connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
         # A case's rows need not survive a crash, and hundreds of them must not wait for the disk.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = MEMORY")
-        # A case may store what is no UTF-8.
+        # A case may database what is no UTF-8.
         connection.text_factory = lambda raw: raw.decode(errors="replace")
         return connection
 
@@ -97,7 +97,7 @@ def changes(before, after):
     return found
 
 
-class Stores:
+class Databases:
     """Makes the databases of a run: one migrated and seeded template for each shape of the user model, copied twice."""
 
     def __init__(self, database, server_url, django, directory):
@@ -108,7 +108,7 @@ class Stores:
         self.made = {}
 
     def pair(self, model):
-        """Two equal stores with the seed rows, Django's and the sidecar's; the same two for the same model."""
+        """Two equal databases with the seed rows, Django's and the sidecar's; the same two for the same model."""
         key = repr(sorted(model.items()))
         if key not in self.made:
             self.made[key] = self.make(model, len(self.made))
@@ -122,14 +122,14 @@ class Stores:
             reference.prepare(f"sqlite:///{paths[0]}", django=self.django, model=model)
             for path in paths[1:]:
                 shutil.copyfile(paths[0], path)
-            return [Store(f"sqlite:///{path}", table) for path in paths[1:]]
+            return [Database(f"sqlite:///{path}", table) for path in paths[1:]]
         template = reference.new_database(self.server_url, names[0])
         reference.prepare(template, django=self.django, model=model)
         urls = [reference.new_database(self.server_url, name, names[0]) for name in names[1:]]
         if self.database == "mysql":
             for name in names[1:]:
                 self.copy_tables(template, names[0], name)
-        return [Store(url, table) for url in urls]
+        return [Database(url, table) for url in urls]
 
     @staticmethod
     def copy_tables(url, source, target):
@@ -148,6 +148,6 @@ class Stores:
         connection.close()
 
     def close(self):
-        for stores in self.made.values():
-            for store in stores:
-                store.close()
+        for databases in self.made.values():
+            for database in databases:
+                database.close()

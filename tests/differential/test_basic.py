@@ -2,10 +2,10 @@
 
 import base64
 
-from cases import Cases
-from differences import NUL_IN_NAME
-from passwords import PASSWORD, basic, pbkdf2
-from wire import STATS, get
+from differential.cases import Cases
+from differential.differences import NUL_IN_NAME
+from support.passwords import PASSWORD, basic, pbkdf2
+from support.wire import STATS, get
 
 cases = Cases()
 

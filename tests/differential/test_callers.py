@@ -1,8 +1,8 @@
 """Who may ask what: the callers, the two authenticators together, methods, HEAD and OPTIONS."""
 
-from cases import Cases
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 

@@ -3,10 +3,10 @@ ones that the model has taken away, unsigned keys."""
 
 from dataclasses import replace
 
-from cases import Cases, Variant
-from differences import BROKEN_HASH
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from differential.differences import BROKEN_HASH
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 MYSQL, POSTGRES, SQLITE = ("mysql",), ("postgres",), ("sqlite",)

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timezone
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 CLERK = basic("clerk")

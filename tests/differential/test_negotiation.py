@@ -1,9 +1,9 @@
 """Content negotiation: Accept, `?format=`, `indent`; before anybody is authenticated."""
 
-from cases import Cases
-from differences import NO_INDENT, NOT_MODIFIED, OWN_PAGE
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases
+from differential.differences import NO_INDENT, NOT_MODIFIED, OWN_PAGE
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 CLERK = basic("clerk")

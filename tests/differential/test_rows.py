@@ -1,8 +1,8 @@
 """The export and the statistics over rows of every kind: texts, dates, booleans, keys, and what can't be shown."""
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 DEBUGGING = Variant("debug", settings={"DEBUG": True})

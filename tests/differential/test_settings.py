@@ -1,8 +1,8 @@
 """Settings and user models other than the default ones: a pair of servers for each."""
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 STAFF = basic("clerk")

@@ -1,9 +1,9 @@
 """URLs: which spellings match, APPEND_SLASH, the query, hosts and what stands on the wire."""
 
-from cases import Cases, Variant
-from differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE, PAGE_AT_THE_MOUNT, WAY_TO_THE_PAGE
-from passwords import basic
-from wire import EXPORT, STATS, Request, get
+from differential.cases import Cases, Variant
+from differential.differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE, PAGE_AT_THE_MOUNT, WAY_TO_THE_PAGE
+from support.passwords import basic
+from support.wire import EXPORT, STATS, Request, get
 
 cases = Cases()
 CLERK = basic("clerk")

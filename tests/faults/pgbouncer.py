@@ -6,24 +6,24 @@ import subprocess
 import time
 from urllib.parse import urlsplit
 
-from provide import clusters
+from support import clusters
 
 START_SECONDS = 10
 SERVER_CONNECTIONS = 2
 
 
 class Bouncer:
-    """Stands before the database of `world` for the world's own role: `with Bouncer(program, world) as bouncer`.
+    """Stands before the database of `scenario` for the scenario's own role: `with Bouncer(program, scenario) as bouncer`.
 
     `more` are further lines of its configuration.
     """
 
-    def __init__(self, program, world, more=""):
+    def __init__(self, program, scenario, more=""):
         self.program = program
         self.more = more
-        self.place = urlsplit(world.url)
+        self.place = urlsplit(scenario.url)
         self.port = clusters.free_port()
-        self.directory = world.directory / "pgbouncer"
+        self.directory = scenario.directory / "pgbouncer"
         self.account = clusters.account("postgres")
 
     def __enter__(self):

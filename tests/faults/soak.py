@@ -13,16 +13,12 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent / "differential", HERE.parent):
-    sys.path.insert(0, str(directory))
-
-from endurance import MOST_CONNECTIONS  # noqa: E402
-from load import Client, judge  # noqa: E402
-from provide import clusters  # noqa: E402
-from world import REQUESTS, World, logout_request, stop_shared_servers  # noqa: E402
+from faults.endurance import MOST_CONNECTIONS
+from support import clusters
+from support.client import Client
+from support.load import judge
+from support.scenario import REQUESTS, Scenario, logout_request, stop_shared_servers
 
 RATE = 200
 CLIENTS = 16
@@ -108,24 +104,24 @@ def nearest_rank(values, percent):
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def at_rest(world, most=None):
+def at_rest(scenario, most=None):
     """Threads, descriptors and database connections when nothing has run for a while; `most` are looked for that long.
 
     Connections are opened when they are first needed, and kept: their descriptors are counted apart.
     """
     deadline = time.monotonic() + REST_SECONDS
-    while time.monotonic() < deadline and not (most and world.process.threads() <= most[0]):
+    while time.monotonic() < deadline and not (most and scenario.process.threads() <= most[0]):
         time.sleep(0.5)
-    connections = world.process.sockets()
-    if world.kind == "sqlite":
-        connections = world.process.open_files(world.database_url.removeprefix("sqlite:///"))
-    return world.process.threads(), world.process.descriptors() - connections, connections
+    connections = scenario.process.sockets()
+    if scenario.kind == "sqlite":
+        connections = scenario.process.open_files(scenario.database_url.removeprefix("sqlite:///"))
+    return scenario.process.threads(), scenario.process.descriptors() - connections, connections
 
 
-def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
+def soak(scenario, seconds, warm_up_seconds=WARM_UP_SECONDS):
     """Runs the mix; a line of figures, and sentences on what was not as promised."""
-    process = world.process
-    warm_up = Mix(world.sidecar.port)
+    process = scenario.process
+    warm_up = Mix(scenario.sidecar.port)
     # All connections that there may be are opened before anything is counted.
     crowd = [
         threading.Thread(target=warm_up.ask, args=[Client(warm_up.port, keeps=False), caller])
@@ -136,11 +132,11 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
     for thread in crowd:
         thread.join()
     warm_up.run(warm_up_seconds)
-    resting, before = at_rest(world), process.memory()
+    resting, before = at_rest(scenario), process.memory()
     samples = []
-    mix = Mix(world.sidecar.port)
+    mix = Mix(scenario.sidecar.port)
     mix.run(seconds, lambda: samples.append((process.memory(), process.threads(), process.descriptors())))
-    ended = at_rest(world, resting)
+    ended = at_rest(scenario, resting)
     drift = max(memory for memory, *_ in samples[len(samples) // 2 :]) - before
     failed = warm_up.unexpected + mix.unexpected
     if drift > MOST_DRIFT_KIB:
@@ -148,7 +144,7 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
     if ended[0] > resting[0] or ended[1] > resting[1] or ended[2] > MOST_CONNECTIONS:
         failed.append(f"threads, descriptors, connections at rest were {resting}, and are {ended}")
     line = (
-        f"soak, {world.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
+        f"soak, {scenario.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
         f"{len(mix.unexpected)} unexpected answers, p50 {1000 * nearest_rank(mix.seconds, 50):.1f} ms, "
         f"p99 {1000 * nearest_rank(mix.seconds, 99):.1f} ms, slowest {1000 * max(mix.seconds):.0f} ms; memory "
         f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, "
@@ -166,8 +162,8 @@ def main():
     # Ends what was started, also when it is told to stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     try:
-        with World(options.database, users=USERS) as world:
-            line, failed = soak(world, 60 * options.minutes)
+        with Scenario(options.database, users=USERS) as scenario:
+            line, failed = soak(scenario, 60 * options.minutes)
     except clusters.Unavailable as error:
         return f"{options.database}: {error}"
     finally:

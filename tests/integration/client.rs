@@ -14,7 +14,7 @@ use base64::Engine as _;
 use futures_util::{TryStreamExt, stream};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::described;
+use crate::openapi;
 
 /// An answer.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub fn send(
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = dechunked(&answer.body);
     }
-    described::require(method, target, &answer);
+    openapi::require(method, target, &answer);
     answer
 }
 

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use crate::app::{App, KEY, insert_session};
 use crate::database::Database;
-use crate::observed::eventually;
+use crate::telemetry::eventually;
 use crate::program::PROGRAM;
 
 fn run(database: &Database, arguments: &[&str]) -> Output {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::app::KEY;
 use crate::client::{basic, send};
 use crate::database::{Database, PASSWORD};
-use crate::observed::{STATS, eventually, get, lines};
+use crate::telemetry::{STATS, eventually, get, lines};
 use crate::program::{PROGRAM, Program};
 
 const JSON: (&str, &str) = ("SIDECAR_LOG_FORMAT", "json");

@@ -1,1 +1,1 @@
-"""What tests/run provides before the tests: Python environments, database servers, certificates."""
+"""What the suites and the benchmark share. Nothing in here imports a suite."""

@@ -1,16 +1,57 @@
-"""One of the two servers as a client with a cookie sees it, and what a login left in the database."""
+"""Clients of either server: one on a connection, and one with a session's cookie."""
 
-import base64
 import json
-import re
-import zlib
-from datetime import datetime, timezone
+import socket
 
-from passwords import PASSWORD
-from wire import EXPORT, Request, ask, get
+from support.passwords import PASSWORD
+from support.wire import EXPORT, Request, ask, get, read_answer
+
+# A client that gets no answer at all gives up here.
+LOST_SECONDS = 15
 
 
-class Side:
+class Client:
+    """One client: a connection that it keeps, or one for every request."""
+
+    def __init__(self, port, keeps):
+        self.port = port
+        self.keeps = keeps
+        self.connection = None
+
+    def ask(self, request):
+        whole = request.bytes()
+        if not self.keeps:
+            with self.connected() as connection:
+                return self.exchange(connection, whole, request.method)
+        whole = whole.replace(b"Connection: close\r\n", b"")
+        fresh = self.connection is None
+        self.connection = self.connection or self.connected()
+        try:
+            return self.exchange(self.connection, whole, request.method)
+        except (OSError, AssertionError):
+            self.close()
+            if fresh:
+                raise
+            # The server may have closed it between two requests.
+            return self.ask(request)
+
+    def connected(self):
+        return socket.create_connection(("127.0.0.1", self.port), LOST_SECONDS)
+
+    def exchange(self, connection, whole, method):
+        connection.sendall(whole)
+        answer = read_answer(connection, method)
+        if self.keeps and answer.one("Connection") == "close":
+            self.close()
+        return answer
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+
+class SessionClient:
     """One of the two servers, as a client with a cookie sees it."""
 
     def __init__(self, server, cookie_name="sessionid"):
@@ -34,27 +75,3 @@ class Side:
 
     def status(self, cookie, target=EXPORT):
         return ask(self.server.port, get(target, cookie=f"{self.cookie_name}={cookie}")).status
-
-
-def session_row(world, key):
-    store = world.stores[0]
-    rows = store.execute("SELECT session_data, expire_date FROM django_session WHERE session_key = ?", [key])
-    return rows[0] if rows else None
-
-
-def decoded(session_data):
-    text = session_data.rsplit(":", 2)[0]
-    raw = base64.urlsafe_b64decode(text.lstrip(".") + "==")
-    return json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
-
-
-def data_of(world, key):
-    return decoded(session_row(world, key)[0])
-
-
-def as_time(value):
-    """What a driver returns for an instant; SQLite's text must be as Django writes it, PostgreSQL adds its offset."""
-    if isinstance(value, str):
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6}|\.\d+\+00|\+00)?", value), value
-        value = datetime.fromisoformat(re.sub(r"\.\d+", lambda fraction: fraction[0].ljust(7, "0"), value))
-    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)

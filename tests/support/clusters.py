@@ -14,14 +14,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from provide import certificates
+from support import certificates
+from support.environments import Unavailable
 
 PASSWORD = "throw-away"
 START_SECONDS = 60
-
-
-class Unavailable(Exception):
-    """The server can't be had; the text says why."""
 
 
 class Cluster:

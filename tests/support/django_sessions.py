@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import zlib
+from datetime import datetime, timezone
 
 SECRET_KEY = "reference-secret-key"
 SALT = "django.contrib.sessions.SessionStore"
@@ -68,3 +70,18 @@ def sign(value, key=SECRET_KEY, salt=SALT, timestamp=None, digest="sha256"):
 
 def session_data(data, key=SECRET_KEY, compress=None, **how):
     return sign(payload(data, compress), key, **how)
+
+
+def decoded(session_data):
+    """The object in a session_data column; its signature is not looked at."""
+    text = session_data.rsplit(":", 2)[0]
+    raw = base64.urlsafe_b64decode(text.lstrip(".") + "==")
+    return json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
+
+
+def as_time(value):
+    """The time in a column, as its database's driver returns it. A text must be one that Django writes; PostgreSQL adds the offset."""
+    if isinstance(value, str):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6}|\.\d+\+00|\+00)?", value), value
+        value = datetime.fromisoformat(re.sub(r"\.\d+", lambda fraction: fraction[0].ljust(7, "0"), value))
+    return value if value.tzinfo else value.replace(tzinfo=timezone.utc)

@@ -27,11 +27,16 @@ SUITE = "5.2"
 
 
 class Unavailable(Exception):
-    """No environment can be had; the text says why."""
+    """A server, a program or an environment that this machine does not have; the text says why."""
 
 
 def target_directory():
     return Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
+
+
+def binary():
+    """The program under test: SIDECAR_BINARY, or what `cargo build` made."""
+    return os.environ.get("SIDECAR_BINARY") or str(target_directory() / "debug" / "watchtower-sidecar")
 
 
 def python_version(program):
@@ -88,7 +93,7 @@ def environment(django):
         return python
     shutil.rmtree(directory, ignore_errors=True)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    print(f"making the Python environment for Django {django}", flush=True)
+    print(f"making the Python environment for Django {django}", file=sys.stderr, flush=True)
     run([find_python(django), "-m", "venv", directory])
     run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS / f"{django}.txt"])
     stamp.write_text(digest(django))
@@ -114,3 +119,8 @@ def run(command):
     if done.returncode != 0:
         command = " ".join(str(word) for word in command)
         raise Unavailable(f"`{command}` failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+if __name__ == "__main__":
+    # For shell scripts.
+    print(environment(SUITE))

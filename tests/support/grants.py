@@ -5,8 +5,8 @@ import os
 import subprocess
 from urllib.parse import urlsplit
 
-from provide import clusters, reference
-from provide.environments import REPOSITORY
+from support import clusters, reference
+from support.environments import REPOSITORY
 
 PASSWORD = "of-the-role"
 LOGIN = ("-- GRANT INSERT", "-- GRANT UPDATE")

@@ -6,22 +6,19 @@ database is known to be down; the right one again five seconds after the databas
 
 import json
 import re
-import socket
 import statistics
 import threading
 import time
 from dataclasses import dataclass
 
-import wire
-from world import NEED_NO_DATABASE, REQUESTS, logout_request
+from support.client import Client
+from support.scenario import NEED_NO_DATABASE, REQUESTS, logout_request
 
 PATIENCE_SECONDS = 5
 KNOWN_DOWN_SECONDS = 0.1
 RECOVERY_SECONDS = 5
 # For a busy machine: the callers share two cores with the databases and with other tests.
 GRACE_SECONDS = 0.5
-# A client that gets no answer at all gives up here.
-LOST_SECONDS = 15
 
 # One caller each: two exports at most, since only four run at a time.
 CALLERS = (
@@ -46,47 +43,6 @@ class Seen:
 
     def __str__(self):
         return f"{self.caller} at {self.began:.2f}: {self.status} after {self.seconds:.3f} s {self.failed or ''}"
-
-
-class Client:
-    """One client: a connection that it keeps, or one for every request."""
-
-    def __init__(self, port, keeps):
-        self.port = port
-        self.keeps = keeps
-        self.connection = None
-
-    def ask(self, request):
-        whole = request.bytes()
-        if not self.keeps:
-            with self.connected() as connection:
-                return self.exchange(connection, whole, request.method)
-        whole = whole.replace(b"Connection: close\r\n", b"")
-        fresh = self.connection is None
-        self.connection = self.connection or self.connected()
-        try:
-            return self.exchange(self.connection, whole, request.method)
-        except (OSError, AssertionError):
-            self.close()
-            if fresh:
-                raise
-            # The server may have closed it between two requests.
-            return self.ask(request)
-
-    def connected(self):
-        return socket.create_connection(("127.0.0.1", self.port), LOST_SECONDS)
-
-    def exchange(self, connection, whole, method):
-        connection.sendall(whole)
-        answer = wire.read_answer(connection, method)
-        if self.keeps and answer.one("Connection") == "close":
-            self.close()
-        return answer
-
-    def close(self):
-        if self.connection:
-            self.connection.close()
-        self.connection = None
 
 
 def judge(caller, right_status, answer):

@@ -1,7 +1,6 @@
 """What the kernel knows of a running process: threads, descriptors, memory, its connections to the database."""
 
 import re
-import time
 from pathlib import Path
 
 
@@ -43,11 +42,3 @@ class Process:
             remote = int(fields[2].rpartition(":")[2], 16)
             found += remote == self.port and f"socket:[{fields[9]}]" in names
         return found
-
-
-def await_true(condition, seconds, what):
-    """Waits until the condition holds; `what` it is, or a function that says how it is instead."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-        time.sleep(0.05)

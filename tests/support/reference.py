@@ -8,7 +8,7 @@ import os
 import subprocess
 from urllib.parse import urlsplit
 
-from provide.environments import SUITE, TESTS, environment
+from support.environments import SUITE, TESTS, environment
 
 PROJECT = TESTS / "django_project"
 

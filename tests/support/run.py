@@ -13,10 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from provide import clusters, environments  # noqa: E402
-from provide.environments import REPOSITORY, SUITE, TESTS, target_directory  # noqa: E402
+from support import clusters, environments
+from support.environments import REPOSITORY, SUITE, TESTS, target_directory
 
 PARTS = ("rust", "differential", "faults", "deploy", "people", "fuzz")
 DATABASES = ("sqlite", "postgres", "mysql")

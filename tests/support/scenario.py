@@ -10,14 +10,12 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import passwords
-import servers
-import signed
-from observed import Process, await_true
-from provide import clusters, reference
-from provide.environments import REPOSITORY
-from proxy import Proxy
-from wire import EXPORT, STATS, Request, get
+from support import clusters, django_sessions, passwords, reference, servers
+from support.environments import REPOSITORY
+from support.process import Process
+from support.proxy import Proxy
+from support.waiting import await_true
+from support.wire import EXPORT, STATS, Request, get
 
 ADMIN, ADMIN_KEY = "admin", "faults0admin0session0key000000000"
 EXPORTED_USERS = 2000
@@ -49,8 +47,8 @@ def stop_shared_servers():
         server.directory.parent.rmdir()
 
 
-class Own:
-    """A database server that one test may stop: `with Own(kind) as server`."""
+class OwnServer:
+    """A database server that one test may stop: `with OwnServer(kind) as server`."""
 
     def __init__(self, kind):
         self.directory = tempfile.TemporaryDirectory(prefix="faults-")
@@ -67,10 +65,10 @@ class Own:
         self.directory.cleanup()
 
 
-class World:
-    """A database of its own on `server` (None: one that all share), and a sidecar over it: `with World() as world`.
+class Scenario:
+    """A database of its own on `server` (None: one that all share), and a sidecar over it: `with Scenario() as scenario`.
 
-    With `proxied` the sidecar reaches the database through `world.proxy`.
+    With `proxied` the sidecar reaches the database through `scenario.proxy`.
     """
 
     def __init__(self, kind="postgres", server=None, proxied=False, settings=(), users=EXPORTED_USERS, shell=None):
@@ -118,7 +116,7 @@ class World:
             f"'2024-01-01 {number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}',{is_tv},FALSE)"
             for number, (name, is_staff, is_tv) in enumerate(users, start=1)
         )
-        session = signed.session_data(signed.login_data(1, password))
+        session = django_sessions.session_data(django_sessions.login_data(1, password))
         inserts = (
             "INSERT INTO auth_user (id, password, last_login, is_superuser, username, first_name, last_name, email, "
             f"is_staff, is_active, date_joined, is_tv_user, is_movie_user) VALUES {rows};\n"
@@ -209,11 +207,11 @@ class World:
 class Sidecar(servers.Sidecar):
     """The real program. `shell` starts it, as its last act: `exec "$@"` under a limit, or with other streams."""
 
-    def __init__(self, world, shell=None, stderr=None, settings=()):
-        self.shell = shell or world.shell
+    def __init__(self, scenario, shell=None, stderr=None, settings=()):
+        self.shell = shell or scenario.shell
         self.stderr = stderr
-        variant = servers.Variant(f"{world.name}-{next(serial)}", sidecar=world.settings | dict(settings))
-        super().__init__(variant, world.url, world.directory)
+        variant = servers.Variant(f"{scenario.name}-{next(serial)}", sidecar=scenario.settings | dict(settings))
+        super().__init__(variant, scenario.url, scenario.directory)
 
     def launch(self, command, environment, *_):
         if self.shell:

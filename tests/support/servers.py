@@ -10,10 +10,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provide import reference
-from provide.environments import target_directory
-
-from signed import SECRET_KEY
+from support import reference
+from support.django_sessions import SECRET_KEY
+from support.environments import binary
 
 START_SECONDS = 30
 
@@ -146,7 +145,3 @@ def check(url, **settings):
     for finding in json.loads(done.stdout)["findings"]:
         findings[finding["id"]].append(finding)
     return done.returncode, findings
-
-
-def binary():
-    return os.environ.get("SIDECAR_BINARY") or str(target_directory() / "debug" / "watchtower-sidecar")
