@@ -1,40 +1,59 @@
-"""The test command behind tests/run: provides servers and environments, runs every part, stops what it started.
+"""The test command behind tests/run: starts database servers, makes Python environments, runs every part, stops the servers.
 
-A part that can't run here is skipped with a line that says why; with --require-all, or CI=true, that is a failure.
+A part that can't run here is skipped, and the reason is printed; with --require-all, or CI=true, that is a failure.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from support import clusters, environments
-from support.environments import REPOSITORY, SUITE, TESTS, target_directory
+from support.environments import REPOSITORY, SUITE, TESTS, Unavailable, target_directory
 
-PARTS = ("rust", "differential", "faults", "deploy", "people", "fuzz")
+# Each row runs after the one before it. The lanes of a row run side by side, the parts of a lane one after another.
+# Rust tests and faults measure times, so they run alone. Deployment tests mostly wait, so others compute beside them.
+SCHEDULE = [
+    [["rust"]],
+    [["differential"]],
+    [["faults"]],
+    [["deploy"], ["fuzz", "browser"]],
+]
+PARTS = [part for row in SCHEDULE for lane in row for part in lane]
 DATABASES = ("sqlite", "postgres", "mysql")
-# What the suite compares with: every database with the newest long-term version, every version with SQLite.
-COMPARISONS = [(database, SUITE) for database in DATABASES]
+# The differential suite: every database with the newest long-term version of Django, every version with SQLite. The
+# longest first.
+COMPARISONS = [(database, SUITE) for database in reversed(DATABASES)]
 COMPARISONS += [("sqlite", django) for django in environments.VERSIONS if django != SUITE]
-# The machine is small: two comparisons keep two cores busy.
-AT_ONCE = 2
+# Each comparison waits half of its time, on one request after another: three keep two cores busy.
+COMPARISONS_AT_ONCE = 3
+# Some Rust tests wait for a timeout and take no processor meanwhile.
+RUST_TEST_THREADS = 4
 
 
 class Run:
     def __init__(self, options):
         self.options = options
+        self.is_all_required = options.require_all or os.environ.get("CI") == "true"
+        self.parts = options.only or PARTS
         self.directory = Path(tempfile.mkdtemp(prefix="sidecar-tests-"))
+        # The database servers run as other users and must reach their own folders in it.
         self.directory.chmod(0o711)
         self.servers = []
         self.environment = dict(os.environ)
+        self.lock = threading.Lock()
         self.passed = self.failed = 0
-        self.broken = []
+        self.failures = []
         self.skipped = []
+        self.seconds = {}
 
     def skip(self, what, why):
         print(f"skipped: {what}: {why}", flush=True)
@@ -42,22 +61,70 @@ class Run:
 
     def fail(self, what):
         print(f"FAILED: {what}", flush=True)
-        self.broken.append(what)
+        self.failures.append(what)
 
     def count(self, output, pattern):
-        for passed, failed in re.findall(pattern, output):
-            self.passed += int(passed or 0)
-            self.failed += int(failed or 0)
+        """Adds up the passed and the failed tests, which are the pattern's two groups."""
+        with self.lock:
+            for passed, failed in re.findall(pattern, output):
+                self.passed += int(passed or 0)
+                self.failed += int(failed or 0)
 
-    def start_servers(self, kinds):
+    def all(self):
+        """Builds the program, starts the servers and runs the parts."""
+        features = self.features()
+        pythons = [SUITE] if "differential" not in self.parts else list({django for _, django in self.comparisons()})
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            # Packages are downloaded while cargo compiles.
+            made = pool.submit(lambda: {django: self.python(django) for django in pythons})
+            with self.timed("cargo build"):
+                is_built = self.cargo("build", *features)
+            self.pythons = made.result()
+        if not is_built:
+            self.fail("cargo build")
+            return
+        self.start_servers()
+        for row in SCHEDULE:
+            lanes = [[part for part in lane if part in self.parts] for lane in row]
+            with concurrent.futures.ThreadPoolExecutor(len(row)) as pool:
+                # `list` raises what a lane has raised.
+                list(pool.map(lambda lane: [self.part(part, features) for part in lane], lanes))
+
+    def part(self, part, features):
+        with self.timed(part):
+            if part == "rust":
+                self.rust(features)
+            elif part == "fuzz":
+                self.fuzz()
+            elif self.pythons.get(SUITE):
+                self.differential() if part == "differential" else self.suite(part)
+
+    @contextlib.contextmanager
+    def timed(self, what):
+        began = time.monotonic()
+        yield
+        self.seconds[what] = time.monotonic() - began
+
+    def python(self, django):
+        """The environment of a Django version, or None."""
+        try:
+            return environments.environment(django)
+        except Unavailable as error:
+            self.skip(f"Django {django}", error)
+            return None
+
+    def start_servers(self):
         """Starts the database servers, and names them to the tests."""
         authorities = ""
-        for kind in kinds:
+        only = self.options.database if self.parts == ["differential"] else None
+        for kind in clusters.KINDS:
             variable = f"TEST_{kind.upper()}_URL"
             self.environment.pop(variable, None)
+            if only not in (None, kind):
+                continue
             try:
                 server = clusters.KINDS[kind](self.directory / kind)
-            except (clusters.Unavailable, OSError) as error:
+            except (Unavailable, OSError) as error:
                 self.skip(kind, error)
                 continue
             self.servers.append(server)
@@ -68,13 +135,20 @@ class Run:
             bundle.write_text(authorities)
             self.environment["TEST_TLS_CA"] = str(bundle)
 
-    def cargo(self, *arguments):
+    def features(self):
+        """The features to build with: MySQL's client needs cmake and a C++ compiler."""
+        if shutil.which("cmake") and shutil.which("c++"):
+            return ["--features", "mysql"]
+        self.skip("MariaDB in the Rust tests", "cmake or a C++ compiler is missing")
+        return []
+
+    def cargo(self, *arguments, **more):
         """Runs cargo, showing its output as it comes; whether it succeeded."""
         command = ["cargo", *arguments]
         print(f"$ {' '.join(command)}", flush=True)
         output = []
         with subprocess.Popen(
-            command, cwd=REPOSITORY, env=self.environment, stdin=subprocess.DEVNULL,
+            command, cwd=REPOSITORY, env=self.environment | more, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as process:
             for line in process.stdout:
@@ -83,141 +157,100 @@ class Run:
         self.count("".join(output), r"(\d+) passed; (\d+) failed")
         return process.returncode == 0
 
-    def features(self):
-        """The features to build with: MySQL's client needs cmake and a C++ compiler."""
-        if shutil.which("cmake") and shutil.which("c++"):
-            return ["--features", "mysql"]
-        self.skip("MariaDB in the Rust tests", "cmake or a C++ compiler is missing")
-        return []
-
     def rust(self, features):
-        python = self.python(SUITE)
-        corpora = {} if python is None else self.corpora(python)
-        self.environment |= corpora
-        if not self.cargo("test", *features):
+        corpora = self.corpora(self.pythons[SUITE]) if self.pythons.get(SUITE) else {}
+        if not self.cargo("test", *features, RUST_TEST_THREADS=str(RUST_TEST_THREADS), **corpora):
             self.fail("cargo test")
 
     def corpora(self, python):
-        """Has Django answer random inputs, for the Rust side to answer too."""
-        processes = {}
-        for name in ("auth", "http"):
-            path = self.directory / f"corpus_{name}.jsonl"
-            script = TESTS / "differential" / f"corpus_{name}.py"
-            processes[name] = (path, subprocess.Popen([python, script, path], stdin=subprocess.DEVNULL))
-        made = {}
-        for name, (path, process) in processes.items():
-            if process.wait() == 0:
-                made[f"DJANGO_CORPUS_{name.upper()}"] = str(path)
-            else:
+        """Has Django answer random inputs, which the Rust tests then answer too; the variables that name the files."""
+        paths = {name: str(self.directory / f"corpus_{name}.jsonl") for name in ("auth", "http")}
+        processes = {
+            name: subprocess.Popen([python, TESTS / "differential" / f"corpus_{name}.py", path], stdin=subprocess.DEVNULL)
+            for name, path in paths.items()
+        }
+        for name, process in processes.items():
+            if process.wait() != 0:
                 self.fail(f"corpus_{name}.py")
-        return made
+        return {f"DJANGO_CORPUS_{name.upper()}": path for name, path in paths.items()}
 
-    def python(self, django):
-        """The environment of a Django version, or None."""
-        try:
-            return environments.environment(django)
-        except environments.Unavailable as error:
-            self.skip(f"Django {django}", error)
-            return None
+    def comparisons(self):
+        wanted = self.options
+        return [
+            (database, django) for database, django in COMPARISONS
+            if wanted.database in (None, database) and wanted.django in (None, django)
+        ]
 
     def differential(self):
-        python = self.python(SUITE)
-        if python is None:
-            return
-        wanted = []
-        for database, django in COMPARISONS:
-            if self.options.database not in (None, database) or self.options.django not in (None, django):
-                continue
-            if database != "sqlite" and f"TEST_{database.upper()}_URL" not in self.environment:
-                self.skip(f"the differential suite on {database}", "its server is not there")
-            elif self.python(django):
-                wanted.append((database, django))
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for (database, django), done in zip(wanted, pool.map(lambda pair: self.compare(python, *pair), wanted)):
-                self.report(f"the differential suite on {database} with Django {django}", done)
+        with concurrent.futures.ThreadPoolExecutor(COMPARISONS_AT_ONCE) as pool:
+            list(pool.map(lambda pair: self.compare(*pair), self.comparisons()))
 
-    def compare(self, python, database, django):
-        command = [python, "-m", "pytest", "-q", TESTS / "differential", "--database", database, "--django", django]
-        return self.pytest(command)
+    def compare(self, database, django):
+        what = f"differential, {database}, Django {django}"
+        if database != "sqlite" and f"TEST_{database.upper()}_URL" not in self.environment:
+            self.skip(what, "its server is not there")
+        elif self.pythons.get(django):
+            with self.timed(what):
+                self.suite("differential", "--database", database, "--django", django, what=what)
 
-    def faults(self):
-        """Faults of the database, the network and the process; the soak is short where nobody asks for all."""
-        python = self.python(SUITE)
-        if python is None:
-            return
-        seconds = 60 if self.is_all_required() else 20
-        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "faults", f"--soak-seconds={seconds}"])
-        self.skip_as_told("faults", done)
-        self.report("the faults", done)
-
-    def deploy(self):
-        """The files of deploy/ with the programs that they are for, and more than one machine."""
-        python = self.python(SUITE)
-        if python is None:
-            return
-        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "deploy"])
-        self.skip_as_told("deploy", done)
-        self.report("the deployment files", done)
-
-    def people(self):
-        """The page in a browser, the description of the API, the importers of examples/."""
-        python = self.python(SUITE)
-        if python is None:
-            return
-        done = self.pytest([python, "-m", "pytest", "-q", "-rs", TESTS / "people"])
-        self.skip_as_told("people", done)
-        self.report("what people and importers see", done)
-
-    def skip_as_told(self, part, done):
-        for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
-            self.skip(part, reason)
+    def suite(self, part, *arguments, what=None):
+        """Runs a suite in Python, and reports it with what it skipped."""
+        if part == "faults":
+            arguments = [f"--soak-seconds={60 if self.is_all_required else 20}"]
+        if self.options.k:
+            arguments = [*arguments, "-k", self.options.k]
+        done = self.captured([self.pythons[SUITE], "-m", "pytest", "-q", "-rs", TESTS / part, *arguments])
+        summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"
+        print(f"{what or part}: {summary}", flush=True)
+        if part != "differential":
+            # There, what a database does not have is left out on purpose.
+            for reason in re.findall(r"^SKIPPED \[\d+\] (.*)", done.stdout, re.MULTILINE):
+                self.skip(part, reason)
+        # Status 5: -k matched nothing.
+        if done.returncode != 0 and not (self.options.k and done.returncode == 5):
+            print(done.stdout, flush=True)
+            self.fail(what or part)
+        self.count(summary, r"(\d+) passed()")
+        self.count(summary, r"()(\d+) (?:failed|error)")
 
     def fuzz(self):
-        """Every fuzz target, for 45 seconds where all is asked for."""
+        """Every fuzz target, for 45 seconds if all is required. Gives way to the suite beside it, whose tests have timeouts."""
         if not shutil.which("c++"):
             self.skip("the fuzz targets", "a C++ compiler is missing")
             return
-        seconds = 45 if self.is_all_required() else 5
-        environment = self.environment | {"CARGO_TARGET_DIR": str(target_directory())}
-        done = subprocess.run(
-            [REPOSITORY / "fuzz" / "run", str(seconds)], cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, text=True, errors="replace"
-        )
+        seconds = "45" if self.is_all_required else "5"
+        done = self.captured(["nice", "-n", "5", REPOSITORY / "fuzz" / "run", seconds], CARGO_TARGET_DIR=str(target_directory()))
         print(done.stdout, flush=True)
         self.count(done.stdout, r"(\d+) passed; (\d+) failed")
         if done.returncode != 0:
             self.fail("the fuzz targets")
 
-    def pytest(self, command):
-        if self.options.k:
-            command += ["-k", self.options.k]
+    def captured(self, command, **more):
         return subprocess.run(
-            command, cwd=REPOSITORY, env=self.environment, stdin=subprocess.DEVNULL,
+            command, cwd=REPOSITORY, env=self.environment | more, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
-
-    def is_all_required(self):
-        return self.options.require_all or os.environ.get("CI") == "true"
-
-    def report(self, what, done):
-        summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"
-        print(f"{what}: {summary}", flush=True)
-        nothing_matched = self.options.k and done.returncode == 5
-        if done.returncode != 0 and not nothing_matched:
-            print(done.stdout, flush=True)
-            self.fail(what)
-        self.count(summary, r"(\d+) passed()")
-        self.count(summary, r"()(\d+) (?:failed|error)")
 
     def close(self):
         for server in self.servers:
             server.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def summary(self):
+        """Prints what was skipped and what failed, the counts and the times; the exit status."""
+        print()
+        for what in self.skipped:
+            print(f"skipped{', though required' if self.is_all_required else ''}: {what}")
+        for what in self.failures:
+            print(f"failed: {what}")
+        print(", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items()))
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failures or self.failed or (self.is_all_required and self.skipped) else 0
 
-def options():
+
+def parsed_options():
     parser = argparse.ArgumentParser(prog="tests/run", description="Runs all tests, or some.")
-    parser.add_argument("--only", choices=PARTS, help="one part of the tests")
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part of the tests; may be repeated")
     parser.add_argument("--database", choices=DATABASES, help="the differential suite on this database alone")
     parser.add_argument("--django", choices=environments.VERSIONS, help="the differential suite with this version alone")
     parser.add_argument("-k", metavar="EXPRESSION", help="the Python tests whose names match, as for pytest")
@@ -226,37 +259,12 @@ def options():
 
 
 def main():
-    run = Run(options())
-    parts = [run.options.only] if run.options.only else PARTS
+    run = Run(parsed_options())
     try:
-        features = run.features()
-        if not run.cargo("build", *features):
-            run.fail("cargo build")
-        else:
-            only = run.options.database if parts == ["differential"] else None
-            run.start_servers([kind for kind in clusters.KINDS if only in (None, kind)])
-            if "rust" in parts:
-                run.rust(features)
-            if "differential" in parts:
-                run.differential()
-            if "faults" in parts:
-                run.faults()
-            if "deploy" in parts:
-                run.deploy()
-            if "people" in parts:
-                run.people()
-            if "fuzz" in parts:
-                run.fuzz()
+        run.all()
     finally:
         run.close()
-    required = run.is_all_required()
-    print()
-    for what in run.skipped:
-        print(f"skipped{', though required' if required else ''}: {what}")
-    for what in run.broken:
-        print(f"failed: {what}")
-    print(f"{run.passed} passed, {run.failed} failed", flush=True)
-    return 1 if run.broken or run.failed or (required and run.skipped) else 0
+    return run.summary()
 
 
 if __name__ == "__main__":
