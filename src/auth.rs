@@ -1,40 +1,31 @@
-//! Who is calling, and may they: the [`AdminUser`] extractor does what `APIView.initial` does before a view runs.
+//! Authenticates and authorizes the caller: the [`AdminUser`] extractor does what `APIView.initial` does before a view runs.
 //!
 //! Content negotiation, DRF's authenticators in the configured order, CSRF for a session, then `IsAuthenticated` and
-//! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
-
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
+//! `IsAdminUser`, then the method. Nothing is cached: every request reads its session and its user.
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, AsHeaderName};
-use actix_web::http::{Method, header::HeaderMap};
+use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
-use crate::db::{self, User};
+use crate::db::User;
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
 use crate::error::{BASIC_CHALLENGE, Error, Kind};
-use crate::routes::Route;
-use crate::server::State;
+use crate::request::wsgi_header;
+use crate::route::Route;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-pub mod client_address;
+mod credentials;
 pub mod csrf;
 pub mod login;
-pub mod passwords;
 pub mod session;
-pub mod throttle;
 
-use client_address::client_address;
-use session::{SessionAccess, Why};
-
-/// How long a request's body may take.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+use session::{SessionAccess, SessionOutcome};
 
 /// A caller that `IsAuthenticated` and `IsAdminUser` admit, with a method that the views know (GET or OPTIONS).
 ///
@@ -42,9 +33,9 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct AdminUser {
     /// The caller's name
     pub username: String,
-    /// How the caller wants the answer
+    /// The negotiated renderer
     pub renderer: Renderer,
-    /// What the caller wants in place of it
+    /// A download (CSV or NDJSON) in place of what the renderer writes
     pub download: Option<Download>,
     /// The request's parameters
     pub query: Query,
@@ -62,12 +53,12 @@ impl FromRequest for AdminUser {
 
 /// `APIView.initial`, then the method check of `APIView.dispatch` (DRF 3.18).
 async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
-    // Routing has found this handler, so the state is there: `server.rs` adds both together.
+    // `server/http.rs` adds the state together with the handlers.
     let Some(state) = req.app_data::<web::Data<State>>() else {
-        return Err(Error::new(Kind::ServerErrorPage));
+        return Err(Error::server_error_page());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| Error::new(Kind::BadRequestPage))?;
-    let accept = joined(req.headers(), header::ACCEPT);
+    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
+    let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
     let format = query.last("format");
@@ -76,7 +67,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let download = download.flatten();
     let renderer = match (is_page, download) {
         (true, _) => Renderer::PAGE,
-        // What goes wrong is told as JSON.
+        // Errors of a download are JSON.
         (false, Some(_)) => Renderer::default(),
         (false, None) => negotiate(accept.as_deref(), format.as_deref())?,
     };
@@ -96,7 +87,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
         }
         Identity::Refused(detail) => return fail(Kind::AuthenticationFailed(detail)),
     };
-    trace.is_of(&user.id);
+    trace.set_user(&user.id);
     let name = CallerName(user.username.clone());
     req.extensions_mut().insert(name);
     if !user.is_staff {
@@ -115,20 +106,20 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     })
 }
 
-/// Left in the request's extensions for its page: who is logged in, staff or not.
+/// The user name of the caller, staff or not: in the request's extensions, for the page.
 pub struct CallerName(pub String);
 
-/// What the authenticators make of a request.
+/// The result of the authenticators.
 enum Identity {
-    /// And which of them recognised the user
+    /// The user, and the authenticator that recognised it
     User(User, &'static str),
-    /// None of them recognised anything (`AnonymousUser`)
+    /// No authenticator recognised the request (`AnonymousUser`)
     Anonymous,
     /// `AuthenticationFailed` with its detail
     Refused(&'static str),
 }
 
-/// Tries the authenticators in order (`Request._authenticate`). Who is refused here is counted here.
+/// Tries the authenticators in order (`Request._authenticate`), and counts refusals in the metrics.
 async fn authenticate(
     state: &State,
     settings: &Settings,
@@ -139,7 +130,7 @@ async fn authenticate(
     for authenticator in &settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
-                // The answer depends on the cookie, even if the answer is that nobody could tell.
+                // The answer varies with the cookie, even where the database is away.
                 req.extensions_mut()
                     .insert(SessionAccess { is_dead: false });
                 let caller = session::authenticate(state, req).await.map_err(|error| {
@@ -155,12 +146,12 @@ async fn authenticate(
                         enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
                         return Ok(Identity::User(user, "session"));
                     }
-                    (None, Why::NoCookie) => {}
+                    (None, SessionOutcome::NoCookie) => {}
                     (None, why) => metrics.authenticated("session", why.label()),
                 }
             }
             Authenticator::Basic => {
-                let Some(header) = joined(req.headers(), header::AUTHORIZATION) else {
+                let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
                     continue;
                 };
                 match parse_basic(&Zeroizing::new(header)) {
@@ -170,7 +161,8 @@ async fn authenticate(
                         return Ok(Identity::Refused(detail));
                     }
                     Basic::Credentials { username, password } => {
-                        let checked = passwords::authenticate(state, req, username, password).await;
+                        let checked =
+                            credentials::authenticate(state, req, username, password).await;
                         let detail = match checked {
                             Ok(Some(user)) if user.is_active => {
                                 return Ok(Identity::User(user, "basic"));
@@ -180,9 +172,9 @@ async fn authenticate(
                                 "User inactive or deleted."
                             }
                             Ok(None) => "Invalid username/password.",
-                            Err(why) => {
-                                metrics.authenticated("basic", why.label());
-                                return Err(Error::unchecked(why, renderer));
+                            Err(error) => {
+                                metrics.authenticated("basic", error.label());
+                                return Err(error.into_error(renderer));
                             }
                         };
                         metrics.authenticated("basic", "refused");
@@ -193,48 +185,4 @@ async fn authenticate(
         }
     }
     Ok(Identity::Anonymous)
-}
-
-/// Whose request it is; `None`: whoever calls through a unix socket.
-pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
-    let peer = req.peer_addr().map(|peer| peer.ip());
-    let forwarded_for = joined(req.headers(), header::X_FORWARDED_FOR);
-    client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
-}
-
-/// Whether a proxy that is trusted has sent the request.
-pub fn is_from_proxy(state: &State, req: &HttpRequest) -> bool {
-    let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
-    state.trusted_proxies.trust(peer)
-}
-
-/// Until when a request may wait for the database.
-struct Deadline(Instant);
-
-/// Until when this request may wait for the database, from its first question on.
-pub fn deadline(req: &HttpRequest) -> Instant {
-    let mut extensions = req.extensions_mut();
-    if let Some(Deadline(deadline)) = extensions.get() {
-        return *deadline;
-    }
-    let deadline = db::deadline();
-    extensions.insert(Deadline(deadline));
-    deadline
-}
-
-/// The time that it waited for something else does not count.
-pub fn postpone_deadline(req: &HttpRequest, waited: Duration) {
-    let later = deadline(req) + waited;
-    req.extensions_mut().insert(Deadline(later));
-}
-
-/// A header's value as a WSGI server hands it to Django: several lines joined with commas.
-pub fn joined(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
-    let mut lines = headers.get_all(name);
-    let mut value = lines.next()?.as_bytes().to_vec();
-    for line in lines {
-        value.push(b',');
-        value.extend_from_slice(line.as_bytes());
-    }
-    Some(value)
 }

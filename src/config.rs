@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::auth::client_address::TrustedProxies;
+use crate::client_address::TrustedProxies;
 use crate::django::hashers::Hashing;
 use crate::django::settings::{SessionCookie, Settings};
 use crate::django::signing::{SecretKey, SecretKeys};

@@ -1,30 +1,33 @@
 //! What Django's default middleware does around every view: `SecurityMiddleware`, the response half of
 //! `SessionMiddleware`, `CommonMiddleware` (host check, missing slash) and `XFrameOptionsMiddleware` (Django 5.2).
 //!
-//! Also the one place where a raw request path becomes Django's `path_info`: whatever its percent-encoding, a known path
-//! reaches the router in its plain spelling. Health checks pass by untouched.
+//! It also turns the raw path into Django's `path_info`: a known path reaches the router in its plain spelling, whatever its
+//! percent-encoding. Health checks pass through unchanged.
 
 use std::rc::Rc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
-use crate::auth::joined;
 use crate::auth::session::{self, SessionAccess};
+use crate::client_connection::{Activity, Body, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, Kind};
-use crate::routes::{Paths, Route, page};
-use crate::server::watched::{Activity, Body, Sending};
-use crate::server::{ServerAddress, State};
+use crate::request::{BodyRead, wsgi_header};
+use crate::response::vary_on;
+use crate::route::Route;
+use crate::routes::{Paths, page};
+use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
+pub mod access_log;
 pub mod compression;
 mod cors;
 
@@ -35,17 +38,17 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
-/// Where a request goes.
+/// The result of resolving a path.
 enum Resolved {
-    /// To a handler, under this path.
+    /// A handler serves this path
     Handler(String, Route),
-    /// To the same path with a slash.
+    /// Only the path with a slash is known: this one
     MissingSlash(String),
-    /// Nowhere.
+    /// No handler
     NotFound,
 }
 
-/// The middleware around all others: refuses a request whose head was too large. As what Actix refuses by itself, it is
+/// The outermost middleware: refuses a request whose head was too large. Like malformed requests, which Actix refuses, it is
 /// neither logged nor counted.
 ///
 /// # Errors
@@ -71,22 +74,22 @@ pub async fn django(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let body = Body::of(req.headers());
     let activity = req.conn_data::<Rc<Activity>>();
-    // The client may wait for the answer as long as it likes.
+    // No timeout of the connection runs while the request is answered.
     let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
-    // `server.rs` adds both.
+    // `server/http.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
-        return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
+        return Ok(req.into_response(Error::server_error_page().error_response()));
     };
     let trace = Trace::of(req.request());
     let settings = state.settings();
     let path = path_info(req.uri().path());
     let resolved = resolve(&paths, &settings, path);
     if let Resolved::Handler(_, route) = resolved {
-        trace.take(route);
+        trace.set_route(route);
         if !route.reads_body() {
-            // Actix drops what still comes of it.
+            // Actix drops the rest of the body.
             drop(req.take_payload());
         }
         if route.is_for_operators() {
@@ -99,7 +102,7 @@ pub async fn django(
     let mut frame_options = true;
     let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
-        req.into_response(Error::new(Kind::BadRequestPage).error_response())
+        req.into_response(Error::bad_request_page().error_response())
     } else {
         match resolved {
             Resolved::Handler(..)
@@ -113,16 +116,14 @@ pub async fn django(
             }
             Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
-                req.into_response(Error::new(Kind::ServerErrorPage).error_response())
+                req.into_response(Error::server_error_page().error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => {
-                req.into_response(Error::new(Kind::NotFoundPage).error_response())
-            }
+            Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
         }
     };
 
@@ -137,7 +138,7 @@ pub async fn django(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     close_behind_unread_body(&mut response, body);
-    // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
+    // Django writes `Content-Type`, not `content-type`; some clients compare bytes.
     response
         .response_mut()
         .head_mut()
@@ -146,11 +147,8 @@ pub async fn django(
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
-/// Left in the extensions of a request whose body has been read to its end.
-pub struct BodyRead;
-
-/// Announces the end of the connection behind a request whose body was not read: the rest is not waited for. Chunks always
-/// end it, and so does an upgrade, of which Actix closes the connection (see [`crate::server`] for those that it never sees).
+/// Has the connection closed behind a request whose body was not read, so that nothing waits for the rest. A chunked body
+/// always closes it, and so does an upgrade that reached Actix (`client_connection/request_framing.rs` removes most).
 fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
     let request = response.request();
     let is_read = match body {
@@ -167,7 +165,7 @@ fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body)
 
 /// `HttpRequest.get_host` against `ALLOWED_HOSTS`.
 fn is_host_allowed(settings: &Settings, req: &ServiceRequest) -> bool {
-    let host = joined(req.headers(), header::HOST);
+    let host = wsgi_header(req.headers(), header::HOST);
     let server = req
         .app_data::<ServerAddress>()
         .map_or_else(String::new, |ServerAddress(bound)| bound.to_string());
@@ -198,13 +196,13 @@ fn is_with_body(method: &Method) -> bool {
     )
 }
 
-/// Gives the router the plain spelling of a known path.
+/// Replaces the request's path by the plain spelling of a known path.
 fn rewrite(req: &mut ServiceRequest, path: &str) {
     let path_and_query = match req.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    // Both parts were parts of a URI before: a known path is plain ASCII, the query is as it came.
+    // This can't fail: a known path is plain ASCII, and the query was part of a URI before.
     if let Ok(uri) = path_and_query.parse::<Uri>() {
         req.match_info_mut().get_mut().update(&uri);
         req.head_mut().uri = uri;
@@ -218,15 +216,15 @@ fn redirect(location: &str) -> HttpResponse {
         .body("")
 }
 
-/// `SessionMiddleware.process_response`: `Vary` once the session was looked at, and the cookie's deletion when it names
-/// no session.
+/// `SessionMiddleware.process_response`: adds `Cookie` to `Vary` once the session was read, and deletes a cookie that names no
+/// session.
 fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     let request = response.request();
     let access = request
         .extensions()
         .get::<SessionAccess>()
         .map(|access| access.is_dead);
-    // A key that no session can have is no key at all, even where the session is not looked at.
+    // Django deletes a cookie whose key no session can have, even where the session is not read.
     let is_dead = access.unwrap_or_else(|| {
         session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key))
     });
@@ -242,20 +240,5 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
         if let Ok(value) = HeaderValue::from_str(&deletion) {
             headers.append(header::SET_COOKIE, value);
         }
-    }
-}
-
-/// `patch_vary_headers`, of a header that is not there yet.
-fn vary_on(headers: &mut HeaderMap, name: &str) {
-    let vary = match headers
-        .get(header::VARY)
-        .and_then(|value| value.to_str().ok())
-    {
-        Some(present) => format!("{present}, {name}"),
-        None => name.to_owned(),
-    };
-    // Made of header names only.
-    if let Ok(value) = HeaderValue::from_str(&vary) {
-        headers.insert(header::VARY, value);
     }
 }

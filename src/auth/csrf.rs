@@ -2,23 +2,22 @@
 
 use actix_web::HttpRequest;
 
-use crate::auth::{is_from_proxy, joined};
 use crate::django::cookies;
 use crate::django::csrf::{CsrfRequest, CsrfSettings, check};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
-use crate::server::{ServerAddress, State};
+use crate::request::{is_from_proxy, wsgi_header};
+use crate::state::{ServerAddress, State};
 
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
 
-/// Passes, or fails as the request of a session without a good csrf token does. Django would also take the token from a
-/// POST's form; no body is read here.
+/// Checks the CSRF token of a session's request. Django would also take it from a POST's form; no body is read here.
 ///
 /// # Errors
 /// 403 with the reason.
 pub fn enforce(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
-    let header_of = |name: &str| joined(req.headers(), name);
+    let header_of = |name: &str| wsgi_header(req.headers(), name);
     let host = header_of("host").unwrap_or_default();
     let (origin, referer, csrf_header) = (
         header_of("origin"),
@@ -53,6 +52,6 @@ pub fn is_secure(state: &State, req: &HttpRequest) -> bool {
     ];
     is_from_proxy(state, req)
         && SECURE_SCHEME_HEADERS.iter().any(|(name, value)| {
-            joined(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes())
+            wsgi_header(req.headers(), *name).is_some_and(|sent| sent == value.as_bytes())
         })
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::auth::{deadline, joined};
 use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable};
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
@@ -14,7 +13,8 @@ use crate::django::sessions::{
     AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, Undecodable, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::server::State;
+use crate::request::{deadline, wsgi_header};
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// `SessionStore._validate_session_key`: a shorter key is never looked up.
@@ -23,111 +23,113 @@ const SHORTEST_KEY: usize = 8;
 /// A longer key is not looked up either: Django's column holds 40 characters.
 const LONGEST_KEY: usize = 254;
 
-/// Left in the request's extensions once the session was looked at, for the response's `Vary` and `Set-Cookie`
+/// In the request's extensions once the session was read: for the response's `Vary` and `Set-Cookie`
 /// (`SessionMiddleware.process_response`).
 pub struct SessionAccess {
     /// The cookie names no session: Django deletes it.
     pub is_dead: bool,
 }
 
-/// What the session cookie says.
+/// The caller by the session cookie.
 pub struct Caller {
     /// The user, if the session is good and the user active
     pub user: Option<User>,
     /// The step that decided it
-    pub why: Why,
+    pub why: SessionOutcome,
 }
 
-/// The step at which a session was refused, in the order in which they are taken; the last is that none was.
+/// The step at which a session is refused, in the order of the steps; the last is success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Why {
+pub enum SessionOutcome {
     /// The request has no session cookie
     NoCookie,
     /// The key is too short or too long to be looked up
     ShortKey,
-    /// No row of this key, or one that has expired
+    /// There is no row of this key, or it has expired
     NoRow,
     /// The row's data can't be read
     Undecodable(Undecodable),
-    /// Nobody logged in with this session
+    /// The session has no user: an anonymous one
     NoUser,
-    /// Its user id is no key of the user table
+    /// Its user id can't be a key of the user table
     BadUserId,
     /// Its backend is none of `AUTHENTICATION_BACKENDS`
     UnknownBackend,
-    /// The user is gone
+    /// The user was deleted
     UserGone,
     /// The user is not active
     Inactive,
-    /// The session was made for another password, or under another key
+    /// The auth hash is of another password, or was made with another key
     WrongAuthHash,
-    /// The session is the user's
+    /// The session is good
     Good(AuthHash),
 }
 
-impl Why {
+impl SessionOutcome {
     /// Whether the cookie names no session, or one that Django would flush.
     pub fn is_dead(self) -> bool {
-        matches!(self, Why::ShortKey | Why::NoRow | Why::WrongAuthHash)
+        matches!(
+            self,
+            SessionOutcome::ShortKey | SessionOutcome::NoRow | SessionOutcome::WrongAuthHash
+        )
     }
 
     /// Its name in the metrics.
     pub fn label(self) -> &'static str {
         match self {
-            Why::NoCookie => "no_cookie",
-            Why::ShortKey => "short_key",
-            Why::NoRow => "no_session",
-            Why::Undecodable(_) => "undecodable",
-            Why::NoUser => "no_user",
-            Why::BadUserId => "bad_user_id",
-            Why::UnknownBackend => "unknown_backend",
-            Why::UserGone => "user_gone",
-            Why::Inactive => "inactive",
-            Why::WrongAuthHash => "wrong_auth_hash",
-            Why::Good(_) => "good",
+            SessionOutcome::NoCookie => "no_cookie",
+            SessionOutcome::ShortKey => "short_key",
+            SessionOutcome::NoRow => "no_session",
+            SessionOutcome::Undecodable(_) => "undecodable",
+            SessionOutcome::NoUser => "no_user",
+            SessionOutcome::BadUserId => "bad_user_id",
+            SessionOutcome::UnknownBackend => "unknown_backend",
+            SessionOutcome::UserGone => "user_gone",
+            SessionOutcome::Inactive => "inactive",
+            SessionOutcome::WrongAuthHash => "wrong_auth_hash",
+            SessionOutcome::Good(_) => "good",
         }
     }
 }
 
-impl From<Why> for Caller {
-    fn from(why: Why) -> Caller {
+impl From<SessionOutcome> for Caller {
+    fn from(why: SessionOutcome) -> Caller {
         Caller { user: None, why }
     }
 }
 
 /// The value of the session cookie, if the request has one.
 pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
-    let header = joined(req.headers(), header::COOKIE)?;
+    let header = wsgi_header(req.headers(), header::COOKIE)?;
     cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 
-/// Whether there can be a session of this key.
+/// Whether a key has a length that a session's key can have.
 pub fn is_plausible(key: &str) -> bool {
     (SHORTEST_KEY..=LONGEST_KEY).contains(&key.chars().count())
 }
 
-/// The caller by session cookie; two queries at the most, on one connection.
+/// The caller by the request's session cookie. At most two queries, on one connection.
 ///
 /// # Errors
 /// The database's.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
     let Some(key) = cookie(state, req) else {
-        return Ok(Why::NoCookie.into());
+        return Ok(SessionOutcome::NoCookie.into());
     };
-    // Not worth a connection.
     if !is_plausible(&key) {
-        return Ok(Why::ShortKey.into());
+        return Ok(SessionOutcome::ShortKey.into());
     }
     let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
     let now = state.clock.now_plus(0);
     let decide = move |connection: &mut Connection, table: &UserTable| {
         let caller = caller(connection, table, &settings, &key, now)?;
         match caller.why {
-            Why::Undecodable(reason) => {
+            SessionOutcome::Undecodable(reason) => {
                 let message = format!("a session's data can't be decoded: {reason:?}");
                 log.warn_hourly(module_path!(), &key, &message);
             }
-            Why::BadUserId => {
+            SessionOutcome::BadUserId => {
                 let message = "a session's _auth_user_id is no key of the user table";
                 log.warn_hourly(module_path!(), &key, message);
             }
@@ -136,10 +138,10 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
         Ok(caller)
     };
     let answer = state.db.run(deadline(req), decide);
-    Trace::of(req).in_database(answer).await
+    Trace::of(req).time_database(answer).await
 }
 
-/// The caller whose session has this key.
+/// The caller whose session has this key. Blocking. `check` shows the same decision to an operator.
 ///
 /// # Errors
 /// The database's.
@@ -151,44 +153,46 @@ pub fn caller(
     now: Instant,
 ) -> Result<Caller, DbError> {
     if !is_plausible(key) {
-        return Ok(Why::ShortKey.into());
+        return Ok(SessionOutcome::ShortKey.into());
     }
     let Some(data) = SessionRow::find(connection, key, now)? else {
-        return Ok(Why::NoRow.into());
+        return Ok(SessionOutcome::NoRow.into());
     };
     let session = match SessionData::decode(&data, &settings.secret_keys) {
         Ok(session) => session,
-        Err(reason) => return Ok(Why::Undecodable(reason).into()),
+        Err(reason) => return Ok(SessionOutcome::Undecodable(reason).into()),
     };
     let Some(user_id) = session.user_id(table.key_type()) else {
         let is_there = session.get(USER_ID_NAME).is_some_and(|json| json != "null");
         return Ok(if is_there {
-            Why::BadUserId
+            SessionOutcome::BadUserId
         } else {
-            Why::NoUser
+            SessionOutcome::NoUser
         }
         .into());
     };
     let backend = session.get_str(BACKEND_NAME);
     let known = |backend: &String| settings.authentication_backends.contains(backend);
     let Some(backend) = backend.filter(known) else {
-        return Ok(Why::UnknownBackend.into());
+        return Ok(SessionOutcome::UnknownBackend.into());
     };
     let Some(user) = table.find_by_id(connection, &user_id)? else {
-        return Ok(Why::UserGone.into());
+        return Ok(SessionOutcome::UserGone.into());
     };
     // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
     if !user.is_active && !admits_inactive(&backend) {
-        return Ok(Why::Inactive.into());
+        return Ok(SessionOutcome::Inactive.into());
     }
     let hash = verify_session_auth_hash(&session, &user.password, &settings.secret_keys);
     Ok(match hash {
-        AuthHash::Wrong => Why::WrongAuthHash.into(),
-        // `SessionAuthentication.authenticate` asks for an active user once more.
-        AuthHash::Current | AuthHash::Fallback if !user.is_active => Why::Inactive.into(),
+        AuthHash::Wrong => SessionOutcome::WrongAuthHash.into(),
+        // `SessionAuthentication.authenticate` checks `is_active` again.
+        AuthHash::Current | AuthHash::Fallback if !user.is_active => {
+            SessionOutcome::Inactive.into()
+        }
         AuthHash::Current | AuthHash::Fallback => Caller {
             user: Some(user),
-            why: Why::Good(hash),
+            why: SessionOutcome::Good(hash),
         },
     })
 }

@@ -1,8 +1,7 @@
 //! At which step, and why, one caller is refused: the answer of the code that would refuse a request.
 
 use super::{Findings, passwords};
-use crate::auth::passwords::{Why as PasswordWhy, judge};
-use crate::auth::session::{Why, caller};
+use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
 use crate::db::inspection::Inspector;
 use crate::db::{Clock, UserTable};
@@ -10,6 +9,7 @@ use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable};
 use crate::django::sessions::{AuthHash, Undecodable};
 use crate::django::settings::Authenticator;
+use crate::passwords::{PasswordOutcome, check_password};
 
 /// Of what it is the session.
 pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, findings: &Findings) {
@@ -38,12 +38,12 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
     }
     let log_in = "log in again";
     let (step, why, advice) = match caller.why {
-        Why::NoCookie | Why::ShortKey => (
+        SessionOutcome::NoCookie | SessionOutcome::ShortKey => (
             "key",
             "the key has fewer than 8 characters: Django looks up none so short".to_owned(),
             "give the cookie's whole value",
         ),
-        Why::NoRow => match inspector.session_end(key) {
+        SessionOutcome::NoRow => match inspector.session_end(key) {
             Ok(Some(end)) => ("expired", format!("the session ended at {end}"), log_in),
             _ => (
                 "row",
@@ -52,27 +52,27 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
                 log_in,
             ),
         },
-        Why::Undecodable(reason) => ("data", undecodable(reason).to_owned(), "see `check` without --session"),
-        Why::NoUser => ("user-id", "nobody has logged in with this session".to_owned(), log_in),
-        Why::BadUserId => (
+        SessionOutcome::Undecodable(reason) => ("data", undecodable(reason).to_owned(), "see `check` without --session"),
+        SessionOutcome::NoUser => ("user-id", "nobody has logged in with this session".to_owned(), log_in),
+        SessionOutcome::BadUserId => (
             "user-id",
             format!("its user id is no {:?} key of the user table", table.key_type()),
             "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table",
         ),
-        Why::UnknownBackend => (
+        SessionOutcome::UnknownBackend => (
             "backend",
             "its backend is not in DJANGO_AUTHENTICATION_BACKENDS".to_owned(),
             "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS",
         ),
-        Why::UserGone => ("user", "its user is no longer in the user table".to_owned(), log_in),
-        Why::Inactive => ("inactive", "its user is not active".to_owned(), "set is_active in Django's admin"),
-        Why::WrongAuthHash => (
+        SessionOutcome::UserGone => ("user", "its user is no longer in the user table".to_owned(), log_in),
+        SessionOutcome::Inactive => ("inactive", "its user is not active".to_owned(), "set is_active in Django's admin"),
+        SessionOutcome::WrongAuthHash => (
             "auth-hash",
             "its auth hash is of another password, or made under another key: the password was changed since, or the \
              key".to_owned(),
             log_in,
         ),
-        Why::Good(hash) => {
+        SessionOutcome::Good(hash) => {
             if let Some(user) = caller.user {
                 let key = match hash {
                     AuthHash::Fallback => ", its auth hash made under a fallback key",
@@ -182,9 +182,9 @@ pub(super) fn user(
     }
     let (username, is_staff) = (user.username.clone(), user.is_staff);
     if let Some(password) = password {
-        match judge(settings, Some(user), password).why {
-            PasswordWhy::Good => findings.ok("user.given-password", "the password is right"),
-            PasswordWhy::WrongPassword => {
+        match check_password(settings, Some(user), password).outcome {
+            PasswordOutcome::Good => findings.ok("user.given-password", "the password is right"),
+            PasswordOutcome::WrongPassword => {
                 findings.error(
                     "user.refused.given-password",
                     "refused: the password is wrong",
@@ -192,7 +192,9 @@ pub(super) fn user(
                 );
             }
             // Said already.
-            PasswordWhy::Unusable(_) | PasswordWhy::NotAdmitted | PasswordWhy::NoSuchUser => {}
+            PasswordOutcome::Unusable(_)
+            | PasswordOutcome::NotAdmitted
+            | PasswordOutcome::NoSuchUser => {}
         }
     }
     staff("user", &username, is_staff, "", findings);

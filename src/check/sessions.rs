@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Findings, many};
-use crate::auth::session::{Why, caller};
+use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
 use crate::db::inspection::Inspector;
 use crate::db::{Clock, UserTable};
@@ -55,18 +55,18 @@ pub(super) fn check(
             return;
         };
         match caller.why {
-            Why::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
-            Why::Undecodable(_) => tally.no_json += 1,
+            SessionOutcome::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
+            SessionOutcome::Undecodable(_) => tally.no_json += 1,
             _ if SessionData::decode(&data, &newest).is_ok() => tally.current += 1,
             _ => tally.fallback += 1,
         }
         match caller.why {
-            Why::Good(AuthHash::Current | AuthHash::Fallback) => tally.good += 1,
-            Why::WrongAuthHash => tally.wrong_hash += 1,
-            Why::BadUserId => tally.bad_id += 1,
-            Why::UserGone => tally.user_gone += 1,
-            Why::Inactive => tally.inactive += 1,
-            Why::UnknownBackend => {
+            SessionOutcome::Good(AuthHash::Current | AuthHash::Fallback) => tally.good += 1,
+            SessionOutcome::WrongAuthHash => tally.wrong_hash += 1,
+            SessionOutcome::BadUserId => tally.bad_id += 1,
+            SessionOutcome::UserGone => tally.user_gone += 1,
+            SessionOutcome::Inactive => tally.inactive += 1,
+            SessionOutcome::UnknownBackend => {
                 let session = SessionData::decode(&data, &settings.secret_keys);
                 let backend = session
                     .ok()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Bind, LogFormat, LoginMode, Rate};
-use crate::auth::client_address::TrustedProxies;
+use crate::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;

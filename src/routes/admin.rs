@@ -7,20 +7,18 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use log::{Level, info};
 
+use super::view_error::{LOGGER, stats_error, view_error};
 use super::{page, parameters};
-use crate::auth::{AdminUser, deadline};
-use crate::db::ExportError;
+use crate::auth::AdminUser;
 use crate::django::metadata;
-use crate::django::negotiation::{Format, Renderer};
+use crate::django::negotiation::Format;
 use crate::error::{Error, Kind};
 use crate::export::{Export, Wanted, stats_json};
+use crate::request::deadline;
 use crate::response;
-use crate::server::State;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
-use crate::telemetry::{RateLimitedLog, truncated};
-
-/// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
-const LOGGER: &str = "api.views.admin.admin_views";
+use crate::telemetry::truncated;
 
 /// `GET export-users/`: every active TV user, oldest first.
 pub async fn export_users(
@@ -53,7 +51,7 @@ pub async fn export_users(
     };
     let trace = Trace::of(&req);
     let export = Export::collect(&state.db, deadline(&req), wanted, Some(place));
-    let export = trace.in_database(export).await.map_err(|error| {
+    let export = trace.time_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
         view_error(log, &error, renderer, failed)
     })?;
@@ -84,7 +82,7 @@ pub async fn export_stats(
         return page::show(&admin, &state, &req).await;
     }
     let stats = state.db.stats(deadline(&req));
-    let stats = Trace::of(&req).in_database(stats).await;
+    let stats = Trace::of(&req).time_database(stats).await;
     let stats =
         stats.map_err(|error| stats_error(&state.rate_limited_log, &error, admin.renderer))?;
     let json = stats_json(&stats);
@@ -122,40 +120,5 @@ fn describe(
             admin.renderer,
             json.as_bytes(),
         )),
-    }
-}
-
-/// What `export_stats` answers when its figures can't be had.
-pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: Renderer) -> Error {
-    view_error(log, error, renderer, |details| {
-        let message = format!("Error getting export stats: {}", truncated(&details));
-        log.every_minute(Level::Error, LOGGER, message);
-        Kind::StatsFailed
-    })
-}
-
-/// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.
-fn view_error(
-    log: &RateLimitedLog,
-    error: &ExportError,
-    renderer: Renderer,
-    failed: impl FnOnce(String) -> Kind,
-) -> Error {
-    match error {
-        ExportError::Database(error @ crate::db::DbError::Unavailable(_)) => {
-            Error::unavailable(error, renderer)
-        }
-        ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
-        ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
-        // No room on the disk or no descriptor, for now.
-        ExportError::Spool(error) => Error::unavailable(
-            &crate::db::DbError::Unavailable(format!("no spool: {error}")),
-            renderer,
-        ),
-        ExportError::Unrenderable => {
-            let message = "Internal Server Error: a value is not JSON serializable";
-            log.every_minute(Level::Error, "django.request", message);
-            Error::new(Kind::ServerErrorPage)
-        }
     }
 }

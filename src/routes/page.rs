@@ -12,9 +12,8 @@ use futures_util::future::join;
 use log::Level;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Route;
-use super::admin::stats_error;
-use crate::auth::{AdminUser, CallerName, deadline};
+use super::view_error::stats_error;
+use crate::auth::{AdminUser, CallerName};
 use crate::db::{DbError, ExportError, Lookup, Place};
 use crate::django::negotiation::Renderer;
 use crate::django::renderers::Indenter;
@@ -24,8 +23,10 @@ use crate::error::{Error, Kind, LoginRefusal};
 use crate::page::{
     CONTENT_SECURITY_POLICY, Chart, Frame, Login, Options, Overview, Refusal, Users,
 };
+use crate::request::deadline;
 use crate::response;
-use crate::server::State;
+use crate::route::Route;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::truncated;
 
@@ -64,7 +65,7 @@ pub(super) async fn show(
         state.db.preview(until, &state.dates, lookup),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
-    let (joined, preview) = trace.in_database(questions).await;
+    let (joined, preview) = trace.time_database(questions).await;
     let joined = joined.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
     let search = wanted.search.unwrap_or_default();
@@ -146,7 +147,7 @@ struct Wanted {
 impl Wanted {
     fn of(req: &HttpRequest) -> Result<Wanted, Error> {
         let query = Query::parse(req.query_string());
-        let query = query.map_err(|_| Error::new(Kind::BadRequestPage))?;
+        let query = query.map_err(|_| Error::bad_request_page())?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
         let place = match (key("after"), key("before")) {
             (Some(id), _) => Place::After(id),
@@ -250,7 +251,7 @@ fn now() -> String {
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
         log::error!("a page can't be made: {error}");
-        Error::new(Kind::ServerErrorPage)
+        Error::server_error_page()
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);
     add_policy(answer.headers_mut());

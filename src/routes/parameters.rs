@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::auth::{AdminUser, deadline};
+use crate::auth::AdminUser;
 use crate::db::{Connection, DbError, KeyPage, Selection, UserTable};
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
@@ -13,7 +13,8 @@ use crate::django::sessions::KeyType;
 use crate::error::{Error, Kind};
 use crate::export::parameters::{USUAL_USERS, after_id, joined_after, limit};
 use crate::export::{Csv, Layout};
-use crate::server::State;
+use crate::request::deadline;
+use crate::state::State;
 use crate::telemetry::trace::Trace;
 
 /// Which users the request wants.
@@ -36,7 +37,7 @@ pub(super) async fn selection(
         Some(text) => {
             let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
             let key_type = state.db.run(deadline(req), key_type);
-            let key_type: Result<KeyType, DbError> = Trace::of(req).in_database(key_type).await;
+            let key_type: Result<KeyType, DbError> = Trace::of(req).time_database(key_type).await;
             let key_type = key_type.map_err(|error| Error::unavailable(&error, admin.renderer))?;
             Some(after_id(&text, key_type).map_err(wrong)?)
         }

@@ -1,5 +1,5 @@
-//! Figures for Prometheus, served at `/metrics` on the listener for operators alone. No label holds what a client sent:
-//! routes are those of the table, methods and statuses the known ones, reasons the program's own.
+//! Metrics for Prometheus, served at `/metrics` on the operators' listener alone. No label holds what a client sent: routes
+//! are those of the table, methods and statuses the known ones, reasons the program's own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::server::State;
+use super::sinks::lost_lines;
 
 /// Upper bounds in seconds: from an answer without a query to one that has waited as long as it may.
 const SECONDS: [f64; 13] = [
@@ -18,7 +18,7 @@ const SECONDS: [f64; 13] = [
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Every figure. Cheap to count with: each is a handful of atomic numbers.
+/// Every metric. Counting is cheap: each is a handful of atomic numbers.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
@@ -30,7 +30,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     hashes: Histogram,
     waits: Histogram,
-    // Read when they are asked for:
+    // Set when they are read:
     password_queue: IntGauge,
     connections: IntGaugeVec,
     most_connections: IntGaugeVec,
@@ -149,7 +149,7 @@ impl Metrics {
         let started = Gauge::new("process_start_time_seconds", "Unix time of the start")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         started.set(now.map_or(0.0, |now| now.as_secs_f64()));
-        // What has not happened yet is 0, and not missing: an alert on its growth sees the first one too.
+        // Counters start at 0 instead of missing, so that an alert on growth sees the first event, too.
         for outcome in ["sent", "failed", "busy", "cut"] {
             self.exports.with_label_values(&[outcome]);
         }
@@ -211,45 +211,45 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
-    /// Notes how long a password took.
+    /// Notes how long a password's hash took.
     pub fn hashed(&self, took: Duration) {
         self.hashes.observe(took.as_secs_f64());
     }
 
-    /// Where the database notes how long its callers wait, in seconds.
+    /// The histogram of how long database work waits for a worker and a connection, in seconds.
     pub fn waits(&self) -> Histogram {
         self.waits.clone()
     }
 
-    /// All figures in Prometheus' text format, with those that are read only now.
+    /// Sets how many passwords are being checked or wait.
+    pub fn set_password_queue(&self, length: usize) {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        self.password_queue.set(length);
+    }
+
+    /// Sets the connections of one pool: idle, used, and the most there will be; and whether its database is up.
+    pub fn set_pool(&self, database: &str, [idle, used, most]: [u32; 3], is_up: bool) {
+        for (state, count) in [("idle", idle), ("used", used)] {
+            let connections = self.connections.with_label_values(&[database, state]);
+            connections.set(count.into());
+        }
+        let of = |gauges: &IntGaugeVec| gauges.with_label_values(&[database]);
+        of(&self.most_connections).set(most.into());
+        of(&self.is_up).set(is_up.into());
+    }
+
+    /// Sets the numbers of requests for statistics, and of their queries, since the start.
+    pub fn set_statistics(&self, questions: u64, queries: u64) {
+        raise(&self.statistics_questions, questions);
+        raise(&self.statistics_queries, queries);
+    }
+
+    /// All metrics in Prometheus' text format.
     ///
     /// # Errors
     /// The encoder's.
-    pub fn text(&self, state: &State) -> prometheus::Result<String> {
-        self.password_queue
-            .set(i64::try_from(state.passwords.queue_length()).unwrap_or(i64::MAX));
-        for pool in state.db.pools() {
-            for (label, count) in [("idle", pool.idle), ("used", pool.used)] {
-                self.connections
-                    .with_label_values(&[pool.database, label])
-                    .set(count.into());
-            }
-            self.most_connections
-                .with_label_values(&[pool.database])
-                .set(pool.most.into());
-            self.is_up
-                .with_label_values(&[pool.database])
-                .set(pool.is_up.into());
-        }
-        let (questions, queries) = state.db.statistics_figures();
-        let totals = [
-            (&self.statistics_questions, questions),
-            (&self.statistics_queries, queries),
-            (&self.lost_lines, super::lost_lines()),
-        ];
-        for (counter, total) in totals {
-            counter.inc_by(total.saturating_sub(counter.get()));
-        }
+    pub fn text(&self) -> prometheus::Result<String> {
+        raise(&self.lost_lines, lost_lines());
         if let Some(bytes) = resident_memory() {
             self.memory.set(bytes);
         }
@@ -257,6 +257,10 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn timed(name: &str, help: &str) -> HistogramOpts {

@@ -1,9 +1,10 @@
-//! The route table. Paths arrive here as Django's `path_info`, in one spelling: see [`crate::middleware`].
+//! The route table. [`crate::middleware`] has turned paths into Django's `path_info`, in one spelling.
 
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::route::Route;
 
 pub mod admin;
 pub mod login;
@@ -11,64 +12,9 @@ pub mod openapi;
 pub mod ops;
 pub mod page;
 mod parameters;
+mod view_error;
 
-/// One entry of the route table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
-    /// The page at the mount
-    Overview,
-    /// The customer's first view
-    ExportUsers,
-    /// The customer's second view
-    ExportStats,
-    /// The description of all this
-    OpenApi,
-    /// `POST /api/login/`
-    Login,
-    /// `POST /api/logout/`
-    Logout,
-    /// The page's login form
-    LoginForm,
-    /// The page's logout form
-    LogoutForm,
-    /// Liveness
-    Healthz,
-    /// Readiness
-    Readyz,
-    /// Figures for Prometheus
-    Metrics,
-}
-
-impl Route {
-    /// Its name in the log and in the metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Route::Overview => "overview",
-            Route::ExportUsers => "export-users",
-            Route::ExportStats => "export-stats",
-            Route::OpenApi => "openapi.json",
-            Route::Login => "login",
-            Route::Logout => "logout",
-            Route::LoginForm => "login-form",
-            Route::LogoutForm => "logout-form",
-            Route::Healthz => "healthz",
-            Route::Readyz => "readyz",
-            Route::Metrics => "metrics",
-        }
-    }
-
-    /// Whether its handler reads the request's body.
-    pub fn reads_body(self) -> bool {
-        matches!(self, Route::Login | Route::Logout | Route::LoginForm)
-    }
-
-    /// Whether Django knows nothing of it.
-    pub fn is_for_operators(self) -> bool {
-        matches!(self, Route::Healthz | Route::Readyz | Route::Metrics)
-    }
-}
-
-/// Where everything is served.
+/// The paths of all routes.
 #[derive(Debug, Clone)]
 pub struct Paths(Vec<(String, Route)>);
 
@@ -104,7 +50,7 @@ impl Paths {
         Paths(paths)
     }
 
-    /// What operators ask for, alone.
+    /// The paths of the operators' listener.
     pub fn for_operators() -> Paths {
         let routes = [Route::Healthz, Route::Readyz, Route::Metrics];
         Paths(
@@ -151,5 +97,5 @@ impl Paths {
 }
 
 async fn not_found() -> Result<(), Error> {
-    Err(Error::new(Kind::NotFoundPage))
+    Err(Error::not_found_page())
 }

@@ -1,0 +1,100 @@
+//! Authenticates a name and a password, for HTTP Basic and for login alike (`django.contrib.auth.authenticate` with
+//! `ModelBackend`, Django 5.2). Unknown, inactive and unusable accounts cost what a wrong password costs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+use actix_web::rt::time::sleep;
+use log::Level;
+use zeroize::Zeroizing;
+
+use crate::db::{Connection, User, UserTable};
+use crate::django::hashers::Unusable;
+use crate::django::sessions::UserId;
+use crate::passwords::{
+    LONGEST_NAME, NotChecked, PasswordCheck, PasswordOutcome, TimedCheck, check_password,
+};
+use crate::request::{client, deadline, postpone_deadline};
+use crate::state::State;
+use crate::telemetry::trace::Trace;
+
+/// The user of this name and password, where a backend admits the user. The connection is back in the pool before hashing
+/// begins. The database is not asked while the queue of passwords is full, nor after too many failures, nor for a name that
+/// is longer than any user's. Such a name counts as a failure of its address and needs no hash: it tells nothing about who
+/// exists.
+///
+/// # Errors
+/// The password was not checked.
+pub async fn authenticate(
+    state: &State,
+    req: &HttpRequest,
+    username: String,
+    password: Zeroizing<String>,
+) -> Result<Option<User>, NotChecked> {
+    let passwords = &state.passwords;
+    let (log, trace) = (&state.rate_limited_log, Trace::of(req));
+    let throttled = |wait: Duration| {
+        let message = "limit to failed logins of a client, or under a name, reached: answering 429";
+        log.every_minute(Level::Warn, module_path!(), message);
+        NotChecked::Throttled(wait)
+    };
+    // The address decides before anything that costs.
+    let attempt = passwords.attempt(client(state, req)).map_err(throttled)?;
+    if username.chars().nth(LONGEST_NAME).is_some() {
+        passwords.record_failure(attempt);
+        trace.audit_refused_password(None::<&UserId>, PasswordOutcome::NoSuchUser.label());
+        return Ok(None);
+    }
+    let attempt = passwords
+        .under_name(attempt, &username)
+        .map_err(throttled)?;
+    let Some(permit) = passwords.try_enqueue() else {
+        let message = "the queue of passwords is full: answering 503";
+        log.every_minute(Level::Warn, module_path!(), message);
+        return Err(NotChecked::Busy);
+    };
+    let find = move |connection: &mut Connection, table: &UserTable| {
+        table.find_by_username(connection, &username)
+    };
+    let user = trace
+        .time_database(state.db.run(deadline(req), find))
+        .await
+        .map_err(NotChecked::Unavailable)?;
+    let began = Instant::now();
+    let checked = passwords
+        .run(attempt, checking(state, user, password))
+        .await;
+    drop(permit);
+    trace.add_hashing(began.elapsed());
+    let TimedCheck { check, took, pause } = checked.map_err(|error| match error {
+        NotChecked::Throttled(wait) => throttled(wait),
+        other => other,
+    })?;
+    state.metrics.hashed(took);
+    if check.user.is_none() {
+        trace.audit_refused_password(check.id.as_ref(), check.outcome.label());
+    }
+    sleep(pause).await;
+    postpone_deadline(req, began.elapsed());
+    Ok(check.user)
+}
+
+/// The blocking work that checks whether `password` is the user's.
+fn checking(
+    state: &State,
+    user: Option<User>,
+    password: Zeroizing<String>,
+) -> impl FnOnce() -> PasswordCheck + use<> {
+    let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
+    move || {
+        let check = check_password(&settings, user, &password);
+        if let PasswordOutcome::Unusable(Unusable::Malformed | Unusable::TooCostly) = check.outcome
+            && let Some(id) = check.id
+        {
+            let message = format!("no password can match what is stored for user {id}");
+            log.warn_hourly(module_path!(), (), &message);
+        }
+        check
+    }
+}

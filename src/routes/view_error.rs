@@ -1,0 +1,47 @@
+//! The answers of the customer's two views to a query that failed.
+
+use log::Level;
+
+use crate::db::{DbError, ExportError};
+use crate::django::negotiation::Renderer;
+use crate::error::{Error, Kind};
+use crate::telemetry::{RateLimitedLog, truncated};
+
+/// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
+pub(super) const LOGGER: &str = "api.views.admin.admin_views";
+
+/// The answer of `export_stats` to a failed query.
+pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: Renderer) -> Error {
+    view_error(log, error, renderer, |details| {
+        let message = format!("Error getting export stats: {}", truncated(&details));
+        log.every_minute(Level::Error, LOGGER, message);
+        Kind::StatsFailed
+    })
+}
+
+/// The answer to a failed query: 503 for an outage; the view's own body for what its `try` catches; Django's page for the
+/// rest.
+pub(super) fn view_error(
+    log: &RateLimitedLog,
+    error: &ExportError,
+    renderer: Renderer,
+    failed: impl FnOnce(String) -> Kind,
+) -> Error {
+    match error {
+        ExportError::Database(error @ DbError::Unavailable(_)) => {
+            Error::unavailable(error, renderer)
+        }
+        ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
+        ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
+        // The disk is full, or no descriptor is left.
+        ExportError::Spool(error) => Error::unavailable(
+            &DbError::Unavailable(format!("no spool: {error}")),
+            renderer,
+        ),
+        ExportError::Unrenderable => {
+            let message = "Internal Server Error: a value is not JSON serializable";
+            log.every_minute(Level::Error, "django.request", message);
+            Error::server_error_page()
+        }
+    }
+}
