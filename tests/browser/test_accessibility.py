@@ -1,4 +1,4 @@
-"""axe finds nothing, and nothing is wider than the screen: in each state of the page, dark and light, wide and narrow."""
+"""axe finds no violation and no scrolling sideways, in each state of the page, dark and light, wide and narrow."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The three importers of examples/: the first time, nothing new, something new, busy at first, and refused."""
+"""The three importers of examples/: first export, unchanged, changed, after a 503, and refused."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is served is what openapi.json says: schemathesis asks everything that the description allows, and more."""
+"""The service matches openapi.json: schemathesis sends every request that it describes, and others."""
 
 import base64
 import json

@@ -1,7 +1,7 @@
-"""A machine of its own that systemd really boots: systemd-nspawn over this one's files, which it sees but can't change.
+"""A container that systemd boots, by systemd-nspawn over this machine's files, which it can read but not change.
 
-/usr, /etc and /var are this machine's with a layer on top that is gone afterwards, so packages can be installed; the
-network is a loopback of its own. It boots in half a second. Only root can have one.
+/usr, /etc and /var are this machine's with an overlay that is dropped afterwards, so packages can be installed. The
+network is a separate loopback. It boots in half a second, and only for root.
 """
 
 import os
@@ -34,7 +34,7 @@ for line in sys.stdin:
 
 
 def new_database(path):
-    """An SQLite database with Django's tables, and nobody in them."""
+    """An SQLite database with Django's tables, which are empty."""
     with sqlite3.connect(path) as connection:
         connection.executescript((REPOSITORY / "schema" / "sqlite.sql").read_text())
     connection.close()
@@ -51,7 +51,7 @@ def build_package(directory):
 
 
 class Machine:
-    """`with Machine() as machine`; raises Unavailable where none can be had."""
+    """`with Machine() as machine`; raises Unavailable if none can boot."""
 
     def __init__(self):
         if os.geteuid() != 0:
@@ -135,7 +135,7 @@ class Machine:
 
     def close(self):
         if self.process.poll() is None:
-            # As by poweroff; the machine's own processes go with its first.
+            # As by poweroff: with its first process all others end.
             self.process.terminate()
             try:
                 self.process.wait(10)

@@ -1,5 +1,5 @@
-"""More than one machine, on one: a PostgreSQL primary with the reference project's tables, its streaming standby, and
-sidecars under the role of `deploy/grants-postgres.sql`."""
+"""A PostgreSQL primary with the reference project's tables, its streaming standby, and sidecars under the role of
+`deploy/grants-postgres.sql`."""
 
 import itertools
 import shutil
@@ -21,7 +21,7 @@ serial = itertools.count()
 
 
 class Replication:
-    """`with Replication() as replication`: both servers run; sidecars, Django and nginx when they are asked for."""
+    """`with Replication() as replication`: both servers run; methods start sidecars, Django and nginx."""
 
     def __init__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="deploy-"))
@@ -62,7 +62,7 @@ class Replication:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def stop_programs(self):
-        """All but the databases."""
+        """Stops everything except the databases."""
         while self.running:
             self.running.pop().stop()
 
@@ -71,7 +71,7 @@ class Replication:
         return server
 
     def execute(self, statement, on=None):
-        """Runs it as the operator, on the primary unless told otherwise; its rows."""
+        """Runs a statement as the operator, on the primary by default; returns its rows."""
         place = urlsplit(self.url)
         if on:
             place = place._replace(netloc=f"{place.username}:{place.password}@127.0.0.1:{on.port}")
@@ -85,20 +85,20 @@ class Replication:
 
     def catch_up(self):
         """Waits until the standby has what the primary has."""
-        # A record that is on the disk when this returns, and all before it: the tests' servers do not wait for that.
+        # When this returns, this record and all before it are on disk; otherwise the tests' servers do not wait for the disk.
         flushed = "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'tests', '')"
         [[there]] = self.execute(flushed)
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{there}'::pg_lsn"
         await_true(lambda: self.execute(replayed, self.standby) == [(True,)], 20, "the standby has caught up")
 
     def role_url(self, *places, attributes=None):
-        """How a sidecar connects to one of these servers."""
+        """The URL by which a sidecar connects to one of these servers."""
         hosts = ",".join(f"127.0.0.1:{place.port}" for place in places)
         suffix = f"?target_session_attrs={attributes}" if attributes else ""
         return f"postgres://{self.credentials}@{hosts}/watchtower{suffix}"
 
     def sidecar(self, url=None, read_url=None, **settings):
-        """One that authenticates on the primary and exports from the standby, unless told otherwise."""
+        """Starts a sidecar that by default authenticates on the primary and exports from the standby."""
         read_url = read_url or self.role_url(self.standby)
         variant = servers.Variant(f"deploy-{next(serial)}", sidecar={"DATABASE_READ_URL": read_url, **settings})
         return self.kept(servers.Sidecar(variant, url or self.role_url(self.primary), self.directory))
@@ -111,7 +111,7 @@ class Replication:
         return self.kept(proxies.Nginx(self.directory, django.port if django else clusters.free_port(), ports))
 
     def sessions(self, on):
-        """How many connections the sidecars' role has there."""
+        """The number of connections of the sidecars' role."""
         return self.execute(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{self.role}'", on)[0][0]
 
 

@@ -1,5 +1,5 @@
-"""A Django project that this repository does not have: `startproject`'s own, with a user model, the two views at the
-customer's place, and as many settings modules as a test wants; and what an operator does with it and the sidecar."""
+"""A Django project made by `startproject`, with a user model, the two views at the customer's path, and settings modules that
+a test adds; and what an operator does with it and the sidecar."""
 
 import base64
 import http.client
@@ -104,7 +104,7 @@ class Project:
         return (self.directory / "cookie").read_text()
 
     def write_environment(self, settings="settings", command="{python} manage.py shell < {script} > {file}", **more):
-        """Runs the script as the README says; the process, and the file that it left."""
+        """Runs the script as the README says; returns the process, and the file that it wrote."""
         file = self.directory / f"{settings}-{len(more)}.env"
         line = command.format(python=self.python, script=SCRIPT, file=file)
         done = subprocess.run(
@@ -114,7 +114,7 @@ class Project:
 
 
 def sourced(file):
-    """What a POSIX shell makes of the file."""
+    """The variables that a POSIX shell reads from the file."""
     done = subprocess.run(
         ["sh", "-c", 'set -a; . "$0"; exec env -0', file], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True
     )
@@ -124,7 +124,7 @@ def sourced(file):
 
 
 class Sidecar:
-    """The program with the file's environment and nothing else: `with Sidecar(file) as sidecar`."""
+    """The program, with the variables of the file only: `with Sidecar(file) as sidecar`."""
 
     def __init__(self, file):
         with socket.socket() as probe:
@@ -161,7 +161,7 @@ class Sidecar:
 
 
 def assert_knows_the_boss(file, cookie, name="boss", mount="/api/admin"):
-    """Both endpoints, by Django's session and by Basic; and nobody else."""
+    """Both endpoints admit the user by Django's session and by Basic, and refuse a changed cookie."""
     with Sidecar(file) as sidecar:
         status, body = sidecar.get(f"{mount}/export-users/", Cookie=cookie)
         assert (status, '"username":"boss"' in body) == (200, True), (body, sidecar.log.read_text())

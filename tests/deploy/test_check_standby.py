@@ -31,7 +31,7 @@ def test_a_standby_is_a_good_replica_and_its_lag_is_told(replication):
         replication.execute("SELECT pg_wal_replay_resume()", replication.standby)
 
 
-def test_a_standby_is_no_place_to_decide_who_is_calling(replication):
+def test_check_warns_of_a_standby_as_the_primary(replication):
     standby = replication.role_url(replication.standby)
     code, findings = check(standby)
     assert code == 0

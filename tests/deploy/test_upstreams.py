@@ -1,4 +1,4 @@
-"""What a proxy with the files of deploy/ sends to a sidecar, and whom it asks next; stubs stand in for sidecars."""
+"""What a proxy with the files of deploy/ sends to a sidecar, and which server it tries next. Stubs take the sidecars' places."""
 
 import re
 from contextlib import ExitStack

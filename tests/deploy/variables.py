@@ -1,4 +1,4 @@
-"""What deploy/sidecar.env.example and the manual page say of the variables, made from `serve --help`.
+"""Writes the variables into deploy/sidecar.env.example and the manual page, from `serve --help`.
 
 `python3 tests/deploy/variables.py PROGRAM` writes both; test_packages.py compares.
 """

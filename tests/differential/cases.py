@@ -1,4 +1,4 @@
-"""What a case is: a sentence, a function that lays out its rows and gives its request, and what Django answers.
+"""A case: a sentence, a function that inserts its rows and returns its request, and the status of Django's answer.
 
     cases = Cases()
 
@@ -8,8 +8,8 @@
 
     test_answers = cases.test()
 
-The rows go into both databases, the request to both servers. Unless the case names a difference, both must answer alike
-and change the same rows. Everything the case laid out is gone afterwards, so that no case sees another's.
+The rows go into both databases, the request to both servers. Unless the case names a difference, both must give the same
+answer and change the same rows. Afterwards the case's rows are deleted, so that no case sees another's.
 """
 
 import secrets
@@ -92,7 +92,7 @@ class Cases:
 
 
 class Scenario:
-    """What a case's function works with: rows in both copies, cookies, the seeded callers."""
+    """What a case's function gets: it inserts rows into both copies, makes cookies, and knows the seeded callers."""
 
     def __init__(self, pair, database, django):
         self.pair = pair
@@ -123,7 +123,7 @@ class Scenario:
         return str(key) if self.database == "postgres" else key.hex
 
     def user(self, username=None, password=PASSWORD, encoded=None, **columns):
-        """A user of the case's own: staff, active, not exported, unless told otherwise."""
+        """Inserts a user: by default staff, active and not exported."""
         number = FIRST_ID + len(self.made)
         username = f"case-{number}" if username is None else username
         encoded = pbkdf2(password) if encoded is None else encoded
@@ -151,7 +151,7 @@ class Scenario:
         return User(self.key_of(number) if "id" not in columns else columns["id"], username, password, encoded)
 
     def listed(self, **columns):
-        """A user of the case's own whom the export lists, and nobody else's request sees."""
+        """Inserts a user whom the export lists."""
         return self.user(**({"is_tv_user": True, "is_staff": False} | columns))
 
     def session(self, user=None, data=None, session_data=None, session_key=None, expires_in=3600, key=None, **how):
@@ -183,7 +183,7 @@ class Scenario:
             database.execute(statement, values)
 
     def finally_execute(self, statement, values=()):
-        """A statement on both copies when the case is over."""
+        """A statement on both copies after the case."""
         self.after.append((statement, values))
 
     def session_row(self, key):
@@ -232,7 +232,7 @@ class Pair:
 
 
 def run(case, pair, database, django):
-    """Lays the case out, asks both, and asserts."""
+    """Inserts the case's rows, sends its request to both servers, and compares."""
     scenario = Scenario(pair, database, django)
     try:
         request = case.build(scenario)

@@ -1,4 +1,4 @@
-"""The suite's options, and the bench: databases and server pairs, started when a case first needs them."""
+"""The suite's options, and the bench: databases and pairs of servers, started when a case first needs them."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from differential import cases, databases
 from support import servers
 
-# Enough to keep the pairs that a file's cases take turns in, and few enough for a database server's connections.
+# A file's cases alternate between a few pairs. More would need too many connections of a database server.
 PAIRS_AT_ONCE = 8
 
 
@@ -21,7 +21,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out the cases that make no sense on this database or version."""
+    """Leaves out the cases that are not for this database or version."""
     database, django = config.getoption("database"), config.getoption("django")
     kept, left_out = [], []
     for item in items:
@@ -46,7 +46,7 @@ class Bench:
         self.pairs = {}
 
     def pair(self, variant):
-        """The variant's servers; those that were not asked for longest make room, and start again when they are asked."""
+        """The variant's servers. The pair that was used least recently is stopped when there are too many."""
         self.pairs[variant.name] = self.pairs.pop(variant.name, None) or self.started(variant)
         while len(self.pairs) > PAIRS_AT_ONCE:
             self.stop(self.pairs.pop(next(iter(self.pairs))))
@@ -68,7 +68,7 @@ class Bench:
         cases.run(case, self.pair(case.variant), self.database, self.django)
 
     def scenario(self, variant):
-        """For a test that is more than one request."""
+        """For a test that sends more than one request."""
         return cases.Scenario(self.pair(variant), self.database, self.django)
 
     def close(self):

@@ -1,4 +1,4 @@
-"""The test databases, two equal copies of each (Django's and the sidecar's), and what a request changed in one."""
+"""The test databases: two equal copies of each, one for Django and one for the sidecar, and what a request changed in one."""
 
 import shutil
 import sqlite3

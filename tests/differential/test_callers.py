@@ -1,4 +1,4 @@
-"""Who may ask what: the callers, the two authenticators together, methods, HEAD and OPTIONS."""
+"""Which caller may send which request: the callers, the two authenticators together, methods, HEAD and OPTIONS."""
 
 from differential.cases import Cases
 from support.passwords import basic

@@ -1,4 +1,4 @@
-"""Sessions both ways, on one database: made by either side, used on the other, ended by either. And the importer."""
+"""Sessions both ways, on one database: made by one server, used on the other, ended by either. And the importer."""
 
 import json
 import re

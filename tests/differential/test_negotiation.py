@@ -1,4 +1,4 @@
-"""Content negotiation: Accept, `?format=`, `indent`; before anybody is authenticated."""
+"""Content negotiation: Accept, `?format=`, `indent`, all decided before authentication."""
 
 from differential.cases import Cases
 from differential.differences import NO_INDENT, NOT_MODIFIED, OWN_PAGE

@@ -1,4 +1,4 @@
-"""The database is away: who needs none is answered as ever, for the others it is an outage, never a refusal."""
+"""The database is away: a request that needs no database is answered as always; any other gets 503, never a refusal."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Session rows: every kind of row in django_session, and what becomes of it."""
+"""Session rows: every kind of row in django_session, and whether it authenticates."""
 
 import base64
 import zlib

@@ -1,4 +1,4 @@
-"""`watchtower-sidecar verify` against a live Django, as before the proxy's line is flipped."""
+"""`watchtower-sidecar verify` against a live Django, as an operator runs it before the switch."""
 
 import socket
 import ssl

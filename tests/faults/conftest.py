@@ -1,7 +1,7 @@
 """The option of the soak, and tests that run side by side.
 
-Most of these tests wait for a clock: those marked `side_by_side` take no fixtures, and all that were selected are
-started, a few at a time, when the first of them has its turn.
+Most of these tests wait. Those marked `side_by_side` take no fixtures; when the first of them has its turn, all that were
+selected are started, a few at a time.
 """
 
 import concurrent.futures

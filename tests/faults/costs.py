@@ -1,7 +1,7 @@
-"""The inputs that a stranger, or a user who is no staff, controls, each at its most expensive, and what a request costs.
+"""Every input that a stranger, or a user who is not staff, controls, at its most expensive; and what such a request costs.
 
-SECURITY.md shows the table with the figures of a release build (tests/faults/measure); test_costs.py holds the limits. What
-is counted is the process's own processor time and resident memory, not the clock on the wall.
+SECURITY.md shows the table with the figures of a release build (tests/faults/measure); test_costs.py holds the limits. It
+is counted in processor time and resident memory, not in elapsed time.
 """
 
 import base64

@@ -1,20 +1,20 @@
-"""One fault under load: what was before, what the callers saw, and that nothing is left behind."""
+"""Runs the load over one fault, judges the answers, and checks that nothing is left behind."""
 
 from support.load import Judgement, Load
 from support.waiting import await_true
 
 FAULT_SECONDS = 10
-# Eight short queries, four exports, statistics, the page's two, readiness, signs of life.
+# Eight short queries, four exports, statistics, two for the page, readiness, pings.
 MOST_CONNECTIONS = 17
-# Threads of the blocking pool come and go; they may be in use at either time, and nine of them watch over jobs that hang.
+# Threads of the blocking pool come and go between the two counts, and nine of them watch hanging jobs.
 MOST_MORE_THREADS = 12
-# A pool may be full that was not before, with a descriptor for each connection, or two for SQLite. How many are connections
-# is looked at when all rest.
+# The pool may have filled meanwhile, with one descriptor for each connection, two with SQLite. `left_nothing_behind`
+# counts the connections when all are idle.
 MOST_MORE_DESCRIPTORS = {"postgres": MOST_CONNECTIONS, "mysql": MOST_CONNECTIONS, "sqlite": 2 * MOST_CONNECTIONS}
 
 
 def endure(scenario, begin, end, lasts=FAULT_SECONDS, known_down_after=None, callers=None):
-    """Runs the load over a fault; its judgement, after what must be as it was has been compared."""
+    """Runs the load over a fault, compares threads and descriptors before and after; returns the judgement."""
     with Load(scenario.sidecar.port, **({"callers": callers} if callers else {})) as load:
         load.await_right()
         load.last(1)
@@ -23,7 +23,6 @@ def endure(scenario, begin, end, lasts=FAULT_SECONDS, known_down_after=None, cal
         begin()
         begun = load.now()
         load.last(lasts)
-        ending = load.now()
         ending = load.now()
         end()
         ended = load.now()
@@ -40,9 +39,9 @@ def endure(scenario, begin, end, lasts=FAULT_SECONDS, known_down_after=None, cal
 
 
 def left_nothing_behind(scenario, some_died_unused=False):
-    """What the database knows of the sidecar is what the sidecar has, rests, and is no more than its pool holds.
+    """Database and sidecar agree on the connections; these are idle and no more than the pool holds.
 
-    A connection that died unused may lie in the pool until it is wanted.
+    With `some_died_unused`, the pool may hold dead connections, which it notices when it uses them.
     """
 
     def at_rest():

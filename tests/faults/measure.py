@@ -1,7 +1,7 @@
-"""The figures of password floods, of who can be told to exist, of outages, and of what a request may cost, as Markdown tables.
+"""Prints Markdown tables: password floods, whether timing tells that a user exists, outages, the cost of a request.
 
 Run by tests/faults/measure on an idle machine with a release build (SIDECAR_BINARY). Passwords cost what Django 5.2
-makes them cost: a million iterations. The flood comes from a process of its own, so that its clients slow nobody down.
+makes them cost: a million iterations. Another process sends the flood, so that it does not slow the measuring client.
 """
 
 import argparse
@@ -192,7 +192,7 @@ def main():
     if options.flood:
         flood(options.port, options.flood)
         return
-    # Ends what was started, also when it is told to stop.
+    # SIGTERM must also stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     if options.requests:
         requests()

@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode before a PostgreSQL, a configuration and a port of its own; never the service."""
+"""Starts a PgBouncer in transaction mode in front of PostgreSQL, with its own configuration and port."""
 
 import shutil
 import socket
@@ -13,7 +13,7 @@ SERVER_CONNECTIONS = 2
 
 
 class Bouncer:
-    """Stands before the database of `scenario` for the scenario's own role: `with Bouncer(program, scenario) as bouncer`.
+    """Stands in front of the database of `scenario`, for its role: `with Bouncer(program, scenario) as bouncer`.
 
     `more` are further lines of its configuration.
     """
@@ -28,7 +28,7 @@ class Bouncer:
 
     def __enter__(self):
         self.directory.mkdir()
-        # The directories above are the caller's alone.
+        # The parent directory is private to the caller.
         self.directory.parent.chmod(0o711)
         role, password = self.place.username, self.place.password
         users = self.directory / "users.txt"

@@ -1,7 +1,7 @@
-"""A bounded mix of requests for minutes: no unexpected answer, and no thread, descriptor or memory more than before.
+"""A steady mix of requests for minutes: every answer is as expected; threads, descriptors and memory do not grow.
 
-Run by tests/faults/soak, and for a short while by test_soak.py. Two hundred requests a second at an even pace, whatever
-the answers take; every ten seconds an export. Logins are not limited, as some fail on purpose; all else is as shipped.
+Run by tests/faults/soak, and for a minute by test_soak.py. 200 requests a second, however long the answers take, and an
+export every ten seconds. Failed logins are not limited, as some fail on purpose; all other limits have their defaults.
 """
 
 import argparse
@@ -24,7 +24,7 @@ RATE = 200
 CLIENTS = 16
 EXPORT_SECONDS = 10
 WARM_UP_SECONDS = 25
-# A thread that tokio's blocking pool does not need any more ends after ten seconds.
+# tokio's blocking pool ends an idle thread after ten seconds.
 REST_SECONDS = 12
 MOST_DRIFT_KIB = 8 * 1024
 USERS = 10_000
@@ -39,7 +39,7 @@ SECOND = [SECOND[number * 73 % RATE] for number in range(RATE)]
 
 @dataclass
 class Mix:
-    """The mix at its pace: how long the answers took, and sentences on those that were not as expected."""
+    """Sends the mix at its pace; notes the times of the answers, and sentences on unexpected ones."""
 
     port: int
     seconds: list = field(default_factory=list)
@@ -47,7 +47,7 @@ class Mix:
     exports: int = 0
 
     def run(self, duration, watch=lambda: None):
-        """Sends requests for so long, and calls `watch` every half second."""
+        """Sends requests for `duration` seconds, and calls `watch` every half second."""
         self.began = time.monotonic()
         self.slots = itertools.count()
         self.lock = threading.Lock()
@@ -105,9 +105,8 @@ def nearest_rank(values, percent):
 
 
 def at_rest(scenario, most=None):
-    """Threads, descriptors and database connections when nothing has run for a while; `most` are looked for that long.
-
-    Connections are opened when they are first needed, and kept: their descriptors are counted apart.
+    """(threads, other descriptors, database connections) after a rest, which ends early once there are no more threads than
+    in `most`. Connections are opened on demand and kept, so their descriptors are counted apart.
     """
     deadline = time.monotonic() + REST_SECONDS
     while time.monotonic() < deadline and not (most and scenario.process.threads() <= most[0]):
@@ -119,10 +118,10 @@ def at_rest(scenario, most=None):
 
 
 def soak(scenario, seconds, warm_up_seconds=WARM_UP_SECONDS):
-    """Runs the mix; a line of figures, and sentences on what was not as promised."""
+    """Runs the mix; returns a line of figures, and sentences on broken promises."""
     process = scenario.process
     warm_up = Mix(scenario.sidecar.port)
-    # All connections that there may be are opened before anything is counted.
+    # Opens every connection that the pool may hold, before anything is counted.
     crowd = [
         threading.Thread(target=warm_up.ask, args=[Client(warm_up.port, keeps=False), caller])
         for caller in ["export"] * 4 + ["unknown session", "stats", "readyz"] * 12
@@ -159,7 +158,7 @@ def main():
     parser.add_argument("minutes", nargs="?", type=float, default=2, help="how long, after the warm-up (default: 2)")
     parser.add_argument("--database", choices=("postgres", "mysql", "sqlite"), default="postgres")
     options = parser.parse_args()
-    # Ends what was started, also when it is told to stop.
+    # SIGTERM must also stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     try:
         with Scenario(options.database, users=USERS) as scenario:

@@ -1,4 +1,4 @@
-"""What strangers send costs no more than SECURITY.md says: in processor time and memory, not by the clock on the wall."""
+"""No input costs more processor time or memory than SECURITY.md says."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""A process that may open 64 files, and 200 clients: it puts off whom it must, and recovers when they are gone."""
+"""With a limit of 64 open files and 200 clients, the process refuses some and recovers when they are gone."""
 
 import socket
 import time

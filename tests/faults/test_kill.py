@@ -1,4 +1,4 @@
-"""kill -9 in the middle of exports and logins: what a login wrote is all there, or not there at all."""
+"""kill -9 in the middle of exports and logins: each login's writes are all there or not at all."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Somebody holds a lock that the sidecar's statements need: for moments, or for longer than anybody waits."""
+"""Another client holds a lock that the sidecar's statements need: briefly, or beyond every timeout."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""The network between the sidecar and its database fails under load, in every way that a proxy can make it fail."""
+"""The network between the sidecar and its database fails under load, in every way that the proxy offers."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: twenty callers share two server connections, and nothing stays on those."""
+"""PgBouncer in transaction mode: twenty callers share two server connections, and leave no state on them."""
 
 import collections
 import contextlib

@@ -1,4 +1,4 @@
-"""Statements that hang, that somebody cancels, that a migration surprises: what becomes of them, and the answers."""
+"""Statements that hang, are cancelled, or meet a migration: they end in time, and the answers are right or 503."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

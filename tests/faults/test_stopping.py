@@ -1,4 +1,4 @@
-"""The process is told to stop: it says so, goes on serving for as long as it was told, and finishes what runs."""
+"""SIGTERM: readiness turns 503, the delay passes, and requests that run are finished."""
 
 import signal
 import socket

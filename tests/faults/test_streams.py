@@ -1,4 +1,4 @@
-"""What the process writes its log to is broken in every way that a stream can be: it serves on, and stops when told."""
+"""Standard error is broken in every way that a stream can be: the process goes on serving, and stops on SIGTERM."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What the sidecar's transactions may do, as the database itself sees them; and a replica that is away."""
+"""The sidecar's transactions are read-only, as the database sees them; and a replica that cannot be reached."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as the run, and a server certificate for this machine alone."""
+"""A certificate authority for one run, and a server certificate for this machine."""
 
 import subprocess
 

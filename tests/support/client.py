@@ -6,12 +6,12 @@ import socket
 from support.passwords import PASSWORD
 from support.wire import EXPORT, Request, ask, get, read_answer
 
-# A client that gets no answer at all gives up here.
+# After this time without an answer a client gives up.
 LOST_SECONDS = 15
 
 
 class Client:
-    """One client: a connection that it keeps, or one for every request."""
+    """A client that keeps its connection, or opens one for each request."""
 
     def __init__(self, port, keeps):
         self.port = port
@@ -52,7 +52,7 @@ class Client:
 
 
 class SessionClient:
-    """One of the two servers, as a client with a cookie sees it."""
+    """A client of one server, which logs in and sends the session's cookie."""
 
     def __init__(self, server, cookie_name="sessionid"):
         self.server = server

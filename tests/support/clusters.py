@@ -1,7 +1,6 @@
 """Throw-away PostgreSQL and MariaDB servers: their own data directory, a free loopback port, TLS, gone with the run.
 
-They run as an unprivileged user when the caller is root (neither starts as root) and never touch a server that happens to
-be installed or running.
+They run as an unprivileged user if the caller is root (neither starts as root), and never touch an installed server.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ START_SECONDS = 60
 
 
 class Cluster:
-    """One running server; `url` is its superuser's, from which a test makes databases of its own."""
+    """One running server. `url` is the superuser's; with it a test makes its databases."""
 
     def __init__(self, directory, system_user):
         self.directory = Path(directory)
@@ -57,7 +56,7 @@ class Cluster:
         self.resume()
 
     def resume(self):
-        """Starts the server on the data that it has."""
+        """Starts the server on its existing data."""
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -72,7 +71,7 @@ class Cluster:
             time.sleep(0.05)
 
     def halt(self, number=None):
-        """Ends the server by a signal, its own unless another is named, and keeps its data."""
+        """Stops the server by a signal, and keeps its data."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(number or self.stop_signal)
             try:
@@ -82,7 +81,7 @@ class Cluster:
                 self.process.wait()
 
     def freeze(self):
-        """Stops all of the server's processes where they are; the kernel goes on accepting connections for them."""
+        """Suspends all of the server's processes. The kernel still accepts connections for them."""
         self.signal_all(signal.SIGSTOP)
 
     def thaw(self):
@@ -92,7 +91,7 @@ class Cluster:
         # The first process first, so that it starts no more children.
         self.process.send_signal(number)
         for child in children(self.process.pid):
-            # One that has ended meanwhile is of no interest.
+            # It may have ended meanwhile.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, number)
 
@@ -105,9 +104,9 @@ class Cluster:
 
 
 class Postgres(Cluster):
-    """A server of its own, or a streaming standby of `primary`."""
+    """A server, or a streaming standby of `primary`."""
 
-    stop_signal = 3  # SIGQUIT: at once, nothing here is worth a checkpoint
+    stop_signal = 3  # SIGQUIT: stops at once, without a checkpoint
 
     def __init__(self, directory, primary=None):
         self.programs = postgres_programs()
@@ -139,7 +138,7 @@ class Postgres(Cluster):
         )
 
     def promote(self):
-        """Makes a standby a server of its own; returns when it takes writes."""
+        """Promotes a standby; returns when it takes writes."""
         self.run(str(self.programs / "pg_ctl"), "promote", "-D", str(self.data))
 
     def answers(self):

@@ -1,4 +1,4 @@
-"""Session rows as Django writes them, from the outside: signing, compression, auth hash; every part can be made wrong."""
+"""Session rows as Django writes them, made without Django: signing, compression, auth hash. Every part can be made wrong."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ def auth_hash(password_column, key=SECRET_KEY):
 
 
 def login_data(user_id, password_column, **more):
-    """What `login()` leaves in a session; a key with the value `...` is left out."""
+    """What `login()` stores in a session; a key with the value `...` is left out."""
     data = {
         "_auth_user_id": str(user_id),
         "_auth_user_backend": BACKEND,

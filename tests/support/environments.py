@@ -22,7 +22,7 @@ VERSIONS = {
     "5.2": ((3, 10), None),
     "6.1": ((3, 12), None),
 }
-# The environment the suite itself runs in.
+# The Django version of the environment in which the tests run.
 SUITE = "5.2"
 
 
@@ -85,7 +85,7 @@ def digest(django):
 
 
 def environment(django):
-    """The environment's python for a Django version, built if need be."""
+    """The python of the environment for a Django version; makes the environment if it is missing or outdated."""
     directory = target_directory() / "python" / django
     python = directory / "bin" / "python"
     stamp = directory / "requirements.sha256"
@@ -101,7 +101,7 @@ def environment(django):
 
 
 def programs(name, packages):
-    """The directory with the commands of these PyPI packages, which an environment of this name holds; made if need be."""
+    """The directory of the commands of these PyPI packages, in an environment of this name that is made if needed."""
     directory = target_directory() / "python" / name
     stamp = directory / "packages.txt"
     wanted = "\n".join(packages)

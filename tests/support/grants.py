@@ -1,5 +1,4 @@
-"""The roles under which the sidecar connects: made by running the operator's own `deploy/grants-*.sql`, with the client and
-the options that it names."""
+"""Makes the roles under which the sidecar connects, by running `deploy/grants-*.sql` as an operator does."""
 
 import os
 import subprocess
@@ -14,7 +13,7 @@ DEBUG = ("-- GRANT REFERENCES",)
 
 
 def role_url(admin_url, user_table, login, debug):
-    """A role of the database's own, and the URL by which it connects."""
+    """Makes a role for this database; returns the URL by which it connects."""
     parts = urlsplit(admin_url)
     database = parts.path[1:]
     role = f"{database}_{'login' if login else 'reads'}{'_debug' if debug else ''}"
@@ -41,7 +40,7 @@ def role_url(admin_url, user_table, login, debug):
 
 
 def existing(text, admin_url, database, user_table):
-    """Without what this project does not have, as an operator deletes it: columns of the user model, the admin's log."""
+    """The script without the columns and tables that this project lacks, which an operator deletes as well."""
     connection = reference.connect(admin_url)
     cursor = connection.cursor()
     cursor.execute(
@@ -61,7 +60,7 @@ def existing(text, admin_url, database, user_table):
 
 
 def run(parts, database, text):
-    """Has the database's own client run the file."""
+    """Runs the script by psql or mariadb."""
     if parts.scheme == "mysql":
         command = [
             clusters.program("mariadb"), "--no-defaults", f"--host={parts.hostname}", f"--port={parts.port}",

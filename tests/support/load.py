@@ -1,7 +1,7 @@
-"""Callers of every kind at once, for as long as a fault lasts, and the judgement of what they were answered.
+"""Load: callers of every kind send requests during a fault, and their answers are judged.
 
-The promise: every answer is the right one, or 503 as JSON with Retry-After; within five seconds, within 100 ms once the
-database is known to be down; the right one again five seconds after the database's return.
+The promise: each answer is the right one, or 503 as JSON with Retry-After. It comes within five seconds, and within 100 ms
+once the sidecar knows that the database is down. Five seconds after the database's return every answer is right again.
 """
 
 import json
@@ -29,7 +29,7 @@ CALLERS = (
 
 @dataclass
 class Seen:
-    """One request as its client saw it; `failed` says what is wrong with the answer, whatever the time."""
+    """One request as its client saw it. `failed` says what is wrong with the answer, except its time."""
 
     caller: str
     began: float
@@ -61,7 +61,7 @@ def judge(caller, right_status, answer):
 
 
 class Load:
-    """`with Load(port) as load:` runs the callers; `load.seen` is what they saw, its times counted from the start."""
+    """`with Load(port) as load:` runs the callers; `load.seen` lists their requests, with times since the start."""
 
     def __init__(self, port, callers=CALLERS, pause_seconds=0.1):
         self.port = port
@@ -107,7 +107,7 @@ class Load:
             return None
         failed = judge(caller, right_status, answer)
         if caller in ("stats", "export", "basic") and answer.status == 200:
-            # Nobody changes a user, so everybody must get the same.
+            # No test changes a user under load, so all answers must be equal.
             if self.bodies.setdefault(request.target, answer.body) != answer.body:
                 failed = "another body than before"
         self.seen.append(Seen(caller, began, self.now() - began, answer.status, failed))
@@ -122,7 +122,7 @@ class Load:
             time.sleep(0.05)
 
     def last(self, seconds):
-        """Lets the load run on for so long: what a fault does in the meantime is what is tested."""
+        """Lets the load run for this time: what the fault does meanwhile is the test."""
         time.sleep(seconds)
 
     def summary(self, since=0):
@@ -132,7 +132,7 @@ class Load:
 
 @dataclass
 class Judgement:
-    """What the load saw of one fault, which came between `began` and `begun` and went between `ending` and `ended`."""
+    """The answers during one fault, which began between `began` and `begun` and ended between `ending` and `ended`."""
 
     seen: list
     began: float
@@ -141,21 +141,21 @@ class Judgement:
     ended: float
 
     def violations(self, known_down_after=None):
-        """Sentences. `known_down_after` seconds of the fault everybody is turned away at once."""
+        """Sentences on broken promises. After `known_down_after` seconds of the fault, 503 must come at once."""
         found = self.wrong_answers()
         limit = PATIENCE_SECONDS + GRACE_SECONDS
         found += [f"too late: {seen}" for seen in self.seen if seen.seconds > limit]
         late = self.ended + RECOVERY_SECONDS
         found += [f"not recovered: {seen}" for seen in self.seen if seen.began > late and not seen.right]
-        found += [f"nothing had happened yet: {seen}" for seen in self.seen if self.before(seen) and not seen.right]
+        found += [f"before the fault: {seen}" for seen in self.seen if self.before(seen) and not seen.right]
         if not any(seen.began > late for seen in self.seen):
-            found.append("nobody asked after the recovery")
+            found.append("no request was sent after the recovery")
         if known_down_after is not None:
             found += self.slow_refusals(self.begun + known_down_after)
         return found
 
     def wrong_answers(self):
-        """One line for each caller and mistake, with how often it was made."""
+        """One line for each caller and mistake, with its count."""
         found = {}
         for seen in self.seen:
             if seen.failed:
@@ -166,7 +166,7 @@ class Judgement:
         return seen.began + seen.seconds < self.began
 
     def refusals(self, since):
-        """Those who came when the database was known to be down, and were answered while it still was."""
+        """The requests that began when the database was known to be down, and ended while it still was."""
         return [
             seen for seen in self.seen
             if seen.began > since and seen.began + seen.seconds < self.ending and seen.caller not in NEED_NO_DATABASE
@@ -175,7 +175,7 @@ class Judgement:
     def slow_refusals(self, since):
         refusals = self.refusals(since)
         if not refusals:
-            return ["nobody was turned away"]
+            return ["no request got 503"]
         limit = KNOWN_DOWN_SECONDS + GRACE_SECONDS
         found = [f"known to be down, yet: {seen}" for seen in refusals if seen.seconds > limit or seen.right]
         median = statistics.median(seen.seconds for seen in refusals)

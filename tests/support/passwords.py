@@ -1,4 +1,4 @@
-"""Encoded passwords in Django's formats, made without Django, cheap unless a case asks otherwise."""
+"""Encoded passwords in Django's formats, made without Django; cheap by default."""
 
 import base64
 import hashlib

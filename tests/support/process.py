@@ -1,11 +1,11 @@
-"""What the kernel knows of a running process: threads, descriptors, memory, its connections to the database."""
+"""A running process as /proc shows it: threads, descriptors, memory, connections to the database."""
 
 import re
 from pathlib import Path
 
 
 class Process:
-    """A process, and the port of the database that it talks to."""
+    """A process, and the port of its database."""
 
     def __init__(self, pid, port=None):
         self.directory = Path(f"/proc/{pid}")
@@ -22,7 +22,7 @@ class Process:
         return int(re.search(r"VmRSS:\s+(\d+)", (self.directory / "status").read_text())[1])
 
     def links(self):
-        """What its descriptors are open on."""
+        """The targets of its descriptors."""
         for entry in (self.directory / "fd").iterdir():
             try:
                 yield str(entry.readlink())
@@ -30,11 +30,11 @@ class Process:
                 continue  # Closed meanwhile.
 
     def open_files(self, path):
-        """How often it has the file open."""
+        """The number of descriptors on this file."""
         return list(self.links()).count(path)
 
     def sockets(self):
-        """How many connections to the database's port it has."""
+        """The number of its connections to the database's port."""
         names = set(self.links())
         found = 0
         for line in (self.directory / "net" / "tcp").read_text().splitlines()[1:]:

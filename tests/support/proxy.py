@@ -1,6 +1,6 @@
-"""A TCP proxy before a database, whose network can be made to fail: delayed, swallowing, cut, refusing, unreachable.
+"""A TCP proxy in front of a database that can delay, swallow, cut, refuse or ignore connections.
 
-What was swallowed once stays dead, as after a router that forgot its connections; new connections work again.
+A connection whose bytes were swallowed never works again, as after a router that forgot it. New connections do.
 """
 
 import queue
@@ -13,13 +13,13 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """One connection of the client's, and the one to the server that belongs to it."""
+    """A client's connection and the one to the server that belongs to it."""
 
     def __init__(self, client, server):
         self.client = client
         self.server = server
         self.swallowed = False
-        # Messages of the client's until it is cut off; `None`: it is not.
+        # The number of client messages after which it is cut off; `None`: never.
         self.left = None
 
     def close(self):
@@ -80,7 +80,7 @@ class Proxy:
                 threading.Thread(target=self.pump, args=[link, *ends], daemon=True).start()
 
     def pump(self, link, source, sink):
-        """Reads one end; what comes is sent by a thread of its own, so that a delay delays everything by the same."""
+        """Reads one end. Another thread sends, so that each byte is delayed by the same time."""
         waiting = queue.SimpleQueue()
         threading.Thread(target=self.send, args=[link, waiting, sink], daemon=True).start()
         try:
@@ -108,7 +108,7 @@ class Proxy:
             except OSError:
                 break
         if link.swallowed and sink is link.client:
-            return  # Nothing is heard of the server any more, not even its end.
+            return  # The client learns nothing, not even that the server closed.
         with self.lock:
             self.links.discard(link)
         for end in (link.client, link.server):
@@ -119,11 +119,11 @@ class Proxy:
         link.close()
 
     def swallow(self):
-        """Goes on accepting and reading, and forwards nothing of it, in either direction."""
+        """Accepts and reads, but forwards nothing in either direction."""
         self.swallows = True
 
     def strand(self):
-        """What is open now is dead from here on, and nobody is told; new connections work."""
+        """Open connections go silent, without a reset; new connections work."""
         with self.lock:
             for link in self.links:
                 link.swallowed = True
@@ -149,11 +149,11 @@ class Proxy:
         self.cut()
 
     def vanish(self):
-        """Leaves open what is open, and answers new attempts to connect with nothing at all."""
+        """Leaves open connections open and silent; a new attempt to connect gets no answer."""
         self.close_listener()
         self.swallow()
         self.accept(backlog=0)
-        # A full queue has the kernel drop what would have to be queued.
+        # With a full queue the kernel drops the packets of new connections.
         for _ in range(4):
             one = socket.socket()
             one.setblocking(False)
@@ -161,7 +161,7 @@ class Proxy:
             self.crowd.append(one)
 
     def heal(self):
-        """All is well again, but for what was swallowed."""
+        """Ends every fault. Connections that were swallowed stay dead."""
         if self.swallows:
             self.strand()
         self.swallows = False

@@ -1,6 +1,6 @@
-"""The reference Django project from the outside: its environments, its databases, its `migrate` and seed rows.
+"""The reference Django project: its Python environments, its databases, its `migrate` and seed rows.
 
-Runs inside the suite's own Python environment (the database drivers are there).
+Needs the Python environment of the tests, which has the database drivers.
 """
 
 import json
@@ -23,7 +23,7 @@ def django_version(django=SUITE):
 
 
 def project_environment(url, model=None, settings=None, **more):
-    """The process environment in which the project runs: nothing of the caller's but the PATH."""
+    """The environment variables of the project's processes; of the caller's only PATH."""
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "PYTHONHASHSEED": "0",
@@ -62,7 +62,7 @@ def connect(url):
 
 
 def new_database(server_url, name, template=None):
-    """Creates a database of that name on the server, replacing one that is there; its URL."""
+    """Creates a database on the server, in place of one of that name; returns its URL."""
     connection = connect(server_url)
     cursor = connection.cursor()
     cursor.execute(f"DROP DATABASE IF EXISTS {name}")

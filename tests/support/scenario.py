@@ -1,4 +1,4 @@
-"""A database with Django's tables and a few users, a sidecar over it, and the requests that both sides know."""
+"""A scenario: a database with Django's tables and some users, and a sidecar over it. And the requests of each kind of caller."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from support.wire import EXPORT, STATS, Request, get
 
 ADMIN, ADMIN_KEY = "admin", "faults0admin0session0key000000000"
 EXPORTED_USERS = 2000
-# Every limit as shipped, but that of logins: the load fails some of them on purpose.
+# Every limit has its default, except that on failed logins: the load fails some on purpose.
 SETTINGS = {"SIDECAR_LOGIN": "on", "SIDECAR_LOGIN_RATE": "off"}
 
 serial = itertools.count()
@@ -28,7 +28,7 @@ shared = {}
 
 
 def shared_server(kind):
-    """The URL of a server that all tests share which do not stop it: not tests/run's, for faults may be too much for it."""
+    """The URL of a database server for the tests that do not stop it. It is not the server of tests/run, which a fault may crash."""
     with once:
         if kind not in shared:
             directory = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -66,9 +66,9 @@ class OwnServer:
 
 
 class Scenario:
-    """A database of its own on `server` (None: one that all share), and a sidecar over it: `with Scenario() as scenario`.
+    """A new database on `server` (None: the shared one), and a sidecar over it: `with Scenario() as scenario`.
 
-    With `proxied` the sidecar reaches the database through `scenario.proxy`.
+    If `proxied`, the sidecar reaches the database through `scenario.proxy`.
     """
 
     def __init__(self, kind="postgres", server=None, proxied=False, settings=(), users=EXPORTED_USERS, shell=None):
@@ -100,10 +100,10 @@ class Scenario:
         self.close()
 
     def before_start(self):
-        """For a fault that is there before the sidecar is."""
+        """A hook for a fault that exists before the sidecar starts."""
 
     def start(self, **how):
-        """Starts a sidecar; what the load must have been answered at its best is asked from it later."""
+        """Starts a sidecar, and looks at its process."""
         self.sidecar = Sidecar(self, **how)
         self.process = Process(self.sidecar.process.pid, urlsplit(self.url).port)
 
@@ -135,7 +135,7 @@ class Scenario:
             self.execute(statement)
 
     def role_url(self):
-        """The URL of a role that may write, and is none but the sidecar's."""
+        """The URL of a role that may write and that only the sidecar uses."""
         if self.kind == "sqlite":
             return self.database_url
         if self.kind == "postgres":
@@ -148,7 +148,7 @@ class Scenario:
         return f"{place.scheme}://{self.name}:throw-away@127.0.0.1:{place.port}{place.path}"
 
     def connect(self):
-        """A connection of the operator's, past the proxy."""
+        """A connection as the operator, which does not go through the proxy."""
         if self.kind == "sqlite":
             return sqlite3.connect(self.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=20)
         return reference.connect(self.database_url)
@@ -164,7 +164,7 @@ class Scenario:
             connection.close()
 
     def sessions(self, condition="TRUE"):
-        """The sidecar's connections as the database sees them: (id, state, what is run or was)."""
+        """The sidecar's connections as the database sees them: (id, state, current or last statement)."""
         if self.kind == "sqlite":
             return []
         if self.kind == "postgres":
@@ -173,7 +173,7 @@ class Scenario:
                 f"WHERE usename = '{self.name}' AND datname = '{self.name}' AND {condition}"
             )
         return self.execute(
-            # One that is hit by KILL QUERY while it rests is called killed until it is used again.
+            # An idle connection that got a KILL QUERY is called killed until its next statement.
             "SELECT id, IF(command IN ('Sleep', 'Killed'), 'idle', 'active'), info FROM information_schema.processlist "
             f"WHERE user = '{self.name}' AND {condition}"
         )
@@ -188,7 +188,7 @@ class Scenario:
             assert "Unknown thread" in str(error), error
 
     def kill_sessions(self):
-        """Has the database end all of them."""
+        """Has the database close all of the sidecar's connections."""
         for number, *_ in self.sessions():
             self.kill(number)
         await_true(lambda: not self.sessions(), 5, "the sessions end")
@@ -205,7 +205,7 @@ class Scenario:
 
 
 class Sidecar(servers.Sidecar):
-    """The real program. `shell` starts it, as its last act: `exec "$@"` under a limit, or with other streams."""
+    """The real program. `shell` is a script that starts it by `exec "$@"`, under a limit or with other streams."""
 
     def __init__(self, scenario, shell=None, stderr=None, settings=()):
         self.shell = shell or scenario.shell
@@ -236,7 +236,7 @@ def logout_request(key):
     return Request("POST", "/api/logout/", headers)
 
 
-# What each kind of caller asks, and the status that is right while all is well.
+# Each caller's request, and the right status without a fault.
 REQUESTS = {
     "stats": (get(STATS, cookie=ADMIN_COOKIE), 200),
     "export": (get(EXPORT, cookie=ADMIN_COOKIE), 200),

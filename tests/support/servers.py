@@ -1,4 +1,4 @@
-"""Starts and stops the two servers of a pair: the reference project under gunicorn, and the sidecar."""
+"""Starts and stops the reference project under gunicorn, and the sidecar."""
 
 import collections
 import json
@@ -19,7 +19,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True)
 class Variant:
-    """One configuration of both sides, given in Django's own settings."""
+    """One configuration of both servers, in Django's own settings."""
 
     name: str
     settings: dict = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Variant:
     sidecar: dict = field(default_factory=dict)
     # Further variables of the reference project.
     oracle: dict = field(default_factory=dict)
-    # Both sides work on one database.
+    # Both servers use one database.
     shared: bool = False
 
     @property
@@ -37,11 +37,11 @@ class Variant:
 
     @property
     def powers(self):
-        """Of the sidecar's role: whether it may do what login does, and see what is listed with DEBUG."""
+        """What the sidecar's database role may do: (login's writes, reading what DEBUG shows)."""
         return self.sidecar.get("SIDECAR_LOGIN") == "on", bool(self.settings.get("DEBUG"))
 
     def sidecar_environment(self, url):
-        """The environment of design.md section 5 that says the same as the settings."""
+        """The sidecar's environment variables for these settings."""
         names = {
             "SESSION_COOKIE_NAME", "SESSION_COOKIE_AGE", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH",
             "SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE", "SECRET_KEY",
@@ -63,7 +63,7 @@ class Variant:
             "DATABASE_URL": url,
             "DJANGO_USER_TABLE": self.table,
             "DJANGO_PBKDF2_ITERATIONS": "1000",
-            # Django counts no failures, and some thousand are asked for here.
+            # Django does not limit failed logins, and the suite makes thousands.
             "SIDECAR_LOGIN_RATE": "off",
             **self.sidecar,
         }
@@ -94,7 +94,7 @@ class Server:
         return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self):
-        """Ends the process and its children at once: nothing in a throw-away database is worth a graceful end."""
+        """Kills the process and its children."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -103,7 +103,7 @@ class Server:
 class Django(Server):
     def __init__(self, variant, url, django, directory):
         super().__init__(f"django-{variant.name}", directory)
-        # The socket listens before gunicorn is up: a first request waits in its queue, nothing has to be polled.
+        # The socket listens before gunicorn runs, so the first request waits in its queue and no polling is needed.
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(64)
@@ -136,7 +136,7 @@ class Sidecar(Server):
 
 
 def check(url, **settings):
-    """What `watchtower-sidecar check` says of a database: the exit code, and the findings by their ids."""
+    """Runs `watchtower-sidecar check` on a database: the exit code, and the findings by id."""
     done = subprocess.run(
         [binary(), "check", "--format", "json"], env=Variant("check", sidecar=settings).sidecar_environment(url),
         stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -1,11 +1,11 @@
-"""Requests and answers as bytes on a socket: no HTTP library tidies the headers, the target or the body on the way."""
+"""Requests and answers as bytes on a socket, so that no HTTP library changes headers, target or body."""
 
 import socket
 from dataclasses import dataclass, field
 
 EXPORT = "/api/admin/export-users/"
 STATS = "/api/admin/export-stats/"
-# Sent to both servers, so that nothing depends on the port.
+# The Host header for both servers; their ports differ.
 HOST = "testserver"
 TIMEOUT_SECONDS = 20
 
