@@ -1,4 +1,4 @@
-"""A sidecar over a database of its own, and a browser."""
+"""Fixtures: a sidecar over its own database, and a browser."""
 
 import os
 import tempfile

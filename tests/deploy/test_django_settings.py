@@ -157,7 +157,7 @@ def read_by_compose(file, folder):
 
 
 @pytest.mark.parametrize("secret", SECRETS + NOT_FOR_COMPOSE)
-def test_whoever_reads_the_file_reads_every_secret_as_it_is(project, secret, tmp_path):
+def test_every_reader_of_the_file_gets_each_secret_unchanged(project, secret, tmp_path):
     name = f"secret{(SECRETS + NOT_FOR_COMPOSE).index(secret)}"
     project.settings(name, f"SECRET_KEY = {secret!r}\nSECRET_KEY_FALLBACKS = [{secret!r}, 'x\\n']")
     done, file = project.write_environment(name)
@@ -191,7 +191,7 @@ def test_whoever_reads_the_file_reads_every_secret_as_it_is(project, secret, tmp
 def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
     project, cookie = projects[SUITE]
     folder = tmp_path / "secrets"
-    # What an earlier run left is replaced, whoever could read it.
+    # The files of an earlier run are replaced, whatever their mode.
     folder.mkdir()
     (folder / "django-secret-key").write_text("an older key")
     (folder / "django-secret-key").chmod(0o644)

@@ -1,4 +1,4 @@
-"""The Debian package: what is in it, and a whole life of it on a machine of its own. And the crate's list of files."""
+"""The Debian package: its files, and its life in a container from installation to purge. And the crate's list of files."""
 
 import re
 import subprocess

@@ -1,6 +1,6 @@
 """The unit, the socket and the drop-ins, under a systemd that really runs them; see nspawn.py.
 
-The service's words to systemd are tested without a machine too, at the end of the file, for whoever is not root.
+The messages to systemd are also tested without a container, at the end of the file, which needs no root.
 """
 
 import os

@@ -160,7 +160,7 @@ def accents_in_the_user_name_are_the_databases_matter(w):
     return get(auth=basic("àccénted"))
 
 
-cases.add("a_nul_in_the_user_name_is_nobody", 403, get(auth=basic("cle\0rk")), databases=("sqlite", "mysql"))
+cases.add("a_nul_in_the_user_name_is_no_user", 403, get(auth=basic("cle\0rk")), databases=("sqlite", "mysql"))
 cases.add("a_nul_in_the_user_name_is_no_outage", 500, get(auth=basic("cle\0rk")), NUL_IN_NAME, databases=("postgres",))
 
 

@@ -244,7 +244,7 @@ def test_a_login_changes_last_login_alone(sides):
 
 
 @pytest.mark.parametrize("sides", [REMOTE_ONLY], indirect=True, ids=["remote-only"])
-def test_where_no_backend_checks_passwords_nobody_logs_in(sides):
+def test_without_a_backend_that_checks_passwords_every_login_fails(sides):
     scenario, *both = sides
     assert [side.log_in().status for side in both] == [401, 401]
     assert not [key for key in scenario.databases[0].rows() if key[0] == "session"]

@@ -10,7 +10,7 @@ from differential.differences import AS_DJANGO, DATABASE_AWAY
 from support.passwords import basic
 from support.wire import EXPORT, ask, get
 
-# A database of its own, which no other case must find.
+# A separate database: no other case may find it gone.
 AWAY = Variant("away", model={"table": "users_away"})
 
 

@@ -30,7 +30,7 @@ def callers(variant, **statuses):
         add("wrong", get(target, auth=WRONG))
         add("malformed", get(target, auth="Basic a b c"))
     cases.add(f"{name}_both_credentials", both, lambda w: get(cookie=w.staff_cookie, auth=WRONG), variant=variant)
-    cases.add(f"{name}_options_by_nobody", status["anonymous"], get(EXPORT, method="OPTIONS"), variant=variant)
+    cases.add(f"{name}_options_by_an_anonymous_caller", status["anonymous"], get(EXPORT, method="OPTIONS"), variant=variant)
     cases.add(f"{name}_a_dead_cookie", status["anonymous"], get(cookie="sessionid=abcdefghijkl"), variant=variant)
     cases.add(f"{name}_a_dead_cookie_and_basic", status["staff"], get(cookie="sessionid=abcdefghijkl", auth=STAFF), variant=variant)
 

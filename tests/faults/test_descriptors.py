@@ -53,7 +53,7 @@ def test_requests_beyond_the_limit_are_answered_or_put_off():
         callers = ("stats", "export", "login", "basic") * (CLIENTS // 4)
         with Load(scenario.sidecar.port, callers=callers, pause_seconds=1) as load:
             load.last(6)
-        # Who was not let in got no answer; whoever was, got the right one, or was told to come again.
+        # A refused connection got no answer; an accepted one got the right answer or 503.
         wrong = [str(seen) for seen in load.seen if seen.failed and seen.status != "none"]
         assert not wrong, wrong[:10]
         assert sum(seen.right for seen in load.seen) > CLIENTS

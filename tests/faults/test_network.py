@@ -10,7 +10,7 @@ from support.load import Load
 from support.proxy import Proxy
 from support.scenario import REQUESTS, Scenario
 
-# When nobody answers any more, the first who waited in vain tell everybody else.
+# When the database stops answering, the first requests that time out make all others fail at once.
 KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 

@@ -8,7 +8,7 @@ from faults.endurance import endure
 from support.scenario import OwnServer, Scenario
 from support.waiting import await_true
 
-# When nobody answers any more, the first who waited in vain tell everybody else.
+# When the database stops answering, the first requests that time out make all others fail at once.
 KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 
@@ -43,7 +43,7 @@ def test_a_server_that_gives_out_three_connections(kind):
             limit(scenario, 3)
 
         judgement = endure(scenario, begin, lambda: limit(scenario, None), lasts=8)
-    # The callers share the three, and nobody is turned away but who was cut off.
+    # The callers share the three connections; only requests that were cut off get 503.
     during = [seen for seen in judgement.seen if judgement.begun + 1 < seen.began < judgement.ending]
     refused = [str(seen) for seen in during if not seen.right]
     assert not refused, refused[:10]

@@ -58,7 +58,7 @@ def test_a_long_statement_goes_on_while_short_ones_have_all_lanes_full():
     with Scenario() as scenario:
         stats = REQUESTS["stats"][0]
         assert wire.ask(scenario.sidecar.port, stats).status == 200
-        # Nine seconds for the statistics, and nothing for whoever is looked for by key.
+        # Nine seconds for the statistics, no delay for a user found by key.
         scenario.execute("ALTER TABLE auth_user RENAME TO hidden")
         scenario.execute(
             "CREATE VIEW auth_user AS SELECT * FROM hidden "
@@ -104,7 +104,7 @@ def test_statements_that_an_operator_cancels(kind):
             load.await_right(5)
         wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
         assert not wrong, wrong[:10]
-        assert [seen for seen in load.seen if not seen.right], "nobody's statement was hit"
+        assert [seen for seen in load.seen if not seen.right], "no statement was hit"
         left_nothing_behind(scenario)
 
 

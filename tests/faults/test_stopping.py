@@ -76,7 +76,7 @@ def test_it_serves_on_while_it_is_not_ready_and_finishes_what_runs():
             assert idle[0].ask(REQUESTS["stats"][0]).status == 200
             served += 1
         assert served > 2
-        await_true(lambda: is_refused(port), 3, "nobody is let in any more")
+        await_true(lambda: is_refused(port), 3, "new connections are refused")
         assert time.monotonic() > told + 2.9
         # Slowly: the transfer goes on for two seconds after the last one was let in.
         for _ in range(20):
@@ -104,7 +104,7 @@ def test_connections_without_a_request_do_not_hold_the_end_up():
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_nobody_gets_a_wrong_answer_while_it_stops(number):
+def test_no_answer_is_wrong_while_it_stops(number):
     with Scenario(settings={"SIDECAR_SHUTDOWN_DELAY": "1"}) as scenario:
         with Load(scenario.sidecar.port, pause_seconds=0.02) as load:
             load.await_right()
@@ -113,7 +113,7 @@ def test_nobody_gets_a_wrong_answer_while_it_stops(number):
             assert scenario.sidecar.process.wait(10) == 0
             gone = load.now()
         assert gone > told + 1
-        # The last who came found the door closed; whoever came half a second before had an answer by then.
+        # The last connections were refused; requests of half a second before had their answers by then.
         wrong = [seen for seen in load.seen if not seen.right and seen.caller != "readyz" and seen.began < told + 0.5]
         assert not wrong, [str(seen) for seen in wrong[:10]]
         statuses = {seen.status for seen in load.seen if not seen.right and seen.caller != "readyz"}
@@ -141,7 +141,7 @@ def test_a_second_signal_ends_it_at_once():
         process = scenario.sidecar.process
         export = SlowExport(scenario.sidecar.port)
         process.send_signal(signal.SIGTERM)
-        await_true(lambda: is_refused(scenario.sidecar.port), 3, "nobody is let in any more")
+        await_true(lambda: is_refused(scenario.sidecar.port), 3, "new connections are refused")
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         process.wait(1.5)
@@ -169,7 +169,7 @@ def test_a_second_signal_ends_it_at_once_while_statements_hang():
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
-def test_whoever_is_told_to_stop_while_it_connects_exits_with_0(kind):
+def test_a_process_that_is_stopped_while_it_connects_exits_with_0(kind):
     """The client libraries clean up behind themselves at the exit, and threads may still be within them."""
     codes = []
     with Scenario(kind, users=10) as scenario:

@@ -34,7 +34,7 @@ class Heard(Scenario):
 
 @contextlib.contextmanager
 def pipe(closed):
-    """The end to write to of a pipe that nobody reads, or that nobody can read any more."""
+    """The writing end of a pipe that is not read, or whose reading end is closed."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     if closed:
@@ -48,7 +48,7 @@ def pipe(closed):
 def serves_and_stops(scenario):
     with Load(scenario.sidecar.port, pause_seconds=0) as load:
         # Twice as many lines as the queue before the stream holds.
-        await_true(lambda: len(load.seen) > 500, 30, "so many answers")
+        await_true(lambda: len(load.seen) > 500, 30, "500 answers")
     wrong = [str(seen) for seen in load.seen if not seen.right or seen.seconds > 5]
     assert not wrong, wrong[:10]
     scenario.sidecar.process.send_signal(signal.SIGTERM)
@@ -64,16 +64,16 @@ def test_a_standard_error_that_takes_nothing_stops_nothing(stream):
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "unread"])
-def test_a_pipe_that_nobody_reads_stops_nothing(closed):
+def test_an_unread_pipe_stops_nothing(closed):
     with pipe(closed) as stream, Heard(stream) as scenario:
         serves_and_stops(scenario)
 
 
 @pytest.mark.side_by_side
-def test_a_second_signal_ends_it_though_nobody_reads_the_pipe():
+def test_a_second_signal_ends_it_while_the_pipe_is_unread():
     with pipe(closed=False) as stream, Heard(stream, SIDECAR_SHUTDOWN_DELAY="60") as scenario:
         with Load(scenario.sidecar.port, pause_seconds=0) as load:
-            await_true(lambda: len(load.seen) > 500, 30, "so many answers")
+            await_true(lambda: len(load.seen) > 500, 30, "500 answers")
         scenario.sidecar.process.send_signal(signal.SIGTERM)
         await_true(lambda: wire.ask(scenario.sidecar.port, REQUESTS["readyz"][0]).status == 503, 5, "not ready")
         scenario.sidecar.process.send_signal(signal.SIGTERM)
@@ -94,7 +94,7 @@ def test_a_log_file_on_a_full_disk_stops_nothing():
 
 
 @pytest.mark.side_by_side
-def test_the_log_file_is_written_though_nobody_reads_standard_error():
+def test_the_log_file_is_written_while_standard_error_is_unread():
     with (
         tempfile.NamedTemporaryFile() as file,
         pipe(closed=False) as stream,

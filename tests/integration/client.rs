@@ -141,7 +141,7 @@ impl Wire {
         Wire(stream)
     }
 
-    /// A connection whose kernel takes little that nobody reads.
+    /// A connection with a small receive buffer.
     pub fn narrow(address: &str) -> Wire {
         let wire = Wire::to(address);
         setsockopt(&wire.0, sockopt::RcvBuf, &16_384).unwrap();

@@ -1,4 +1,4 @@
-//! export-users as CSV and as a user a line, and only some of the users.
+//! export-users as CSV and as JSON lines, and with filters.
 
 use serde_json::{Value, json};
 
@@ -387,7 +387,7 @@ fn pages_by_key_hold_every_user_once() {
 }
 
 #[test]
-fn parameters_that_are_nobodys_change_nothing() {
+fn unknown_parameters_change_nothing() {
     let world = World::over(Database::filled_sqlite());
     let plain = world.get("", &[]);
     for query in ["?page=2", "?format=json", "?format=", "?Limit=1&AFTER_ID=9"] {

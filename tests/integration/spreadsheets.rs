@@ -1,4 +1,4 @@
-//! The export as CSV in spreadsheets that split it elsewhere than at commas: no text of a user becomes a formula.
+//! The export as CSV in spreadsheets that split at other characters than commas: no user's text becomes a formula.
 
 use crate::database::Database;
 use crate::formats::World;

@@ -38,7 +38,7 @@ install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "installing ${missing[*]}"
-    # The servers are for the tests to start, each with a directory of its own: RUNLEVEL keeps the packages from it, and
+    # The servers are for the tests to start, each in its own directory: RUNLEVEL keeps the packages from it, and
     # where they do not ask for that, Debian's policy-rc.d.
     (
       export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1

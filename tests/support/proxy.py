@@ -38,7 +38,7 @@ class Link:
 
 
 class Proxy:
-    """Listens on a port of its own and forwards to `target`, a port of the loopback."""
+    """Listens on a free port and forwards to `target`, a port of the loopback."""
 
     def __init__(self, target):
         self.target = target
