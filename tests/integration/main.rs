@@ -14,7 +14,8 @@
 //! * `connections`: which connections stay open after an answer, and which are closed
 //! * `cors`: requests from other origins, listed and not
 //! * `export`: the two views' answers, the spool, the log lines
-//! * `formats`: the export as CSV and as JSON lines, and its filters
+//! * `filters`: the export's parameters `joined_after`, `after_id`, `limit`
+//! * `formats`: the export as CSV and as JSON lines
 //! * `grants`: what the roles of `deploy/grants-*.sql` may do, and the warning about roles that may do more
 //! * `healthcheck`: the command `healthcheck`
 //! * `hostile_rows`: malformed password hashes; refusals that do not tell whether a user exists
@@ -54,6 +55,7 @@ mod connections;
 mod cors;
 mod database;
 mod export;
+mod filters;
 mod formats;
 mod grants;
 mod healthcheck;
