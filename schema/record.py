@@ -1,23 +1,20 @@
 """Records Django's own DDL of the two tables that the sidecar reads, as a live Django's `migrate` creates them.
 
-`target/python/5.2/bin/python schema/record.py` rewrites sqlite.sql, postgres.sql and mysql.sql from throw-away databases
-(`tests/run` makes that environment). tests/differential/test_schema.py fails when the files and a live Django disagree.
+`PYTHONPATH=tests target/python/5.2/bin/python schema/record.py` rewrites sqlite.sql,
+postgres.sql and mysql.sql from throw-away databases (`tests/run` makes that environment). tests/differential/test_schema.py fails when the files and a live Django disagree.
 """
 
 import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from support import clusters, reference
+
 SCHEMA = Path(__file__).resolve().parent
-sys.path.insert(0, str(SCHEMA.parent / "tests"))
-
-from provide import clusters, reference  # noqa: E402
-
 TABLES = ("auth_user", "django_session")
 HEAD = "-- Recorded by schema/record.py from Django {version}'s own `migrate`. Never edited by hand, never run on a live database.\n\n"
 

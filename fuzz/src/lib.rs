@@ -3,7 +3,7 @@
 //! `src/django` is a leaf and `client_address` stands alone, so that the instrumented build needs no Actix, no Diesel
 //! and no database client: a sixth of the work. `run` sees to it that both builds use the same versions.
 
-#[path = "../../src/auth/client_address.rs"]
+#[path = "../../src/client_address.rs"]
 pub mod client_address;
 #[path = "../../src/django/mod.rs"]
 pub mod django;

@@ -9,20 +9,15 @@ import shutil
 import signal
 import sys
 import tempfile
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "differential"), str(HERE)]
-
-import data  # noqa: E402
-import machine  # noqa: E402
-import report  # noqa: E402
-from contenders import Sidecar, WrongAnswer  # noqa: E402
-from provide import clusters, environments  # noqa: E402
-from provide.environments import REPOSITORY, SUITE, target_directory  # noqa: E402
-from scenarios import SCENARIOS, say  # noqa: E402
+from bench import data, machine, report
+from bench.contenders import Sidecar, WrongAnswer
+from bench.scenarios import SCENARIOS, say
+from support import clusters, environments
+from support.environments import REPOSITORY, SUITE, target_directory
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -161,11 +156,10 @@ def run(options):
 
 def main():
     options = parsed_options()
-    with redirect_stdout(sys.stderr):
-        python = environments.environment(SUITE)
+    python = environments.environment(SUITE)
     if Path(sys.prefix) != python.parent.parent:
         # The database drivers are in the suite's environment.
-        os.execv(python, [str(python), *sys.argv])
+        os.execv(python, [str(python), "-m", "bench.bench", *sys.argv[1:]])
     missing = [name for name in ("curl", "wrk", "mariadb", "sqlite3") if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"

@@ -7,12 +7,10 @@ import time
 from itertools import count
 from pathlib import Path
 
-import servers
-from provide import clusters, reference
-from provide.environments import SUITE
-
-import data
-from signed import SECRET_KEY
+from bench import data
+from support import clusters, reference, servers
+from support.django_sessions import SECRET_KEY
+from support.environments import SUITE
 
 EXPORT = "/api/admin/export-users/"
 STATS = "/api/admin/export-stats/"

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from provide import reference
-
-import people
-import signed
+from bench import people
+from support import django_sessions, reference
 
 LABELS = {"postgres": "PostgreSQL", "mysql": "MariaDB", "sqlite": "SQLite"}
 # The importer reads these, and so does each database's own client.
@@ -86,7 +84,7 @@ class Counted:
     def sessions(self):
         """The rows of django_session: one for each caller."""
         for username, (key, password) in self.callers.items():
-            data = signed.session_data(signed.login_data(key, password))
+            data = django_sessions.session_data(django_sessions.login_data(key, password))
             yield SESSION_KEYS[username], data, people.in_two_weeks().isoformat(" ")
 
 

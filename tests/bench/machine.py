@@ -7,8 +7,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from provide import clusters
-from provide.environments import REPOSITORY
+from support import clusters
+from support.environments import REPOSITORY
 
 
 def machine():

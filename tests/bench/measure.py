@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from contenders import EXPORT, STATS, WrongAnswer
+from bench.contenders import EXPORT, STATS, WrongAnswer
 
 MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
 # A server rests when a fifth of a second costs it no more than this; it is not waited for longer than that.

@@ -3,7 +3,7 @@
 import json
 from statistics import median
 
-from figures import CLIENT, DJANGO, SIDECAR
+from bench.figures import CLIENT, DJANGO, SIDECAR
 
 HEADINGS = (
     "measured", "database", "users", "sidecar", "Django", "database client", "sidecar / client", "gain over Django"

@@ -6,12 +6,9 @@ import subprocess
 import sys
 import time
 
-import contenders
-import data
-import measure
-import people
-from contenders import STATS, Django, Sidecar, WrongAnswer
-from figures import CLIENT, DJANGO, SIDECAR, Figure
+from bench import contenders, data, measure, people
+from bench.contenders import STATS, Django, Sidecar, WrongAnswer
+from bench.figures import CLIENT, DJANGO, SIDECAR, Figure
 
 ADMIN, PLAIN = data.cookie(people.ADMIN), data.cookie(people.PLAIN)
 # A contender whose one export takes longer than this is measured once.

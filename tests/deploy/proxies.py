@@ -1,5 +1,4 @@
-"""The real nginx and the real Caddy, each with a configuration and ports of its own around the files of
-`deploy/`; never the system's service.
+"""Starts the real nginx or Caddy with the files of `deploy/`, on free ports, apart from the system's service.
 
 What a test replaces in those files is what an operator replaces: the sidecars' addresses, and which lines are comments.
 """
@@ -10,8 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from provide import clusters
-from provide.environments import REPOSITORY
+from support import clusters
+from support.environments import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 START_SECONDS = 10

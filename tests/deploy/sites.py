@@ -1,4 +1,4 @@
-"""A whole site on one SQLite database: the reference Django, sidecars, and a proxy before them."""
+"""A whole site on one SQLite database: the reference Django, sidecars, and a proxy in front of them."""
 
 import itertools
 import shutil
@@ -7,12 +7,9 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-import passwords
-import proxies
-import servers
-import wire
-from provide import reference
-from provide.environments import SUITE
+from deploy import proxies
+from support import passwords, reference, servers, wire
+from support.environments import SUITE
 
 # As the customer's example calls them.
 ADMIN, ADMIN_PASSWORD = "your_admin_username", "your_password"
@@ -22,7 +19,7 @@ serial = itertools.count()
 
 
 class Templates:
-    """Databases to copy, made when they are first needed."""
+    """Databases to copy, made on first use."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -54,7 +51,7 @@ class Templates:
 
 
 class Site:
-    """`sidecars` of them behind one proxy, with these `settings`; `stubs` are ports to be used in their place."""
+    """Django and `sidecars` sidecars with these `settings` behind one proxy; `stubs` are ports to use instead of sidecars."""
 
     def __init__(self, templates, kind, sidecars=1, many=False, settings=(), stubs=(), **edits):
         self.kind = kind
@@ -111,7 +108,7 @@ class Site:
 
 
 def is_the_sidecars(answer):
-    """Who answered: Django says nothing about caching, the sidecar always does."""
+    """Whether the sidecar answered: Django sends no Cache-Control."""
     return answer.one("Cache-Control") == "no-store"
 
 

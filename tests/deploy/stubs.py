@@ -1,4 +1,4 @@
-"""Servers that stand where a sidecar would, and note what a proxy sends there."""
+"""Servers in place of a sidecar, which record what a proxy sends."""
 
 import socketserver
 import threading

@@ -5,18 +5,17 @@ import shutil
 import subprocess
 import urllib.request
 
-import pytest
-from machine import REPOSITORY, TESTS, await_true, binary, new_database
-from provide import clusters
+from deploy.nspawn import new_database
+from support import clusters
+from support.environments import REPOSITORY, TESTS, binary
+from support.waiting import await_true
 
 ALERTS = REPOSITORY / "deploy" / "prometheus" / "alerts.yml"
 UNIT_TESTS = TESTS / "deploy" / "alerts_test.yml"
 
 
 def promtool(*arguments):
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
-    return subprocess.run(["promtool", *arguments], capture_output=True, text=True)
+    return subprocess.run([clusters.program("promtool"), *arguments], capture_output=True, text=True)
 
 
 def test_the_rules_are_rules():

@@ -2,37 +2,37 @@
 
 import pytest
 
-from machines import Machines
-from servers import check
+from deploy.replication import Replication
+from support.servers import check
 
 
 @pytest.fixture(scope="module")
-def machines():
-    with Machines() as made:
+def replication():
+    with Replication() as made:
         yield made
 
 
-def test_a_standby_is_a_good_replica_and_its_lag_is_told(machines):
-    primary, standby = machines.role_url(machines.primary), machines.role_url(machines.standby)
-    machines.catch_up()
+def test_a_standby_is_a_good_replica_and_its_lag_is_told(replication):
+    primary, standby = replication.role_url(replication.primary), replication.role_url(replication.standby)
+    replication.catch_up()
     code, findings = check(primary, DATABASE_READ_URL=standby)
     assert code == 0, findings
     assert findings["replica.lag"][0]["text"] == "the standby has followed everything"
     assert findings["replica.users.table"][0]["level"] == "ok"
     assert not findings["database.standby"]
 
-    machines.execute("SELECT pg_wal_replay_pause()", machines.standby)
+    replication.execute("SELECT pg_wal_replay_pause()", replication.standby)
     try:
-        machines.execute("UPDATE auth_user SET first_name = 'Grace' WHERE id > 1000")
+        replication.execute("UPDATE auth_user SET first_name = 'Grace' WHERE id > 1000")
         code, findings = check(primary, DATABASE_READ_URL=standby)
         assert code == 0
         assert " bytes behind" in findings["replica.lag"][0]["text"]
     finally:
-        machines.execute("SELECT pg_wal_replay_resume()", machines.standby)
+        replication.execute("SELECT pg_wal_replay_resume()", replication.standby)
 
 
-def test_a_standby_is_no_place_to_decide_who_is_calling(machines):
-    standby = machines.role_url(machines.standby)
+def test_check_warns_of_a_standby_as_the_primary(replication):
+    standby = replication.role_url(replication.standby)
     code, findings = check(standby)
     assert code == 0
     assert findings["database.standby"][0]["level"] == "warning"
@@ -40,6 +40,6 @@ def test_a_standby_is_no_place_to_decide_who_is_calling(machines):
     assert code == 1
     assert findings["database.standby"][0]["level"] == "error"
     # libpq chooses the one that can be written.
-    both = machines.role_url(machines.standby, machines.primary, attributes="read-write")
+    both = replication.role_url(replication.standby, replication.primary, attributes="read-write")
     code, findings = check(both)
     assert code == 0 and not findings["database.standby"]

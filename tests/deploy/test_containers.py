@@ -13,11 +13,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tools
-from described import variables
-from machine import REPOSITORY, Machine, binary, new_database
-from provide import clusters
-from provide.environments import Unavailable
+
+from deploy import checkers
+from deploy.nspawn import Machine, new_database
+from deploy.variables import variables
+from support import clusters
+from support.environments import REPOSITORY, binary
 
 DEPLOY = REPOSITORY / "deploy"
 COMPOSE = DEPLOY / "compose.yaml"
@@ -35,17 +36,7 @@ kill -TERM $sidecar; wait $sidecar; echo "exit $?"
 
 
 def checker(name):
-    try:
-        return tools.programs() / name
-    except Unavailable as error:
-        pytest.skip(str(error))
-
-
-def installed(name):
-    try:
-        return clusters.program(name)
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
+    return checkers.programs() / name
 
 
 def instructions(path):
@@ -100,7 +91,7 @@ def test_the_image_runs_without_rights_on_a_read_only_root(tmp_path):
     base = ("/usr/bin", "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/bin")
     uid, gid = user.split(":")
     sandbox = [
-        installed("bwrap"), "--unshare-all", "--uid", uid, "--gid", gid, "--cap-drop", "ALL", "--clearenv",
+        clusters.program("bwrap"), "--unshare-all", "--uid", uid, "--gid", gid, "--cap-drop", "ALL", "--clearenv",
         "--die-with-parent",
         *(word for name, value in settings.items() for word in ("--setenv", name, value)),
         *(word for path in base for word in ("--ro-bind-try", path, path)),
@@ -144,10 +135,10 @@ def test_the_image_names_what_it_holds(tmp_path):
 
 
 def test_compose_reads_it_and_all_it_names_is_there():
-    command = [installed("docker-compose"), "--file", COMPOSE, "config", "--quiet"]
+    command = [clusters.program("docker-compose"), "--file", COMPOSE, "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    [site] = tools.documents(COMPOSE)
+    [site] = checkers.documents(COMPOSE)
     for service in site["services"].values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
@@ -159,7 +150,7 @@ def test_compose_reads_it_and_all_it_names_is_there():
 
 def test_compose_gives_the_sidecar_what_it_needs_and_no_more():
     checker("hadolint")
-    [site] = tools.documents(COMPOSE)
+    [site] = checkers.documents(COMPOSE)
     sidecar = site["services"]["sidecar"]
     known = {variable["name"]: variable for variable in variables(binary())}
     files = {f"{name}_FILE" for name, variable in known.items() if variable["file"]}
@@ -176,7 +167,7 @@ def test_compose_gives_the_sidecar_what_it_needs_and_no_more():
 
 def test_nginx_takes_the_site(tmp_path):
     """With the services' names, which only compose's network knows, for this machine's."""
-    nginx = installed("nginx")
+    nginx = clusters.program("nginx")
     site = (DEPLOY / "compose" / "site.conf").read_text().replace("/etc/nginx/", f"{tmp_path}/")
     site = re.sub(r"\b(sidecar|django):(\d+)", r"127.0.0.1:\2", site)
     (tmp_path / "site.conf").write_text(site)
@@ -191,12 +182,8 @@ def test_nginx_takes_the_site(tmp_path):
 
 def test_the_script_makes_a_role_that_can_log_in():
     """As compose runs it, with the names and the secrets where it looks for them."""
-    try:
-        programs = clusters.postgres_programs()
-        machine = Machine()
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
-    with machine:
+    programs = clusters.postgres_programs()
+    with Machine() as machine:
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env"]
         as_postgres += [f"PATH={programs}:/usr/bin:/bin"]
         machine.write("run/secrets/postgres-password", "it's a \"secret\"\n")

@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import stranger
 import yaml
-from provide import clusters
-from provide.environments import SUITE, VERSIONS, target_directory
+
+from deploy import sample_project
+from support import clusters
+from support.environments import SUITE, VERSIONS, target_directory
 
 ENVIRONMENT_GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 
@@ -21,7 +22,7 @@ def projects(tmp_path_factory):
     root = tmp_path_factory.mktemp("projects")
 
     def make(django):
-        project = stranger.Project(root / django, django)
+        project = sample_project.Project(root / django, django)
         return project, project.seed()
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -40,10 +41,10 @@ def test_a_sidecar_with_the_file_knows_who_is_logged_in(projects, django):
     assert (done.returncode, done.stderr) == (0, "")
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_text().isascii()
-    found = stranger.sourced(file)
+    found = sample_project.sourced(file)
     assert found["DJANGO_USER_TABLE"] == "people_member"
     assert found["DJANGO_PBKDF2_ITERATIONS"] == {"4.0": "320000", "4.2": "600000", "5.2": "1000000", "6.1": "1500000"}[django]
-    stranger.assert_knows_the_boss(file, cookie)
+    sample_project.assert_knows_the_boss(file, cookie)
 
 
 def test_every_setting_reaches_its_variable(project):
@@ -74,7 +75,7 @@ urlpatterns = [re_path(r"^v1\\.0/", include(inner))]
 """)
     done, file = project.write_environment("all")
     assert (done.returncode, done.stderr) == (0, "")
-    found = stranger.sourced(file)
+    found = sample_project.sourced(file)
     assert json.loads(found.pop("DJANGO_SECRET_KEY_FALLBACKS")) == ["old", "older \\ ä"]
     assert len(found.pop("DJANGO_SECRET_KEY")) >= 50
     assert found == {
@@ -114,7 +115,7 @@ urlpatterns = [*inner, path("come/in/", LoginView.as_view(), name="sign-in"), pa
 """)
     done, file = project.write_environment("login_url")
     assert (done.returncode, done.stderr) == (0, "")
-    assert stranger.sourced(file)["DJANGO_LOGIN_URL"] == url
+    assert sample_project.sourced(file)["DJANGO_LOGIN_URL"] == url
 
 
 def test_a_model_with_another_key_and_name_field_in_a_table_with_a_blank(project):
@@ -133,10 +134,10 @@ class Cheap(hashers.PBKDF2PasswordHasher):
     cookie = project.seed("clients_only")
     done, file = project.write_environment("clients_only")
     assert (done.returncode, done.stderr) == (0, "")
-    found = stranger.sourced(file)
+    found = sample_project.sourced(file)
     assert (found["DJANGO_USER_TABLE"], found["DJANGO_USERNAME_FIELD"]) == ("crm Kunden", "email")
     assert (found["SIDECAR_MOUNT"], found["DJANGO_PBKDF2_ITERATIONS"]) == ("", "1000")
-    stranger.assert_knows_the_boss(file, cookie, "boss@example.com", mount="")
+    sample_project.assert_knows_the_boss(file, cookie, "boss@example.com", mount="")
 
 
 SECRETS = ["plain", "a'b", 'a"b', "a\\b", "a$HOME `id` #x %y", "'\\\"$`#", "tab-less ~ !bang & ; | < > ( )", "ä𝒳", " blanks "]
@@ -148,11 +149,7 @@ def read_by_compose(file, folder):
     """What docker-compose gives a container."""
     text = json.dumps({"version": "3", "services": {"sidecar": {"image": "sidecar", "env_file": str(file)}}})
     (folder / "compose.yaml").write_text(text)
-    try:
-        program = clusters.program("docker-compose")
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
-    command = [program, "--file", folder / "compose.yaml", "config"]
+    command = [clusters.program("docker-compose"), "--file", folder / "compose.yaml", "config"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin", "b": "expanded"})
     [site] = yaml.safe_load_all(done.stdout)
     # A dollar is written twice.
@@ -160,7 +157,7 @@ def read_by_compose(file, folder):
 
 
 @pytest.mark.parametrize("secret", SECRETS + NOT_FOR_COMPOSE)
-def test_whoever_reads_the_file_reads_every_secret_as_it_is(project, secret, tmp_path):
+def test_every_reader_of_the_file_gets_each_secret_unchanged(project, secret, tmp_path):
     name = f"secret{(SECRETS + NOT_FOR_COMPOSE).index(secret)}"
     project.settings(name, f"SECRET_KEY = {secret!r}\nSECRET_KEY_FALLBACKS = [{secret!r}, 'x\\n']")
     done, file = project.write_environment(name)
@@ -171,7 +168,7 @@ def test_whoever_reads_the_file_reads_every_secret_as_it_is(project, secret, tmp
     else:
         assert done.stderr == ""
     assert warned or secret not in NOT_FOR_COMPOSE
-    found = stranger.sourced(file)
+    found = sample_project.sourced(file)
     by_compose = read_by_compose(file, tmp_path)
     for variable, value in found.items():
         assert by_compose[variable] == value or (warned and variable == "DJANGO_SECRET_KEY"), (variable, by_compose[variable])
@@ -188,13 +185,13 @@ def test_whoever_reads_the_file_reads_every_secret_as_it_is(project, secret, tmp
     assert not printed.stderr
     (tmp_path / "printed").write_bytes(printed.stdout)
     expected = {variable: value.replace("$", "$ ") for variable, value in found.items()}
-    assert stranger.sourced(tmp_path / "printed") == expected
+    assert sample_project.sourced(tmp_path / "printed") == expected
 
 
 def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
     project, cookie = projects[SUITE]
     folder = tmp_path / "secrets"
-    # What an earlier run left is replaced, whoever could read it.
+    # The files of an earlier run are replaced, whatever their mode.
     folder.mkdir()
     (folder / "django-secret-key").write_text("an older key")
     (folder / "django-secret-key").chmod(0o644)
@@ -203,7 +200,7 @@ def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     names = {"database-url", "database-read-url", "django-secret-key", "django-secret-key-fallbacks", "django-allowed-hosts"}
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == dict.fromkeys(names, 0o600)
-    found = stranger.sourced(file)
+    found = sample_project.sourced(file)
     for name in names - {"database-read-url"}:
         variable = name.upper().replace("-", "_")
         assert found.pop(f"{variable}_FILE") == str(folder / name)
@@ -211,7 +208,7 @@ def test_secrets_go_to_files_that_only_their_owner_reads(projects, tmp_path):
     assert not any(name.endswith("_FILE") for name in found)
     assert f"# DATABASE_READ_URL_FILE={folder}/database-read-url\n" in file.read_text()
     assert (folder / "django-allowed-hosts").read_text() == '["127.0.0.1"]\n'
-    stranger.assert_knows_the_boss(file, cookie)
+    sample_project.assert_knows_the_boss(file, cookie)
 
 
 def test_a_key_of_many_lines_needs_a_file(project, tmp_path):
@@ -272,7 +269,7 @@ def test_the_script_writes_the_file_that_is_named_to_it(project, tmp_path):
         assert (done.returncode, done.stderr, printed.read_text()) == (0, "", "")
         assert earlier.read() == "an older file"
     assert written.stat().st_mode & 0o777 == 0o600
-    assert "DJANGO_SECRET_KEY" in stranger.sourced(written)
+    assert "DJANGO_SECRET_KEY" in sample_project.sourced(written)
     assert [path.name for path in tmp_path.iterdir()] == ["sidecar.env"]
 
 
@@ -286,7 +283,7 @@ SESSION_COOKIE_SECURE = True
     project.write("shop/two_factor.py", "def Middleware(get_response): return get_response")
     done, file = project.write_environment("second_factor")
     assert done.returncode == 0 and "asks for a second factor (shop.mfa, shop.two_factor)" in done.stderr
-    assert json.loads(stranger.sourced(file)["DJANGO_SECOND_FACTOR"]) == ["shop.mfa", "shop.two_factor"]
+    assert json.loads(sample_project.sourced(file)["DJANGO_SECOND_FACTOR"]) == ["shop.mfa", "shop.two_factor"]
     assert "SIDECAR_LOGIN=on\n" not in file.read_text()
     file.write_text(file.read_text() + "SIDECAR_LOGIN=on\n")
     command = ["sh", "-c", 'set -a; . "$0"; exec "$1" serve', file, target_directory() / "debug" / "watchtower-sidecar"]

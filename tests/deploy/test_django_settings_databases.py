@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-import stranger
-from provide import clusters, reference
+
+from deploy import sample_project
+from support import clusters, reference
 
 POSTGRES = '"ENGINE": "django.db.backends.postgresql", "NAME": "shop"'
 MYSQL = '"ENGINE": "django.db.backends.mysql", "NAME": "shop"'
@@ -89,7 +90,7 @@ SPOILT = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    project = stranger.Project(tmp_path_factory.mktemp("databases") / "project")
+    project = sample_project.Project(tmp_path_factory.mktemp("databases") / "project")
     project.write("my.cnf", '[client]\nuser=filed\npassword="a #b"\nhost = h\nport=3308\ndatabase=shop\nssl-ca=/ca\n'
                             "[mysqld]\nuser=mysql\nskip-networking\n")
     project.write("include.cnf", "!includedir /etc/mysql\n[client]\nuser=x\n")
@@ -110,7 +111,7 @@ def test_an_entry_of_databases_is_this_url(project, outcomes, name):
     done, file = outcomes[name]
     assert done.returncode == 0, done.stderr
     expected = URLS[name][1].replace("{directory}%2F", quote(f"{project.directory}/", safe=""))
-    assert stranger.sourced(file)["DATABASE_URL"] == expected.replace("{directory}", str(project.directory))
+    assert sample_project.sourced(file)["DATABASE_URL"] == expected.replace("{directory}", str(project.directory))
     warned = "service" in done.stderr if name == "service" else done.stderr == ""
     assert warned, done.stderr
 
@@ -128,7 +129,7 @@ def test_a_replica_is_only_suggested(project):
     done, file = project.write_environment("replica")
     assert (done.returncode, done.stderr) == (0, "")
     assert "# DATABASE_READ_URL=postgres://u@second/shop\n" in file.read_text()
-    assert stranger.sourced(file)["DATABASE_URL"].startswith("sqlite:")
+    assert sample_project.sourced(file)["DATABASE_URL"].startswith("sqlite:")
 
 
 # Live servers
@@ -211,11 +212,11 @@ def test_django_and_the_sidecar_log_in_alike(server, project):
         project.manage("manage.py", "shell", settings=module, input="from people.models import *; Member.objects.get()")
         done, file = project.write_environment(module)
         assert done.returncode == 0, done.stderr
-        assert unquote(stranger.sourced(file)["DATABASE_URL"]).count(ODD) == 1
-        stranger.assert_knows_the_boss(file, cookie)
+        assert unquote(sample_project.sourced(file)["DATABASE_URL"]).count(ODD) == 1
+        sample_project.assert_knows_the_boss(file, cookie)
 
 
 def server_directory(url):
-    """Where a cluster of `provide` keeps its certificates: beside its data."""
+    """The directory in which `support.clusters` keeps the server's certificates: its data directory's parent."""
     asked = "SELECT @@datadir" if url.startswith("mysql") else "SHOW data_directory"
     return Path(rows(url, asked)[0][0]).parent

@@ -4,7 +4,8 @@ a settings module of one live project."""
 import concurrent.futures
 
 import pytest
-import stranger
+
+from deploy import sample_project
 
 # name: settings, and how each refusal begins or goes on
 REFUSED = {
@@ -296,7 +297,7 @@ class Nones(AbstractUser):
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """What the script says of every variation, by name."""
-    project = stranger.Project(tmp_path_factory.mktemp("refused") / "project")
+    project = sample_project.Project(tmp_path_factory.mktemp("refused") / "project")
     for path, text in ODD.items():
         project.write(path, text)
     variations = REFUSED | WARNED
@@ -332,16 +333,16 @@ def test_what_differs_is_a_warning_in_the_file_too(outcomes, name):
     assert_are(said(done, "warning: "), WARNED[name][1])
     assert [line.removeprefix("# Warning: ") for line in file.read_text().splitlines() if line.startswith("# Warning: ")] == \
         said(done, "warning: ")
-    assert "DATABASE_URL" in stranger.sourced(file)
+    assert "DATABASE_URL" in sample_project.sourced(file)
 
 
 def test_fields_that_the_model_has_set_to_none_are_named(outcomes):
-    found = stranger.sourced(outcomes["nones"][1])
+    found = sample_project.sourced(outcomes["nones"][1])
     assert found["DJANGO_USER_FIELDS_NONE"] == '["username", "first_name", "last_name"]'
     assert found["DJANGO_USERNAME_FIELD"] == "email"
 
 
 def test_without_the_middleware_no_slash_is_appended(outcomes):
-    found = stranger.sourced(outcomes["bare"][1])
+    found = sample_project.sourced(outcomes["bare"][1])
     assert (found["DJANGO_APPEND_SLASH"], found["SIDECAR_MOUNT"]) == ("false", "/api/admin")
-    assert stranger.sourced(outcomes["session_only"][1])["DJANGO_REST_AUTHENTICATION"] == "session"
+    assert sample_project.sourced(outcomes["session_only"][1])["DJANGO_REST_AUTHENTICATION"] == "session"

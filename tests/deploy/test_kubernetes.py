@@ -8,10 +8,10 @@ import subprocess
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import tools
-from described import variables
-from machine import REPOSITORY, binary
-from provide.environments import Unavailable
+
+from deploy import checkers
+from deploy.variables import variables
+from support.environments import REPOSITORY, binary
 
 DIRECTORY = REPOSITORY / "deploy" / "kubernetes"
 MANIFESTS = sorted(path.name for path in DIRECTORY.glob("*.yaml"))
@@ -21,16 +21,13 @@ VERSIONS = ["1.34", None]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def checkers():
-    try:
-        return tools.programs()
-    except Unavailable as error:
-        pytest.skip(str(error))
+def checker_programs():
+    return checkers.programs()
 
 
 def load(name):
     """The documents of a manifest, by kind."""
-    return {document["kind"]: document for document in tools.documents(DIRECTORY / name)}
+    return {document["kind"]: document for document in checkers.documents(DIRECTORY / name)}
 
 
 def sidecar(manifest):
@@ -42,8 +39,8 @@ def sidecar(manifest):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_the_schemas_take_it(checkers, name, version):
-    command = [checkers / "kubernetes-validate", "--strict", DIRECTORY / name]
+def test_the_schemas_take_it(checker_programs, name, version):
+    command = [checker_programs / "kubernetes-validate", "--strict", DIRECTORY / name]
     command[2:2] = ["--kubernetes-version", version] if version else []
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

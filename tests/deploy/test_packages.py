@@ -1,14 +1,15 @@
-"""The Debian package: what is in it, and a whole life of it on a machine of its own. And the crate's list of files."""
+"""The Debian package: its files, and its life in a container from installation to purge. And the crate's list of files."""
 
 import re
-import shutil
 import subprocess
 import tarfile
 
-import described
 import pytest
-from machine import REPOSITORY, UNIT, Machine, binary, build_package
-from provide import clusters
+
+from deploy import variables
+from deploy.nspawn import UNIT, Machine, build_package
+from support import clusters
+from support.environments import REPOSITORY, binary
 
 DEPLOY = REPOSITORY / "deploy"
 NAME = "watchtower-sidecar"
@@ -30,33 +31,28 @@ def files(package):
 
 @pytest.fixture
 def machine():
-    try:
-        with Machine() as machine:
-            yield machine
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
+    with Machine() as machine:
+        yield machine
 
 
 def test_the_example_and_the_manual_name_every_variable():
-    """After a change: python3 tests/deploy/described.py target/debug/watchtower-sidecar"""
-    found = described.variables(binary())
-    assert described.EXAMPLE.read_text() == described.example(found)
-    assert described.MANUAL.read_text() == described.manual(found, described.MANUAL.read_text())
+    """After a change: python3 tests/deploy/variables.py target/debug/watchtower-sidecar"""
+    found = variables.variables(binary())
+    assert variables.EXAMPLE.read_text() == variables.example(found)
+    assert variables.MANUAL.read_text() == variables.manual(found, variables.MANUAL.read_text())
 
 
 def test_the_example_is_read_by_a_shell_as_it_is_meant():
     """systemd's quotes are a shell's here; none of the values has both kinds."""
-    lines = [line[1:] for line in described.EXAMPLE.read_text().splitlines() if re.match(r"#[A-Z0-9_]+=", line)]
+    lines = [line[1:] for line in variables.EXAMPLE.read_text().splitlines() if re.match(r"#[A-Z0-9_]+=", line)]
     script = "\n".join(lines) + "\nprintf '%s\\n' " + " ".join(f'"${line.split("=")[0]}"' for line in lines)
     read = subprocess.run(["sh", "-euc", script], check=True, capture_output=True, text=True).stdout.splitlines()
-    found = described.variables(binary())
+    found = variables.variables(binary())
     assert read == [item["example"] if item["default"] is None else item["default"] for item in found]
 
 
 def test_the_manual_is_one(tmp_path):
-    command = ["groff", "-man", "-Tutf8", "-ww", "-z", described.MANUAL]
-    if not shutil.which("groff"):
-        pytest.skip("groff is not installed")
+    command = [clusters.program("groff"), "-man", "-Tutf8", "-ww", "-z", variables.MANUAL]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -64,7 +60,7 @@ def test_the_manual_is_one(tmp_path):
 def test_every_command_is_in_the_manual():
     text = subprocess.run([binary(), "--help"], check=True, capture_output=True, text=True).stdout
     commands = re.findall(r"^  (\w+) ", text.split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE)
-    page = described.MANUAL.read_text()
+    page = variables.MANUAL.read_text()
     assert {"serve", "demo"} <= set(commands)
     for command in set(commands) - {"help"}:
         assert re.search(rf'^\.BI? "?{command}\b', page, re.MULTILINE), command

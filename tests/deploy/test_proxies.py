@@ -7,18 +7,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import zlib
 from pathlib import Path
 
 import pytest
 
-import passwords
-import wire
-from observed import await_true
-from proxies import uncommented
-from sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
-from wire import EXPORT, STATS, Request, get
+from deploy.proxies import uncommented
+from deploy.sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
+from support import passwords, wire
+from support.waiting import await_true
+from support.wire import EXPORT, STATS, Request, get
 
 IMPORTER = Path(__file__).parents[2] / "examples" / "importer.py"
 
@@ -73,7 +71,7 @@ def test_the_customers_lines_with_djangos_login_and_the_sidecars_export(site, ki
     cookie = f"sessionid={key}"
     of_django = wire.ask(here.django.port, get(EXPORT, cookie=cookie))
     assert of_django.status == 200 and not is_the_sidecars(of_django)
-    # So that nobody but the sidecar can answer.
+    # So that only the sidecar can answer.
     here.django.stop()
     body = paste(EXPORT_LINE, tmp_path, here.port)
     assert body == of_django.body and b'"count":19' in body
@@ -295,7 +293,7 @@ def wrong_password(port, source, name, *headers):
 
 
 @PROXIES
-def test_failed_logins_are_counted_by_client_and_nobody_is_somebody_else(site, kind):
+def test_failed_logins_are_counted_by_client_and_no_client_can_pose_as_another(site, kind):
     here = site(kind, settings={"SIDECAR_LOGIN_RATE": "3/hour"})
     tried = [wrong_password(here.port, "127.0.0.2", f"name{number}") for number in range(4)]
     assert tried == [403, 403, 403, 429]

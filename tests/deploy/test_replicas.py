@@ -5,14 +5,14 @@ import signal
 
 import pytest
 
-import wire
-from load import Load
-from machines import BASIC, Machines
-from observed import await_true
-from passwords import basic, pbkdf2
-from sides import Side
-from wire import EXPORT, STATS, get
-from world import ADMIN_COOKIE
+from deploy.replication import BASIC, Replication
+from support import wire
+from support.client import SessionClient
+from support.load import Load
+from support.passwords import basic, pbkdf2
+from support.scenario import ADMIN_COOKIE
+from support.waiting import await_true
+from support.wire import EXPORT, STATS, get
 
 CALLERS = ("stats", "export", "basic", "export", "unknown session", "anonymous", "export", "stats")
 # As the README promises it.
@@ -23,12 +23,12 @@ RECOVERY_BEHIND_A_HANGING_HOST = 10
 
 @pytest.fixture(scope="module")
 def databases():
-    with Machines() as made:
+    with Replication() as made:
         yield made
 
 
 @pytest.fixture
-def machines(databases):
+def replication(databases):
     """For tests that leave both databases as they found them."""
     yield databases
     databases.stop_programs()
@@ -42,9 +42,9 @@ def not_right(load, since=0):
     return [str(seen) for seen in load.seen if not seen.right and seen.began >= since][:10]
 
 
-def test_a_sidecar_is_killed_and_no_request_fails(machines):
-    sidecars = [machines.sidecar(), machines.sidecar()]
-    nginx = machines.nginx(*sidecars)
+def test_a_sidecar_is_killed_and_no_request_fails(replication):
+    sidecars = [replication.sidecar(), replication.sidecar()]
+    nginx = replication.nginx(*sidecars)
     with load_on(nginx.port) as load:
         load.await_right()
         sidecars[0].stop()
@@ -56,9 +56,9 @@ def test_a_sidecar_is_killed_and_no_request_fails(machines):
     assert sum(seen.began > killed for seen in load.seen) > 200
 
 
-def test_a_sidecar_is_stopped_and_no_request_fails(machines):
-    sidecars = [machines.sidecar(SIDECAR_SHUTDOWN_DELAY="1"), machines.sidecar()]
-    nginx = machines.nginx(*sidecars)
+def test_a_sidecar_is_stopped_and_no_request_fails(replication):
+    sidecars = [replication.sidecar(SIDECAR_SHUTDOWN_DELAY="1"), replication.sidecar()]
+    nginx = replication.nginx(*sidecars)
     with load_on(nginx.port) as load:
         load.await_right()
         sidecars[0].process.send_signal(signal.SIGTERM)
@@ -67,10 +67,10 @@ def test_a_sidecar_is_stopped_and_no_request_fails(machines):
     assert not_right(load) == []
 
 
-def test_a_lagging_standby_never_decides_who_may_export(machines):
-    django = machines.django()
-    nginx = machines.nginx(machines.sidecar(), machines.sidecar(), django=django)
-    site, set_clerk = Side(nginx), "UPDATE auth_user SET {} WHERE username = 'clerk'"
+def test_a_lagging_standby_never_decides_who_may_export(replication):
+    django = replication.django()
+    nginx = replication.nginx(replication.sidecar(), replication.sidecar(), django=django)
+    site, set_clerk = SessionClient(nginx), "UPDATE auth_user SET {} WHERE username = 'clerk'"
 
     def allowed(cookie):
         # Both sidecars have their turn.
@@ -79,18 +79,18 @@ def test_a_lagging_standby_never_decides_who_may_export(machines):
         return statuses == {200}
 
     of_clerk = "SELECT is_active, is_staff, password FROM auth_user WHERE username = 'clerk'"
-    [before] = machines.execute(of_clerk)
+    [before] = replication.execute(of_clerk)
     first = site.key_of(site.log_in())
     assert allowed(first)
-    machines.catch_up()
-    machines.execute("SELECT pg_wal_replay_pause()", machines.standby)
+    replication.catch_up()
+    replication.execute("SELECT pg_wal_replay_pause()", replication.standby)
     state = "SELECT pg_get_wal_replay_pause_state()"
-    await_true(lambda: machines.execute(state, machines.standby) == [("paused",)], 10, "it has paused")
+    await_true(lambda: replication.execute(state, replication.standby) == [("paused",)], 10, "it has paused")
     try:
         for off, on in (("is_active = false", "is_active = true"), ("is_staff = false", "is_staff = true")):
-            machines.execute(set_clerk.format(off))
+            replication.execute(set_clerk.format(off))
             assert not allowed(first)
-            machines.execute(set_clerk.format(on))
+            replication.execute(set_clerk.format(on))
             assert allowed(first)
         assert site.post("/api/logout/", first).status == 200
         assert not allowed(first)
@@ -98,22 +98,22 @@ def test_a_lagging_standby_never_decides_who_may_export(machines):
         second = site.key_of(site.log_in())
         assert allowed(second)
         new = pbkdf2("another password", salt="ABCDEFGHIJKLMNOPQRSTUV")
-        machines.execute(set_clerk.format(f"password = '{new}'"))
+        replication.execute(set_clerk.format(f"password = '{new}'"))
         assert not allowed(second)
         for password, status in ((None, 403), ("another password", 200)):
             auth = basic("clerk", password) if password else basic("clerk")
             assert wire.ask(nginx.port, get(EXPORT, auth=auth)).status == status
         # All of it is unknown there still: the standby has the row as it was, and the session that has ended.
-        assert machines.execute(of_clerk, machines.standby) == [before]
-        kept = machines.execute(f"SELECT 1 FROM django_session WHERE session_key = '{first}'", machines.standby)
+        assert replication.execute(of_clerk, replication.standby) == [before]
+        kept = replication.execute(f"SELECT 1 FROM django_session WHERE session_key = '{first}'", replication.standby)
         assert kept == [(1,)]
         # What is exported is as old as the standby, which is what it is for.
-        machines.execute("UPDATE auth_user SET first_name = 'New' WHERE username = 'u1'")
+        replication.execute("UPDATE auth_user SET first_name = 'New' WHERE username = 'u1'")
         assert b'"New"' not in wire.ask(nginx.port, get(EXPORT, auth=BASIC)).body
     finally:
-        machines.execute("SELECT pg_wal_replay_resume()", machines.standby)
-        machines.execute(set_clerk.format(f"password = '{before[2]}'"))
-    machines.catch_up()
+        replication.execute("SELECT pg_wal_replay_resume()", replication.standby)
+        replication.execute(set_clerk.format(f"password = '{before[2]}'"))
+    replication.catch_up()
     assert b'"New"' in wire.ask(nginx.port, get(EXPORT, auth=BASIC)).body
 
 
@@ -126,24 +126,24 @@ def test_a_lagging_standby_never_decides_who_may_export(machines):
         ("prefer-standby", "standby"),
     ],
 )
-def test_libpqs_words_for_which_host_is_meant(machines, attributes, where):
+def test_libpqs_words_for_which_host_is_meant(replication, attributes, where):
     # The other one stands first.
-    wanted, other = (machines.primary, machines.standby)[:: 1 if where == "primary" else -1]
-    url = machines.role_url(other, wanted, attributes=attributes)
-    await_true(lambda: not machines.sessions(machines.standby), 10, "nothing is left of the sidecars before")
-    sidecar = machines.sidecar(read_url=url)
+    wanted, other = (replication.primary, replication.standby)[:: 1 if where == "primary" else -1]
+    url = replication.role_url(other, wanted, attributes=attributes)
+    await_true(lambda: not replication.sessions(replication.standby), 10, "nothing is left of the sidecars before")
+    sidecar = replication.sidecar(read_url=url)
     assert wire.ask(sidecar.port, get(EXPORT, auth=BASIC)).status == 200
-    sessions = machines.sessions(machines.standby)
+    sessions = replication.sessions(replication.standby)
     assert (sessions > 0) == (where == "standby"), sessions
 
 
 def test_without_the_standby_there_are_no_exports_and_everything_else():
-    with Machines() as machines:
-        sidecar = machines.sidecar()
-        nginx = machines.nginx(sidecar)
+    with Replication() as replication:
+        sidecar = replication.sidecar()
+        nginx = replication.nginx(sidecar)
         with load_on(nginx.port) as load:
             load.await_right()
-            machines.standby.halt()
+            replication.standby.halt()
             gone = load.now()
             for target in (EXPORT, STATS):
                 answer = wire.ask(nginx.port, get(target, cookie=ADMIN_COOKIE))
@@ -151,7 +151,7 @@ def test_without_the_standby_there_are_no_exports_and_everything_else():
             ready = wire.ask(sidecar.port, get("/readyz"))
             assert (ready.status, ready.body) == (503, b'{"status":"unavailable","failed":"replica"}')
             load.last(1)
-            machines.standby.resume()
+            replication.standby.resume()
             back = load.now()
             load.last(RECOVERY_SECONDS + 1)
         # Who is calling was decided all the same.
@@ -163,41 +163,41 @@ def test_without_the_standby_there_are_no_exports_and_everything_else():
 
 
 def test_the_standby_is_promoted_and_exports_go_on():
-    with Machines() as machines:
-        nginx = machines.nginx(machines.sidecar(), machines.sidecar())
+    with Replication() as replication:
+        nginx = replication.nginx(replication.sidecar(), replication.sidecar())
         with load_on(nginx.port) as load:
             load.await_right()
-            machines.standby.promote()
+            replication.standby.promote()
             load.await_right()
-        assert machines.execute("SELECT pg_is_in_recovery()", machines.standby) == [(False,)]
+        assert replication.execute("SELECT pg_is_in_recovery()", replication.standby) == [(False,)]
         assert not_right(load) == []
 
 
 @pytest.mark.parametrize(("how", "within"), [("killed", RECOVERY_SECONDS), ("frozen", RECOVERY_BEHIND_A_HANGING_HOST)])
 def test_the_primary_is_gone_and_the_sidecars_find_the_promoted_standby(how, within):
-    with Machines() as machines:
-        places = machines.primary, machines.standby
-        url = machines.role_url(*places, attributes="read-write")
-        read_url = machines.role_url(*places, attributes="prefer-standby")
-        sidecars = [machines.sidecar(url, read_url) for _ in range(2)]
-        nginx = machines.nginx(*sidecars)
+    with Replication() as replication:
+        places = replication.primary, replication.standby
+        url = replication.role_url(*places, attributes="read-write")
+        read_url = replication.role_url(*places, attributes="prefer-standby")
+        sidecars = [replication.sidecar(url, read_url) for _ in range(2)]
+        nginx = replication.nginx(*sidecars)
         with load_on(nginx.port) as load:
             load.await_right()
             # A frozen one accepts connections and says nothing: each attempt waits for it before it asks the next host.
             if how == "killed":
-                machines.primary.halt(signal.SIGKILL)
+                replication.primary.halt(signal.SIGKILL)
             else:
-                machines.primary.freeze()
+                replication.primary.freeze()
             gone = load.now()
             load.last(1 if how == "killed" else 7)
             # Nobody may decide who is calling before there is a primary again.
             asked = [seen for seen in load.seen if seen.began > gone + 0.5 and seen.caller == "stats"]
             assert asked and {seen.status for seen in asked} == {503}
-            machines.standby.promote()
+            replication.standby.promote()
             promoted = load.now()
             load.last(within + 2)
         if how == "frozen":
-            machines.primary.thaw()
+            replication.primary.thaw()
         assert [str(seen) for seen in load.seen if seen.failed] == []
         assert not_right(load, promoted + within) == []
         assert any(seen.right and seen.caller == "export" for seen in load.seen if seen.began > promoted + within)
@@ -205,12 +205,12 @@ def test_the_primary_is_gone_and_the_sidecars_find_the_promoted_standby(how, wit
 
 
 def test_with_prefer_standby_exports_go_on_from_the_primary():
-    with Machines() as machines:
-        read_url = machines.role_url(machines.standby, machines.primary, attributes="prefer-standby")
-        nginx = machines.nginx(machines.sidecar(read_url=read_url), machines.sidecar(read_url=read_url))
+    with Replication() as replication:
+        read_url = replication.role_url(replication.standby, replication.primary, attributes="prefer-standby")
+        nginx = replication.nginx(replication.sidecar(read_url=read_url), replication.sidecar(read_url=read_url))
         with load_on(nginx.port) as load:
             load.await_right()
-            machines.standby.halt(signal.SIGKILL)
+            replication.standby.halt(signal.SIGKILL)
             died = load.now()
             load.last(RECOVERY_SECONDS + 1)
         assert [str(seen) for seen in load.seen if seen.failed] == []

@@ -1,6 +1,6 @@
-"""The unit, the socket and the drop-ins, under a systemd that really runs them; see machine.py.
+"""The unit, the socket and the drop-ins, under a systemd that really runs them; see nspawn.py.
 
-The service's words to systemd are tested without a machine too, at the end of the file, for whoever is not root.
+The messages to systemd are also tested without a container, at the end of the file, which needs no root.
 """
 
 import os
@@ -12,8 +12,11 @@ import subprocess
 import time
 
 import pytest
-from machine import DATABASE, REPOSITORY, UNIT, Machine, await_true, binary, build_package, new_database
-from provide import clusters
+
+from deploy.nspawn import DATABASE, UNIT, Machine, build_package, new_database
+from support import clusters
+from support.environments import REPOSITORY, binary
+from support.waiting import await_true
 
 SYSTEMD = REPOSITORY / "deploy" / "systemd"
 DROP_INS = f"etc/systemd/system/{UNIT}.d"
@@ -36,11 +39,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A machine with the package installed."""
-    try:
-        machine = Machine()
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
-    with machine:
+    with Machine() as machine:
         package = build_package(tmp_path_factory.mktemp("package"))
         machine.install(package)
         yield machine

@@ -1,16 +1,16 @@
-"""What a proxy with the files of deploy/ sends to a sidecar, and whom it asks next; stubs stand in for sidecars."""
+"""What a proxy with the files of deploy/ sends to a sidecar, and which server it tries next. Stubs take the sidecars' places."""
 
 import re
 from contextlib import ExitStack
 
 import pytest
 
-import stubs
-import wire
-from observed import await_true
-from proxies import uncommented
-from sites import is_the_sidecars
-from wire import EXPORT, Request, get
+from deploy import stubs
+from deploy.proxies import uncommented
+from deploy.sites import is_the_sidecars
+from support import wire
+from support.waiting import await_true
+from support.wire import EXPORT, Request, get
 
 PROXIES = pytest.mark.parametrize("kind", ["nginx", "caddy"])
 
@@ -52,7 +52,7 @@ def test_a_get_is_asked_again_elsewhere_and_a_post_that_was_sent_is_not(site, ki
     for method, expected, times in (("GET", 200, 2), ("POST", 502, 1)):
         broken = stub(b"")
         whole = stub()
-        # Each has its turn, whoever is first.
+        # Both get requests, in either order.
         here = site(kind, stubs=[broken.port, whole.port])
         request = Request(method, EXPORT, [("Content-Type", "application/json")], b"{}" if method == "POST" else b"")
         statuses = [wire.ask(here.port, request).status for _ in range(2)]
@@ -63,7 +63,7 @@ def test_a_get_is_asked_again_elsewhere_and_a_post_that_was_sent_is_not(site, ki
 
 
 @PROXIES
-def test_whoever_can_not_be_reached_is_passed_over_for_a_post_too(site, kind, stub):
+def test_an_unreachable_sidecar_is_passed_over_for_a_post_too(site, kind, stub):
     with stubs.Stub() as gone:
         pass
     whole = stub()

@@ -1,4 +1,4 @@
-"""What a case is: a sentence, a function that lays out its rows and gives its request, and what Django answers.
+"""A case: a sentence, a function that inserts its rows and returns its request, and the status of Django's answer.
 
     cases = Cases()
 
@@ -8,8 +8,8 @@
 
     test_answers = cases.test()
 
-The rows go into both databases, the request to both servers. Unless the case names a difference, both must answer alike
-and change the same rows. Everything the case laid out is gone afterwards, so that no case sees another's.
+The rows go into both databases, the request to both servers. Unless the case names a difference, both must give the same
+answer and change the same rows. Afterwards the case's rows are deleted, so that no case sees another's.
 """
 
 import secrets
@@ -19,13 +19,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-import compare
-import signed
-from differences import AS_DJANGO, nothing
-from passwords import PASSWORD, pbkdf2
-from servers import Variant
-from stores import changes
-from wire import ask
+from differential import compare
+from differential.databases import changes
+from differential.differences import AS_DJANGO, nothing
+from support import django_sessions
+from support.passwords import PASSWORD, pbkdf2
+from support.servers import Variant
+from support.wire import ask
 
 DEFAULT = Variant("default")
 FIRST_ID = 10_000
@@ -91,14 +91,14 @@ class Cases:
         return test_case
 
 
-class World:
-    """What a case's function works with: rows in both copies, cookies, the seeded callers."""
+class Scenario:
+    """What a case's function gets: it inserts rows into both copies, makes cookies, and knows the seeded callers."""
 
     def __init__(self, pair, database, django):
         self.pair = pair
         self.database = database
         self.django = django
-        self.stores = pair.stores
+        self.databases = pair.databases
         self.variant = pair.variant
         self.made = []
         self.after = []
@@ -110,10 +110,10 @@ class World:
         )
 
     def seeded(self, number, username):
-        store = self.stores[0]
+        database = self.databases[0]
         by = self.variant.model.get("username_field", "username")
         name = username if by == "username" else f"{username}@example.com"
-        column = store.execute(f"SELECT password FROM {store.quoted(self.variant.table)} WHERE {by} = ?", [name])
+        column = database.execute(f"SELECT password FROM {database.quoted(self.variant.table)} WHERE {by} = ?", [name])
         return User(self.key_of(number), username, PASSWORD, column[0][0])
 
     def stored_id(self, key):
@@ -123,7 +123,7 @@ class World:
         return str(key) if self.database == "postgres" else key.hex
 
     def user(self, username=None, password=PASSWORD, encoded=None, **columns):
-        """A user of the case's own: staff, active, not exported, unless told otherwise."""
+        """Inserts a user: by default staff, active and not exported."""
         number = FIRST_ID + len(self.made)
         username = f"case-{number}" if username is None else username
         encoded = pbkdf2(password) if encoded is None else encoded
@@ -145,28 +145,28 @@ class World:
         row |= columns
         for name in model.get("none", []) + model.get("generated", []):
             row.pop(name, None)
-        for store in self.stores:
-            store.insert(self.variant.table, row)
+        for database in self.databases:
+            database.insert(self.variant.table, row)
         self.made.append(row["id"])
         return User(self.key_of(number) if "id" not in columns else columns["id"], username, password, encoded)
 
     def listed(self, **columns):
-        """A user of the case's own whom the export lists, and nobody else's request sees."""
+        """Inserts a user whom the export lists."""
         return self.user(**({"is_tv_user": True, "is_staff": False} | columns))
 
     def session(self, user=None, data=None, session_data=None, session_key=None, expires_in=3600, key=None, **how):
         """A session row; its session key. `data` overrides entries of the payload, or is the payload; `session_data` the column."""
         session_key = secrets.token_hex(16) if session_key is None else session_key
         if session_data is None:
-            key = key or self.variant.settings.get("SECRET_KEY", signed.SECRET_KEY)
+            key = key or self.variant.settings.get("SECRET_KEY", django_sessions.SECRET_KEY)
             if user is not None:
-                hashed = {"_auth_user_hash": signed.auth_hash(user.password_column, how.pop("hash_key", key))}
-                data = signed.login_data(user.id, user.password_column, **(hashed | (data or {})))
-            session_data = signed.session_data(data, key, **how)
+                hashed = {"_auth_user_hash": django_sessions.auth_hash(user.password_column, how.pop("hash_key", key))}
+                data = django_sessions.login_data(user.id, user.password_column, **(hashed | (data or {})))
+            session_data = django_sessions.session_data(data, key, **how)
         expire_date = datetime.now(timezone.utc) + timedelta(seconds=expires_in)
         row = {"session_key": session_key, "session_data": session_data, "expire_date": expire_date}
-        for store in self.stores:
-            store.insert("django_session", row)
+        for database in self.databases:
+            database.insert("django_session", row)
         return session_key
 
     def cookie(self, user=None, **how):
@@ -179,54 +179,63 @@ class World:
 
     def execute(self, statement, values=()):
         """A statement on both copies."""
-        for store in self.stores:
-            store.execute(statement, values)
+        for database in self.databases:
+            database.execute(statement, values)
 
     def finally_execute(self, statement, values=()):
-        """A statement on both copies when the case is over."""
+        """A statement on both copies after the case."""
         self.after.append((statement, values))
+
+    def session_row(self, key):
+        """(session_data, expire_date) of a session in the (first) copy; None if there is none."""
+        database = self.databases[0]
+        rows = database.execute("SELECT session_data, expire_date FROM django_session WHERE session_key = ?", [key])
+        return rows[0] if rows else None
+
+    def session_data_of(self, key):
+        return django_sessions.decoded(self.session_row(key)[0])
 
     def changes_since(self, before):
         """What changed in the (first) copy since `before`, an earlier `rows()` of it."""
-        return changes(before, self.stores[0].rows())
+        return changes(before, self.databases[0].rows())
 
     def clear(self):
         for statement, values in self.after:
             self.execute(statement, values)
-        for store in self.stores:
-            store.execute("DELETE FROM django_session")
+        for database in self.databases:
+            database.execute("DELETE FROM django_session")
             for key in self.made:
-                store.execute(f"DELETE FROM {store.quoted(self.variant.table)} WHERE id = ?", [key])
+                database.execute(f"DELETE FROM {database.quoted(self.variant.table)} WHERE id = ?", [key])
 
 
 class Pair:
     """The two servers of a variant, each on its own copy of the database."""
 
-    def __init__(self, variant, stores, django, sidecar):
+    def __init__(self, variant, databases, django, sidecar):
         self.variant = variant
-        self.stores = stores[:1] if variant.shared else stores
+        self.databases = databases[:1] if variant.shared else databases
         self.django = django
         self.sidecar = sidecar
 
     def ask_django(self, request):
-        return self.asked(self.django, self.stores[0], request)
+        return self.asked(self.django, self.databases[0], request)
 
     def ask_sidecar(self, request):
-        return self.asked(self.sidecar, self.stores[-1], request)
+        return self.asked(self.sidecar, self.databases[-1], request)
 
     @staticmethod
-    def asked(server, store, request):
+    def asked(server, database, request):
         """The answer, and what the request changed in the server's database."""
-        before = store.rows()
+        before = database.rows()
         answer = ask(server.port, request)
-        return answer, changes(before, store.rows())
+        return answer, changes(before, database.rows())
 
 
 def run(case, pair, database, django):
-    """Lays the case out, asks both, and asserts."""
-    world = World(pair, database, django)
+    """Inserts the case's rows, sends its request to both servers, and compares."""
+    scenario = Scenario(pair, database, django)
     try:
-        request = case.build(world)
+        request = case.build(scenario)
         answer, changed = pair.ask_django(request)
         differs = AS_DJANGO if django in case.older_text else case.differs
         expected = case.older.get(django, case.status.get(database, case.status.get("*")))
@@ -246,4 +255,4 @@ def run(case, pair, database, django):
             found = compare.differences(answer, own, differs, case.compare_body)
             assert not found, "\n".join([case.name, *found])
     finally:
-        world.clear()
+        scenario.clear()

@@ -1,15 +1,15 @@
-"""Holds an answer of Django's and the sidecar's side by side: status, headers, body, and what each changed."""
+"""Compares Django's answer with the sidecar's: status, headers and body."""
 
 import re
 
-# The servers' own, not Django's.
+# Headers of gunicorn and Actix, not of Django.
 IGNORED = {"server", "date", "connection", "transfer-encoding", "keep-alive"}
-# What the sidecar may add (fidelity.md section 7).
+# Headers that the sidecar may add.
 SIDECAR_EXTRAS = {"cache-control", "x-request-id", "retry-after", "etag", "content-security-policy"}
 
 
 def differences(django, sidecar, difference, compare_body=True):
-    """Every way in which the sidecar's answer is not what Django's answer and the named difference make it; texts."""
+    """Texts on how the sidecar's answer differs from Django's answer as changed by the named difference."""
     found = []
     status = difference.sidecar_status or django.status
     if sidecar.status != status:
@@ -55,7 +55,7 @@ def expected_headers(django, difference):
 
 
 class AnyValue:
-    """Equal to everything: a header whose value depends on a body that is not compared."""
+    """Equal to everything: the value of a header that depends on a body which is not compared."""
 
     def __eq__(self, other):
         return True

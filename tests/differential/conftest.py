@@ -1,22 +1,16 @@
-"""The suite's options, and the bench: databases and server pairs, started when a case first needs them."""
+"""The suite's options, and the bench: databases and pairs of servers, started when a case first needs them."""
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent, HERE.parent.parent / "schema"):
-    sys.path.insert(0, str(directory))
+from differential import cases, databases
+from support import servers
 
-import cases  # noqa: E402
-import servers  # noqa: E402
-import stores  # noqa: E402
-
-# Enough to keep the pairs that a file's cases take turns in, and few enough for a database server's connections.
+# A file's cases alternate between a few pairs. More would need too many connections of a database server.
 PAIRS_AT_ONCE = 8
 
 
@@ -27,7 +21,7 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out the cases that make no sense on this database or version."""
+    """Leaves out the cases that are not for this database or version."""
     database, django = config.getoption("database"), config.getoption("django")
     kept, left_out = [], []
     for item in items:
@@ -48,18 +42,18 @@ class Bench:
         self.oracle_only = oracle_only
         self.directory = Path(tempfile.mkdtemp(prefix="differential-"))
         server_url = os.environ.get({"postgres": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}.get(database, ""), "")
-        self.stores = stores.Stores(database, server_url, django, self.directory)
+        self.databases = databases.Databases(database, server_url, django, self.directory)
         self.pairs = {}
 
     def pair(self, variant):
-        """The variant's servers; those that were not asked for longest make room, and start again when they are asked."""
+        """The variant's servers. The pair that was used least recently is stopped when there are too many."""
         self.pairs[variant.name] = self.pairs.pop(variant.name, None) or self.started(variant)
         while len(self.pairs) > PAIRS_AT_ONCE:
             self.stop(self.pairs.pop(next(iter(self.pairs))))
         return self.pairs[variant.name]
 
     def started(self, variant):
-        copies = self.stores.pair(variant.model)
+        copies = self.databases.pair(variant.model)
         own = copies[0] if variant.shared else copies[1]
         django = servers.Django(variant, copies[0].url, self.django, self.directory)
         sidecar = None if self.oracle_only else servers.Sidecar(variant, own.sidecar_url(*variant.powers), self.directory)
@@ -73,14 +67,14 @@ class Bench:
     def check(self, case):
         cases.run(case, self.pair(case.variant), self.database, self.django)
 
-    def world(self, variant):
-        """For a test that is more than one request."""
-        return cases.World(self.pair(variant), self.database, self.django)
+    def scenario(self, variant):
+        """For a test that sends more than one request."""
+        return cases.Scenario(self.pair(variant), self.database, self.django)
 
     def close(self):
         for pair in self.pairs.values():
             self.stop(pair)
-        self.stores.close()
+        self.databases.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -92,7 +92,7 @@ BROKEN_HASH = Difference(
     sidecar_body=INVALID,
     sidecar_headers=std(INVALID),
 )
-# PostgreSQL's driver refuses a NUL; what it was asked for is not there all the same.
+# PostgreSQL's driver refuses a NUL; no row can hold one.
 NUL_IN_NAME = replace(BROKEN_HASH, why="a NUL in a user name is no such user")
 NUL_IN_KEY = replace(
     BROKEN_SESSION,
@@ -106,7 +106,7 @@ DATABASE_AWAY = Difference(
     sidecar_body=UNAVAILABLE_BODY,
     sidecar_headers=std(UNAVAILABLE_BODY),
 )
-# A page of its own for people.
+# The sidecar's HTML page.
 OWN_PAGE = Difference("text/html is the sidecar's own page", any_body=True)
 PAGE_AT_THE_MOUNT = Difference("the page stands at the mount", sidecar_status=200, any_body=True, any_headers=True)
 WAY_TO_THE_PAGE = replace(PAGE_AT_THE_MOUNT, sidecar_status=301)
@@ -132,9 +132,9 @@ HEADER_ALONE = Difference(
 BODY_NOT_READ = replace(HEADER_ALONE, why="a body that DRF can't parse is not read")
 # Parameters of Accept are read as clients send them.
 NO_INDENT = Difference("an indent that no client sends is none", any_body=True)
-# gunicorn's limits and pages are not Django's.
+# Malformed HTTP is answered by gunicorn, not by Django.
 MALFORMED_HTTP = Difference("malformed HTTP is the server's business", class_only=True)
-# Work that a client may ask for has a limit.
+# The work for one request is limited.
 CAPPED_SESSION = replace(BROKEN_SESSION, why="beyond the caps the caller is not authenticated")
 CAPPED_HASH = replace(BROKEN_HASH, why="beyond the caps the caller is not authenticated")
 # Technical pages with settings and code are never reproduced.

@@ -1,9 +1,9 @@
 """AUTHENTICATION_BACKENDS without ModelBackend: what Django's other backends admit, by Basic and by session."""
 
-from cases import Cases, Variant
-from differences import DEAD_ROW_STAYS
-from passwords import basic
-from wire import EXPORT, get
+from differential.cases import Cases, Variant
+from differential.differences import DEAD_ROW_STAYS
+from support.passwords import basic
+from support.wire import EXPORT, get
 
 cases = Cases()
 BACKENDS = "django.contrib.auth.backends."

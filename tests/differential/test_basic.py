@@ -2,10 +2,10 @@
 
 import base64
 
-from cases import Cases
-from differences import NUL_IN_NAME
-from passwords import PASSWORD, basic, pbkdf2
-from wire import STATS, get
+from differential.cases import Cases
+from differential.differences import NUL_IN_NAME
+from support.passwords import PASSWORD, basic, pbkdf2
+from support.wire import STATS, get
 
 cases = Cases()
 
@@ -160,7 +160,7 @@ def accents_in_the_user_name_are_the_databases_matter(w):
     return get(auth=basic("àccénted"))
 
 
-cases.add("a_nul_in_the_user_name_is_nobody", 403, get(auth=basic("cle\0rk")), databases=("sqlite", "mysql"))
+cases.add("a_nul_in_the_user_name_is_no_user", 403, get(auth=basic("cle\0rk")), databases=("sqlite", "mysql"))
 cases.add("a_nul_in_the_user_name_is_no_outage", 500, get(auth=basic("cle\0rk")), NUL_IN_NAME, databases=("postgres",))
 
 

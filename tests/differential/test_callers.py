@@ -1,8 +1,8 @@
-"""Who may ask what: the callers, the two authenticators together, methods, HEAD and OPTIONS."""
+"""Which caller may send which request: the callers, the two authenticators together, methods, HEAD and OPTIONS."""
 
-from cases import Cases
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 
@@ -29,7 +29,7 @@ for path, view in PATHS.items():
             lambda w, path=path, name=name: get(path, cookie=w.cookie(getattr(w, name))),
         )
         cases.add(f"{who}_may_not_see_the_{view}_by_basic", 403, get(path, auth=basic(name)))
-    cases.add(f"nobody_gets_the_{view}", 403, get(path))
+    cases.add(f"an_anonymous_caller_is_refused_the_{view}", 403, get(path))
     cases.add(f"an_inactive_user_with_the_right_password_is_refused_the_{view}", 403, get(path, auth=basic("retired")))
     cases.add(f"a_wrong_password_is_refused_the_{view}", 403, get(path, auth=basic("admin", "wrong")))
     cases.add(
@@ -55,13 +55,13 @@ for path, view in PATHS.items():
         f"head_of_{view}_by_a_staff_session_is_405", 405,
         lambda w, path=path: get(path, cookie=w.staff_cookie, method="HEAD"),
     )
-    cases.add(f"head_of_{view}_by_nobody_is_403_without_a_body", 403, get(path, method="HEAD"))
+    cases.add(f"head_of_{view}_by_an_anonymous_caller_is_403_without_a_body", 403, get(path, method="HEAD"))
     cases.add(f"options_of_{view}_by_staff_describes_it", 200, get(path, auth=basic("clerk"), method="OPTIONS"))
     cases.add(
         f"options_of_{view}_by_a_staff_session_describes_it", 200,
         lambda w, path=path: get(path, cookie=w.staff_cookie, method="OPTIONS"),
     )
-    cases.add(f"options_of_{view}_by_nobody_is_403", 403, get(path, method="OPTIONS"))
+    cases.add(f"options_of_{view}_by_an_anonymous_caller_is_403", 403, get(path, method="OPTIONS"))
     cases.add(f"options_of_{view}_by_a_plain_user_is_403", 403, get(path, auth=basic("plain"), method="OPTIONS"))
     cases.add(
         f"options_of_{view}_can_be_indented", 200,

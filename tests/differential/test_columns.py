@@ -3,10 +3,10 @@ ones that the model has taken away, unsigned keys."""
 
 from dataclasses import replace
 
-from cases import Cases, Variant
-from differences import BROKEN_HASH
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from differential.differences import BROKEN_HASH
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 MYSQL, POSTGRES, SQLITE = ("mysql",), ("postgres",), ("sqlite",)
@@ -62,7 +62,7 @@ cases.add("an_address_that_the_model_has_set_to_none_is_null", 200, get(EXPORT, 
 for target in (EXPORT, STATS):
     cases.add(f"without_user_names_the_address_gets_in_{target}", 200, get(target, auth=basic("clerk@example.com")), variant=BY_EMAIL)
     cases.add(f"without_user_names_a_session_gets_in_{target}", 200, lambda w, target=target: get(target, cookie=w.staff_cookie), variant=BY_EMAIL)
-cases.add("without_user_names_they_get_nobody_in", 403, get(auth=basic("clerk")), variant=BY_EMAIL)
+cases.add("without_a_username_column_a_username_is_refused", 403, get(auth=basic("clerk")), variant=BY_EMAIL)
 cases.add("an_export_without_dates_fails", 500, get(EXPORT, auth=basic("clerk")), variant=NO_DATE)
 cases.add("statistics_without_dates_do_not", 200, get(STATS, auth=basic("clerk")), variant=NO_DATE)
 

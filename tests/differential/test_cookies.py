@@ -1,8 +1,8 @@
 """The Cookie header: how Django finds the session key in it, and when it deletes the cookie."""
 
-from cases import Cases
-from differences import NUL_IN_KEY
-from wire import STATS, get
+from differential.cases import Cases
+from differential.differences import NUL_IN_KEY
+from support.wire import STATS, get
 
 cases = Cases()
 UNKNOWN = "abcdefghijklmnopqrstuvwxyz012345"

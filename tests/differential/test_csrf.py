@@ -1,9 +1,9 @@
 """CSRF: a session with an unsafe method, with every way to send the token right and wrong."""
 
-from cases import Cases, Variant
-from differences import BODY_NOT_READ, CSRF_COOKIE_LEFT, CSRF_COOKIE_LEFT_406, FORM_NOT_READ, HEADER_ALONE
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from differential.differences import BODY_NOT_READ, CSRF_COOKIE_LEFT, CSRF_COOKIE_LEFT_406, FORM_NOT_READ, HEADER_ALONE
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 TOKEN = "abcdefghijklmnopqrstuvwxyzABCDEF"

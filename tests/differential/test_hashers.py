@@ -1,9 +1,9 @@
 """Stored passwords: every hasher, the upgrade that Django makes and the sidecar does not, malformed text."""
 
-from cases import Cases, Variant
-from differences import BROKEN_HASH, CAPPED_HASH, NO_REHASH
-from passwords import PASSWORD, SALT, argon2, basic, bcrypt, bcrypt_sha256, pbkdf2, scrypt
-from wire import get
+from differential.cases import Cases, Variant
+from differential.differences import BROKEN_HASH, CAPPED_HASH, NO_REHASH
+from support.passwords import PASSWORD, SALT, argon2, basic, bcrypt, bcrypt_sha256, pbkdf2, scrypt
+from support.wire import get
 
 cases = Cases()
 

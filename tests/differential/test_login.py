@@ -1,4 +1,4 @@
-"""Sessions both ways, on one database: made by either side, used on the other, ended by either. And the importer."""
+"""Sessions both ways, on one database: made by one server, used on the other, ended by either. And the importer."""
 
 import json
 import re
@@ -6,11 +6,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-import compare
-from cases import Variant
-from passwords import PASSWORD, pbkdf2
-from sides import Side, as_time, data_of, session_row
-from wire import EXPORT, ask, get
+from differential import compare
+from differential.cases import Variant
+from support.client import SessionClient
+from support.django_sessions import as_time
+from support.passwords import PASSWORD, pbkdf2
+from support.wire import EXPORT, ask, get
 
 ON = {"SIDECAR_LOGIN": "on"}
 SHARED = Variant("login", sidecar=ON, shared=True)
@@ -27,22 +28,22 @@ OTHER_COOKIE = Variant(
 
 
 @pytest.fixture
-def world(bench):
-    made = bench.world(SHARED)
+def scenario(bench):
+    made = bench.scenario(SHARED)
     yield made
     made.clear()
 
 
 @pytest.fixture
-def django(world):
-    return Side(world.pair.django)
+def django(scenario):
+    return SessionClient(scenario.pair.django)
 
 
 @pytest.fixture
-def sidecar(world):
-    if world.pair.sidecar is None:
+def sidecar(scenario):
+    if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
-    return Side(world.pair.sidecar)
+    return SessionClient(scenario.pair.sidecar)
 
 
 @pytest.fixture(params=["django makes it", "the sidecar makes it"])
@@ -63,118 +64,118 @@ def test_a_logout_on_the_side_that_made_it_ends_it_on_both(maker_and_other):
     assert (maker.status(key), other.status(key)) == (403, 403)
 
 
-def test_a_logout_on_the_other_side_ends_it_on_both(world, maker_and_other):
+def test_a_logout_on_the_other_side_ends_it_on_both(scenario, maker_and_other):
     maker, other = maker_and_other
     key = maker.key_of(maker.log_in())
     assert other.post("/api/logout/", key).status == 200
     assert (maker.status(key), other.status(key)) == (403, 403)
-    assert session_row(world, key) is None
+    assert scenario.session_row(key) is None
 
 
-def test_a_new_password_ends_it_on_both(world, maker_and_other):
+def test_a_new_password_ends_it_on_both(scenario, maker_and_other):
     maker, other = maker_and_other
-    user = world.user()
+    user = scenario.user()
     key = maker.key_of(maker.log_in(user.username))
     assert (maker.status(key), other.status(key)) == (200, 200)
-    world.execute("UPDATE auth_user SET password = ? WHERE id = ?", [pbkdf2("another"), user.id])
+    scenario.execute("UPDATE auth_user SET password = ? WHERE id = ?", [pbkdf2("another"), user.id])
     # The sidecar first: Django deletes the row.
-    sides = sorted((maker, other), key=lambda side: side.server is world.pair.django)
+    sides = sorted((maker, other), key=lambda side: side.server is scenario.pair.django)
     assert [side.status(key) for side in sides] == [403, 403]
 
 
-def test_both_write_the_same_session(world, django, sidecar):
-    user = world.user()
+def test_both_write_the_same_session(scenario, django, sidecar):
+    user = scenario.user()
     keys = [side.key_of(side.log_in(user.username)) for side in (django, sidecar)]
-    of_django, of_sidecar = (data_of(world, key) for key in keys)
+    of_django, of_sidecar = (scenario.session_data_of(key) for key in keys)
     assert of_sidecar == of_django
     assert list(of_sidecar) == list(of_django)
     assert all(re.fullmatch("[a-z0-9]{32}", key) for key in keys)
     lasts, expiries = [], []
     for key in keys:
-        expiries.append(as_time(session_row(world, key)[1]))
+        expiries.append(as_time(scenario.session_row(key)[1]))
     assert abs(expiries[0] - expiries[1]) < timedelta(seconds=20)
     for side in (django, sidecar):
         side.log_in(user.username)
-        lasts.append(world.stores[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])[0][0])
+        lasts.append(scenario.databases[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])[0][0])
     assert abs(as_time(lasts[0]) - as_time(lasts[1])) < timedelta(seconds=20)
     assert abs(as_time(lasts[1]) - datetime.now(timezone.utc)) < timedelta(seconds=20)
 
 
-def test_what_django_keeps_in_a_session_survives_the_same_users_login(world, sidecar, django):
-    user = world.user()
+def test_what_django_keeps_in_a_session_survives_the_same_users_login(scenario, sidecar, django):
+    user = scenario.user()
     for side in (django, sidecar):
-        old = world.session(user, data={"cart": [1, "é☃", None], "seen": True})
+        old = scenario.session(user, data={"cart": [1, "é☃", None], "seen": True})
         new = side.key_of(side.log_in(user.username, cookie=old))
-        data = data_of(world, new)
+        data = scenario.session_data_of(new)
         assert (data["cart"], data["seen"]) == ([1, "é☃", None], True)
-    assert new != old and session_row(world, old) is None, "the sidecar always makes a new key"
+    assert new != old and scenario.session_row(old) is None, "the sidecar always makes a new key"
     assert django.status(new) == 200
 
 
-def test_another_users_session_is_flushed(world, maker_and_other):
+def test_another_users_session_is_flushed(scenario, maker_and_other):
     side, other = maker_and_other
-    old = world.session(world.clerk, data={"cart": [1]})
+    old = scenario.session(scenario.clerk, data={"cart": [1]})
     new = side.key_of(side.log_in("admin", cookie=old))
-    assert "cart" not in data_of(world, new)
-    assert session_row(world, old) is None
+    assert "cart" not in scenario.session_data_of(new)
+    assert scenario.session_row(old) is None
     assert (side.status(new), other.status(new)) == (200, 200)
 
 
-def test_a_session_of_the_same_user_under_an_older_password_is_flushed(world, maker_and_other):
+def test_a_session_of_the_same_user_under_an_older_password_is_flushed(scenario, maker_and_other):
     side, _ = maker_and_other
-    old = world.session(world.clerk, data={"cart": [1], "_auth_user_hash": "0" * 64})
+    old = scenario.session(scenario.clerk, data={"cart": [1], "_auth_user_hash": "0" * 64})
     new = side.key_of(side.log_in(cookie=old))
-    assert "cart" not in data_of(world, new)
-    assert session_row(world, old) is None
+    assert "cart" not in scenario.session_data_of(new)
+    assert scenario.session_row(old) is None
 
 
-def test_an_anonymous_sessions_data_is_carried_over(world, maker_and_other):
+def test_an_anonymous_sessions_data_is_carried_over(scenario, maker_and_other):
     side, other = maker_and_other
-    old = world.session(data={"cart": [1]})
+    old = scenario.session(data={"cart": [1]})
     new = side.key_of(side.log_in(cookie=old))
-    assert data_of(world, new)["cart"] == [1]
-    assert session_row(world, old) is None
+    assert scenario.session_data_of(new)["cart"] == [1]
+    assert scenario.session_row(old) is None
     assert other.status(new) == 200
 
 
-def test_an_expired_or_undecodable_session_leaves_nothing_behind(world, maker_and_other):
+def test_an_expired_or_undecodable_session_leaves_nothing_behind(scenario, maker_and_other):
     side, _ = maker_and_other
     for how in ({"data": {"cart": [1]}, "expires_in": -5}, {"session_data": "broken"}):
-        old = world.session(**how)
+        old = scenario.session(**how)
         new = side.key_of(side.log_in(cookie=old))
-        assert new != old and "cart" not in data_of(world, new)
+        assert new != old and "cart" not in scenario.session_data_of(new)
 
 
 @pytest.mark.parametrize("variant", [SHARED, OTHER_COOKIE], ids=lambda variant: variant.name)
 def test_login_and_logout_set_djangos_cookie(bench, variant):
-    world = bench.world(variant)
-    if world.pair.sidecar is None:
+    scenario = bench.scenario(variant)
+    if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
     name = variant.settings.get("SESSION_COOKIE_NAME", "sessionid")
     found = []
-    for server in (world.pair.django, world.pair.sidecar):
-        side = Side(server, name)
+    for server in (scenario.pair.django, scenario.pair.sidecar):
+        side = SessionClient(server, name)
         login = side.log_in()
         key = side.key_of(login)
         logout = side.post("/api/logout/", key)
         found.append([(compare.headers(answer)["set-cookie"], answer.one("Vary")) for answer in (login, logout)])
-    world.clear()
+    scenario.clear()
     assert found[0] == found[1]
 
 
-def test_a_user_whose_hash_is_of_another_hasher_logs_in_on_the_sidecar_for_django(world, sidecar, django):
-    user = world.user(encoded=pbkdf2(iterations=10))
+def test_a_user_whose_hash_is_of_another_hasher_logs_in_on_the_sidecar_for_django(scenario, sidecar, django):
+    user = scenario.user(encoded=pbkdf2(iterations=10))
     key = sidecar.key_of(sidecar.log_in(user.username))
     assert django.status(key) == 200
 
 
-def test_a_refused_login_makes_no_session(world, sidecar):
-    before = world.stores[0].rows()
-    inactive = world.user(is_active=False)
-    unusable = world.user(encoded="!abc")
+def test_a_refused_login_makes_no_session(scenario, sidecar):
+    before = scenario.databases[0].rows()
+    inactive = scenario.user(is_active=False)
+    unusable = scenario.user(encoded="!abc")
     for username, password in (("clerk", "wrong"), ("nobody", PASSWORD), (inactive.username, PASSWORD), (unusable.username, "")):
         assert sidecar.log_in(username, password).status == 401
-    assert not [key for key in world.stores[0].rows().keys() - before.keys() if key[0] == "session"]
+    assert not [key for key in scenario.databases[0].rows().keys() - before.keys() if key[0] == "session"]
 
 
 def test_an_importer_imports_and_then_finds_nothing_new(django, sidecar):

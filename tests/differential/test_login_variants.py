@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-import compare
-import signed
-from cases import Variant
-from passwords import pbkdf2
-from sides import Side, as_time, data_of, session_row
-from wire import EXPORT
+from differential import compare
+from differential.cases import Variant
+from support import django_sessions
+from support.client import SessionClient
+from support.django_sessions import as_time
+from support.passwords import pbkdf2
+from support.wire import EXPORT
 
 ON = {"SIDECAR_LOGIN": "on"}
 BACKENDS = "django.contrib.auth.backends."
@@ -38,55 +39,55 @@ VARIANTS = [
 
 @pytest.fixture
 def sides(bench, request):
-    """The world of a variant (the default one, unless the test has a parameter), and its two sides: Django, the sidecar."""
-    world = bench.world(getattr(request, "param", DEFAULT))
-    if world.pair.sidecar is None:
+    """The scenario of a variant (the default one, unless the test has a parameter), and its two sides: Django, the sidecar."""
+    scenario = bench.scenario(getattr(request, "param", DEFAULT))
+    if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
-    name = world.variant.settings.get("SESSION_COOKIE_NAME", "sessionid")
-    yield world, Side(world.pair.django, name), Side(world.pair.sidecar, name)
-    world.clear()
+    name = scenario.variant.settings.get("SESSION_COOKIE_NAME", "sessionid")
+    yield scenario, SessionClient(scenario.pair.django, name), SessionClient(scenario.pair.sidecar, name)
+    scenario.clear()
 
 
 REMOTE_ONLY = variant("remote-only", settings={"AUTHENTICATION_BACKENDS": [BACKENDS + "RemoteUserBackend"]})
 in_every_variant = pytest.mark.parametrize("sides", VARIANTS, indirect=True, ids=lambda variant: variant.name)
 
 
-def user_of(world, **columns):
+def user_of(scenario, **columns):
     """A user of the test's own, and the name by which the user logs in."""
-    user = world.user(**columns)
-    by_email = world.variant.model.get("username_field") == "email"
+    user = scenario.user(**columns)
+    by_email = scenario.variant.model.get("username_field") == "email"
     return user, user.username + "@example.com" if by_email else user.username
 
 
 @in_every_variant
 def test_a_session_made_by_either_side_is_good_on_both_until_either_ends_it(sides):
-    world, *both = sides
+    scenario, *both = sides
     for maker in both:
         for ender in both:
-            _, name = user_of(world)
+            _, name = user_of(scenario)
             key = maker.key_of(maker.log_in(name))
             assert [side.status(key) for side in both] == [200, 200]
             assert ender.post("/api/logout/", key).status == 200
             assert [side.status(key) for side in both] == [403, 403]
-            assert session_row(world, key) is None
+            assert scenario.session_row(key) is None
 
 
 @in_every_variant
 def test_both_write_the_same_rows_and_cookies(sides):
-    world, *both = sides
-    table = world.stores[0].quoted(world.variant.table)
+    scenario, *both = sides
+    table = scenario.databases[0].quoted(scenario.variant.table)
     found, times = [], []
     for side in both:
-        user, name = user_of(world)
+        user, name = user_of(scenario)
         login = side.log_in(name)
         key = side.key_of(login)
-        data = data_of(world, key)
+        data = scenario.session_data_of(key)
         assert data.pop("_auth_user_id") == str(user.id)
-        assert data.pop("_auth_user_hash") == signed.auth_hash(
-            user.password_column, world.variant.settings.get("SECRET_KEY", signed.SECRET_KEY)
+        assert data.pop("_auth_user_hash") == django_sessions.auth_hash(
+            user.password_column, scenario.variant.settings.get("SECRET_KEY", django_sessions.SECRET_KEY)
         )
-        last_login = world.stores[0].execute(f"SELECT last_login FROM {table} WHERE username = ?", [user.username])[0][0]
-        times.append([as_time(last_login), as_time(session_row(world, key)[1])])
+        last_login = scenario.databases[0].execute(f"SELECT last_login FROM {table} WHERE username = ?", [user.username])[0][0]
+        times.append([as_time(last_login), as_time(scenario.session_row(key)[1])])
         logout = side.post("/api/logout/", key)
         found.append([data] + [(compare.headers(answer)["set-cookie"], answer.one("Vary")) for answer in (login, logout)])
     assert found[0] == found[1]
@@ -94,8 +95,8 @@ def test_both_write_the_same_rows_and_cookies(sides):
         assert abs(of_django - of_sidecar) < timedelta(seconds=20)
 
 
-def hashed(user, key=signed.SECRET_KEY):
-    return {"_auth_user_hash": signed.auth_hash(user.password_column, key)}
+def hashed(user, key=django_sessions.SECRET_KEY):
+    return {"_auth_user_hash": django_sessions.auth_hash(user.password_column, key)}
 
 
 # What the client brings along, by the user who then logs in: the cookie's value.
@@ -105,7 +106,7 @@ OLDER = {
     "a key that is too short": lambda w, user: "short",
     "a key of no row": lambda w, user: "abcdefghijklmnopqrstuvwxyz012345",
     "a row that has expired": lambda w, user: w.session(data={"cart": 1}, expires_in=-5),
-    "a row with a broken signature": lambda w, user: w.session(session_data=signed.session_data({"cart": 1})[:-1]),
+    "a row with a broken signature": lambda w, user: w.session(session_data=django_sessions.session_data({"cart": 1})[:-1]),
     "a row of another key": lambda w, user: w.session(data={"cart": 1}, key="foreign"),
     "an empty column": lambda w, user: w.session(session_data=""),
     "an anonymous session": lambda w, user: w.session(data={"cart": 1}),
@@ -119,7 +120,7 @@ OLDER = {
     "a session without a hash": lambda w, user: w.session(user, data={"cart": 1, "_auth_user_hash": ...}),
     "a session with an empty hash": lambda w, user: w.session(user, data={"cart": 1, "_auth_user_hash": ""}),
     "a session with the hash null": lambda w, user: w.session(user, data={"cart": 1, "_auth_user_hash": None}),
-    "a session of an older password": lambda w, user: w.session(user, data={"cart": 1, "_auth_user_hash": signed.auth_hash(pbkdf2("older"))}),
+    "a session of an older password": lambda w, user: w.session(user, data={"cart": 1, "_auth_user_hash": django_sessions.auth_hash(pbkdf2("older"))}),
 }
 # Of the same user with a good hash: Django keeps the key, the sidecar makes a new one.
 SAME_USER = {
@@ -134,17 +135,17 @@ SAME_USER = {
 @pytest.mark.parametrize("older", [*OLDER, *SAME_USER])
 def test_a_login_on_top_of(older, sides):
     """The same cookie, data and number of rows on both sides, and the older row gone from both or from neither."""
-    world, *both = sides
+    scenario, *both = sides
     found = []
     for side in both:
-        user = world.user()
-        old = (OLDER | SAME_USER)[older](world, user)
-        before = world.stores[0].rows()
+        user = scenario.user()
+        old = (OLDER | SAME_USER)[older](scenario, user)
+        before = scenario.databases[0].rows()
         login = side.log_in(user.username, cookie=old)
         key = side.key_of(login)
-        changed = world.changes_since(before)
-        data = {name: value for name, value in data_of(world, key).items() if not name.startswith("_auth_user_")}
-        backend = data_of(world, key)["_auth_user_backend"]
+        changed = scenario.changes_since(before)
+        data = {name: value for name, value in scenario.session_data_of(key).items() if not name.startswith("_auth_user_")}
+        backend = scenario.session_data_of(key)["_auth_user_backend"]
         rows = sorted("rewritten" if isinstance(what, dict) else what for (kind, _), what in changed.items() if kind == "session")
         assert set(changed["user", user.id]) == {"last_login"}
         assert both[0].status(key) == both[1].status(key) == 200
@@ -157,14 +158,14 @@ def test_a_login_on_top_of(older, sides):
 
 @pytest.mark.parametrize("older", OLDER | SAME_USER)
 def test_a_logout_from(older, sides):
-    world, *both = sides
+    scenario, *both = sides
     found = []
     for side in both:
-        user = world.user()
-        old = (OLDER | SAME_USER)[older](world, user)
-        before = world.stores[0].rows()
+        user = scenario.user()
+        old = (OLDER | SAME_USER)[older](scenario, user)
+        before = scenario.databases[0].rows()
         logout = side.post("/api/logout/", old)
-        changed = world.changes_since(before)
+        changed = scenario.changes_since(before)
         assert logout.status == 200
         found.append((sorted(changed.values()), compare.headers(logout).get("set-cookie"), logout.one("Vary")))
     assert found[0] == found[1]
@@ -192,26 +193,26 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 def test_a_login_carries_over(name, sides):
     """Django, reading what either side wrote, finds what was there."""
-    world, *both = sides
+    scenario, *both = sides
     texts = []
     for side in both:
-        user = world.user()
-        old = world.session(data='{"x":' + VALUES[name] + ',"last":1}')
-        data = data_of(world, side.key_of(side.log_in(user.username, cookie=old)))
+        user = scenario.user()
+        old = scenario.session(data='{"x":' + VALUES[name] + ',"last":1}')
+        data = scenario.session_data_of(side.key_of(side.log_in(user.username, cookie=old)))
         texts.append(json.dumps({key: value for key, value in data.items() if not key.startswith("_auth")}))
     assert texts[0] == texts[1]
 
 
 def test_a_large_session_of_djangos_is_compressed_and_survives_on_both(sides):
-    world, *both = sides
+    scenario, *both = sides
     cart = [f"article {number}" for number in range(500)]
     for side in both:
-        user = world.user()
-        old = world.session(user, data={"cart": cart}, compress=True)
+        user = scenario.user()
+        old = scenario.session(user, data={"cart": cart}, compress=True)
         assert [one.status(old) for one in both] == [200, 200]
         new = side.key_of(side.log_in(user.username, cookie=old))
-        assert session_row(world, new)[0].startswith(".")
-        assert data_of(world, new)["cart"] == cart
+        assert scenario.session_row(new)[0].startswith(".")
+        assert scenario.session_data_of(new)["cart"] == cart
         assert [one.status(new, EXPORT) for one in both] == [200, 200]
 
 
@@ -221,29 +222,29 @@ EXPIRIES = {"of_five_minutes": 300, "at_the_end_of_the_browser": 0, "that_is_nul
 @pytest.mark.parametrize("name", EXPIRIES)
 def test_an_expiry_of_the_session_s_own(name, sides):
     """`set_expiry` leaves `_session_expiry` in the data, which outlives a login."""
-    world, *both = sides
+    scenario, *both = sides
     cookies, expiries = [], []
     for side in both:
-        user = world.user()
-        old = world.session(data={"_session_expiry": EXPIRIES[name]})
+        user = scenario.user()
+        old = scenario.session(data={"_session_expiry": EXPIRIES[name]})
         login = side.log_in(user.username, cookie=old)
         cookies.append(compare.headers(login)["set-cookie"])
-        expiries.append(as_time(session_row(world, side.key_of(login))[1]))
+        expiries.append(as_time(scenario.session_row(side.key_of(login))[1]))
     assert cookies[0] == cookies[1]
     assert abs(expiries[0] - expiries[1]) < timedelta(seconds=20)
 
 
 def test_a_login_changes_last_login_alone(sides):
     """Nor does the sidecar re-hash an older password, which Django does."""
-    world, _, sidecar = sides
-    user = world.user(encoded=pbkdf2(iterations=10))
-    before = world.stores[0].rows()
+    scenario, _, sidecar = sides
+    user = scenario.user(encoded=pbkdf2(iterations=10))
+    before = scenario.databases[0].rows()
     sidecar.key_of(sidecar.log_in(user.username))
-    assert set(world.changes_since(before)["user", user.id]) == {"last_login"}
+    assert set(scenario.changes_since(before)["user", user.id]) == {"last_login"}
 
 
 @pytest.mark.parametrize("sides", [REMOTE_ONLY], indirect=True, ids=["remote-only"])
-def test_where_no_backend_checks_passwords_nobody_logs_in(sides):
-    world, *both = sides
+def test_without_a_backend_that_checks_passwords_every_login_fails(sides):
+    scenario, *both = sides
     assert [side.log_in().status for side in both] == [401, 401]
-    assert not [key for key in world.stores[0].rows() if key[0] == "session"]
+    assert not [key for key in scenario.databases[0].rows() if key[0] == "session"]

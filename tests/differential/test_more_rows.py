@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta, timezone
 
-from cases import Cases
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 ASK = get(EXPORT, auth=basic("clerk"))

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timezone
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 CLERK = basic("clerk")
@@ -57,8 +57,8 @@ for name, classes in {"basic-first": ["BasicAuthentication", "SessionAuthenticat
         "an_unknown_user": basic("nobody"),
     }.items():
         cases.add(f"{name}_{what}_is_401", 401, get(auth=value), variant=variant)
-    cases.add(f"{name}_a_head_by_nobody_is_401", 401, get(method="HEAD"), variant=variant)
-    cases.add(f"{name}_a_post_by_nobody_is_401", 401, get(method="POST"), variant=variant)
+    cases.add(f"{name}_a_head_by_an_anonymous_caller_is_401", 401, get(method="HEAD"), variant=variant)
+    cases.add(f"{name}_a_post_by_an_anonymous_caller_is_401", 401, get(method="POST"), variant=variant)
     cases.add(f"{name}_a_post_by_the_clerk_is_405", 405, get(auth=CLERK, method="POST"), variant=variant)
     cases.add(f"{name}_an_unknown_format_is_404", 404, get(STATS + "?format=xml"), variant=variant)
     cases.add(f"{name}_an_unknown_accept_is_406", 406, get(STATS, ("Accept", "a/b")), variant=variant)

@@ -1,9 +1,9 @@
-"""Content negotiation: Accept, `?format=`, `indent`; before anybody is authenticated."""
+"""Content negotiation: Accept, `?format=`, `indent`, all decided before authentication."""
 
-from cases import Cases
-from differences import NO_INDENT, NOT_MODIFIED, OWN_PAGE
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases
+from differential.differences import NO_INDENT, NOT_MODIFIED, OWN_PAGE
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 CLERK = basic("clerk")
@@ -55,7 +55,7 @@ NOTHING = {
 for name, accept in NOTHING.items():
     cases.add(f"accept_of_{name}_is_406_to_staff", 406, get(STATS, ("Accept", accept), auth=CLERK))
 for name in ("xml", "an_empty_text", "json_alone"):
-    cases.add(f"accept_of_{name}_is_406_to_nobody", 406, get(EXPORT, ("Accept", NOTHING[name])))
+    cases.add(f"accept_of_{name}_is_406_to_an_anonymous_caller", 406, get(EXPORT, ("Accept", NOTHING[name])))
     cases.add(f"a_post_with_accept_of_{name}_is_406", 406, get(EXPORT, ("Accept", NOTHING[name]), method="POST"))
 cases.add("head_that_accepts_xml_is_406", 406, get(STATS, ("Accept", "application/xml"), method="HEAD"))
 cases.add("options_that_accept_xml_are_406", 406, get(STATS, ("Accept", "application/xml"), method="OPTIONS"))
@@ -76,7 +76,7 @@ HTML = {
 }
 for name, accept in HTML.items():
     cases.add(f"accept_of_{name}_gives_a_page_to_staff", 200, get(STATS, ("Accept", accept), auth=CLERK), OWN_PAGE)
-    cases.add(f"accept_of_{name}_gives_a_page_to_nobody", 403, get(STATS, ("Accept", accept)), OWN_PAGE)
+    cases.add(f"accept_of_{name}_gives_a_page_to_an_anonymous_caller", 403, get(STATS, ("Accept", accept)), OWN_PAGE)
 cases.add("a_page_is_a_405_for_post", 405, get(STATS, ("Accept", "text/html"), auth=CLERK, method="POST"), OWN_PAGE)
 cases.add("a_page_is_made_for_format_api", 200, get(STATS + "?format=api", auth=CLERK), OWN_PAGE)
 cases.add("a_page_of_the_export", 200, get(EXPORT, ("Accept", "text/html"), auth=CLERK), OWN_PAGE)
@@ -127,7 +127,7 @@ cases.add("an_indent_of_a_refused_token_is_not_used", 406, get(STATS, ("Accept",
 FORMATS_404 = ["xml", "JSON", "admin", "json%00", "json/", ".json", "html", "jsonp", "api.", "%20json", "json%20", "csv"]
 for value in FORMATS_404:
     cases.add(f"format_{value}_is_404".replace("/", "slash").replace("%", "pct"), 404, get(f"{STATS}?format={value}", auth=CLERK))
-cases.add("an_unknown_format_is_404_to_nobody", 404, get(f"{EXPORT}?format=xml"))
+cases.add("an_unknown_format_is_404_to_an_anonymous_caller", 404, get(f"{EXPORT}?format=xml"))
 cases.add("an_unknown_format_is_404_for_post", 404, get(f"{EXPORT}?format=xml", method="POST"))
 cases.add("head_of_an_unknown_format_is_404", 404, get(f"{EXPORT}?format=xml", method="HEAD"))
 cases.add("an_unknown_format_with_an_indent", 404, get(f"{EXPORT}?format=xml", ("Accept", "application/json; indent=2")))

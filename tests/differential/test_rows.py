@@ -1,8 +1,8 @@
 """The export and the statistics over rows of every kind: texts, dates, booleans, keys, and what can't be shown."""
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 DEBUGGING = Variant("debug", settings={"DEBUG": True})
@@ -25,19 +25,19 @@ def without_tv_users(w):
 
 
 @cases(200)
-def an_export_of_nobody(w):
+def an_export_of_no_users(w):
     without_tv_users(w)
     return get(EXPORT, auth=STAFF)
 
 
 @cases(200)
-def an_indented_export_of_nobody(w):
+def an_indented_export_of_no_users(w):
     without_tv_users(w)
     return get(EXPORT, ("Accept", "application/json; indent=4"), auth=STAFF)
 
 
 @cases(200)
-def statistics_of_nobody(w):
+def statistics_of_no_users(w):
     without_tv_users(w)
     return get(STATS, auth=STAFF)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-import record
-from provide import reference
+from schema import record
+from support import reference
 
 
 def test_the_recorded_schema_is_what_migrate_creates(bench):
@@ -13,7 +13,7 @@ def test_the_recorded_schema_is_what_migrate_creates(bench):
         location = bench.directory / "recorded.db"
         url = f"sqlite:///{location}"
     else:
-        location = url = reference.new_database(bench.stores.server_url, "recorded_schema")
+        location = url = reference.new_database(bench.databases.server_url, "recorded_schema")
     reference.prepare(url, "--schema-only")
     on_file = (record.SCHEMA / f"{bench.database}.sql").read_text()
     assert record.recorded(bench.database, location) == on_file

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cases import Variant
-from passwords import basic
-from provide import clusters, reference
-from sides import Side, as_time, session_row
-from wire import EXPORT, STATS, ask, get
+from differential.cases import Variant
+from support import clusters, reference
+from support.client import SessionClient
+from support.django_sessions import as_time
+from support.passwords import basic
+from support.wire import EXPORT, STATS, ask, get
 
 HOUR = 3600
 BERLIN = {"USE_TZ": False, "TIME_ZONE": "Europe/Berlin"}
@@ -47,42 +48,42 @@ def variant(name, database, settings=(), prepared="on"):
     return Variant(f"defaults-{name}", dict(settings), {"database": database}, sidecar, shared=True)
 
 
-def both_sides(world):
-    if world.pair.sidecar is None:
+def both_sides(scenario):
+    if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
-    return Side(world.pair.django), Side(world.pair.sidecar)
+    return SessionClient(scenario.pair.django), SessionClient(scenario.pair.sidecar)
 
 
 def exports_of(sides):
     return [ask(side.server.port, get(EXPORT, auth=basic("clerk"))) for side in sides]
 
 
-def check_both_agree(world):
+def check_both_agree(scenario):
     """Who gets in, what is exported, what a login writes, and that what has ended is refused at once."""
-    sides = both_sides(world)
-    world.listed(username="a-listed-user")
+    sides = both_sides(scenario)
+    scenario.listed(username="a-listed-user")
     django, sidecar = exports_of(sides)
     assert (django.status, sidecar.status) == (200, 200), (django.body, sidecar.body)
     assert django.body == sidecar.body
     lives = {}
     for hours in (-7.5, -4, -2.5, -0.5, 0.5, 2.5, 4, 7.5):
-        key = world.session(world.clerk, expires_in=hours * HOUR)
+        key = scenario.session(scenario.clerk, expires_in=hours * HOUR)
         lives[hours] = [side.status(key) for side in sides]
     assert all(django == sidecar for django, sidecar in lives.values()), lives
     assert lives[-7.5] == [403, 403] and lives[7.5] == [200, 200]
     # Both write the same times, and each admits the other's session until either ends it.
     times = []
     for maker, other in (sides, sides[::-1]):
-        user = world.user()
+        user = scenario.user()
         key = maker.key_of(maker.log_in(user.username))
         assert [side.status(key) for side in sides] == [200, 200]
-        [[last_login]] = world.stores[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])
-        times.append((as_time(session_row(world, key)[1]), as_time(last_login)))
+        [[last_login]] = scenario.databases[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])
+        times.append((as_time(scenario.session_row(key)[1]), as_time(last_login)))
         assert other.post("/api/logout/", key).status == 200
         assert [side.status(key) for side in sides] == [403, 403]
         key = maker.key_of(maker.log_in(user.username))
         assert [side.status(key) for side in sides] == [200, 200]
-        world.execute("UPDATE auth_user SET is_active = FALSE WHERE id = ?", [user.id])
+        scenario.execute("UPDATE auth_user SET is_active = FALSE WHERE id = ?", [user.id])
         assert [side.status(key) for side in sides] == [403, 403]
     for of_django, of_sidecar in zip(*times):
         assert abs((of_django - of_sidecar).total_seconds()) < 30, times
@@ -103,34 +104,34 @@ def test_on_postgresql_nothing_depends_on_a_databases_defaults(bench, settings, 
     if bench.database != "postgres":
         pytest.skip("PostgreSQL's")
     name = "-".join([columns, prepared, *map(str, settings.values())]).replace("/", "-")
-    world = bench.world(variant(name, columns, settings, prepared))
-    database = urlsplit(world.stores[0].url).path[1:]
+    scenario = bench.scenario(variant(name, columns, settings, prepared))
+    database = urlsplit(scenario.databases[0].url).path[1:]
     try:
         for setting, value in POSTGRES_DEFAULTS.items():
-            world.execute(f"ALTER DATABASE {database} SET {setting} = '{value}'")
-        world.execute(f"ALTER ROLE {database}_login IN DATABASE {database} SET default_transaction_read_only = on")
+            scenario.execute(f"ALTER DATABASE {database} SET {setting} = '{value}'")
+        scenario.execute(f"ALTER ROLE {database}_login IN DATABASE {database} SET default_transaction_read_only = on")
         if columns == "without-zone":
             for statement in COLUMNS["postgres"]:
-                world.execute(statement)
-        check_both_agree(world)
-        check_the_page_and_joined_after(world, columns, settings == BERLIN)
+                scenario.execute(statement)
+        check_both_agree(scenario)
+        check_the_page_and_joined_after(scenario, columns, settings == BERLIN)
     finally:
-        world.clear()
+        scenario.clear()
 
 
-def check_the_page_and_joined_after(world, columns, is_naive):
+def check_the_page_and_joined_after(scenario, columns, is_naive):
     """What Django has no view for: it follows the exported dates."""
-    _, sidecar = both_sides(world)
-    world.execute("SET TimeZone = 'UTC'")
+    _, sidecar = both_sides(scenario)
+    scenario.execute("SET TimeZone = 'UTC'")
     # In Berlin the clock shows this time twice.
-    world.listed(username="seen-twice", date_joined="2020-10-25 02:45:00")
+    scenario.listed(username="seen-twice", date_joined="2020-10-25 02:45:00")
     for after, is_there in (("02:30:00", True), ("02:50:00", False)):
         target = f"{EXPORT}?joined_after=2020-10-25T{after}"
         answer = ask(sidecar.server.port, get(target, auth=basic("clerk")))
         names = [user["username"] for user in json.loads(answer.body)["users"]]
         if columns == "without-zone" or not is_naive:
             assert ("seen-twice" in names) == is_there, (after, names)
-    world.listed(username="of-new-year", date_joined="8999-12-31 23:30:00")
+    scenario.listed(username="of-new-year", date_joined="8999-12-31 23:30:00")
     html = ask(sidecar.server.port, get(STATS, ("Accept", "text/html"), auth=basic("clerk")))
     month = "Jan 9000" if is_naive and columns == "with-zone" else "Dec 8999"
     assert html.status == 200 and month in html.body.decode(), month
@@ -150,7 +151,7 @@ def mariadb(bench):
             root.execute("GRANT ALL ON *.* TO owner@127.0.0.1 IDENTIFIED BY 'throw-away' WITH GRANT OPTION")
             # A server does not run init_connect for accounts with one of these.
             root.execute("REVOKE SUPER, CONNECTION ADMIN ON *.* FROM owner@127.0.0.1")
-            own.stores.server_url = server.url.replace("root:", "owner:")
+            own.databases.server_url = server.url.replace("root:", "owner:")
             yield own, root
         finally:
             own.close()
@@ -162,27 +163,27 @@ def test_on_mariadb_nothing_depends_on_a_servers_defaults(mariadb, zone):
     bench, root = mariadb
     root.execute("SET GLOBAL init_connect = ''")
     root.execute("SET GLOBAL time_zone = %s", ["SYSTEM" if zone == "init_connect" else zone])
-    world = bench.world(variant(zone, zone))
+    scenario = bench.scenario(variant(zone, zone))
     try:
         for statement in COLUMNS["mysql"]:
-            world.execute(statement)
+            scenario.execute(statement)
         if zone == "init_connect":
             root.execute("SET GLOBAL init_connect = %s", [INIT_CONNECT])
-        check_both_agree(world)
+        check_both_agree(scenario)
     finally:
         root.execute("SET GLOBAL init_connect = ''")
-        world.clear()
+        scenario.clear()
 
 
 def test_on_mariadb_no_user_is_missing_because_of_a_servers_limit(mariadb):
     """Django's own exports lack users then, without a word."""
     bench, root = mariadb
-    world = bench.world(variant("limited", "limited"))
+    scenario = bench.scenario(variant("limited", "limited"))
     root.execute("SET GLOBAL init_connect = 'SET sql_select_limit = 1, max_join_size = 1'")
     try:
-        _, sidecar = both_sides(world)
+        _, sidecar = both_sides(scenario)
         exported = json.loads(ask(sidecar.server.port, get(EXPORT, auth=basic("clerk"))).body)
         assert exported["count"] == len(exported["users"]) > 1
     finally:
         root.execute("SET GLOBAL init_connect = ''")
-        world.clear()
+        scenario.clear()

@@ -1,10 +1,10 @@
 """`_auth_user_id` in all its spellings: Python's int() for integer keys, uuid.UUID() for UUID keys."""
 
-from cases import Cases, Variant
-from differences import BROKEN_SESSION, DEAD_ROW_STAYS
-from passwords import basic
-from signed import BACKEND, auth_hash
-from wire import EXPORT, get
+from differential.cases import Cases, Variant
+from differential.differences import BROKEN_SESSION, DEAD_ROW_STAYS
+from support.django_sessions import BACKEND, auth_hash
+from support.passwords import basic
+from support.wire import EXPORT, get
 
 cases = Cases()
 

@@ -1,13 +1,13 @@
-"""Session rows: every kind of row in django_session, and what becomes of it."""
+"""Session rows: every kind of row in django_session, and whether it authenticates."""
 
 import base64
 import zlib
 
-import signed
-from cases import Cases, Variant
-from differences import BROKEN_SESSION, CAPPED_SESSION, DEAD_ROW_STAYS, NO_ROTATION
-from passwords import pbkdf2
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from differential.differences import BROKEN_SESSION, CAPPED_SESSION, DEAD_ROW_STAYS, NO_ROTATION
+from support import django_sessions
+from support.passwords import pbkdf2
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 FALLBACKS = Variant("fallback-keys", settings={"SECRET_KEY_FALLBACKS": ["older-key", "oldest-key"]})
@@ -47,7 +47,7 @@ def damaged(name, damage, status=403, differs=None):
     extra = {"differs": differs} if differs else {}
 
     def build(w):
-        good = signed.session_data(signed.login_data(w.clerk.id, w.clerk.password_column))
+        good = django_sessions.session_data(django_sessions.login_data(w.clerk.id, w.clerk.password_column))
         return get(cookie=w.cookie(session_data=damage(good)))
 
     cases.add(name, status, build, **extra)
@@ -74,8 +74,8 @@ damaged(
     lambda good: base64.b64encode(b"0123456789abcdef0123456789abcdef01234567:{}").decode(),
 )
 # The payload is decoded non-strictly, and only after its signature has been checked.
-damaged("a_padded_payload_admits", lambda good: signed.sign(good.split(":")[0] + "==="), 200)
-damaged("foreign_characters_in_the_payload_are_skipped", lambda good: signed.sign(good.split(":")[0][:4] + "!!*" + good.split(":")[0][4:]), 200)
+damaged("a_padded_payload_admits", lambda good: django_sessions.sign(good.split(":")[0] + "==="), 200)
+damaged("foreign_characters_in_the_payload_are_skipped", lambda good: django_sessions.sign(good.split(":")[0][:4] + "!!*" + good.split(":")[0][4:]), 200)
 
 
 def payload_of(name, make, status=403, differs=None):
@@ -83,15 +83,15 @@ def payload_of(name, make, status=403, differs=None):
     extra = {"differs": differs} if differs else {}
 
     def build(w):
-        data = signed.payload(signed.login_data(w.clerk.id, w.clerk.password_column), compress=False)
+        data = django_sessions.payload(django_sessions.login_data(w.clerk.id, w.clerk.password_column), compress=False)
         json = base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
-        return get(cookie=w.cookie(session_data=signed.sign(make(json))))
+        return get(cookie=w.cookie(session_data=django_sessions.sign(make(json))))
 
     cases.add(name, status, build, **extra)
 
 
-payload_of("four_colons_before_the_payload_are_skipped", lambda json: "::::" + signed.base64url(json), 200)
-payload_of("one_colon_before_the_payload_spoils_its_padding", lambda json: ":" + signed.base64url(json + b" " * (2 - len(json) % 3)))
+payload_of("four_colons_before_the_payload_are_skipped", lambda json: "::::" + django_sessions.base64url(json), 200)
+payload_of("one_colon_before_the_payload_spoils_its_padding", lambda json: ":" + django_sessions.base64url(json + b" " * (2 - len(json) % 3)))
 
 
 def deflated(json):
@@ -104,41 +104,41 @@ def gzipped(json):
     return maker.compress(json) + maker.flush()
 
 
-payload_of("a_payload_of_zlib_admits", lambda json: "." + signed.base64url(zlib.compress(json)), 200)
-payload_of("a_payload_of_zlib_at_level_0_admits", lambda json: "." + signed.base64url(zlib.compress(json, 0)), 200)
-payload_of("bytes_after_the_zlib_stream_are_ignored", lambda json: "." + signed.base64url(zlib.compress(json) + b"junk"), 200)
-payload_of("a_payload_of_raw_deflate_is_anonymous", lambda json: "." + signed.base64url(deflated(json)))
-payload_of("a_payload_of_gzip_is_anonymous", lambda json: "." + signed.base64url(gzipped(json)))
-payload_of("a_truncated_zlib_stream_is_anonymous", lambda json: "." + signed.base64url(zlib.compress(json)[:-6]))
-payload_of("a_damaged_zlib_checksum_is_anonymous", lambda json: "." + signed.base64url(zlib.compress(json)[:-1] + b"\0"))
+payload_of("a_payload_of_zlib_admits", lambda json: "." + django_sessions.base64url(zlib.compress(json)), 200)
+payload_of("a_payload_of_zlib_at_level_0_admits", lambda json: "." + django_sessions.base64url(zlib.compress(json, 0)), 200)
+payload_of("bytes_after_the_zlib_stream_are_ignored", lambda json: "." + django_sessions.base64url(zlib.compress(json) + b"junk"), 200)
+payload_of("a_payload_of_raw_deflate_is_anonymous", lambda json: "." + django_sessions.base64url(deflated(json)))
+payload_of("a_payload_of_gzip_is_anonymous", lambda json: "." + django_sessions.base64url(gzipped(json)))
+payload_of("a_truncated_zlib_stream_is_anonymous", lambda json: "." + django_sessions.base64url(zlib.compress(json)[:-6]))
+payload_of("a_damaged_zlib_checksum_is_anonymous", lambda json: "." + django_sessions.base64url(zlib.compress(json)[:-1] + b"\0"))
 payload_of("an_empty_compressed_payload_is_anonymous", lambda json: ".")
 payload_of("an_empty_payload_is_anonymous", lambda json: "")
 payload_of("a_payload_of_one_letter_is_anonymous", lambda json: "A")
-payload_of("two_dots_are_anonymous", lambda json: ".." + signed.base64url(zlib.compress(json)))
+payload_of("two_dots_are_anonymous", lambda json: ".." + django_sessions.base64url(zlib.compress(json)))
 payload_of("a_payload_in_the_standard_alphabet_admits", lambda json: base64.b64encode(json + b' ' * (-len(json) % 3)).decode(), 200)
-payload_of("a_payload_with_a_byte_order_mark_is_anonymous", lambda json: signed.base64url(b"\xef\xbb\xbf" + json))
-payload_of("a_payload_with_text_after_the_object_is_anonymous", lambda json: signed.base64url(json + b"x"))
-payload_of("a_payload_with_blanks_around_the_object_admits", lambda json: signed.base64url(b" \n\t\r" + json + b"\n "), 200)
-payload_of("a_payload_with_a_form_feed_before_the_object_is_anonymous", lambda json: signed.base64url(b"\x0c" + json))
-payload_of("a_payload_of_two_objects_is_anonymous", lambda json: signed.base64url(json + json))
-payload_of("a_payload_with_a_raw_control_character_is_anonymous", lambda json: signed.base64url(json[:-1] + b',"a":"\x01"}'))
-payload_of("a_payload_with_a_raw_latin_1_byte_admits", lambda json: signed.base64url(json[:-1] + b',"a":"\xe9"}'), 200)
-payload_of("a_payload_with_a_lone_surrogate_admits", lambda json: signed.base64url(json[:-1] + b',"a":"\\ud800"}'), 200)
-payload_of("a_payload_with_nan_admits", lambda json: signed.base64url(json[:-1] + b',"a":NaN,"b":Infinity,"c":-Infinity}'), 200)
-payload_of("a_payload_with_a_huge_integer_admits", lambda json: signed.base64url(json[:-1] + b',"a":' + b"9" * 4000 + b"}"), 200)
-payload_of("a_payload_with_a_huge_exponent_admits", lambda json: signed.base64url(json[:-1] + b',"a":1e999999}'), 200)
-payload_of("a_payload_with_a_leading_zero_is_anonymous", lambda json: signed.base64url(json[:-1] + b',"a":01}'))
-payload_of("a_payload_with_a_trailing_comma_is_anonymous", lambda json: signed.base64url(json[:-1] + b",}"))
-payload_of("a_payload_with_single_quotes_is_anonymous", lambda json: signed.base64url(json.replace(b'"', b"'")))
-payload_of("a_payload_with_a_bad_escape_is_anonymous", lambda json: signed.base64url(json[:-1] + b',"a":"\\x41"}'))
-payload_of("a_payload_nested_50_deep_admits", lambda json: signed.base64url(json[:-1] + b',"a":' + b"[" * 50 + b"]" * 50 + b"}"), 200)
-payload_of("a_payload_nested_500_deep_is_beyond_the_caps", lambda json: signed.base64url(json[:-1] + b',"a":' + b"[" * 500 + b"]" * 500 + b"}"), 200, CAPPED_SESSION)
-payload_of("a_duplicate_key_counts_by_its_last_value", lambda json: signed.base64url(b'{"_auth_user_id":"999999",' + json[1:]), 200)
-payload_of("a_duplicate_key_counts_by_its_last_value_also_when_that_is_wrong", lambda json: signed.base64url(json[:-1] + b',"_auth_user_id":"999999"}'))
-payload_of("a_key_spelled_with_escapes_is_the_key", lambda json: signed.base64url(json.replace(b"_auth_user_id", b"\\u005fauth_user_id")), 200)
-payload_of("an_empty_object_is_anonymous", lambda json: signed.base64url(b"{}"))
+payload_of("a_payload_with_a_byte_order_mark_is_anonymous", lambda json: django_sessions.base64url(b"\xef\xbb\xbf" + json))
+payload_of("a_payload_with_text_after_the_object_is_anonymous", lambda json: django_sessions.base64url(json + b"x"))
+payload_of("a_payload_with_blanks_around_the_object_admits", lambda json: django_sessions.base64url(b" \n\t\r" + json + b"\n "), 200)
+payload_of("a_payload_with_a_form_feed_before_the_object_is_anonymous", lambda json: django_sessions.base64url(b"\x0c" + json))
+payload_of("a_payload_of_two_objects_is_anonymous", lambda json: django_sessions.base64url(json + json))
+payload_of("a_payload_with_a_raw_control_character_is_anonymous", lambda json: django_sessions.base64url(json[:-1] + b',"a":"\x01"}'))
+payload_of("a_payload_with_a_raw_latin_1_byte_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":"\xe9"}'), 200)
+payload_of("a_payload_with_a_lone_surrogate_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":"\\ud800"}'), 200)
+payload_of("a_payload_with_nan_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":NaN,"b":Infinity,"c":-Infinity}'), 200)
+payload_of("a_payload_with_a_huge_integer_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":' + b"9" * 4000 + b"}"), 200)
+payload_of("a_payload_with_a_huge_exponent_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":1e999999}'), 200)
+payload_of("a_payload_with_a_leading_zero_is_anonymous", lambda json: django_sessions.base64url(json[:-1] + b',"a":01}'))
+payload_of("a_payload_with_a_trailing_comma_is_anonymous", lambda json: django_sessions.base64url(json[:-1] + b",}"))
+payload_of("a_payload_with_single_quotes_is_anonymous", lambda json: django_sessions.base64url(json.replace(b'"', b"'")))
+payload_of("a_payload_with_a_bad_escape_is_anonymous", lambda json: django_sessions.base64url(json[:-1] + b',"a":"\\x41"}'))
+payload_of("a_payload_nested_50_deep_admits", lambda json: django_sessions.base64url(json[:-1] + b',"a":' + b"[" * 50 + b"]" * 50 + b"}"), 200)
+payload_of("a_payload_nested_500_deep_is_beyond_the_caps", lambda json: django_sessions.base64url(json[:-1] + b',"a":' + b"[" * 500 + b"]" * 500 + b"}"), 200, CAPPED_SESSION)
+payload_of("a_duplicate_key_counts_by_its_last_value", lambda json: django_sessions.base64url(b'{"_auth_user_id":"999999",' + json[1:]), 200)
+payload_of("a_duplicate_key_counts_by_its_last_value_also_when_that_is_wrong", lambda json: django_sessions.base64url(json[:-1] + b',"_auth_user_id":"999999"}'))
+payload_of("a_key_spelled_with_escapes_is_the_key", lambda json: django_sessions.base64url(json.replace(b"_auth_user_id", b"\\u005fauth_user_id")), 200)
+payload_of("an_empty_object_is_anonymous", lambda json: django_sessions.base64url(b"{}"))
 for name, text in {"a_list": b"[]", "a_string": b'"x"', "a_number": b"1", "null": b"null", "true": b"true", "a_list_of_pairs": b'[["_auth_user_id","2"]]'}.items():
-    payload_of(f"a_payload_that_is_{name}_is_no_session", lambda json, text=text: signed.base64url(text), 500, BROKEN_SESSION)
+    payload_of(f"a_payload_that_is_{name}_is_no_session", lambda json, text=text: django_sessions.base64url(text), 500, BROKEN_SESSION)
 
 
 # The auth hash.
@@ -148,13 +148,13 @@ for name, value in {"missing": ..., "empty": "", "null": None, "a_number": 1, "w
 
 @cases(403, DEAD_ROW_STAYS)
 def an_auth_hash_in_upper_case_is_anonymous(w):
-    return get(cookie=w.cookie(w.clerk, data={"_auth_user_hash": signed.auth_hash(w.clerk.password_column).upper()}))
+    return get(cookie=w.cookie(w.clerk, data={"_auth_user_hash": django_sessions.auth_hash(w.clerk.password_column).upper()}))
 
 
 @cases(403, DEAD_ROW_STAYS)
 def an_auth_hash_of_sha1_is_anonymous(w):
     salt = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
-    old = signed.salted_hmac(salt, w.clerk.password_column, signed.SECRET_KEY, "sha1").hexdigest()
+    old = django_sessions.salted_hmac(salt, w.clerk.password_column, django_sessions.SECRET_KEY, "sha1").hexdigest()
     return get(cookie=w.cookie(w.clerk, data={"_auth_user_hash": old}))
 
 
@@ -214,9 +214,9 @@ def a_deleted_session_row_ends_the_session(w):
 
 # The backend.
 for name, value in {
-    "missing": ..., "null": None, "empty": "", "unknown": "accounts.backends.Other", "a_list": [signed.BACKEND], "a_number": 1,
-    "of_another_module": "django.contrib.auth.backends.RemoteUserBackend", "the_path_with_a_blank": signed.BACKEND + " ",
-    "in_upper_case": signed.BACKEND.upper(), "true": True,
+    "missing": ..., "null": None, "empty": "", "unknown": "accounts.backends.Other", "a_list": [django_sessions.BACKEND], "a_number": 1,
+    "of_another_module": "django.contrib.auth.backends.RemoteUserBackend", "the_path_with_a_blank": django_sessions.BACKEND + " ",
+    "in_upper_case": django_sessions.BACKEND.upper(), "true": True,
 }.items():
     row(f"a_backend_that_is_{name}_is_anonymous", 403, data={"_auth_user_backend": value})
 
@@ -224,7 +224,7 @@ for name, value in {
 # Fallback keys.
 @cases(200, variant=FALLBACKS, versions=NEW)
 def a_session_signed_with_a_fallback_key_and_a_current_hash_admits(w):
-    return get(cookie=w.cookie(w.clerk, key="older-key", hash_key=signed.SECRET_KEY))
+    return get(cookie=w.cookie(w.clerk, key="older-key", hash_key=django_sessions.SECRET_KEY))
 
 
 @cases(200, NO_ROTATION, variant=FALLBACKS, versions=NEW)

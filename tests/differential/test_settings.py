@@ -1,8 +1,8 @@
 """Settings and user models other than the default ones: a pair of servers for each."""
 
-from cases import Cases, Variant
-from passwords import basic
-from wire import EXPORT, STATS, get
+from differential.cases import Cases, Variant
+from support.passwords import basic
+from support.wire import EXPORT, STATS, get
 
 cases = Cases()
 STAFF = basic("clerk")
@@ -30,7 +30,7 @@ def callers(variant, **statuses):
         add("wrong", get(target, auth=WRONG))
         add("malformed", get(target, auth="Basic a b c"))
     cases.add(f"{name}_both_credentials", both, lambda w: get(cookie=w.staff_cookie, auth=WRONG), variant=variant)
-    cases.add(f"{name}_options_by_nobody", status["anonymous"], get(EXPORT, method="OPTIONS"), variant=variant)
+    cases.add(f"{name}_options_by_an_anonymous_caller", status["anonymous"], get(EXPORT, method="OPTIONS"), variant=variant)
     cases.add(f"{name}_a_dead_cookie", status["anonymous"], get(cookie="sessionid=abcdefghijkl"), variant=variant)
     cases.add(f"{name}_a_dead_cookie_and_basic", status["staff"], get(cookie="sessionid=abcdefghijkl", auth=STAFF), variant=variant)
 

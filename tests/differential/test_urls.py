@@ -1,9 +1,9 @@
 """URLs: which spellings match, APPEND_SLASH, the query, hosts and what stands on the wire."""
 
-from cases import Cases, Variant
-from differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE, PAGE_AT_THE_MOUNT, WAY_TO_THE_PAGE
-from passwords import basic
-from wire import EXPORT, STATS, Request, get
+from differential.cases import Cases, Variant
+from differential.differences import ILLEGAL_TARGET, MALFORMED_HTTP, NO_TECHNICAL_PAGE, PAGE_AT_THE_MOUNT, WAY_TO_THE_PAGE
+from support.passwords import basic
+from support.wire import EXPORT, STATS, Request, get
 
 cases = Cases()
 CLERK = basic("clerk")
@@ -46,7 +46,7 @@ for name, target in NO_MATCH.items():
     cases.add(f"a_target_with_{name}_is_404", 404, get(target, auth=CLERK), older_text=("4.0",))
 cases.add("the_mount_alone_is_a_page", 404, get("/api/admin/", auth=CLERK), PAGE_AT_THE_MOUNT)
 cases.add("the_mount_without_a_slash_leads_to_the_page", 404, get("/api/admin"), WAY_TO_THE_PAGE)
-cases.add("a_404_is_the_same_for_nobody", 404, get("/api/admin/export-all/"), older_text=("4.0",))
+cases.add("a_404_is_the_same_for_an_anonymous_caller", 404, get("/api/admin/export-all/"), older_text=("4.0",))
 cases.add("a_404_is_the_same_for_post", 404, get("/api/admin/export-all/", method="POST"), older_text=("4.0",))
 cases.add("head_of_an_unknown_url_is_404", 404, get("/api/admin/export-all/", method="HEAD"), older_text=("4.0",))
 cases.add("options_of_an_unknown_url_is_404", 404, get("/api/admin/export-all/", method="OPTIONS"), older_text=("4.0",))
@@ -149,7 +149,7 @@ for method in ("POST", "PUT", "PATCH"):
 cases.add("with_debug_an_unknown_url_is_404", 404, get("/api/admin/x/"), NO_TECHNICAL_PAGE, variant=DEBUGGING)
 cases.add("with_debug_a_bad_host_is_400", 400, get(host="a_b"), NO_TECHNICAL_PAGE, variant=DEBUGGING)
 cases.add("with_debug_staff_is_answered", 200, get(EXPORT, auth=CLERK), variant=DEBUGGING)
-cases.add("with_debug_nobody_is_refused", 403, get(EXPORT), variant=DEBUGGING)
+cases.add("with_debug_an_anonymous_caller_is_refused", 403, get(EXPORT), variant=DEBUGGING)
 
 
 test_answers = cases.test()

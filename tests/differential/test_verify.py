@@ -1,4 +1,4 @@
-"""`watchtower-sidecar verify` against a live Django, as before the proxy's line is flipped."""
+"""`watchtower-sidecar verify` against a live Django, as an operator runs it before the switch."""
 
 import socket
 import ssl
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import servers
-from passwords import PASSWORD
-from provide import certificates
-from servers import Variant
-from wire import HOST
+from support import certificates, servers
+from support.environments import binary
+from support.passwords import PASSWORD
+from support.servers import Variant
+from support.wire import HOST
 
 VERIFIED = Variant("verified", shared=True, settings={"ALLOWED_HOSTS": [HOST]})
 WRONG_KEY = Variant(
@@ -30,16 +30,16 @@ def place():
 def verify(against, port, *arguments, host=HOST):
     """The exit code, the table and what was said."""
     command = [
-        servers.binary(), "verify", "--against", against, "--sidecar", f"http://127.0.0.1:{port}", "--host", host,
+        binary(), "verify", "--against", against, "--sidecar", f"http://127.0.0.1:{port}", "--host", host,
         *arguments,
     ]
     done = subprocess.run(command, env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
 
 
-def credentials(world, place):
+def credentials(scenario, place):
     """Options that name a file with the clerk's cookie, as curl writes it, and one with the clerk's password."""
-    name, key = world.cookie(world.clerk).split("=", 1)
+    name, key = scenario.cookie(scenario.clerk).split("=", 1)
     cookie, basic = place / "cookies.txt", place / "basic"
     line = "\t".join(["#HttpOnly_127.0.0.1", "FALSE", "/", "FALSE", "1999999999", name, key])
     cookie.write_text(f"# Netscape HTTP Cookie File\n\n{line}\n")
@@ -48,11 +48,11 @@ def credentials(world, place):
 
 
 def test_all_is_the_same_and_no_secret_is_shown(bench, place):
-    world = bench.world(VERIFIED)
+    scenario = bench.scenario(VERIFIED)
     try:
-        options, secrets = credentials(world, place)
-        django = f"http://127.0.0.1:{world.pair.django.port}"
-        code, table, said = verify(django, world.pair.sidecar.port, *options)
+        options, secrets = credentials(scenario, place)
+        django = f"http://127.0.0.1:{scenario.pair.django.port}"
+        code, table, said = verify(django, scenario.pair.sidecar.port, *options)
         assert (code, said) == (0, ""), table
         # An older Django names no charset for one of its pages.
         intended = 3 if bench.django == "4.0" else 2
@@ -61,15 +61,15 @@ def test_all_is_the_same_and_no_secret_is_shown(bench, place):
         assert "note:" not in table
         assert not any(secret in table for secret in secrets)
     finally:
-        world.clear()
+        scenario.clear()
 
 
 def test_a_wrong_key_is_different_for_the_session_alone(bench, place):
-    world = bench.world(VERIFIED)
-    wrong = servers.Sidecar(WRONG_KEY, world.stores[0].sidecar_url(*WRONG_KEY.powers), bench.directory)
+    scenario = bench.scenario(VERIFIED)
+    wrong = servers.Sidecar(WRONG_KEY, scenario.databases[0].sidecar_url(*WRONG_KEY.powers), bench.directory)
     try:
-        options, _ = credentials(world, place)
-        django = f"http://127.0.0.1:{world.pair.django.port}"
+        options, _ = credentials(scenario, place)
+        django = f"http://127.0.0.1:{scenario.pair.django.port}"
         code, table, _ = verify(django, wrong.port, *options)
         assert code == 1
         different = [line for line in table.splitlines() if line.startswith("DIFFERENT")]
@@ -77,34 +77,34 @@ def test_a_wrong_key_is_different_for_the_session_alone(bench, place):
         assert "status: Django 200, sidecar 403" in table
     finally:
         wrong.stop()
-        world.clear()
+        scenario.clear()
 
 
 def test_a_host_that_django_does_not_allow_proves_nothing(bench):
-    world = bench.world(VERIFIED)
+    scenario = bench.scenario(VERIFIED)
     try:
-        django = f"http://127.0.0.1:{world.pair.django.port}"
-        code, table, _ = verify(django, world.pair.sidecar.port, host="elsewhere.example.com")
+        django = f"http://127.0.0.1:{scenario.pair.django.port}"
+        code, table, _ = verify(django, scenario.pair.sidecar.port, host="elsewhere.example.com")
         assert code == 1
         assert "its ALLOWED_HOSTS may not hold elsewhere.example.com: give --host" in table
     finally:
-        world.clear()
+        scenario.clear()
 
 
 def test_django_may_stand_behind_https(bench, place):
     """The server's certificate is checked against the given authority."""
-    world = bench.world(VERIFIED)
+    scenario = bench.scenario(VERIFIED)
     authority = certificates.make(place)
     try:
-        options, _ = credentials(world, place)
-        sidecar = world.pair.sidecar.port
-        with Tls(place, world.pair.django.port) as port:
+        options, _ = credentials(scenario, place)
+        sidecar = scenario.pair.sidecar.port
+        with Tls(place, scenario.pair.django.port) as port:
             code, table, _ = verify(f"https://localhost:{port}", sidecar, "--ca-file", authority, *options)
             assert code == 0, table
             code, table, _ = verify(f"https://localhost:{port}", sidecar, *options)
             assert code == 1 and "no answer from Django" in table and "certificate" in table, table
     finally:
-        world.clear()
+        scenario.clear()
 
 
 class Tls:

@@ -1,22 +1,14 @@
-"""The paths of what the suites share, and tests that run side by side.
+"""The option of the soak, and tests that run side by side.
 
-Most of these tests wait for a clock: those marked `side_by_side` take no fixtures, and all that were selected are
-started, a few at a time, when the first of them has its turn.
+Most of these tests wait. Those marked `side_by_side` take no fixtures; when the first of them has its turn, all that were
+selected are started, a few at a time.
 """
 
 import concurrent.futures
-import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent / "differential", HERE.parent):
-    sys.path.insert(0, str(directory))
-
-import world  # noqa: E402
-from provide import clusters  # noqa: E402
+from support import clusters, scenario
 
 AT_ONCE = 4
 pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
@@ -35,15 +27,6 @@ def arguments(item):
     return item.callspec.params if hasattr(item, "callspec") else {}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """Without a database server there is nothing to test."""
-    try:
-        return (yield)
-    except clusters.Unavailable as error:
-        pytest.skip(str(error))
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     if not pyfuncitem.get_closest_marker("side_by_side"):
@@ -58,12 +41,9 @@ def pytest_pyfunc_call(pyfuncitem):
 
 def pytest_sessionfinish():
     pool.shutdown(cancel_futures=True)
-    world.stop_shared_servers()
+    scenario.stop_shared_servers()
 
 
 @pytest.fixture
 def pgbouncer_program():
-    found = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if not found:
-        pytest.skip("pgbouncer is not installed")
-    return found
+    return clusters.program("pgbouncer")

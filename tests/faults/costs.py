@@ -1,7 +1,7 @@
-"""The inputs that a stranger, or a user who is no staff, controls, each at its most expensive, and what a request costs.
+"""Every input that a stranger, or a user who is not staff, controls, at its most expensive; and what such a request costs.
 
-SECURITY.md shows the table with the figures of a release build (tests/faults/measure); test_costs.py holds the limits. What
-is counted is the process's own processor time and resident memory, not the clock on the wall.
+SECURITY.md shows the table with the figures of a release build (tests/faults/measure); test_costs.py holds the limits. It
+is counted in processor time and resident memory, not in elapsed time.
 """
 
 import base64
@@ -9,9 +9,8 @@ import selectors
 import socket
 import time
 
-import signed
-import wire
-from world import EXPORTED_USERS, World
+from support import django_sessions, wire
+from support.scenario import EXPORTED_USERS, Scenario
 
 STRANGERS = 200
 # A head has 32 KiB; the rest of it fits into what is left.
@@ -117,7 +116,7 @@ INPUTS = [
 ]
 
 
-class Costs(World):
+class Costs(Scenario):
     """A user who is no staff and is logged in; passwords that cost nothing, of which any number may be wrong."""
 
     def __init__(self):
@@ -125,7 +124,7 @@ class Costs(World):
 
     def before_start(self):
         [[password]] = self.execute("SELECT password FROM auth_user WHERE id = 2")
-        session = signed.session_data(signed.login_data(2, password))
+        session = django_sessions.session_data(django_sessions.login_data(2, password))
         self.execute(f"INSERT INTO django_session VALUES ('{PLAIN_KEY}', '{session}', '2100-01-01 00:00:00')")
 
     def processor_seconds(self):
@@ -192,11 +191,11 @@ def first_status(connection):
     return int(answer.split(b" ")[1]) if answer else None
 
 
-def all_costs(world, times):
+def all_costs(scenario, times):
     """(input, at its most expensive, status, milliseconds, MiB above idle) of each input."""
-    world.processor(PLAIN, 5 * times)
+    scenario.processor(PLAIN, 5 * times)
     inputs = [("none", "the plainest refusal", PLAIN), *INPUTS]
     # First all of the one, then all of the other: what strangers leave behind is work as well.
-    processor = [world.processor(data, times) for *_, data in inputs]
+    processor = [scenario.processor(data, times) for *_, data in inputs]
     for (what, how, data), (milliseconds, status) in zip(inputs, processor):
-        yield what, how, status, milliseconds / (200 if what == "pipelining" else 1), world.memory(data)
+        yield what, how, status, milliseconds / (200 if what == "pipelining" else 1), scenario.memory(data)

@@ -1,7 +1,7 @@
-"""The figures of password floods, of who can be told to exist, of outages, and of what a request may cost, as Markdown tables.
+"""Prints Markdown tables: password floods, whether timing tells that a user exists, outages, the cost of a request.
 
 Run by tests/faults/measure on an idle machine with a release build (SIDECAR_BINARY). Passwords cost what Django 5.2
-makes them cost: a million iterations. The flood comes from a process of its own, so that its clients slow nobody down.
+makes them cost: a million iterations. Another process sends the flood, so that it does not slow the measuring client.
 """
 
 import argparse
@@ -13,19 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent / "differential", HERE.parent):
-    sys.path.insert(0, str(directory))
-
-import costs  # noqa: E402
-import passwords  # noqa: E402
-import signed  # noqa: E402
-import wire  # noqa: E402
-from load import Client  # noqa: E402
-from soak import nearest_rank  # noqa: E402
-from world import ADMIN, ADMIN_KEY, REQUESTS, World, login_request, stop_shared_servers  # noqa: E402
+from faults import costs
+from faults.soak import nearest_rank
+from support import django_sessions, passwords, wire
+from support.client import Client
+from support.scenario import ADMIN, ADMIN_KEY, REQUESTS, Scenario, login_request, stop_shared_servers
 
 ITERATIONS = 1_000_000
 FLOOD_CLIENTS, FLOOD_SECONDS = 32, 6
@@ -46,14 +39,14 @@ ROWS = {
 }
 
 
-class Costly(World):
+class Costly(Scenario):
     """Passwords that cost what Django makes them cost, and a row of each kind."""
 
     def before_start(self):
         self.settings["DJANGO_PBKDF2_ITERATIONS"] = str(ITERATIONS)
         known = passwords.pbkdf2(iterations=ITERATIONS)
         self.execute(f"UPDATE auth_user SET password = '{known}' WHERE id = 1")
-        session = signed.session_data(signed.login_data(1, known))
+        session = django_sessions.session_data(django_sessions.login_data(1, known))
         self.execute(f"UPDATE django_session SET session_data = '{session}' WHERE session_key = '{ADMIN_KEY}'")
         for number, (name, encoded) in enumerate(ROWS.items(), start=3):
             self.execute(
@@ -92,8 +85,8 @@ def milliseconds(seconds):
 
 def floods(name):
     """Rows of the table: what others notice of a flood."""
-    with Costly() as world:
-        port = world.sidecar.port
+    with Costly() as scenario:
+        port = scenario.sidecar.port
         client = Client(port, keeps=True)
         quiet = [timed(client, COOKIE)[1] for _ in range(300)]
         command = [sys.executable, __file__, "--flood", name, "--port", str(port)]
@@ -133,8 +126,8 @@ def floods(name):
 
 def telling(pairs):
     """Rows of the table: a known user's wrong password against others, one pair after another."""
-    with Costly() as world:
-        client = Client(world.sidecar.port, keeps=True)
+    with Costly() as scenario:
+        client = Client(scenario.sidecar.port, keeps=True)
         wrong = {name: wire.get(wire.STATS, auth=passwords.basic(name, "wrong")) for name in (ADMIN, "nobody", *ROWS)}
         # Each kind has been seen once, as on a server that has run for a while.
         for request in wrong.values():
@@ -159,10 +152,10 @@ def telling(pairs):
 def outages():
     """Rows of the table: what a refusal costs while the database is known to be away, and how soon it is back."""
     for fault, lasts in (("refuse", 5), ("swallow", 10)):
-        with World(proxied=True) as world:
-            client = Client(world.sidecar.port, keeps=True)
+        with Scenario(proxied=True) as scenario:
+            client = Client(scenario.sidecar.port, keeps=True)
             timed(client, COOKIE)
-            getattr(world.proxy, fault)()
+            getattr(scenario.proxy, fault)()
             began = time.monotonic()
             longest, times = 0, []
             while time.monotonic() < began + lasts:
@@ -170,7 +163,7 @@ def outages():
                 longest = max(longest, seconds)
                 times.append(seconds)
                 time.sleep(0.01)
-            world.proxy.heal()
+            scenario.proxy.heal()
             healed = time.monotonic()
             while timed(client, COOKIE)[0] != 200:
                 time.sleep(0.01)
@@ -184,8 +177,8 @@ def outages():
 def requests():
     """The table of what a request costs."""
     print("\n| input | at its most expensive | answer | processor | 200 at once, above idle |\n| --- | --- | ---: | ---: | ---: |")
-    with costs.Costs() as world:
-        for what, how, status, milliseconds, mebibytes in costs.all_costs(world, times=100):
+    with costs.Costs() as scenario:
+        for what, how, status, milliseconds, mebibytes in costs.all_costs(scenario, times=100):
             print(f"| {what} | {how} | {status} | {milliseconds:.2f} ms | {mebibytes:.1f} MiB |", flush=True)
 
 
@@ -199,7 +192,7 @@ def main():
     if options.flood:
         flood(options.port, options.flood)
         return
-    # Ends what was started, also when it is told to stop.
+    # SIGTERM must also stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     if options.requests:
         requests()

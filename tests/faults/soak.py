@@ -1,7 +1,7 @@
-"""A bounded mix of requests for minutes: no unexpected answer, and no thread, descriptor or memory more than before.
+"""A steady mix of requests for minutes: every answer is as expected; threads, descriptors and memory do not grow.
 
-Run by tests/faults/soak, and for a short while by test_soak.py. Two hundred requests a second at an even pace, whatever
-the answers take; every ten seconds an export. Logins are not limited, as some fail on purpose; all else is as shipped.
+Run by tests/faults/soak, and for a minute by test_soak.py. 200 requests a second, however long the answers take, and an
+export every ten seconds. Failed logins are not limited, as some fail on purpose; all other limits have their defaults.
 """
 
 import argparse
@@ -13,22 +13,18 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for directory in (HERE, HERE.parent / "differential", HERE.parent):
-    sys.path.insert(0, str(directory))
-
-from endurance import MOST_CONNECTIONS  # noqa: E402
-from load import Client, judge  # noqa: E402
-from provide import clusters  # noqa: E402
-from world import REQUESTS, World, logout_request, stop_shared_servers  # noqa: E402
+from faults.endurance import MOST_CONNECTIONS
+from support import clusters
+from support.client import Client
+from support.load import judge
+from support.scenario import REQUESTS, Scenario, logout_request, stop_shared_servers
 
 RATE = 200
 CLIENTS = 16
 EXPORT_SECONDS = 10
 WARM_UP_SECONDS = 25
-# A thread that tokio's blocking pool does not need any more ends after ten seconds.
+# tokio's blocking pool ends an idle thread after ten seconds.
 REST_SECONDS = 12
 MOST_DRIFT_KIB = 8 * 1024
 USERS = 10_000
@@ -43,7 +39,7 @@ SECOND = [SECOND[number * 73 % RATE] for number in range(RATE)]
 
 @dataclass
 class Mix:
-    """The mix at its pace: how long the answers took, and sentences on those that were not as expected."""
+    """Sends the mix at its pace; notes the times of the answers, and sentences on unexpected ones."""
 
     port: int
     seconds: list = field(default_factory=list)
@@ -51,7 +47,7 @@ class Mix:
     exports: int = 0
 
     def run(self, duration, watch=lambda: None):
-        """Sends requests for so long, and calls `watch` every half second."""
+        """Sends requests for `duration` seconds, and calls `watch` every half second."""
         self.began = time.monotonic()
         self.slots = itertools.count()
         self.lock = threading.Lock()
@@ -108,25 +104,24 @@ def nearest_rank(values, percent):
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def at_rest(world, most=None):
-    """Threads, descriptors and database connections when nothing has run for a while; `most` are looked for that long.
-
-    Connections are opened when they are first needed, and kept: their descriptors are counted apart.
+def at_rest(scenario, most=None):
+    """(threads, other descriptors, database connections) after a rest, which ends early once there are no more threads than
+    in `most`. Connections are opened on demand and kept, so their descriptors are counted apart.
     """
     deadline = time.monotonic() + REST_SECONDS
-    while time.monotonic() < deadline and not (most and world.process.threads() <= most[0]):
+    while time.monotonic() < deadline and not (most and scenario.process.threads() <= most[0]):
         time.sleep(0.5)
-    connections = world.process.sockets()
-    if world.kind == "sqlite":
-        connections = world.process.open_files(world.database_url.removeprefix("sqlite:///"))
-    return world.process.threads(), world.process.descriptors() - connections, connections
+    connections = scenario.process.sockets()
+    if scenario.kind == "sqlite":
+        connections = scenario.process.open_files(scenario.database_url.removeprefix("sqlite:///"))
+    return scenario.process.threads(), scenario.process.descriptors() - connections, connections
 
 
-def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
-    """Runs the mix; a line of figures, and sentences on what was not as promised."""
-    process = world.process
-    warm_up = Mix(world.sidecar.port)
-    # All connections that there may be are opened before anything is counted.
+def soak(scenario, seconds, warm_up_seconds=WARM_UP_SECONDS):
+    """Runs the mix; returns a line of figures, and sentences on broken promises."""
+    process = scenario.process
+    warm_up = Mix(scenario.sidecar.port)
+    # Opens every connection that the pool may hold, before anything is counted.
     crowd = [
         threading.Thread(target=warm_up.ask, args=[Client(warm_up.port, keeps=False), caller])
         for caller in ["export"] * 4 + ["unknown session", "stats", "readyz"] * 12
@@ -136,11 +131,11 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
     for thread in crowd:
         thread.join()
     warm_up.run(warm_up_seconds)
-    resting, before = at_rest(world), process.memory()
+    resting, before = at_rest(scenario), process.memory()
     samples = []
-    mix = Mix(world.sidecar.port)
+    mix = Mix(scenario.sidecar.port)
     mix.run(seconds, lambda: samples.append((process.memory(), process.threads(), process.descriptors())))
-    ended = at_rest(world, resting)
+    ended = at_rest(scenario, resting)
     drift = max(memory for memory, *_ in samples[len(samples) // 2 :]) - before
     failed = warm_up.unexpected + mix.unexpected
     if drift > MOST_DRIFT_KIB:
@@ -148,7 +143,7 @@ def soak(world, seconds, warm_up_seconds=WARM_UP_SECONDS):
     if ended[0] > resting[0] or ended[1] > resting[1] or ended[2] > MOST_CONNECTIONS:
         failed.append(f"threads, descriptors, connections at rest were {resting}, and are {ended}")
     line = (
-        f"soak, {world.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
+        f"soak, {scenario.kind}, {seconds:.0f} s: {len(mix.seconds)} requests, {mix.exports} exports, "
         f"{len(mix.unexpected)} unexpected answers, p50 {1000 * nearest_rank(mix.seconds, 50):.1f} ms, "
         f"p99 {1000 * nearest_rank(mix.seconds, 99):.1f} ms, slowest {1000 * max(mix.seconds):.0f} ms; memory "
         f"{before / 1024:.1f} MiB, later {drift / 1024:+.1f}; at rest before and after: threads {resting[0]}, "
@@ -163,11 +158,11 @@ def main():
     parser.add_argument("minutes", nargs="?", type=float, default=2, help="how long, after the warm-up (default: 2)")
     parser.add_argument("--database", choices=("postgres", "mysql", "sqlite"), default="postgres")
     options = parser.parse_args()
-    # Ends what was started, also when it is told to stop.
+    # SIGTERM must also stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     try:
-        with World(options.database, users=USERS) as world:
-            line, failed = soak(world, 60 * options.minutes)
+        with Scenario(options.database, users=USERS) as scenario:
+            line, failed = soak(scenario, 60 * options.minutes)
     except clusters.Unavailable as error:
         return f"{options.database}: {error}"
     finally:

@@ -1,11 +1,11 @@
-"""What strangers send costs no more than SECURITY.md says: in processor time and memory, not by the clock on the wall."""
+"""No input costs more processor time or memory than SECURITY.md says."""
 
 import os
 import time
 
 import pytest
 
-from costs import INPUTS, PLAIN, PLAIN_KEY, Costs, all_costs, get
+from faults.costs import INPUTS, PLAIN, PLAIN_KEY, Costs, all_costs, get
 
 # A debug build takes about ten times as long.
 MOST_MILLISECONDS = 3 if os.environ.get("SIDECAR_BINARY") else 30
@@ -16,8 +16,8 @@ WELL = {"of the description", "codings, of the description"}
 
 @pytest.mark.side_by_side
 def test_no_refused_request_takes_more_processor_or_memory_than_promised():
-    with Costs() as world:
-        costs = list(all_costs(world, times=8))
+    with Costs() as scenario:
+        costs = list(all_costs(scenario, times=8))
     print(*costs, sep="\n")
     assert len(costs) == 1 + len(INPUTS)
     served = [(what, how, status) for what, how, status, *_ in costs if how not in WELL and status and status < 400]
@@ -28,19 +28,19 @@ def test_no_refused_request_takes_more_processor_or_memory_than_promised():
 
 @pytest.mark.side_by_side
 def test_a_request_that_waits_takes_no_processor_whatever_stands_behind_it():
-    with Costs() as world:
+    with Costs() as scenario:
         waiting = get(f"Cookie: sessionid={PLAIN_KEY}")
-        locked = world.connect()
+        locked = scenario.connect()
         locked.execute("BEGIN EXCLUSIVE")
-        with world.connected() as connection:
+        with scenario.connected() as connection:
             connection.setblocking(False)
             # More than Actix would buffer, and all that the kernel takes.
             for data in (waiting, PLAIN * 10_000):
                 connection.send(data)
             time.sleep(0.5)
-            used = world.processor_seconds()
+            used = scenario.processor_seconds()
             time.sleep(1)
-            used = world.processor_seconds() - used
+            used = scenario.processor_seconds() - used
         locked.execute("ROLLBACK")
         locked.close()
         assert used < 0.1, f"{used} seconds of processor in a second"

@@ -1,16 +1,15 @@
-"""kill -9 in the middle of exports and logins: what a login wrote is all there, or not there at all."""
+"""kill -9 in the middle of exports and logins: each login's writes are all there or not at all."""
 
 import threading
 import time
 
 import pytest
 
-import signed
-import wire
-from observed import await_true
-from passwords import PASSWORD
-from sides import as_time, decoded
-from world import REQUESTS, World, login_request
+from support import django_sessions, wire
+from support.django_sessions import as_time, decoded
+from support.passwords import PASSWORD
+from support.scenario import REQUESTS, Scenario, login_request
+from support.waiting import await_true
 
 # Each of them logs in again and again, one login at a time: so the row of the last login is the latest.
 NAMES = [f"user{number}" for number in range(4)]
@@ -59,20 +58,20 @@ def seconds_of(timestamp):
     """The time in a signature, as `TimestampSigner` writes it."""
     seconds = 0
     for digit in timestamp:
-        seconds = 62 * seconds + signed.BASE62.index(digit)
+        seconds = 62 * seconds + django_sessions.BASE62.index(digit)
     return seconds
 
 
-def check_rows(world):
+def check_rows(scenario):
     """Every session row is whole, and each user's latest was signed at the user's `last_login`; how many there are."""
     latest = {}
-    sessions = world.execute("SELECT session_data FROM django_session WHERE expire_date < '2099-01-01'")
+    sessions = scenario.execute("SELECT session_data FROM django_session WHERE expire_date < '2099-01-01'")
     for (data,) in sessions:
         value, timestamp, _ = data.rsplit(":", 2)
-        assert signed.sign(value, timestamp=timestamp) == data
+        assert django_sessions.sign(value, timestamp=timestamp) == data
         user = int(decoded(data)["_auth_user_id"])
         latest[user] = max(latest.get(user, 0), seconds_of(timestamp))
-    logins = world.execute("SELECT id, last_login FROM auth_user WHERE last_login IS NOT NULL")
+    logins = scenario.execute("SELECT id, last_login FROM auth_user WHERE last_login IS NOT NULL")
     assert {user: int(as_time(when).timestamp()) for user, when in logins} == latest
     return len(sessions)
 
@@ -91,24 +90,24 @@ SLOW_UPDATE = {
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
 def test_a_killed_process_leaves_no_half_written_session(kind):
-    with World(kind, users=5000) as world:
+    with Scenario(kind, users=5000) as scenario:
         for statement in SLOW_UPDATE[kind]:
-            world.execute(statement)
+            scenario.execute(statement)
         logins = exports = 0
         for life in LIVES:
-            callers = Callers(world.sidecar.port)
+            callers = Callers(scenario.sidecar.port)
             await_true(lambda: callers.logins, 20, "somebody logs in")
             time.sleep(life)
-            world.sidecar.process.kill()
-            world.sidecar.process.wait()
+            scenario.sidecar.process.kill()
+            scenario.sidecar.process.wait()
             callers.join()
             logins, exports = logins + len(callers.logins), exports + len(callers.exports)
             # Whoever was told of a login has it; one that was cut off may be there or not.
-            found = check_rows(world)
+            found = check_rows(scenario)
             assert logins <= found <= logins + len(LIVES) * len(NAMES)
-            world.start()
+            scenario.start()
         assert logins >= 2 * len(LIVES) and exports
         if kind == "sqlite":
-            assert world.execute("PRAGMA integrity_check") == [("ok",)]
+            assert scenario.execute("PRAGMA integrity_check") == [("ok",)]
         for caller, (request, status) in REQUESTS.items():
-            assert wire.ask(world.sidecar.port, request).status == status, caller
+            assert wire.ask(scenario.sidecar.port, request).status == status, caller

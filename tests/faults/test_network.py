@@ -1,16 +1,16 @@
-"""The network between the sidecar and its database fails under load, in every way that a proxy can make it fail."""
+"""The network between the sidecar and its database fails under load, in every way that the proxy offers."""
 
 import time
 
 import pytest
 
-import wire
-from endurance import FAULT_SECONDS, endure, left_nothing_behind
-from load import Load
-from proxy import Proxy
-from world import REQUESTS, World
+from faults.endurance import FAULT_SECONDS, endure, left_nothing_behind
+from support import wire
+from support.load import Load
+from support.proxy import Proxy
+from support.scenario import REQUESTS, Scenario
 
-# When nobody answers any more, the first who waited in vain tell everybody else.
+# When the database stops answering, the first requests that time out make all others fail at once.
 KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 
@@ -18,37 +18,37 @@ DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_network_that_swallows_everything(kind):
-    with World(kind, proxied=True) as world:
-        endure(world, world.proxy.swallow, world.proxy.heal, known_down_after=KNOWN_AFTER_SECONDS)
+    with Scenario(kind, proxied=True) as scenario:
+        endure(scenario, scenario.proxy.swallow, scenario.proxy.heal, known_down_after=KNOWN_AFTER_SECONDS)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_network_that_answers_no_attempt_to_connect(kind):
-    with World(kind, proxied=True) as world:
+    with Scenario(kind, proxied=True) as scenario:
         # Long enough for the kernel to try again only after a long while.
-        endure(world, world.proxy.vanish, world.proxy.heal, lasts=25, known_down_after=KNOWN_AFTER_SECONDS)
+        endure(scenario, scenario.proxy.vanish, scenario.proxy.heal, lasts=25, known_down_after=KNOWN_AFTER_SECONDS)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_open_connections_die_without_a_word_and_new_ones_work(kind):
-    with World(kind, proxied=True) as world:
-        endure(world, world.proxy.strand, lambda: None, lasts=5.5)
+    with Scenario(kind, proxied=True) as scenario:
+        endure(scenario, scenario.proxy.strand, lambda: None, lasts=5.5)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_network_that_resets_and_refuses_connections(kind):
-    with World(kind, proxied=True) as world:
-        endure(world, world.proxy.refuse, world.proxy.heal, lasts=FAULT_SECONDS, known_down_after=0.5)
+    with Scenario(kind, proxied=True) as scenario:
+        endure(scenario, scenario.proxy.refuse, scenario.proxy.heal, lasts=FAULT_SECONDS, known_down_after=0.5)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_connections_that_are_reset_are_replaced_at_once(kind):
-    with World(kind, proxied=True) as world:
-        judgement = endure(world, world.proxy.cut, lambda: None, lasts=1)
+    with Scenario(kind, proxied=True) as scenario:
+        judgement = endure(scenario, scenario.proxy.cut, lambda: None, lasts=1)
         # What was running is lost, and may say so; who comes afterwards notices nothing.
         late = [str(seen) for seen in judgement.seen if seen.began > judgement.began + 0.5 and not seen.right]
         assert not late
@@ -57,33 +57,33 @@ def test_connections_that_are_reset_are_replaced_at_once(kind):
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_slow_network_is_no_outage(kind):
-    with World(kind, proxied=True) as world:
-        with Load(world.sidecar.port, pause_seconds=0.5) as load:
+    with Scenario(kind, proxied=True) as scenario:
+        with Load(scenario.sidecar.port, pause_seconds=0.5) as load:
             load.await_right()
             began = load.now()
-            world.proxy.delay(0.05)
+            scenario.proxy.delay(0.05)
             load.last(8)
             load.await_right()
-            world.proxy.heal()
+            scenario.proxy.heal()
             load.last(1)
         wrong = [str(seen) for seen in load.seen if not seen.right or seen.seconds > 5]
         assert not wrong, wrong[:10]
         assert max(seen.seconds for seen in load.seen if seen.began > began) > 0.2
-        left_nothing_behind(world)
+        left_nothing_behind(scenario)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_network_so_slow_that_some_are_turned_away(kind):
-    with World(kind, proxied=True) as world:
+    with Scenario(kind, proxied=True) as scenario:
 
         def begin():
-            world.proxy.delay(0.12)
+            scenario.proxy.delay(0.12)
 
-        endure(world, begin, world.proxy.heal)
+        endure(scenario, begin, scenario.proxy.heal)
 
 
-class Early(World):
+class Early(Scenario):
     def before_start(self):
         self.proxy.refuse()
 
@@ -91,11 +91,11 @@ class Early(World):
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_database_that_is_away_at_the_start_and_comes_later(kind):
-    with Early(kind, proxied=True) as world:
-        with Load(world.sidecar.port) as load:
+    with Early(kind, proxied=True) as scenario:
+        with Load(scenario.sidecar.port) as load:
             load.last(4)
             assert any(seen.status == 503 for seen in load.seen)
-            world.proxy.heal()
+            scenario.proxy.heal()
             healed = load.now()
             load.await_right(5)
             load.last(1)
@@ -104,10 +104,10 @@ def test_a_database_that_is_away_at_the_start_and_comes_later(kind):
         # The first answer tells that it is down, and so do all others, at once.
         slow = [str(seen) for seen in load.seen if 1 < seen.began < healed - 1 and seen.seconds > 0.6]
         assert not slow, slow[:10]
-        left_nothing_behind(world)
+        left_nothing_behind(scenario)
 
 
-class TwoAddresses(World):
+class TwoAddresses(Scenario):
     """The first of them is silent, the second slow."""
 
     def before_start(self):
@@ -124,33 +124,33 @@ class TwoAddresses(World):
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("fault", ["swallow", "vanish"])
 def test_an_address_that_is_silent_is_followed_by_the_next(fault):
-    with TwoAddresses(proxied=True) as world:
-        getattr(world.silent, fault)()
+    with TwoAddresses(proxied=True) as scenario:
+        getattr(scenario.silent, fault)()
         began = time.monotonic()
-        assert wire.ask(world.sidecar.port, REQUESTS["stats"][0]).status == 200
+        assert wire.ask(scenario.sidecar.port, REQUESTS["stats"][0]).status == 200
         assert 2.5 < time.monotonic() - began < 5.5
-        world.proxy.delay(0)
-        left_nothing_behind(world)
+        scenario.proxy.delay(0)
+        left_nothing_behind(scenario)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_idle_connections_that_the_server_kills_are_not_noticed(kind):
-    with World(kind) as world:
-        with Load(world.sidecar.port) as load:
+    with Scenario(kind) as scenario:
+        with Load(scenario.sidecar.port) as load:
             load.await_right()
         for _ in range(5):
-            for number, *_ in world.sessions():
-                world.execute(f"KILL {number}" if kind == "mysql" else f"SELECT pg_terminate_backend({number})")
+            for number, *_ in scenario.sessions():
+                scenario.execute(f"KILL {number}" if kind == "mysql" else f"SELECT pg_terminate_backend({number})")
             # Logins too: what writes does not run twice, and must find a live connection all the same.
-            with Load(world.sidecar.port, pause_seconds=0.01) as load:
+            with Load(scenario.sidecar.port, pause_seconds=0.01) as load:
                 load.await_right()
                 time.sleep(0.2)
             assert not [str(seen) for seen in load.seen if not seen.right]
-        left_nothing_behind(world, some_died_unused=True)
+        left_nothing_behind(scenario, some_died_unused=True)
 
 
-class Tripped(World):
+class Tripped(Scenario):
     """The first attempt to connect is lost when the sidecar has sent this many messages."""
 
     def __init__(self, kind, messages):
@@ -165,9 +165,9 @@ class Tripped(World):
 @DATABASES
 @pytest.mark.parametrize("messages", [2, 3, 4, 5])
 def test_a_new_connection_that_is_lost_at_once_is_no_outage(kind, messages):
-    with Tripped(kind, messages) as world:
-        with Load(world.sidecar.port, pause_seconds=0.01) as load:
+    with Tripped(kind, messages) as scenario:
+        with Load(scenario.sidecar.port, pause_seconds=0.01) as load:
             load.await_right()
-        assert world.proxy.tripwire is None
+        assert scenario.proxy.tripwire is None
         assert not [str(seen) for seen in load.seen if not seen.right]
-        left_nothing_behind(world)
+        left_nothing_behind(scenario)

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: twenty callers share two server connections, and nothing stays on those."""
+"""PgBouncer in transaction mode: twenty callers share two server connections, and leave no state on them."""
 
 import collections
 import contextlib
@@ -8,13 +8,11 @@ import threading
 
 import pytest
 
-import servers
-import wire
-from bouncer import SERVER_CONNECTIONS, Bouncer
-from load import Client
-from observed import await_true
-from provide import reference
-from world import REQUESTS, World, logout_request
+from faults.pgbouncer import SERVER_CONNECTIONS, Bouncer
+from support import reference, servers, wire
+from support.client import Client
+from support.scenario import REQUESTS, Scenario, logout_request
+from support.waiting import await_true
 
 REQUESTS_IN_ALL = 10_000
 CLIENTS = 20
@@ -35,25 +33,25 @@ SETTINGS = (
 
 
 @pytest.fixture
-def world():
-    with World(settings={"SIDECAR_PREPARED_STATEMENTS": "off"}) as made:
+def scenario():
+    with Scenario(settings={"SIDECAR_PREPARED_STATEMENTS": "off"}) as made:
         yield made
 
 
-def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, world):
-    as_new = settings_of(reference.connect(world.url))
-    direct = {name: contents(wire.ask(world.sidecar.port, request)) for name, (request, _) in REQUESTS.items()}
-    world.sidecar.stop()
-    with Bouncer(pgbouncer_program, world) as bouncer:
-        await_true(lambda: not world.sessions(), 5, "the first sidecar's sessions end")
-        world.url = bouncer.url()
-        world.start()
-        rows_before = world.execute("SELECT count(*) FROM django_session")
+def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, scenario):
+    as_new = settings_of(reference.connect(scenario.url))
+    direct = {name: contents(wire.ask(scenario.sidecar.port, request)) for name, (request, _) in REQUESTS.items()}
+    scenario.sidecar.stop()
+    with Bouncer(pgbouncer_program, scenario) as bouncer:
+        await_true(lambda: not scenario.sessions(), 5, "the first sidecar's sessions end")
+        scenario.url = bouncer.url()
+        scenario.start()
+        rows_before = scenario.execute("SELECT count(*) FROM django_session")
         numbers = itertools.count()
         wrong, most, answered = [], [], collections.Counter()
 
         def call():
-            client = Client(world.sidecar.port, keeps=True)
+            client = Client(scenario.sidecar.port, keeps=True)
             while (number := next(numbers)) < REQUESTS_IN_ALL:
                 name = MIX[number % len(MIX)]
                 with AT_ONCE.get(name, contextlib.nullcontext()):
@@ -79,7 +77,7 @@ def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, wo
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            most.append(len(world.sessions()))
+            most.append(len(scenario.sessions()))
             threads[0].join(0.2)
         for thread in threads:
             thread.join()
@@ -88,7 +86,7 @@ def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, wo
         assert all(answered[name] >= REQUESTS_IN_ALL // len(MIX) for name in REQUESTS), answered
         assert 0 < max(most) <= SERVER_CONNECTIONS
         # What the sidecar left on the server's connections is nothing: each is what a new one is.
-        assert world.execute("SELECT count(*) FROM django_session") == rows_before
+        assert scenario.execute("SELECT count(*) FROM django_session") == rows_before
         assert left_on_them(bouncer.url()) == [as_new] * SERVER_CONNECTIONS
 
 
@@ -101,8 +99,8 @@ def test_ten_thousand_requests_over_two_server_connections(pgbouncer_program, wo
         ("ignore_startup_parameters = options", "off", "ok", "right for a pooler in transaction mode"),
     ],
 )
-def test_check_sees_it(pgbouncer_program, world, configuration, prepares, level, words):
-    with Bouncer(pgbouncer_program, world, configuration) as bouncer:
+def test_check_sees_it(pgbouncer_program, scenario, configuration, prepares, level, words):
+    with Bouncer(pgbouncer_program, scenario, configuration) as bouncer:
         code, findings = servers.check(bouncer.url(), SIDECAR_PREPARED_STATEMENTS=prepares)
     [pooler] = findings["database.pooler"]
     assert pooler["level"] == level and words in pooler["text"]
@@ -112,8 +110,8 @@ def test_check_sees_it(pgbouncer_program, world, configuration, prepares, level,
     assert code == (1 if level == "error" else 0)
 
 
-def test_check_sees_none_where_there_is_none(world):
-    _, findings = servers.check(world.url, SIDECAR_PREPARED_STATEMENTS="on")
+def test_check_sees_none_where_there_is_none(scenario):
+    _, findings = servers.check(scenario.url, SIDECAR_PREPARED_STATEMENTS="on")
     assert findings["database.pooler"][0]["text"] == "no pooler is seen between"
 
 

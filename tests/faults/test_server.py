@@ -4,11 +4,11 @@ import signal
 
 import pytest
 
-from endurance import endure
-from observed import await_true
-from world import Own, World
+from faults.endurance import endure
+from support.scenario import OwnServer, Scenario
+from support.waiting import await_true
 
-# When nobody answers any more, the first who waited in vain tell everybody else.
+# When the database stops answering, the first requests that time out make all others fail at once.
 KNOWN_AFTER_SECONDS = 6
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 
@@ -23,27 +23,27 @@ DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql"])
     ],
 )
 def test_a_server_that_is_stopped_and_started(kind, number):
-    with Own(kind) as server, World(kind, server) as world:
-        endure(world, lambda: server.halt(number), server.resume, known_down_after=1.5)
+    with OwnServer(kind) as server, Scenario(kind, server) as scenario:
+        endure(scenario, lambda: server.halt(number), server.resume, known_down_after=1.5)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_server_that_freezes(kind):
-    with Own(kind) as server, World(kind, server) as world:
-        endure(world, server.freeze, server.thaw, known_down_after=KNOWN_AFTER_SECONDS)
+    with OwnServer(kind) as server, Scenario(kind, server) as scenario:
+        endure(scenario, server.freeze, server.thaw, known_down_after=KNOWN_AFTER_SECONDS)
 
 
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_server_that_gives_out_three_connections(kind):
-    with World(kind) as world:
+    with Scenario(kind) as scenario:
 
         def begin():
-            limit(world, 3)
+            limit(scenario, 3)
 
-        judgement = endure(world, begin, lambda: limit(world, None), lasts=8)
-    # The callers share the three, and nobody is turned away but who was cut off.
+        judgement = endure(scenario, begin, lambda: limit(scenario, None), lasts=8)
+    # The callers share the three connections; only requests that were cut off get 503.
     during = [seen for seen in judgement.seen if judgement.begun + 1 < seen.began < judgement.ending]
     refused = [str(seen) for seen in during if not seen.right]
     assert not refused, refused[:10]
@@ -52,23 +52,23 @@ def test_a_server_that_gives_out_three_connections(kind):
 @pytest.mark.side_by_side
 @DATABASES
 def test_a_server_that_gives_out_no_connections_for_a_while(kind):
-    with World(kind) as world:
+    with Scenario(kind) as scenario:
 
         def begin():
-            limit(world, 0)
+            limit(scenario, 0)
 
-        endure(world, begin, lambda: limit(world, None), lasts=5, known_down_after=1)
+        endure(scenario, begin, lambda: limit(scenario, None), lasts=5, known_down_after=1)
 
 
-def limit(world, most):
+def limit(scenario, most):
     """So many connections for the sidecar's role from now on, after all were closed; `None` for no limit."""
-    if world.kind == "postgres":
-        world.execute(f"ALTER ROLE {world.name} CONNECTION LIMIT {-1 if most is None else most}")
+    if scenario.kind == "postgres":
+        scenario.execute(f"ALTER ROLE {scenario.name} CONNECTION LIMIT {-1 if most is None else most}")
     else:
         # No limit is 0 there, so that none at all has to be said in another way.
-        world.execute(f"ALTER USER {world.name}@'127.0.0.1' WITH MAX_USER_CONNECTIONS {most or 0}")
-        world.execute(f"ALTER USER {world.name}@'127.0.0.1' ACCOUNT {'LOCK' if most == 0 else 'UNLOCK'}")
+        scenario.execute(f"ALTER USER {scenario.name}@'127.0.0.1' WITH MAX_USER_CONNECTIONS {most or 0}")
+        scenario.execute(f"ALTER USER {scenario.name}@'127.0.0.1' ACCOUNT {'LOCK' if most == 0 else 'UNLOCK'}")
     if most is not None:
-        for number, *_ in world.sessions():
-            world.kill(number)
-        await_true(lambda: len(world.sessions()) <= most, 5, "the sessions end")
+        for number, *_ in scenario.sessions():
+            scenario.kill(number)
+        await_true(lambda: len(scenario.sessions()) <= most, 5, "the sessions end")

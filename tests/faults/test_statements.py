@@ -1,15 +1,16 @@
-"""Statements that hang, that somebody cancels, that a migration surprises: what becomes of them, and the answers."""
+"""Statements that hang, are cancelled, or meet a migration: they end in time, and the answers are right or 503."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import wire
-from endurance import left_nothing_behind
-from load import Client, Load
-from observed import await_true
-from world import EXPORTED_USERS, REQUESTS, World
+from faults.endurance import left_nothing_behind
+from support import wire
+from support.client import Client
+from support.load import Load
+from support.scenario import EXPORTED_USERS, REQUESTS, Scenario
+from support.waiting import await_true
 
 # What asks for the session first: it hangs there.
 COOKIE_CALLERS = ["stats", "export"] * 2
@@ -20,59 +21,59 @@ HANGS = {
 }
 
 
-def hang(world, table):
+def hang(scenario, table):
     """Puts a view in the table's place, and a statement that reads it does not end by itself in time."""
-    world.execute(f"ALTER TABLE {table} RENAME TO hidden")
-    world.execute(f"CREATE VIEW {table} AS SELECT * FROM hidden WHERE {HANGS[world.kind]}")
-    if world.kind == "postgres":
-        world.execute(f"GRANT ALL ON {table} TO {world.name}")
+    scenario.execute(f"ALTER TABLE {table} RENAME TO hidden")
+    scenario.execute(f"CREATE VIEW {table} AS SELECT * FROM hidden WHERE {HANGS[scenario.kind]}")
+    if scenario.kind == "postgres":
+        scenario.execute(f"GRANT ALL ON {table} TO {scenario.name}")
 
 
-def heal(world, table):
-    world.execute(f"DROP VIEW {table}")
-    world.execute(f"ALTER TABLE hidden RENAME TO {table}")
+def heal(scenario, table):
+    scenario.execute(f"DROP VIEW {table}")
+    scenario.execute(f"ALTER TABLE hidden RENAME TO {table}")
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", list(HANGS))
 def test_a_statement_that_hangs_is_ended_in_the_database(kind):
-    with World(kind) as world:
-        with Load(world.sidecar.port) as load:
+    with Scenario(kind) as scenario:
+        with Load(scenario.sidecar.port) as load:
             load.await_right()
-        hang(world, "django_session")
-        with Load(world.sidecar.port, callers=COOKIE_CALLERS) as load:
+        hang(scenario, "django_session")
+        with Load(scenario.sidecar.port, callers=COOKIE_CALLERS) as load:
             load.last(1)
         # It would go on for a quarter of a minute.
-        await_true(lambda: not world.busy_sessions(), 2, world.busy_sessions)
+        await_true(lambda: not scenario.busy_sessions(), 2, scenario.busy_sessions)
         wrong = [str(seen) for seen in load.seen if seen.status != 503 or seen.failed or seen.seconds > 5.5]
         assert not wrong
-        heal(world, "django_session")
-        with Load(world.sidecar.port) as load:
+        heal(scenario, "django_session")
+        with Load(scenario.sidecar.port) as load:
             load.await_right(5)
-        left_nothing_behind(world)
+        left_nothing_behind(scenario)
 
 
 @pytest.mark.side_by_side
 def test_a_long_statement_goes_on_while_short_ones_have_all_lanes_full():
-    with World() as world:
+    with Scenario() as scenario:
         stats = REQUESTS["stats"][0]
-        assert wire.ask(world.sidecar.port, stats).status == 200
-        # Nine seconds for the statistics, and nothing for whoever is looked for by key.
-        world.execute("ALTER TABLE auth_user RENAME TO hidden")
-        world.execute(
+        assert wire.ask(scenario.sidecar.port, stats).status == 200
+        # Nine seconds for the statistics, no delay for a user found by key.
+        scenario.execute("ALTER TABLE auth_user RENAME TO hidden")
+        scenario.execute(
             "CREATE VIEW auth_user AS SELECT * FROM hidden "
             f"WHERE CASE WHEN id <= 2 THEN TRUE ELSE pg_sleep(9.0 / {EXPORTED_USERS}) IS NOT NULL END"
         )
-        world.execute(f"GRANT ALL ON auth_user TO {world.name}")
-        client = Client(world.sidecar.port, keeps=False)
+        scenario.execute(f"GRANT ALL ON auth_user TO {scenario.name}")
+        client = Client(scenario.sidecar.port, keeps=False)
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(client.ask, stats)
-            await_true(world.busy_sessions, 2, "the statistics are read")
-            lock = world.connect()
+            await_true(scenario.busy_sessions, 2, "the statistics are read")
+            lock = scenario.connect()
             cursor = lock.cursor()
             cursor.execute("BEGIN")
             cursor.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
-            with Load(world.sidecar.port, callers=["unknown session"] * 24, pause_seconds=0.01) as load:
+            with Load(scenario.sidecar.port, callers=["unknown session"] * 24, pause_seconds=0.01) as load:
                 load.last(6)
                 lock.close()
                 load.await_right(5)
@@ -84,46 +85,46 @@ def test_a_long_statement_goes_on_while_short_ones_have_all_lanes_full():
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
 def test_statements_that_an_operator_cancels(kind):
-    with World(kind) as world:
-        with Load(world.sidecar.port, pause_seconds=0.01) as load:
+    with Scenario(kind) as scenario:
+        with Load(scenario.sidecar.port, pause_seconds=0.01) as load:
             load.await_right()
             began = time.monotonic()
-            connection = world.connect()
+            connection = scenario.connect()
             cursor = connection.cursor()
             while time.monotonic() < began + 3:
                 if kind == "postgres":
                     cursor.execute(
                         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
-                        f"WHERE usename = '{world.name}' AND state <> 'idle'"
+                        f"WHERE usename = '{scenario.name}' AND state <> 'idle'"
                     )
                 else:
-                    for number, *_ in world.busy_sessions():
-                        world.kill(f"QUERY {number}")
+                    for number, *_ in scenario.busy_sessions():
+                        scenario.kill(f"QUERY {number}")
             connection.close()
             load.await_right(5)
         wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
         assert not wrong, wrong[:10]
-        assert [seen for seen in load.seen if not seen.right], "nobody's statement was hit"
-        left_nothing_behind(world)
+        assert [seen for seen in load.seen if not seen.right], "no statement was hit"
+        left_nothing_behind(scenario)
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
 def test_a_migration_under_load_is_not_noticed(kind):
-    with World(kind) as world:
-        with Load(world.sidecar.port) as load:
+    with Scenario(kind) as scenario:
+        with Load(scenario.sidecar.port) as load:
             load.await_right()
             for number in range(4):
-                world.execute(f"ALTER TABLE auth_user ADD COLUMN more{number} integer NOT NULL DEFAULT 0")
+                scenario.execute(f"ALTER TABLE auth_user ADD COLUMN more{number} integer NOT NULL DEFAULT 0")
                 load.last(0.5)
-                world.execute(f"CREATE INDEX added{number} ON auth_user (more{number})")
+                scenario.execute(f"CREATE INDEX added{number} ON auth_user (more{number})")
             for column in ("last_name", "email"):
                 if kind == "postgres":
-                    world.execute(f"ALTER TABLE auth_user ALTER COLUMN {column} TYPE text")
+                    scenario.execute(f"ALTER TABLE auth_user ALTER COLUMN {column} TYPE text")
                 elif kind == "mysql":
-                    world.execute(f"ALTER TABLE auth_user MODIFY {column} varchar(300) NOT NULL")
+                    scenario.execute(f"ALTER TABLE auth_user MODIFY {column} varchar(300) NOT NULL")
                 load.last(0.5)
             load.await_right(5)
         wrong = [str(seen) for seen in load.seen if not seen.right or seen.seconds > 5]
         assert not wrong, wrong[:10]
-        left_nothing_behind(world)
+        left_nothing_behind(scenario)

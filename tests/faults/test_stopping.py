@@ -1,4 +1,4 @@
-"""The process is told to stop: it says so, goes on serving for as long as it was told, and finishes what runs."""
+"""SIGTERM: readiness turns 503, the delay passes, and requests that run are finished."""
 
 import signal
 import socket
@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-import wire
-from load import Client, Load
-from observed import await_true
-from world import REQUESTS, World
+from support import wire
+from support.client import Client
+from support.load import Load
+from support.scenario import REQUESTS, Scenario
+from support.waiting import await_true
 
 # Larger than what the kernel's buffers hold on the way to a client.
 MANY_USERS = 60_000
@@ -59,8 +60,8 @@ def is_refused(port):
 
 @pytest.mark.side_by_side
 def test_it_serves_on_while_it_is_not_ready_and_finishes_what_runs():
-    with World(users=MANY_USERS, settings={"SIDECAR_SHUTDOWN_DELAY": "3"}) as world:
-        port, process = world.sidecar.port, world.sidecar.process
+    with Scenario(users=MANY_USERS, settings={"SIDECAR_SHUTDOWN_DELAY": "3"}) as scenario:
+        port, process = scenario.sidecar.port, scenario.sidecar.process
         export = SlowExport(port)
         idle = [idle_connection(port) for _ in range(5)]
         told = time.monotonic()
@@ -75,7 +76,7 @@ def test_it_serves_on_while_it_is_not_ready_and_finishes_what_runs():
             assert idle[0].ask(REQUESTS["stats"][0]).status == 200
             served += 1
         assert served > 2
-        await_true(lambda: is_refused(port), 3, "nobody is let in any more")
+        await_true(lambda: is_refused(port), 3, "new connections are refused")
         assert time.monotonic() > told + 2.9
         # Slowly: the transfer goes on for two seconds after the last one was let in.
         for _ in range(20):
@@ -85,16 +86,16 @@ def test_it_serves_on_while_it_is_not_ready_and_finishes_what_runs():
         assert export.finish().status == 200
         # Those who keep a connection open without a request hold nothing up.
         assert process.wait(3) == 0
-        await_true(lambda: not world.sessions(), 5, "the database's sessions end")
+        await_true(lambda: not scenario.sessions(), 5, "the database's sessions end")
 
 
 @pytest.mark.side_by_side
 def test_connections_without_a_request_do_not_hold_the_end_up():
-    with World() as world:
-        idle = [idle_connection(world.sidecar.port) for _ in range(5)]
-        fresh = [socket.create_connection(("127.0.0.1", world.sidecar.port)) for _ in range(5)]
-        world.sidecar.process.send_signal(signal.SIGTERM)
-        assert world.sidecar.process.wait(5) == 0
+    with Scenario() as scenario:
+        idle = [idle_connection(scenario.sidecar.port) for _ in range(5)]
+        fresh = [socket.create_connection(("127.0.0.1", scenario.sidecar.port)) for _ in range(5)]
+        scenario.sidecar.process.send_signal(signal.SIGTERM)
+        assert scenario.sidecar.process.wait(5) == 0
         for client in idle:
             client.close()
         for connection in fresh:
@@ -103,16 +104,16 @@ def test_connections_without_a_request_do_not_hold_the_end_up():
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_nobody_gets_a_wrong_answer_while_it_stops(number):
-    with World(settings={"SIDECAR_SHUTDOWN_DELAY": "1"}) as world:
-        with Load(world.sidecar.port, pause_seconds=0.02) as load:
+def test_no_answer_is_wrong_while_it_stops(number):
+    with Scenario(settings={"SIDECAR_SHUTDOWN_DELAY": "1"}) as scenario:
+        with Load(scenario.sidecar.port, pause_seconds=0.02) as load:
             load.await_right()
             told = load.now()
-            world.sidecar.process.send_signal(number)
-            assert world.sidecar.process.wait(10) == 0
+            scenario.sidecar.process.send_signal(number)
+            assert scenario.sidecar.process.wait(10) == 0
             gone = load.now()
         assert gone > told + 1
-        # The last who came found the door closed; whoever came half a second before had an answer by then.
+        # The last connections were refused; requests of half a second before had their answers by then.
         wrong = [seen for seen in load.seen if not seen.right and seen.caller != "readyz" and seen.began < told + 0.5]
         assert not wrong, [str(seen) for seen in wrong[:10]]
         statuses = {seen.status for seen in load.seen if not seen.right and seen.caller != "readyz"}
@@ -123,12 +124,12 @@ def test_nobody_gets_a_wrong_answer_while_it_stops(number):
 
 @pytest.mark.side_by_side
 def test_a_client_that_never_reads_on_is_waited_for_no_longer_than_thirty_seconds():
-    with World(users=MANY_USERS) as world:
-        export = SlowExport(world.sidecar.port)
-        world.sidecar.process.send_signal(signal.SIGTERM)
+    with Scenario(users=MANY_USERS) as scenario:
+        export = SlowExport(scenario.sidecar.port)
+        scenario.sidecar.process.send_signal(signal.SIGTERM)
         time.sleep(3)
-        assert world.sidecar.process.poll() is None
-        assert world.sidecar.process.wait(29) == 0
+        assert scenario.sidecar.process.poll() is None
+        assert scenario.sidecar.process.wait(29) == 0
         # What the client has is broken visibly: less than it was promised.
         with pytest.raises((AssertionError, ConnectionError)):
             export.finish()
@@ -136,11 +137,11 @@ def test_a_client_that_never_reads_on_is_waited_for_no_longer_than_thirty_second
 
 @pytest.mark.side_by_side
 def test_a_second_signal_ends_it_at_once():
-    with World(users=MANY_USERS) as world:
-        process = world.sidecar.process
-        export = SlowExport(world.sidecar.port)
+    with Scenario(users=MANY_USERS) as scenario:
+        process = scenario.sidecar.process
+        export = SlowExport(scenario.sidecar.port)
         process.send_signal(signal.SIGTERM)
-        await_true(lambda: is_refused(world.sidecar.port), 3, "nobody is let in any more")
+        await_true(lambda: is_refused(scenario.sidecar.port), 3, "new connections are refused")
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         process.wait(1.5)
@@ -149,14 +150,14 @@ def test_a_second_signal_ends_it_at_once():
 
 @pytest.mark.side_by_side
 def test_a_second_signal_ends_it_at_once_while_statements_hang():
-    with World() as world:
-        process = world.sidecar.process
-        connection = world.connect()
+    with Scenario() as scenario:
+        process = scenario.sidecar.process
+        connection = scenario.connect()
         cursor = connection.cursor()
         cursor.execute("BEGIN")
         cursor.execute("LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE")
-        with Load(world.sidecar.port) as load:
-            await_true(lambda: len(world.busy_sessions()) > 3, 3, "statements hang")
+        with Load(scenario.sidecar.port) as load:
+            await_true(lambda: len(scenario.busy_sessions()) > 3, 3, "statements hang")
             process.send_signal(signal.SIGTERM)
             time.sleep(0.2)
             assert process.poll() is None
@@ -168,15 +169,15 @@ def test_a_second_signal_ends_it_at_once_while_statements_hang():
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
-def test_whoever_is_told_to_stop_while_it_connects_exits_with_0(kind):
+def test_a_process_that_is_stopped_while_it_connects_exits_with_0(kind):
     """The client libraries clean up behind themselves at the exit, and threads may still be within them."""
     codes = []
-    with World(kind, users=10) as world:
+    with Scenario(kind, users=10) as scenario:
         for number in range(30):
             if number:
-                world.start()
-            with Load(world.sidecar.port, callers=["stats", "export", "basic", "readyz"] * 3, pause_seconds=0.01) as load:
+                scenario.start()
+            with Load(scenario.sidecar.port, callers=["stats", "export", "basic", "readyz"] * 3, pause_seconds=0.01) as load:
                 load.last(0.04 + 0.01 * (number % 10))
-            world.sidecar.process.send_signal(signal.SIGTERM)
-            codes.append(world.sidecar.process.wait(30))
+            scenario.sidecar.process.send_signal(signal.SIGTERM)
+            codes.append(scenario.sidecar.process.wait(30))
     assert set(codes) == {0}, codes

@@ -1,4 +1,4 @@
-"""What the process writes its log to is broken in every way that a stream can be: it serves on, and stops when told."""
+"""Standard error is broken in every way that a stream can be: the process goes on serving, and stops on SIGTERM."""
 
 import contextlib
 import fcntl
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import wire
-from load import Load
-from observed import await_true
-from world import REQUESTS, World
+from support import wire
+from support.load import Load
+from support.scenario import REQUESTS, Scenario
+from support.waiting import await_true
 
 # Some twenty lines for each request.
 TALKATIVE = {"SIDECAR_LOG": "trace,actix_http=trace"}
 
 
-class Heard(World):
-    """A world whose sidecar has standard error going to `stream`, a descriptor or a path."""
+class Heard(Scenario):
+    """A scenario whose sidecar has standard error going to `stream`, a descriptor or a path."""
 
     def __init__(self, stream, **settings):
         super().__init__("sqlite", settings=TALKATIVE | settings)
@@ -34,7 +34,7 @@ class Heard(World):
 
 @contextlib.contextmanager
 def pipe(closed):
-    """The end to write to of a pipe that nobody reads, or that nobody can read any more."""
+    """The writing end of a pipe that is not read, or whose reading end is closed."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     if closed:
@@ -45,39 +45,39 @@ def pipe(closed):
         os.close(reading)
 
 
-def serves_and_stops(world):
-    with Load(world.sidecar.port, pause_seconds=0) as load:
+def serves_and_stops(scenario):
+    with Load(scenario.sidecar.port, pause_seconds=0) as load:
         # Twice as many lines as the queue before the stream holds.
-        await_true(lambda: len(load.seen) > 500, 30, "so many answers")
+        await_true(lambda: len(load.seen) > 500, 30, "500 answers")
     wrong = [str(seen) for seen in load.seen if not seen.right or seen.seconds > 5]
     assert not wrong, wrong[:10]
-    world.sidecar.process.send_signal(signal.SIGTERM)
-    assert world.sidecar.process.wait(5) == 0
+    scenario.sidecar.process.send_signal(signal.SIGTERM)
+    assert scenario.sidecar.process.wait(5) == 0
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("stream", ["/dev/full", "&-"])
 def test_a_standard_error_that_takes_nothing_stops_nothing(stream):
-    with Heard(stream) as world:
-        serves_and_stops(world)
+    with Heard(stream) as scenario:
+        serves_and_stops(scenario)
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "unread"])
-def test_a_pipe_that_nobody_reads_stops_nothing(closed):
-    with pipe(closed) as stream, Heard(stream) as world:
-        serves_and_stops(world)
+def test_an_unread_pipe_stops_nothing(closed):
+    with pipe(closed) as stream, Heard(stream) as scenario:
+        serves_and_stops(scenario)
 
 
 @pytest.mark.side_by_side
-def test_a_second_signal_ends_it_though_nobody_reads_the_pipe():
-    with pipe(closed=False) as stream, Heard(stream, SIDECAR_SHUTDOWN_DELAY="60") as world:
-        with Load(world.sidecar.port, pause_seconds=0) as load:
-            await_true(lambda: len(load.seen) > 500, 30, "so many answers")
-        world.sidecar.process.send_signal(signal.SIGTERM)
-        await_true(lambda: wire.ask(world.sidecar.port, REQUESTS["readyz"][0]).status == 503, 5, "not ready")
-        world.sidecar.process.send_signal(signal.SIGTERM)
-        assert world.sidecar.process.wait(5) == 1
+def test_a_second_signal_ends_it_while_the_pipe_is_unread():
+    with pipe(closed=False) as stream, Heard(stream, SIDECAR_SHUTDOWN_DELAY="60") as scenario:
+        with Load(scenario.sidecar.port, pause_seconds=0) as load:
+            await_true(lambda: len(load.seen) > 500, 30, "500 answers")
+        scenario.sidecar.process.send_signal(signal.SIGTERM)
+        await_true(lambda: wire.ask(scenario.sidecar.port, REQUESTS["readyz"][0]).status == 503, 5, "not ready")
+        scenario.sidecar.process.send_signal(signal.SIGTERM)
+        assert scenario.sidecar.process.wait(5) == 1
 
 
 @pytest.mark.side_by_side
@@ -86,20 +86,20 @@ def test_a_log_file_on_a_full_disk_stops_nothing():
     limit = 'ulimit -S -f 1024; exec "$@"'
     with (
         tempfile.NamedTemporaryFile() as file,
-        World("sqlite", settings=TALKATIVE | {"SIDECAR_LOG_FILE": file.name}, shell=limit) as world,
+        Scenario("sqlite", settings=TALKATIVE | {"SIDECAR_LOG_FILE": file.name}, shell=limit) as scenario,
     ):
-        serves_and_stops(world)
+        serves_and_stops(scenario)
         log = Path(file.name).read_bytes()
         assert 450_000 < len(log) <= 512 * 1024 and log.endswith(b"\n")
 
 
 @pytest.mark.side_by_side
-def test_the_log_file_is_written_though_nobody_reads_standard_error():
+def test_the_log_file_is_written_while_standard_error_is_unread():
     with (
         tempfile.NamedTemporaryFile() as file,
         pipe(closed=False) as stream,
-        Heard(stream, SIDECAR_LOG_FILE=file.name) as world,
+        Heard(stream, SIDECAR_LOG_FILE=file.name) as scenario,
     ):
-        serves_and_stops(world)
+        serves_and_stops(scenario)
         lines = Path(file.name).read_text().splitlines()
         assert len(lines) > 8192 and any("stopping" in line for line in lines[-50:])

@@ -1,13 +1,13 @@
-"""What the sidecar's transactions may do, as the database itself sees them; and a replica that is away."""
+"""The sidecar's transactions are read-only, as the database sees them; and a replica that cannot be reached."""
 
 from urllib.parse import urlsplit
 
 import pytest
 
-import wire
-from load import Load
-from proxy import Proxy
-from world import REQUESTS, Own, World
+from support import wire
+from support.load import Load
+from support.proxy import Proxy
+from support.scenario import REQUESTS, OwnServer, Scenario
 
 READERS = ("stats", "export", "basic", "wrong password", "readyz")
 
@@ -28,31 +28,31 @@ END $$
 @pytest.mark.parametrize("login", ["on", "off"])
 def test_every_transaction_of_a_reader_is_read_only_and_limited(prepared, login):
     settings = {"SIDECAR_PREPARED_STATEMENTS": prepared, "SIDECAR_LOGIN": login}
-    with World(settings=settings) as world:
-        world.execute(WATCHER)
+    with Scenario(settings=settings) as scenario:
+        scenario.execute(WATCHER)
         for table in ("auth_user", "django_session"):
-            world.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-            world.execute(f"CREATE POLICY watched ON {table} FOR SELECT TO {world.name} USING (watched())")
-        with Load(world.sidecar.port, callers=READERS * 2, pause_seconds=0.02) as load:
+            scenario.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+            scenario.execute(f"CREATE POLICY watched ON {table} FOR SELECT TO {scenario.name} USING (watched())")
+        with Load(scenario.sidecar.port, callers=READERS * 2, pause_seconds=0.02) as load:
             load.await_right()
             load.last(1)
         assert not [str(seen) for seen in load.seen if not seen.right], load.summary()
         # The watcher does watch: what logs in writes, and is refused by it.
         if login == "on":
-            assert wire.ask(world.sidecar.port, REQUESTS["login"][0]).status == 503
+            assert wire.ask(scenario.sidecar.port, REQUESTS["login"][0]).status == 503
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("login", ["on", "off"])
 def test_every_session_on_mariadb_begins_read_only_and_only_a_login_writes(login):
-    with Own("mysql") as server, World("mysql", server, settings={"SIDECAR_LOGIN": login}, users=20) as world:
-        world.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON")
+    with OwnServer("mysql") as server, Scenario("mysql", server, settings={"SIDECAR_LOGIN": login}, users=20) as scenario:
+        scenario.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON")
         callers = READERS + (("login",) if login == "on" else ())
-        with Load(world.sidecar.port, callers=callers) as load:
+        with Load(scenario.sidecar.port, callers=callers) as load:
             load.await_right()
-        said = world.execute(
+        said = scenario.execute(
             "SELECT thread_id, UPPER(CONVERT(argument USING utf8mb4)) FROM mysql.general_log "
-            f"WHERE command_type IN ('Query', 'Execute') AND user_host LIKE '%{world.name}%' ORDER BY event_time"
+            f"WHERE command_type IN ('Query', 'Execute') AND user_host LIKE '%{scenario.name}%' ORDER BY event_time"
         )
     first, writes = {}, set()
     for session, statement in said:
@@ -70,7 +70,7 @@ def test_every_session_on_mariadb_begins_read_only_and_only_a_login_writes(login
     assert writes == ({"START", "INSERT", "UPDATE", "DELETE"} if login == "on" else set())
 
 
-class WithReplica(World):
+class WithReplica(Scenario):
     """The same database twice: as the primary, and through a proxy as the replica."""
 
     replica = None
@@ -90,14 +90,14 @@ class WithReplica(World):
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
 @pytest.mark.parametrize("fault", ["refuse", "swallow"])
 def test_a_replica_that_is_away_is_no_reason_to_refuse_or_to_admit_anybody(kind, fault):
-    with WithReplica(kind) as world:
-        with Load(world.sidecar.port) as load:
+    with WithReplica(kind) as scenario:
+        with Load(scenario.sidecar.port) as load:
             load.await_right()
             began = load.now()
-            getattr(world.replica, fault)()
+            getattr(scenario.replica, fault)()
             load.last(10)
             ended = load.now()
-            world.replica.heal()
+            scenario.replica.heal()
             load.await_right()
         wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
         assert not wrong, wrong[:10]

@@ -1,4 +1,4 @@
-//! Who gets in, and for how long.
+//! Who may see the two views, and how long a session lasts.
 
 use crate::app::{App, KEY, OLD_KEY, insert_session};
 use crate::client::basic;

@@ -1,4 +1,4 @@
-//! The service under test: the real application, on a free port, in a thread of its own.
+//! The service under test: the real application, on a free port, in its own thread.
 
 use std::collections::HashMap;
 use std::sync::mpsc;

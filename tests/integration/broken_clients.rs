@@ -1,5 +1,4 @@
-//! Clients that do not speak HTTP as it should be spoken: each is answered once, or not at all, and what they smuggle in is
-//! never a request.
+//! Malformed HTTP: each client gets one error or no answer, and smuggled bytes are never taken for a request.
 
 use std::time::{Duration, Instant};
 
@@ -107,7 +106,7 @@ fn no_request_hides_in_another() {
 }
 
 #[test]
-fn what_is_no_http_gets_no_more_than_an_error_and_hurts_nobody() {
+fn malformed_http_gets_an_error_or_nothing_and_the_service_goes_on() {
     let database = Database::filled_sqlite();
     let session = insert_session(&database, "admin", "1", KEY);
     let app = App::over(&database);

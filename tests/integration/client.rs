@@ -14,7 +14,7 @@ use base64::Engine as _;
 use futures_util::{TryStreamExt, stream};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::described;
+use crate::openapi;
 
 /// An answer.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub fn send(
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.body = dechunked(&answer.body);
     }
-    described::require(method, target, &answer);
+    openapi::require(method, target, &answer);
     answer
 }
 
@@ -141,7 +141,7 @@ impl Wire {
         Wire(stream)
     }
 
-    /// A connection whose kernel takes little that nobody reads.
+    /// A connection with a small receive buffer.
     pub fn narrow(address: &str) -> Wire {
         let wire = Wire::to(address);
         setsockopt(&wire.0, sockopt::RcvBuf, &16_384).unwrap();

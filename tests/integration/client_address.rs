@@ -1,4 +1,4 @@
-//! Whom failed logins are counted for: the client that trusted proxies name, whatever the client itself says.
+//! To which address a failed login is counted: the one that trusted proxies name, not the one that the client claims.
 
 use crate::database::Database;
 use crate::limits::{app, fail, from};
@@ -96,7 +96,7 @@ fn no_other_header_and_no_stranger_says_who_calls() {
 }
 
 #[test]
-fn garbage_in_the_header_frees_nobody() {
+fn garbage_in_the_header_does_not_evade_the_limit() {
     let database = Database::filled_sqlite();
     let app = app(&database, &[]);
     let huge = "9".repeat(20_000);

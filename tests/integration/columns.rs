@@ -27,7 +27,7 @@ fn latin1() -> Vec<Database> {
 }
 
 #[test]
-fn a_text_outside_of_the_databases_character_set_is_nobodys() {
+fn a_name_outside_of_the_databases_character_set_is_no_user() {
     for database in latin1() {
         let session = insert_session(&database, "admin", "1", KEY);
         let name = database.name();

@@ -7,8 +7,8 @@ use std::{fs, path::Path};
 
 use crate::app::{App, KEY, insert_session};
 use crate::database::Database;
-use crate::observed::eventually;
 use crate::program::PROGRAM;
+use crate::telemetry::eventually;
 
 fn run(database: &Database, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);

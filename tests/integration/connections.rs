@@ -1,4 +1,4 @@
-//! What becomes of a connection: an upgrade that is ignored, a body that is not read, a head that is too large, `Expect`,
+//! When a connection stays open and when it is closed: an upgrade that is ignored, a body that is not read, a head that is too large, `Expect`,
 //! HTTP/1.0.
 
 use std::time::Duration;

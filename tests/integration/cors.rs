@@ -1,4 +1,4 @@
-//! `SIDECAR_CORS_ORIGINS`: pages of the listed origins may read answers, and no others'.
+//! `SIDECAR_CORS_ORIGINS`: pages of the listed origins may read answers, other pages may not.
 
 use crate::app::{App, KEY, insert_session};
 use crate::client::{Answer, basic};

@@ -1,4 +1,4 @@
-//! A database of its own for every test, with Django's tables and a few users.
+//! A new database for every test, with Django's tables and a few users.
 //!
 //! On a server the service gets a role that the real `deploy/grants-*.sql` has made, for this database alone.
 
@@ -252,7 +252,7 @@ impl Database {
         }
     }
 
-    /// Runs statements as whoever the URL names; the server's refusal is an error.
+    /// Runs statements as the role in the URL; the server's refusal is an error.
     pub fn try_as(&self, url: &str, sql: &str) -> Result<(), String> {
         let done = match &self.kind {
             Kind::Sqlite(path) => diesel::SqliteConnection::establish(path)

@@ -1,5 +1,5 @@
-//! The roles that `deploy/grants-*.sql` make: the database refuses them whatever the service does not do. Every other
-//! test on a server runs under them. And the warning about a role that may do more.
+//! The roles that `deploy/grants-*.sql` make: the database refuses every statement that the service does not need. All
+//! other tests on a server use these roles. And the warning about a role that may do more.
 
 use crate::app::KEY;
 use crate::client::send;

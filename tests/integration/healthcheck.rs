@@ -1,4 +1,4 @@
-//! `healthcheck`: what an image without curl asks.
+//! `healthcheck`: for container images without curl.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ fn a_service_that_does_not_answer_is_given_up_after_six_seconds() {
 }
 
 #[test]
-fn a_port_that_nobody_knows_is_a_bad_configuration() {
+fn an_unknown_port_is_a_bad_configuration() {
     for bind in ["127.0.0.1:0", "nowhere"] {
         let (code, said) = healthcheck(&[("SIDECAR_BIND", bind)]);
         assert_eq!(code, 64, "{said}");

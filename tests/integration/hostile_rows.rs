@@ -1,5 +1,5 @@
-//! Stored passwords are not trusted: hashes that would cost too much, or break a parser, are those of nobody. And no
-//! refusal tells which users there are.
+//! Stored passwords are not trusted: a hash that costs too much or breaks a parser verifies no password. And no refusal
+//! tells which users exist.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub const QUICKLY: Duration = Duration::from_secs(10);
 
 pub const SHA256: &str = "xOEfG6ymEDJ8fNSD2M6IJ0r8bE5FeVaxgYMnZIVZPek=";
 
-/// Passwords as nobody's Django would store them.
+/// Password columns that no Django writes.
 fn hostile_passwords() -> Vec<String> {
     let argon2 = |cost: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! Limits to guessing passwords: per client address, per name, and to how many are hashed at a time.
+//! Limits on guessing passwords: failures per client address, failures per name, hashes at a time.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn ask(app: &App, name: &str, password: &str, proxied: &[(&str, &str)]) -> Answe
     )
 }
 
-/// The status of a wrong password under a name that nobody has tried, from whoever these headers say.
+/// The status of a wrong password for a fresh name, from the client that these headers name.
 pub fn fail(app: &App, proxied: &[(&str, &str)]) -> u16 {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NAMES: AtomicUsize = AtomicUsize::new(0);
@@ -56,7 +56,7 @@ fn throttled(answer: &Answer) -> u64 {
 }
 
 #[test]
-fn three_failures_hold_up_a_client_and_nobody_else() {
+fn three_failures_block_a_client_and_no_other() {
     let database = Database::filled_sqlite();
     let session = insert_session(&database, "admin", "1", KEY);
     let app = app(&database, &[]);
@@ -113,7 +113,7 @@ fn failed_logins_count_as_much_as_failed_basic_credentials() {
 }
 
 #[test]
-fn three_failures_hold_up_a_name_whoever_tries_and_whether_there_is_one() {
+fn three_failures_block_a_name_for_every_client_whether_or_not_the_user_exists() {
     for database in Database::of_every_kind() {
         let app = app(&database, &[]);
         for (user, name, variants) in [
@@ -331,7 +331,7 @@ fn beyond_the_queue_login_is_turned_away_at_once_and_without_a_connection() {
         is_full.recv_timeout(Duration::from_secs(20)).unwrap();
         // A cookie is looked at meanwhile.
         assert_eq!(app.export_as(&session).status, 200);
-        // With the database locked, whoever asked it would wait for seconds.
+        // The database is locked: a request that queried it would wait for seconds.
         let mut locked = database.connect();
         locked("BEGIN EXCLUSIVE");
         let began = Instant::now();

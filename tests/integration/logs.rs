@@ -1,4 +1,4 @@
-//! The log file; audit lines of logins; how much an outage logs.
+//! The log file; audit lines of logins; how often an outage is logged.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::app::KEY;
 use crate::client::{basic, send};
 use crate::database::{Database, PASSWORD};
-use crate::observed::{STATS, eventually, get, lines};
 use crate::program::{PROGRAM, Program};
+use crate::telemetry::{STATS, eventually, get, lines};
 
 const JSON: (&str, &str) = ("SIDECAR_LOG_FORMAT", "json");
 

@@ -1,41 +1,45 @@
-//! The integration tests: the whole service on a port of its own, over a database of its own. No Python is needed.
+//! The integration tests: the whole service on its own port, over its own database. They need no Python.
 //!
-//! Every test that depends on the database runs on SQLite, and on PostgreSQL and MariaDB where `TEST_POSTGRES_URL` and
-//! `TEST_MYSQL_URL` name a server on which it may create databases (`tests/run` provides both).
+//! A test that depends on the database runs on SQLite, and also on PostgreSQL and MariaDB if `TEST_POSTGRES_URL` and
+//! `TEST_MYSQL_URL` name servers on which it may create databases (`tests/run` starts both).
 //!
-//! * `app`: the service under test; `client`: a plain HTTP client; `database`: databases to test on
-//! * `access`: who gets in, and for how long
-//! * `broken_clients`: what is no HTTP, and what is smuggled in
-//! * `connections`: which connections stay open behind an answer, and which end
-//! * `check`: what it finds on real databases; `healthcheck`; `verify`
-//! * `client_address`: whom failed logins are counted for
-//! * `columns`: other types, collations and character sets; columns that are computed, or not there
-//! * `commands`: `export` and `stats`
-//! * `cors`: pages of other origins, listed and not
-//! * `described`: the description of the API, to which every answer is held
-//! * `export`: the two views' answers, spooling, log lines
-//! * `formats`: the export as CSV, as a user a line, and only some of it
-//! * `grants`: what the database roles of `deploy/` may not do, and the warning about those that may do more
-//! * `hostile_rows`: passwords that would break something; refusals that tell nothing
-//! * `hostile_sessions`: sessions that would
-//! * `limits`: to guessing passwords
+//! Helpers: `app` starts the service, `client` sends HTTP, `database` makes databases.
+//!
+//! * `access`: who may see the two views, and how long a session lasts
+//! * `broken_clients`: malformed HTTP and request smuggling
+//! * `check`: what `check` finds on real databases
+//! * `client_address`: to which address a failed login is counted
+//! * `columns`: column types, collations and character sets; generated and missing columns
+//! * `commands`: `export` and `stats` on the command line
+//! * `connections`: which connections stay open after an answer, and which are closed
+//! * `cors`: requests from other origins, listed and not
+//! * `export`: the two views' answers, the spool, the log lines
+//! * `filters`: the export's parameters `joined_after`, `after_id`, `limit`
+//! * `formats`: the export as CSV and as JSON lines
+//! * `grants`: what the roles of `deploy/grants-*.sql` may do, and the warning about roles that may do more
+//! * `healthcheck`: the command `healthcheck`
+//! * `hostile_rows`: malformed password hashes; refusals that do not tell whether a user exists
+//! * `hostile_sessions`: malformed session rows
+//! * `limits`: rate limits on passwords
 //! * `listeners`: sockets, mounts, replicas
 //! * `login`: login and logout
-//! * `logs`: the log file, audit lines of logins, and how often an outage is logged
+//! * `logs`: the log file, audit lines of logins, how often an outage is logged
 //! * `models`: custom user models
-//! * `observed`: figures, log lines, request ids; settings read anew
-//! * `outage`: a database that is away
-//! * `page`: what people see
+//! * `openapi`: openapi.json, against which `client` checks every answer
+//! * `outage`: the database cannot be reached
+//! * `page`: the HTML page
 //! * `program`: the binary: `--help`, exit codes, `demo`
-//! * `readers`: who asks for an export and does not read it
-//! * `secrets`: logs, answers, command lines
-//! * `slow_clients`: who is slow, silent, or many
-//! * `spreadsheets`: no cell that they make of CSV is a formula
-//! * `statistics`: numbers that many ask for at once
-//! * `store`: `DjangoSessionStore`
-//! * `tls`: encrypted connections to the database
+//! * `readers`: clients that ask for an export and read slowly or not at all
+//! * `secrets`: no secret in logs, answers or command lines
+//! * `session_store`: `DjangoSessionStore`
+//! * `slow_clients`: slow, silent and numerous clients
+//! * `spreadsheets`: no cell of a CSV is read as a formula
+//! * `statistics`: many requests for the statistics share one query
+//! * `telemetry`: metrics, log lines, request ids; configuration read again on SIGHUP
+//! * `tls`: TLS to the database
 //! * `transfer`: entity tags and compression
-//! * `web`: forged requests, redirects, protective headers
+//! * `verify`: the command `verify`
+//! * `web`: CSRF, redirects, security headers
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,8 +54,8 @@ mod commands;
 mod connections;
 mod cors;
 mod database;
-mod described;
 mod export;
+mod filters;
 mod formats;
 mod grants;
 mod healthcheck;
@@ -62,16 +66,17 @@ mod listeners;
 mod login;
 mod logs;
 mod models;
-mod observed;
+mod openapi;
 mod outage;
 mod page;
 mod program;
 mod readers;
 mod secrets;
+mod session_store;
 mod slow_clients;
 mod spreadsheets;
 mod statistics;
-mod store;
+mod telemetry;
 mod tls;
 mod transfer;
 mod verify;

@@ -1,4 +1,4 @@
-//! A database that is away, and health checks.
+//! The database cannot be reached; health checks.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -86,7 +86,7 @@ fn a_service_started_before_its_database_recovers_by_itself() {
 
 #[test]
 fn a_server_that_is_away_is_an_outage_and_no_refusal() {
-    // A port on which nobody listens: bound once, then free.
+    // A port without a listener: bound once, then free.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -139,7 +139,7 @@ fn fall_silent(mut client: TcpStream) {
 }
 
 #[test]
-fn a_server_that_falls_silent_just_when_it_has_let_us_in_holds_nobody_for_ever() {
+fn a_server_that_falls_silent_after_login_blocks_no_request_for_ever() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let url = format!("postgres://sidecar:secret@127.0.0.1:{port}/watchtower");

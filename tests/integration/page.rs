@@ -1,4 +1,4 @@
-//! The page for people: the overview, refusals with a way to log in, and the forms.
+//! The HTML page: the overview, refusals with a way to log in, and the forms.
 
 use crate::app::{App, KEY, insert_session};
 use crate::client::{Answer, basic};

@@ -1,5 +1,5 @@
-//! Clients that ask for an export and then do not read it, or not to its end: none of them keeps a place, a file or a
-//! socket for long, and none takes half of it for all.
+//! Clients that request an export and do not read it, or not to its end: none keeps a slot, a file or a socket for long,
+//! and none can take a part for the whole.
 //!
 //! Two tests wait on purpose: for the 30 seconds after which a client that reads nothing is cut off, and for the 5 of a
 //! head, which do not count meanwhile.

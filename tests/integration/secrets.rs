@@ -1,4 +1,4 @@
-//! What the program holds and never tells: on standard error, in its log file, in answers, to other processes.
+//! Secrets never reach standard error, the log file, an answer or another process.
 
 use base64::Engine as _;
 
@@ -151,7 +151,7 @@ fn assert_program_tells_nothing(database: &Database, variables: &[(&str, &str)])
 }
 
 #[test]
-fn whoever_logs_in_or_fails_to_leaves_no_secret_in_the_log() {
+fn logins_good_and_failed_leave_no_secret_in_the_log() {
     for database in Database::of_every_kind() {
         insert_session(&database, "kept-secret", "1", KEY);
         let statuses = assert_program_tells_nothing(&database, &[]);

@@ -1,4 +1,4 @@
-//! Clients that are slow, silent, or many: none of them keeps a connection for long, and all of them keep nobody up.
+//! Slow, silent and numerous clients: each loses its connection after a timeout, and none delays other requests.
 //!
 //! One test waits on purpose: for the 5 seconds of a head and of a body.
 
@@ -112,10 +112,10 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
         ),
         slow("no form", &form, "", &[403]),
         slow("a byte of a form a second", &form, "x", &[403]),
-        slow("a body that nobody reads", &unread, "", &[403]),
-        slow("a chunk that nobody reads", &unread_chunks, "", &[403]),
+        slow("a body that is not read", &unread, "", &[403]),
+        slow("a chunk that is not read", &unread_chunks, "", &[403]),
         slow(
-            "a byte a second of a body that nobody reads",
+            "a byte a second of a body that is not read",
             &unread,
             "x",
             &[403],
@@ -190,7 +190,7 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
 }
 
 #[test]
-fn three_hundred_idle_connections_stop_nobody() {
+fn three_hundred_idle_connections_block_no_request() {
     let database = Database::filled_sqlite();
     let session = insert_session(&database, "admin", "1", KEY);
     let cookie = format!("sessionid={session}");

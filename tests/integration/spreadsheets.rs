@@ -1,7 +1,7 @@
-//! The export as CSV in spreadsheets that split it elsewhere than at commas: no text of a user becomes a formula.
+//! The export as CSV in spreadsheets that split at other characters than commas: no user's text becomes a formula.
 
 use crate::database::Database;
-use crate::formats::World;
+use crate::formats::Scenario;
 
 /// The cells of a table as a spreadsheet has them that splits at these characters and takes quotes for quotes, or for
 /// letters: quotes hold a cell together only if it begins with them.
@@ -28,7 +28,7 @@ fn cells(table: &str, separators: &[char], knows_quotes: bool) -> Vec<String> {
 
 #[test]
 fn no_spreadsheet_finds_a_formula_wherever_it_splits() {
-    let world = World::over(Database::filled_sqlite());
+    let scenario = Scenario::over(Database::filled_sqlite());
     for (id, text) in (70..).zip([
         "x;=cmd|''/C calc''!A0",
         "x\t=1+1",
@@ -45,7 +45,7 @@ fn no_spreadsheet_finds_a_formula_wherever_it_splits() {
         "x;\u{ff1d}1",
         "x;a:=1",
     ]) {
-        world.database.execute(&format!(
+        scenario.database.execute(&format!(
             "INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, \
              date_joined, is_tv_user, is_movie_user) VALUES ({id}, '', false, '{id}{text}', '{text}', '{text}', 'a+b@example.org', false, true, \
              '2021-01-01 00:00:00', true, false)"
@@ -57,7 +57,7 @@ fn no_spreadsheet_finds_a_formula_wherever_it_splits() {
             .starts_with(['=', '+', '-', '@', '\u{ff1d}'])
     };
     for (query, has_formulas) in [("?format=csv", false), ("?format=csv&formulas=keep", true)] {
-        let table = world.get(query, &[]);
+        let table = scenario.get(query, &[]);
         assert_eq!(table.text().matches(",a+b@example.org,").count(), 14);
         for separators in separators.map(|separators| separators.chars().collect::<Vec<_>>()) {
             for knows_quotes in [true, false] {

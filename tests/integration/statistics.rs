@@ -1,4 +1,4 @@
-//! Statistics that many ask for at once.
+//! Concurrent requests for the statistics share one query.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

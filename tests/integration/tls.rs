@@ -1,5 +1,5 @@
-//! Encrypted connections to the database, with certificates of the servers' own. `tests/run` makes an authority, gives
-//! each server a certificate for this machine, and names the authority's file in `TEST_TLS_CA`.
+//! TLS to the database. `tests/run` makes a certificate authority and a certificate for each server, and names the
+//! authority's file in `TEST_TLS_CA`.
 
 use crate::app::App;
 use crate::database::Database;

@@ -1,4 +1,4 @@
-//! What a client may save of a transfer: entity tags and compression.
+//! Entity tags and compression.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

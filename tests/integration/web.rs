@@ -1,4 +1,4 @@
-//! What other sites' pages and forged requests get: no login, no session of their choice, no header of their making.
+//! Pages of other sites and forged requests: they get no login, choose no session, and set no header.
 
 use crate::app::{App, KEY, insert_session};
 use crate::client::{Wire, basic};

@@ -1,1 +1,0 @@
-"""What tests/run provides before the tests: Python environments, database servers, certificates."""

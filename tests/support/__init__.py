@@ -1,0 +1,1 @@
+"""What the suites and the benchmark share. Nothing in here imports a suite."""
