@@ -5,6 +5,6 @@
 
 #[path = "../../src/auth/client_address.rs"]
 pub mod client_address;
-#[path = "../../src/django/mod.rs"]
+#[path = "../../src/django.rs"]
 pub mod django;
 pub mod session;
