@@ -99,12 +99,10 @@ fn undecodable(reason: Undecodable) -> &'static str {
         Undecodable::BadPayload => {
             "its data is signed, but its timestamp, base64 or zlib stream is broken"
         }
-        Undecodable::BadJson => {
-            "its data is signed, but is no JSON: another SESSION_SERIALIZER can't be honoured"
+        Undecodable::NotAnObject => {
+            "its data is signed, but is no JSON object: another SESSION_SERIALIZER can't be honoured"
         }
         Undecodable::TooLarge => "its data is larger than the sidecar's limit",
-        Undecodable::TooDeep => "its data is nested deeper than the sidecar's limit",
-        Undecodable::NotAnObject => "its data is JSON, but no object",
     }
 }
 

@@ -178,7 +178,7 @@ mod sqlite {
     use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 
     use super::*;
-    use crate::django::dates::{parse_datetime, place_of_stored_text};
+    use crate::django::dates::{parse_datetime, rank_of_stored_text};
 
     impl DjangoBackend for Sqlite {
         fn id(mut value: SqliteValue<'_, '_, '_>) -> Result<UserId, ValueError> {
@@ -226,7 +226,7 @@ mod sqlite {
             let text = value.read_text();
             match parse_datetime(text) {
                 Ok(Some(datetime)) => {
-                    let place = place_of_stored_text(text).filter(|_| is_text);
+                    let place = rank_of_stored_text(text).filter(|_| is_text);
                     Ok((datetime, place))
                 }
                 Ok(None) => unreadable("'NoneType' object has no attribute 'isoformat'"),
@@ -244,7 +244,7 @@ mod mysql {
     use diesel::sql_types::{BigInt, Datetime, Unsigned};
 
     use super::*;
-    use crate::django::dates::place;
+    use crate::django::dates::rank;
 
     fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
         <i64 as FromSql<BigInt, Mysql>>::from_sql(value)
@@ -291,7 +291,7 @@ mod mysql {
             // MySQL's calendar fields are small: a year of four digits, a month of two, ...
             let microsecond = time.second_part as u32;
             let middle = [time.month, time.day, time.hour, time.minute, time.second];
-            let place = place(time.year, middle, microsecond);
+            let place = rank(time.year, middle, microsecond);
             let [month, day, hour, minute, second] = middle.map(|field| field as u8);
             let datetime = DateTime {
                 year: time.year as i32,

@@ -1,7 +1,7 @@
 //! The `Authorization` header of HTTP Basic, as `rest_framework.authentication.BasicAuthentication` reads it (DRF 3.18).
-//! The lenient base64 is CPython's `binascii.a2b_base64` with `strict_mode=False`.
-//! Leaves out the user: whether the credentials are right is the caller's question.
+//! Leaves out the user: the caller compares the credentials.
 
+use super::python::a2b_base64;
 use zeroize::Zeroizing;
 
 /// What an `Authorization` header says. No `Debug`: it holds a password.
@@ -38,7 +38,7 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
         (Some(_), Some(_)) => return Basic::Malformed(SPACES),
         (Some(encoded), None) => encoded,
     };
-    let Some(decoded) = lenient_base64(encoded) else {
+    let Some(decoded) = a2b_base64(encoded.iter().copied()) else {
         return Basic::Malformed(NOT_BASE64);
     };
     let text = match std::str::from_utf8(&decoded) {
@@ -63,46 +63,6 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
 /// What Python's `bytes.split()` splits at; Rust's own notion lacks the vertical tab.
 fn is_ascii_whitespace(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
-}
-
-/// `binascii.a2b_base64`: foreign bytes are skipped, reading ends at correct padding, `None` if it is missing.
-pub(super) fn lenient_base64(encoded: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len() / 4 * 3 + 3));
-    let (mut quad_position, mut pads, mut left) = (0, 0, 0u8);
-    for &byte in encoded {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                if quad_position >= 2 {
-                    pads += 1;
-                    if quad_position + pads >= 4 {
-                        return Some(decoded);
-                    }
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        pads = 0;
-        match quad_position {
-            0 => left = digit,
-            1 => {
-                decoded.push(left << 2 | digit >> 4);
-                left = digit & 0x0f;
-            }
-            2 => {
-                decoded.push(left << 4 | digit >> 2);
-                left = digit & 0x03;
-            }
-            _ => decoded.push(left << 6 | digit),
-        }
-        quad_position = (quad_position + 1) % 4;
-    }
-    (quad_position == 0).then_some(decoded)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Leaves out signed cookies and the check that a cookie's name is legal (names come from settings).
 
 use super::dates::http_date;
-use super::request::strip;
+use super::python::strip;
 
 /// The value of the cookie called `name` in a `Cookie` header (`request.COOKIES.get(name)` under WSGI): UTF-8 with U+FFFD
 /// for what is not, split at `;` alone, blanks around name and value dropped, quotes removed as Python's

@@ -5,7 +5,8 @@
 
 mod urls;
 
-use super::request::{is_same_domain, latin1};
+use super::python::latin1;
+use super::request::is_same_domain;
 use subtle::ConstantTimeEq as _;
 use urls::urlsplit;
 use zeroize::Zeroizing;

@@ -4,7 +4,7 @@
 //! and separators in quotes, numbers as only Python's `int` reads them. Where Python's sets make the choice random, the
 //! first token in the header wins.
 
-use super::request::{latin1, strip};
+use super::python::{latin1, strip};
 
 const MAX_ACCEPT_HEADER_LENGTH: usize = 8192;
 const MAX_ACCEPT_TOKENS: usize = 64;

@@ -86,6 +86,8 @@ BROKEN_SESSION = Difference(
     sidecar_body=NOT_PROVIDED,
     sidecar_headers=std(NOT_PROVIDED),
 )
+# What Django signed is read as Django writes it.
+NOT_AS_DJANGO_WRITES = replace(BROKEN_SESSION, why="a session in a form that Django never writes is no session")
 BROKEN_HASH = Difference(
     "a malformed hash verifies nothing",
     sidecar_status=403,
@@ -135,7 +137,6 @@ NO_INDENT = Difference("an indent that no client sends is none", any_body=True)
 # gunicorn's limits and pages are not Django's.
 MALFORMED_HTTP = Difference("malformed HTTP is the server's business", class_only=True)
 # Work that a client may ask for has a limit.
-CAPPED_SESSION = replace(BROKEN_SESSION, why="beyond the caps the caller is not authenticated")
 CAPPED_HASH = replace(BROKEN_HASH, why="beyond the caps the caller is not authenticated")
 # Technical pages with settings and code are never reproduced.
 NO_TECHNICAL_PAGE = Difference("DEBUG's technical page is Django's own", any_body=True, any_headers=True)
