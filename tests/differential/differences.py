@@ -88,6 +88,13 @@ BROKEN_SESSION = Difference(
 )
 # What Django signed is read as Django writes it.
 NOT_AS_DJANGO_WRITES = replace(BROKEN_SESSION, why="a session in a form that Django never writes is no session")
+EXPORT_FAILED = b'{"success":false,"error":"Failed to export users. Please try again.","details":null}'
+OTHER_DATE = Difference(
+    "a date in SQLite in neither Django's form nor that of ISO 8601 is none",
+    sidecar_status=500,
+    sidecar_body=EXPORT_FAILED,
+    sidecar_headers=std(EXPORT_FAILED),
+)
 BROKEN_HASH = Difference(
     "a malformed hash verifies nothing",
     sidecar_status=403,

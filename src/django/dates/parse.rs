@@ -87,11 +87,13 @@ impl Fields {
 /// offset.
 fn iso_8601(text: &str) -> Option<DateTime> {
     let pieces = Pieces::parse(text).ok()?;
-    if pieces.time_zone_annotation().is_some() || !(1..=9999).contains(&pieces.date().year()) {
+    let offset = pieces.to_numeric_offset().map(|offset| offset.seconds());
+    let has_good_offset = offset.is_none_or(|offset| offset.abs() < 86_400);
+    let has_good_year = (1..=9999).contains(&pieces.date().year());
+    if !has_good_offset || !has_good_year || pieces.time_zone_annotation().is_some() {
         return None;
     }
     let civil = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-    let offset = pieces.to_numeric_offset().map(|offset| offset.seconds());
     Some(DateTime::from_civil(civil, offset))
 }
 
@@ -166,6 +168,7 @@ mod tests {
             ("2020-02-30", "None"),
             ("2020-W53-7", "None"),
             ("2020-01-02 03:04[Europe/Berlin]", "None"),
+            ("2020-01-02 03:04+25:00", "None"),
             ("infinity", "None"),
         ] {
             assert_eq!(isoformat(text), printed, "{text}");
