@@ -216,8 +216,8 @@ def accept():
             return SKIP
     elif roll < 0.43:
         raw = pick(b"image/png,", b" ", b",", b"a/b;c=" + b"d" * 250 + b",") * pick(10, 63, 64, 4100, 8191) + raw
-    # Without `=` Python keeps the case of a parameter's name.
-    if re.search(rb"INDENT *(;|,|$)", raw):
+    # Without `=` Python keeps the case of a parameter's name; a type that holds one is no type.
+    if re.search(rb"INDENT *(;|,|$)|(^|,)[^;,]*=", raw):
         return SKIP
     text = header(raw)
     if text is None:
