@@ -1,13 +1,13 @@
-//! The two tables: there, with the columns and types that the queries rely on, and the grants that the role lacks.
+//! Whether the two tables exist with the columns and types that the queries rely on, and which grants the role lacks.
 
-use super::Findings;
+use super::findings::*;
 use crate::config::{Backend, Config};
 use crate::db::UserTable;
 use crate::db::inspection::{Inspector, Need, Table};
 
-/// Without these nobody is recognised.
+/// The columns by which a user is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
-/// What the views read besides.
+/// The columns that the views read besides.
 const EXPORTED: [&str; 6] = [
     "username",
     "email",
@@ -51,7 +51,7 @@ pub(super) fn users(
     let wanted = || WHO.into_iter().chain([username]).chain(exported());
     let hidden = wanted().chain(["is_movie_user", "last_login"]);
     let hidden = findings.answer("hidden columns", inspector.hidden(&table, hidden))?;
-    // To an account without any right on it MySQL denies a table that is not there just like one that is.
+    // MySQL hides a table from an account without any right on it, as if it did not exist.
     let is_elsewhere =
         table.is_missing() && !inspector.user_tables().unwrap_or_default().is_empty();
     if is_elsewhere || (table.is_missing() && hidden.is_empty()) {
@@ -71,10 +71,10 @@ pub(super) fn users(
             candidates(inspector)
         );
         let text = format!(
-            "the table {name} has no column {}: nobody can be recognised by it",
+            "the table {name} has no column {}: no user can be recognised",
             missing.join(", ")
         );
-        findings.error(&format!("{prefix}.columns"), text, advice);
+        findings.error(&COLUMNS.of(prefix).advising(advice), text);
         return None;
     }
     missing_exported(
@@ -90,7 +90,7 @@ pub(super) fn users(
     read.dedup();
     let mut needs = Vec::new();
     if !hidden.is_empty() {
-        // Or a column that was forgotten looks like one that the model does not have.
+        // Without it, a column that was forgotten in a grant looks like one that the model does not have.
         needs.push(Need {
             privilege: "REFERENCES",
             columns: Vec::new(),
@@ -101,7 +101,7 @@ pub(super) fn users(
         columns: read,
     });
     if is_there("is_movie_user") {
-        // By itself, since nobody can tell yet whether the model has a column that is hidden.
+        // In a grant of its own: whether the model has a column that is hidden is not known here.
         needs.push(Need {
             privilege: "SELECT",
             columns: vec!["is_movie_user"],
@@ -123,8 +123,8 @@ pub(super) fn users(
         role(inspector, &known, findings);
     }
     findings.ok(
-        &format!("{prefix}.table"),
-        format!("{name} has what is read of it"),
+        &TABLE.of(prefix),
+        format!("{name} has the columns that are read"),
     );
     Some(known)
 }
@@ -144,12 +144,11 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
         .collect();
     if !missing.is_empty() {
         findings.error(
-            "sessions.columns",
+            &COLUMNS.of("sessions"),
             format!(
                 "the table {SESSIONS} has no column {}: it is not Django's",
                 missing.join(", ")
             ),
-            "point DATABASE_URL at the database of Django's sessions",
         );
         return None;
     }
@@ -185,14 +184,14 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
     let may_read = grants(inspector, &table, &hidden, &needs, findings)?;
     if fits && may_read {
         findings.ok(
-            "sessions.table",
-            format!("{SESSIONS} has what is read of it"),
+            &TABLE.of("sessions"),
+            format!("{SESSIONS} has the columns that are read"),
         );
     }
     Some(fits && may_read)
 }
 
-/// What the views answer without these columns.
+/// Reports what the views answer without these columns.
 fn missing_exported<'a>(
     table: &str,
     prefix: &str,
@@ -201,29 +200,27 @@ fn missing_exported<'a>(
 ) {
     let (indispensable, others): (Vec<&str>, Vec<&str>) =
         missing.partition(|column| ["is_tv_user", "date_joined"].contains(column));
-    let id = format!("{prefix}.export-columns");
+    let kind = EXPORT_COLUMNS.of(prefix);
     if !indispensable.is_empty() {
         findings.warning(
-            &id,
+            &kind,
             format!(
                 "the table {table} has no column {}: a view that reads it answers 500, as Django's does on such a model",
                 indispensable.join(", ")
             ),
-            "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
         );
     }
     if !others.is_empty() {
         findings.warning(
-            &id,
+            &kind.advising(format!(
+                "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
+                 view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
+                serde_json::json!(others)
+            )),
             format!(
                 "the table {table} has no column {}: the export answers 500. So does Django's where the user model lacks \
                  the field, but where the model sets the field to None it exports null",
                 others.join(", ")
-            ),
-            format!(
-                "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
-                 view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
-                serde_json::json!(others)
             ),
         );
     }
@@ -236,7 +233,7 @@ fn missing_table(
     prefix: &str,
     findings: &Findings,
 ) {
-    let id = format!("{prefix}.table");
+    let kind = TABLE.of(prefix);
     let elsewhere = inspector.elsewhere(name).unwrap_or_default();
     if let Some(found) = elsewhere.first() {
         let schema = &found.schema;
@@ -251,7 +248,7 @@ fn missing_table(
             ),
         };
         let text = format!("the table {name} stands in the schema {schema}, which {why}");
-        findings.error(&id, text, advice);
+        findings.error(&kind.advising(advice), text);
         return;
     }
     let hidden = match inspector.backend() {
@@ -269,13 +266,12 @@ fn missing_table(
         ),
     };
     findings.error(
-        &id,
+        &kind.advising(advice),
         format!("there is no table {name} in this database{hidden}"),
-        advice,
     );
 }
 
-/// The tables that could be meant.
+/// The tables that look like a user table, as the end of an advice.
 fn candidates(inspector: &mut Inspector) -> String {
     match inspector.user_tables().unwrap_or_default().as_slice() {
         [] => "; no table here looks like a user table".to_owned(),
@@ -299,12 +295,11 @@ fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings)
             .any(|kind| key.contains(kind));
     if !fits {
         findings.error(
-            &format!("{prefix}.key"),
+            &KEY_TYPE.of(prefix),
             format!(
                 "the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served",
                 config.user_table
             ),
-            "leave the two endpoints to Django",
         );
     }
     for column in ["is_active", "is_staff", "is_tv_user", "is_movie_user"] {
@@ -337,16 +332,15 @@ fn has_type(
     let fits = words.iter().any(|word| found.contains(word));
     if !fits {
         findings.error(
-            &format!("{prefix}.types"),
+            &TYPES.of(prefix),
             format!("the column {column} is not {name} but {found}: queries over it will be refused or mean \
              something else"),
-            "let Django's migrations make the column",
         );
     }
     fits
 }
 
-/// What the role lacks; whether it may read.
+/// Reports the grants that the role lacks; whether it may read.
 fn grants(
     inspector: &mut Inspector,
     table: &Table,
@@ -363,9 +357,8 @@ fn grants(
             false => "what needs it is answered 503",
         };
         findings.error(
-            "role.missing-grant",
+            &MISSING_GRANT.advising(statement.clone()),
             format!("the role {} lacks a grant: {consequence}", server.role),
-            statement,
         );
     }
     Some(
@@ -376,17 +369,15 @@ fn grants(
 }
 
 fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
-    const ID: &str = "role.too-powerful";
     match findings.answer("the role's powers", inspector.excess(table)) {
         Some(Some((power, grants))) => findings.warning(
-            ID,
+            &TOO_POWERFUL.advising(format!("give the sidecar a role of its own with {grants}")),
             format!(
                 "the database role {power}, which the sidecar never needs: whoever takes the sidecar over can do it too"
             ),
-            format!("give the sidecar a role of its own with {grants}"),
         ),
         Some(None) if inspector.backend() != Backend::Sqlite => {
-            findings.ok(ID, "the role may not write passwords, nor make roles");
+            findings.ok(&TOO_POWERFUL, "the role may not write passwords, nor make roles");
         }
         _ => {}
     }
