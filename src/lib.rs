@@ -2,26 +2,38 @@
 //! application's own database, decides for itself who is calling, and answers two admin endpoints byte for byte as the
 //! Django views would.
 //!
-//! A request flows one way in, `main -> server -> routes -> auth -> db`, and its answer one way out,
-//! `db -> export -> routes`:
+//! A request goes one way in, `main -> server -> routes -> auth -> db`, and its answer one way out, `db -> export -> routes`.
+//! No room imports from one that stands below it in this list; `tests/architecture.rs` reads the list and holds the sources
+//! against it.
 //!
-//! * [`config`]: environment variables, parsed once; every mistake reported at once
-//! * [`server`]: the application's parts put together, started and stopped; what a client's connection may take its time for
-//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies;
-//!   compression, cross-origin sharing
-//! * [`routes`]: the URL table and the handlers: the two views, login and logout, health checks
-//! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method; how many passwords may be wrong
-//! * [`db`]: connections, the user table, `django_session`, the session store for actix-session
-//! * [`blocking`]: jobs that block, so many at a time, or one for all who ask
-//! * [`export`]: rows to spool, in order, to response
-//! * [`page`]: the page for people, and the templates it is made of
-//! * [`response`], [`error`]: what DRF puts around a body; every answer that is not a success
-//! * [`django`]: a leaf of pure functions: Django's formats and decisions
-//! * [`check`], [`verify`], [`healthcheck`]: what an operator asks: is the database right, does Django answer the same, is
-//!   the service ready
-//! * [`commands`]: `export` and `stats` without HTTP
-//! * [`telemetry`]: log lines, what is told of each request, figures for Prometheus
-//! * [`demo`]: the throw-away database of `watchtower-sidecar demo`
+//! From the lowest room to the highest:
+//!
+//! * [`django`]: pure functions: Django's formats and decisions
+//! * [`client_address`]: the client's address behind trusted proxies
+//! * [`config`]: environment variables, parsed once, with every mistake reported at once
+//! * [`route`]: the names of the route table's entries
+//! * [`telemetry`]: log lines, audit lines, what is noted of a request, metrics for Prometheus
+//! * [`blocking`]: worker threads and queues for blocking jobs, and queries that concurrent callers share
+//! * [`db`]: connections, the user table, `django_session`, the queries of the views
+//! * [`response`]: what DRF puts around a body
+//! * [`error`]: every answer that is not a success
+//! * [`passwords`]: checks passwords on worker threads, and limits failed logins
+//! * [`export`]: the exported rows: sorted in a spool, written as JSON, CSV or NDJSON
+//! * [`page`]: the templates of the HTML page
+//! * [`state`]: what every handler shares
+//! * [`client_connection`]: a client's connection, with its timeouts and limits
+//! * [`request`]: what handlers read from a request
+//! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method; login and logout
+//! * [`routes`]: the route table and the handlers
+//! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies; the
+//!   access log, compression, cross-origin sharing
+//! * [`server`]: the application put together, started, and stopped
+//! * `http_client`: the HTTP client of the two commands below
+//! * [`check`]: `check`: whether configuration and database are right
+//! * [`verify`]: `verify`: whether Django and the sidecar answer the same
+//! * [`healthcheck`]: `healthcheck`: whether the running service is ready
+//! * [`commands`]: `export` and `stats`, without HTTP
+//! * `demo`: the throw-away database of `watchtower-sidecar demo`
 
 pub mod auth;
 pub mod blocking;

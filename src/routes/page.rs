@@ -147,7 +147,7 @@ struct Wanted {
 impl Wanted {
     fn of(req: &HttpRequest) -> Result<Wanted, Error> {
         let query = Query::parse(req.query_string());
-        let query = query.map_err(|_| Error::new(Kind::BadRequestPage))?;
+        let query = query.map_err(|_| Error::bad_request_page())?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
         let place = match (key("after"), key("before")) {
             (Some(id), _) => Place::After(id),
@@ -251,7 +251,7 @@ fn now() -> String {
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
         log::error!("a page can't be made: {error}");
-        Error::new(Kind::ServerErrorPage)
+        Error::server_error_page()
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);
     add_policy(answer.headers_mut());
