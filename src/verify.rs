@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::config::{Bind, Reach};
+use crate::config::{Bind, LocalClientConfig};
 use crate::http_client::{Answer, Place, Request, ask};
 
 mod cases;
@@ -72,19 +72,19 @@ struct Side {
 
 /// Compares, prints, and gives the exit code: 0 all the same, 1 not, 64 bad arguments.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    let reach = match Reach::from_vars(lookup) {
-        Ok(reach) => reach,
+    let config = match LocalClientConfig::from_vars(lookup) {
+        Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
             return BAD_CONFIGURATION;
         }
     };
-    let prepared = sides(arguments, &reach).and_then(|sides| {
+    let prepared = sides(arguments, &config).and_then(|sides| {
         let (cookie, basic) = (
             arguments.cookie_file.as_deref(),
             arguments.basic_file.as_deref(),
         );
-        let credentials = Credentials::read(cookie, basic, &reach.cookie_name)?;
+        let credentials = Credentials::read(cookie, basic, &config.cookie_name)?;
         Ok((sides, credentials))
     });
     let (sides, credentials) = match prepared {
@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
         }
     };
     let same_mount = sides.django.mount == sides.sidecar.mount;
-    let cases = cases(&credentials, same_mount, reach.debug, &reach.cookie_name);
+    let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
     Comparison {
         sides: &sides,
         credentials: &credentials,
@@ -106,12 +106,12 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
     .run(&cases)
 }
 
-fn sides(arguments: &Arguments, reach: &Reach) -> Result<Sides, String> {
+fn sides(arguments: &Arguments, config: &LocalClientConfig) -> Result<Sides, String> {
     let named =
         |option: &str, url: &str| Place::parse(url).map_err(|wrong| format!("{option} {wrong}"));
     let (place, path) = named("--against", &arguments.against)?;
     // A proxy that strips the path asks Django for all of it.
-    let usual = match reach.mount.as_str() {
+    let usual = match config.mount.as_str() {
         "" => "/api/admin",
         mount => mount,
     };
@@ -125,7 +125,7 @@ fn sides(arguments: &Arguments, reach: &Reach) -> Result<Sides, String> {
     };
     let place = match &arguments.sidecar {
         Some(url) => named("--sidecar", url)?.0,
-        None => Place::of(&listener(reach)?),
+        None => Place::of(&listener(config)?),
     };
     let host = arguments
         .host
@@ -138,16 +138,16 @@ fn sides(arguments: &Arguments, reach: &Reach) -> Result<Sides, String> {
         django,
         sidecar: Side {
             place,
-            mount: reach.mount.clone(),
+            mount: config.mount.clone(),
         },
         host,
         ca_file: arguments.ca_file.clone(),
     })
 }
 
-fn listener(reach: &Reach) -> Result<Bind, String> {
+fn listener(config: &LocalClientConfig) -> Result<Bind, String> {
     let unknown = "SIDECAR_BIND has port 0, so that nobody knows it: give --sidecar";
-    reach.bind.from_here().ok_or_else(|| unknown.to_owned())
+    config.bind.from_here().ok_or_else(|| unknown.to_owned())
 }
 
 struct Comparison<'a> {

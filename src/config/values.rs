@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Bind, LogFormat, LoginMode, Rate};
+use super::types::{Bind, LogFormat, LoginMode, Rate};
 use crate::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;

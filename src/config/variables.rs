@@ -1,6 +1,9 @@
 //! The table of environment variables, and the reader that looks each up, applies its default and collects mistakes.
 
-use super::SecretText;
+use zeroize::Zeroizing;
+
+/// A secret's text as it came from the environment or a file, wiped when dropped.
+type SecretText = Zeroizing<String>;
 
 /// One environment variable: what `--help` and an error say of it.
 pub struct Variable {
