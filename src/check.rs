@@ -53,7 +53,7 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// Lines for people
+    /// Lines of text
     Text,
     /// One JSON object
     Json,
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 let text = format!(
-                    "the database took a query and has not answered for {} seconds: what follows was not looked at",
+                    "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
                     LONGEST_SILENCE.as_secs()
                 );
                 findings.push(Finding::new(Level::Error, &SILENT, text));

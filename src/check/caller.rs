@@ -53,7 +53,7 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
         SessionOutcome::Undecodable(reason) => (REFUSED_DATA, undecodable(reason).to_owned()),
         SessionOutcome::NoUser => (
             REFUSED_NO_USER_ID,
-            "nobody has logged in with this session".to_owned(),
+            "no user has logged in with this session".to_owned(),
         ),
         SessionOutcome::BadUserId => (
             REFUSED_USER_ID,
@@ -195,7 +195,7 @@ fn unusable(reason: Unusable) -> &'static str {
         Unusable::UnknownAlgorithm => {
             "the password is hashed by an algorithm outside Django's defaults and bcrypt"
         }
-        Unusable::Malformed => "the stored hash is malformed: Django trips over it",
+        Unusable::Malformed => "the stored hash is malformed: Django answers 500",
         Unusable::TooCostly => {
             "the stored hash costs more to check than the sidecar's limits allow"
         }

@@ -67,7 +67,7 @@ fn unusable(passwords: &Passwords, findings: &Findings) {
         (
             Unusable::Malformed,
             MALFORMED,
-            "are hashes in a form that Django trips over",
+            "are malformed hashes, over which Django answers 500",
         ),
     ] {
         let Some((users, staff)) = passwords.unusable.get(&reason) else {

@@ -373,7 +373,7 @@ fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
         Some(Some((power, grants))) => findings.warning(
             &TOO_POWERFUL.advising(format!("give the sidecar a role of its own with {grants}")),
             format!(
-                "the database role {power}, which the sidecar never needs: whoever takes the sidecar over can do it too"
+                "the database role {power}, which the sidecar never needs: an attacker who takes the sidecar over could do it too"
             ),
         ),
         Some(None) if inspector.backend() != Backend::Sqlite => {

@@ -4,17 +4,17 @@
 use super::python::a2b_base64;
 use zeroize::Zeroizing;
 
-/// What an `Authorization` header says. No `Debug`: it holds a password.
+/// An `Authorization` header. No `Debug`: it holds a password.
 pub enum Basic {
     /// No header, or another scheme: the authenticator passes (`authenticate` returns `None`).
     NotBasic,
     /// A Basic header that cannot be read; the text is DRF's `detail`.
     Malformed(&'static str),
-    /// A user name and a password, byte for byte as decoded: nothing is trimmed or normalised.
+    /// A user name and a password as they were decoded, not trimmed and not normalised.
     Credentials {
         /// Up to the first colon
         username: String,
-        /// All behind it
+        /// Everything after the first colon
         password: Zeroizing<String>,
     },
 }
@@ -43,8 +43,7 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
     };
     let text = match std::str::from_utf8(&decoded) {
         Ok(text) => Zeroizing::new(text.to_owned()),
-        // Latin-1: each byte is the code point of the same number. Two bytes each in UTF-8, so that the buffer never
-        // grows and leaves a copy behind.
+        // Latin-1, where a character takes at most two bytes in UTF-8. A buffer that grows would leave a copy behind.
         Err(_) => {
             let mut text = Zeroizing::new(String::with_capacity(decoded.len() * 2));
             text.extend(decoded.iter().copied().map(char::from));
@@ -60,7 +59,7 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
     }
 }
 
-/// What Python's `bytes.split()` splits at; Rust's own notion lacks the vertical tab.
+/// The separators of Python's `bytes.split()`; `u8::is_ascii_whitespace` lacks the vertical tab.
 fn is_ascii_whitespace(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

@@ -1,4 +1,4 @@
-//! What Django makes of a request line and a `Host` header: `HttpRequest.get_host`, `WSGIRequest.path_info`, `QueryDict`,
+//! How Django reads a request line and a `Host` header: `HttpRequest.get_host`, `WSGIRequest.path_info`, `QueryDict`,
 //! and the `Location` of `CommonMiddleware`'s redirect (Django 5.2 and 6.1; the percent-decoding of gunicorn).
 //! Leaves out USE_X_FORWARDED_HOST, FORCE_SCRIPT_NAME, PREPEND_WWW, and a charset in the request's Content-Type.
 
@@ -54,8 +54,8 @@ pub fn host_is_allowed(
         .any(|pattern| pattern == "*" || is_same_domain(&domain, pattern))
 }
 
-/// `split_domain_port` of a lower-case host, without the port: `None` where Django's regular expression does not match,
-/// or nothing remains.
+/// `split_domain_port` of a lower-case host, without the port. `None` if Django's regular expression does not match, or the name
+/// is empty.
 fn domain(host: &[u8]) -> Option<String> {
     let end = match host {
         [b'[', rest @ ..] => rest.iter().position(|&byte| byte == b']')? + 2,
@@ -149,8 +149,8 @@ pub struct TooManyFields;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// `QueryDict(raw)`: split at `&` alone, a field without `=` has an empty value, `+` is a blank, percent escapes are
-    /// UTF-8 with U+FFFD for what is not. At most 1000 fields, empty ones counted (Django >= 5.2).
+    /// `QueryDict(raw)`: only `&` separates, a field without `=` has an empty value, `+` is a blank, and percent escapes that
+    /// are not UTF-8 become U+FFFD. At most 1000 fields, empty ones counted (Django >= 5.2).
     pub fn parse(raw: &str) -> Result<Query, TooManyFields> {
         if !raw.is_empty() && raw.bytes().filter(|&byte| byte == b'&').count() >= MAX_NUMBER_FIELDS
         {

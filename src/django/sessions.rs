@@ -1,8 +1,8 @@
-//! Session data, the column `django_session.session_data`, and who it says is logged in.
+//! Session data (the column `django_session.session_data`) and the user who is logged in with it.
 //! Mirrors `contrib.sessions.backends.base` and `.db` (format of Django 3.1 to 6.1), `contrib.auth._get_user_session_key`,
 //! the comparison in `contrib.auth.get_user` and `AbstractBaseUser.get_session_auth_hash`.
-//! Leaves out the row (expiry, existence) and the user's row: `db/` asks for those. What Django answers with an HTML 500
-//! (a payload that is no object, a user id that is no id) is here a session of nobody.
+//! Leaves out the rows of the session and the user, which `db` reads. Where Django answers with an HTML 500 (a payload that is
+//! not an object, a user id that is not an id), the session has no user here.
 
 mod user_id;
 
@@ -153,7 +153,7 @@ pub enum AuthHash {
     Current,
     /// Made under a fallback key: valid; Django would rotate the session.
     Fallback,
-    /// Made for another password, or missing, empty, or no string: the session is nobody's.
+    /// Made for another password, or missing, empty, or not a string: the session has no user.
     Wrong,
 }
 
@@ -186,7 +186,7 @@ const KEY_CHARACTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const KEY_LENGTH: usize = 32;
 
 /// `_get_new_session_key`: 32 characters `[a-z0-9]`, each equally likely. `fill` must fill its buffer with
-/// cryptographically secure random bytes; it is called again for the few that would favour some characters.
+/// cryptographically secure random bytes. Bytes that would favour some characters are skipped, so it may be called again.
 pub fn new_session_key<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
     let mut key = String::with_capacity(KEY_LENGTH);
     let mut random = [0; 64];

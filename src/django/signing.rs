@@ -28,8 +28,8 @@ impl SecretKey {
         Self(Zeroizing::new(text))
     }
 
-    /// Whether it is easily guessed: as Django's check of `SECRET_KEY` (`django.core.checks.security.base`), which asks for 50
-    /// characters where this asks for 32.
+    /// Whether it is easily guessed. As Django's check of `SECRET_KEY` (`django.core.checks.security.base`), but a key needs 32
+    /// characters instead of 50.
     pub fn is_weak(&self) -> bool {
         const SHORTEST: usize = 32;
         const FEWEST_DIFFERENT: usize = 5;
@@ -114,8 +114,7 @@ pub fn b62_encode(number: i64) -> String {
     digits.iter().rev().collect()
 }
 
-/// Whether `b62_decode` accepts the text. Its value is never needed: sessions are read without `max_age`.
-/// A lone `-` passes there, as zero.
+/// Whether `b62_decode` accepts the text, also a lone `-`. The value is not needed: sessions are read without `max_age`.
 fn is_b62(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -61,7 +61,7 @@ impl Pbkdf2 {
         &self.salt
     }
 
-    /// With so many iterations on top.
+    /// The work of these iterations and `extra` ones.
     pub(super) fn work(&self, extra: u32) -> Work {
         let iterations = self.iterations.saturating_add(extra);
         match self.digest {
@@ -70,7 +70,7 @@ impl Pbkdf2 {
         }
     }
 
-    /// Django compares the whole encoded text; the fields before the hash are equal by construction.
+    /// Django compares the whole encoded text. Here the fields before the hash are equal by construction.
     pub(super) fn verify(&self, password: &str) -> bool {
         let derived =
             self.digest
