@@ -1,37 +1,39 @@
-//! `watchtower-sidecar check`: looks at the real database with the service's own configuration, and says everything
-//! that is wrong at once, each with what mends it. `--session` and `--user` say at which step one caller is refused.
+//! `watchtower-sidecar check`: looks at the real database with the service's own configuration, and reports everything
+//! that is wrong at once, each with advice. `--session` and `--user` report at which step one caller is refused.
 //!
-//! What decides is the code that decides for `serve`. Nothing is written, and no secret is shown; a user only where the
-//! operator named one.
+//! Sessions and passwords are checked by the code that checks them for `serve`. The command writes nothing, shows no secret,
+//! and names a user only where the operator named that user.
 
 use std::io::{Read, Write};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
+use findings::{Finding, Findings, INVALID, Kind, Level, SILENT, many};
 
 mod caller;
+mod client_errors;
 mod connecting;
 mod file;
+mod findings;
 mod passwords;
 mod replica;
 mod sessions;
 mod tables;
 
-/// Nothing wrong, or only what a warning is for
+/// No finding is an error
 const GOOD: i32 = 0;
-/// Something is wrong, or the caller would be refused
+/// A finding is an error
 const BAD: i32 = 1;
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
 
-/// The longest silence of a database: a statement over a whole table has a minute.
+/// How long the command waits for the next finding; the database ends a statement after a minute.
 const LONGEST_SILENCE: Duration = Duration::from_secs(75);
 
-/// What is to be checked, and how it is said.
+/// The options of `check`.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// How the findings are printed
@@ -51,74 +53,13 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// Lines for people
+    /// Lines of text
     Text,
     /// One JSON object
     Json,
 }
 
-/// How bad a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Ok,
-    Warning,
-    Error,
-}
-
-/// One thing that was looked at.
-#[derive(Serialize)]
-struct Finding {
-    level: Level,
-    /// Stays the same from version to version
-    id: String,
-    /// What is so, and why it matters
-    text: String,
-    /// What the operator can do; empty for what is as it should be
-    advice: String,
-}
-
-/// Takes findings as they are made.
-struct Findings(Sender<Finding>);
-
-impl Findings {
-    fn add(&self, level: Level, id: &str, text: impl Into<String>, advice: impl Into<String>) {
-        // Nobody hears it only where nobody waits any more.
-        let _ = self.0.send(Finding {
-            level,
-            id: id.to_owned(),
-            text: text.into(),
-            advice: advice.into(),
-        });
-    }
-
-    fn error(&self, id: &str, text: impl Into<String>, advice: impl Into<String>) {
-        self.add(Level::Error, id, text, advice);
-    }
-
-    fn warning(&self, id: &str, text: impl Into<String>, advice: impl Into<String>) {
-        self.add(Level::Warning, id, text, advice);
-    }
-
-    fn ok(&self, id: &str, text: impl Into<String>) {
-        self.add(Level::Ok, id, text, "");
-    }
-
-    /// The answer to a question; a failed one is a finding.
-    fn answer<T>(&self, what: &str, answer: Result<T, crate::db::error::DbError>) -> Option<T> {
-        let advice = "ask again; if it stays so, run the statement that is named in the server's log by hand";
-        let failed = |error: &crate::db::error::DbError| {
-            self.error(
-                "database.question",
-                format!("asking for {what} failed: {error}"),
-                advice,
-            );
-        };
-        answer.inspect_err(failed).ok()
-    }
-}
-
-/// What is asked.
+/// What is checked.
 enum Subject {
     Everything,
     Session(Zeroizing<String>),
@@ -128,7 +69,7 @@ enum Subject {
     },
 }
 
-/// Checks, prints, and gives the exit code.
+/// Checks and prints; the exit code.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let config = match Config::from_vars(lookup) {
         Ok(config) => config,
@@ -152,7 +93,11 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             Ok(finding) => findings.push(finding),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                findings.push(silence());
+                let text = format!(
+                    "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
+                    LONGEST_SILENCE.as_secs()
+                );
+                findings.push(Finding::new(Level::Error, &SILENT, text));
                 break;
             }
         }
@@ -161,18 +106,6 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
     match findings.iter().any(|finding| finding.level == Level::Error) {
         true => BAD,
         false => GOOD,
-    }
-}
-
-fn silence() -> Finding {
-    Finding {
-        level: Level::Error,
-        id: "database.silent".to_owned(),
-        text: format!(
-            "the database took a question and has not answered for {} seconds: what follows was not looked at",
-            LONGEST_SILENCE.as_secs()
-        ),
-        advice: "see whether the server hangs, and whether a firewall between drops connections silently".to_owned(),
     }
 }
 
@@ -222,11 +155,12 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) {
     }
 }
 
-/// What the configuration itself warns of.
+/// Reports the warnings of the configuration.
 fn configuration(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
-        findings.warning(&format!("configuration.{id}"), warning.text, warning.advice);
+        let kind = Kind::new(format!("configuration.{id}"), warning.advice);
+        findings.warning(&kind, warning.text);
     }
 }
 
@@ -238,12 +172,7 @@ fn misconfigured(errors: &ConfigErrors, format: Format) {
             errors.to_string().trim_end()
         )),
         Format::Json => {
-            let finding = |error: &String| Finding {
-                level: Level::Error,
-                id: "configuration.invalid".to_owned(),
-                text: error.clone(),
-                advice: "`watchtower-sidecar serve --help` lists every variable".to_owned(),
-            };
+            let finding = |error: &String| Finding::new(Level::Error, &INVALID, error);
             print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format);
         }
     }
@@ -285,27 +214,4 @@ fn print(findings: &[Finding], format: Format) {
         }
     };
     let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// A number and its noun.
-fn many(count: impl Into<Count>, noun: &str) -> String {
-    match count.into() {
-        Count(1) => format!("1 {noun}"),
-        Count(count) => format!("{count} {noun}s"),
-    }
-}
-
-/// Whatever counts.
-struct Count(u64);
-
-impl From<u64> for Count {
-    fn from(count: u64) -> Count {
-        Count(count)
-    }
-}
-
-impl From<usize> for Count {
-    fn from(count: usize) -> Count {
-        Count(count as u64)
-    }
 }

@@ -3,11 +3,8 @@
 //! [`Config::from_vars`] looks every variable up through a function, so that tests need no process environment, and
 //! reports every mistake at once. [`VARIABLES`] is the one table of names, meanings and defaults; `--help` prints it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use crate::client_address::TrustedProxies;
 use crate::django::hashers::Hashing;
@@ -15,71 +12,24 @@ use crate::django::settings::{SessionCookie, Settings};
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
-mod reach;
+mod local_client;
+mod types;
 mod values;
 mod variables;
 mod warnings;
 
 pub use database_url::{Backend, DatabaseUrl};
-pub use reach::Reach;
+pub use local_client::LocalClientConfig;
+pub use types::{Bind, ConfigErrors, LogFormat, Logging, Rate};
 pub use variables::{VARIABLES, Variable};
-pub use warnings::Warning;
 
+use types::LoginMode;
 use values::*;
 use variables::Variables;
 
-/// Where the service listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bind {
-    /// A TCP address; port 0 takes any free port.
-    Tcp(SocketAddr),
-    /// A unix socket at this path.
-    Unix(PathBuf),
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One line of text per record.
-    Text,
-    /// One JSON object per record.
-    Json,
-}
-
-/// `SIDECAR_LOGIN`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LoginMode {
-    /// No login
-    Off,
-    /// Login, where the project asks for no second factor
-    On,
-    /// Login by the password alone, whatever else the project asks for
-    WithoutSecondFactor,
-}
-
-/// So many of something in a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many
-    pub most: u32,
-    /// In how long
-    pub per: Duration,
-}
-
-/// `SIDECAR_LOG`, `SIDECAR_LOG_FORMAT`, `SIDECAR_LOG_FILE`.
-#[derive(Debug, Clone)]
-pub struct Logging {
-    /// An env_logger filter.
-    pub filter: String,
-    /// The shape of a line.
-    pub format: LogFormat,
-    /// Appended to as well as standard error.
-    pub file: Option<PathBuf>,
-}
-
 /// The whole configuration of `serve`. It has no `Debug`: it holds the keys and the database's password.
 pub struct Config {
-    /// Where sessions, users and exports are read.
+    /// The database of sessions and users; also of exports, unless there is a replica.
     pub database_url: DatabaseUrl,
     /// A replica for exports and statistics.
     pub database_read_url: Option<DatabaseUrl>,
@@ -91,50 +41,33 @@ pub struct Config {
     pub none_fields: Vec<String>,
     /// Django's own settings
     pub django: Settings,
-    /// Where people log in to the application: `LOGIN_URL` as a URL
+    /// The login page of the application: `LOGIN_URL` as a URL
     pub login_url: String,
-    /// The apps by which the project asks for a second factor at login
+    /// The installed apps that ask for a second factor at login
     pub second_factor: Vec<String>,
     /// The main listener
     pub bind: Bind,
-    /// A listener of its own for the health checks
+    /// A separate listener for the health checks
     pub ops_bind: Option<Bind>,
     /// The path the endpoints live under, without a trailing slash; empty for the root
     pub mount: String,
     /// Whether `POST /api/login/` and `POST /api/logout/` are served
     pub login: bool,
-    /// How many logins may fail, of one client and under one name; `None`: any number
+    /// How many logins may fail, of one client address and under one name; `None`: no limit
     pub login_rate: Option<Rate>,
-    /// Whose `X-Forwarded-For` is believed
+    /// The proxies whose `X-Forwarded-For` is believed
     pub trusted_proxies: TrustedProxies,
     /// Other sites whose pages may read the answers, as their browsers name them
     pub cors_origins: Vec<String>,
-    /// Exports at a time
+    /// The most concurrent exports
     pub export_concurrency: usize,
-    /// How long it serves on after SIGTERM, being not ready
+    /// How long the service goes on after SIGTERM, answering `readyz` with 503
     pub shutdown_delay: Duration,
-    /// Whether the database keeps anything for a connection between transactions
+    /// Whether statements and limits may stay on a connection between transactions (not behind PgBouncer in transaction mode)
     pub prepared_statements: bool,
     /// Log level, format and file
     pub logging: Logging,
 }
-
-/// Every mistake found in the environment, a sentence each: variable, what is wrong, an example.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<String>);
-
-impl std::fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.0.len();
-        let noun = if count == 1 { "mistake" } else { "mistakes" };
-        writeln!(f, "{count} {noun} in the configuration:")?;
-        self.0
-            .iter()
-            .try_for_each(|error| writeln!(f, "  - {error}"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
 
 impl Config {
     /// Reads the configuration through `lookup` (usually `std::env::var`; `Some("")` counts as unset but for
@@ -262,9 +195,6 @@ impl Variables<'_> {
         })
     }
 }
-
-/// A secret's text as it came from the environment or a file, wiped when dropped.
-type SecretText = Zeroizing<String>;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::config::Reach;
+use crate::config::LocalClientConfig;
 use crate::http_client::{Client, ServerUrl};
 
 /// Longer than readyz itself waits for the database.
@@ -15,14 +15,14 @@ const BODY_LIMIT: u64 = 200;
 
 /// Prints one line, and gives the exit code: 0 ready, 1 not ready, 64 bad configuration.
 pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    let reach = match Reach::from_vars(lookup) {
-        Ok(reach) => reach,
+    let config = match LocalClientConfig::from_vars(lookup) {
+        Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
             return 64;
         }
     };
-    let bind = reach.ops_bind.as_ref().unwrap_or(&reach.bind);
+    let bind = config.ops_bind.as_ref().unwrap_or(&config.bind);
     let Some(bind) = bind.from_here() else {
         say("port 0 means any free port: give SIDECAR_BIND or SIDECAR_OPS_BIND a fixed one");
         return 64;

@@ -15,7 +15,7 @@ use crate::config::Rate;
 use crate::db::error::DbError;
 use crate::db::models::users::User;
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_nobody};
+use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_unknown_user};
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
@@ -227,7 +227,7 @@ pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -
         work,
     };
     let Some(user) = user else {
-        let work = verify_nobody(password, &settings.hashing).work;
+        let work = verify_unknown_user(password, &settings.hashing).work;
         return refused(PasswordOutcome::NoSuchUser, work);
     };
     let encoded = EncodedPassword::parse(&user.password);

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Bind, Reach};
+use crate::config::{Bind, LocalClientConfig};
 use crate::http_client::{Answer, Client, ServerUrl};
 
 mod cases;
@@ -72,19 +72,19 @@ struct Server {
 
 /// Sends the requests, prints the table, and gives the exit code: 0 all the same, 1 different, 64 bad arguments.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    let reach = match Reach::from_vars(lookup) {
-        Ok(reach) => reach,
+    let config = match LocalClientConfig::from_vars(lookup) {
+        Ok(config) => config,
         Err(errors) => {
             say(errors.to_string().trim_end());
             return BAD_CONFIGURATION;
         }
     };
-    let prepared = servers(arguments, &reach).and_then(|servers| {
+    let prepared = servers(arguments, &config).and_then(|servers| {
         let (cookie, basic) = (
             arguments.cookie_file.as_deref(),
             arguments.basic_file.as_deref(),
         );
-        let credentials = Credentials::read(cookie, basic, &reach.cookie_name)?;
+        let credentials = Credentials::read(cookie, basic, &config.cookie_name)?;
         Ok((servers, credentials))
     });
     let (servers, credentials) = match prepared {
@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
         }
     };
     let same_mount = servers.django.mount == servers.sidecar.mount;
-    let cases = cases(&credentials, same_mount, reach.debug, &reach.cookie_name);
+    let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
     Run {
         servers: &servers,
         credentials: &credentials,
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
     .run(&cases)
 }
 
-fn servers(arguments: &Arguments, reach: &Reach) -> Result<Servers, String> {
+fn servers(arguments: &Arguments, config: &LocalClientConfig) -> Result<Servers, String> {
     let parse = |option: &str, url: &str| {
         ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
     };
@@ -114,7 +114,7 @@ fn servers(arguments: &Arguments, reach: &Reach) -> Result<Servers, String> {
     let (django, path) = parse("--against", &arguments.against)?;
     let sidecar = match &arguments.sidecar {
         Some(url) => parse("--sidecar", url)?.0,
-        None => ServerUrl::of(&listener(reach)?),
+        None => ServerUrl::of(&listener(config)?),
     };
     let host = match &arguments.host {
         Some(host) => host.clone(),
@@ -123,7 +123,7 @@ fn servers(arguments: &Arguments, reach: &Reach) -> Result<Servers, String> {
     if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("--host is not the name of a host".to_owned());
     }
-    let django_mount = match (path.as_str(), reach.mount.as_str()) {
+    let django_mount = match (path.as_str(), config.mount.as_str()) {
         // A proxy takes the path off before the sidecar sees it, and Django has all of it.
         ("", "") => "/api/admin",
         ("", mount) => mount,
@@ -136,15 +136,15 @@ fn servers(arguments: &Arguments, reach: &Reach) -> Result<Servers, String> {
         },
         sidecar: Server {
             client: Client::new(&sidecar, TIMEOUT, ca_file),
-            mount: reach.mount.clone(),
+            mount: config.mount.clone(),
         },
         host,
     })
 }
 
-fn listener(reach: &Reach) -> Result<Bind, String> {
+fn listener(config: &LocalClientConfig) -> Result<Bind, String> {
     let unknown = "SIDECAR_BIND has port 0, which means any free port: give --sidecar";
-    reach.bind.from_here().ok_or_else(|| unknown.to_owned())
+    config.bind.from_here().ok_or_else(|| unknown.to_owned())
 }
 
 /// One run of the command.

@@ -1,4 +1,4 @@
-//! `X-Forwarded-For`, as `auth::client_address` reads it: what a stranger writes must not choose his address.
+//! `X-Forwarded-For`, as `client_address` reads it: what a stranger writes must not choose his address.
 //! Input: what strangers wrote, a line feed, what the proxies in front appended; without one all is the proxies'.
 #![no_main]
 

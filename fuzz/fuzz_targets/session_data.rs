@@ -6,9 +6,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use watchtower_sidecar_fuzz::django::sessions::{SessionData, Undecodable};
-use watchtower_sidecar_fuzz::django::signing::{SecretKeys, sign, sign_object};
-use watchtower_sidecar_fuzz::session::{RECORDED_KEY, SALT, check_column, keys};
+use watchtower_sidecar_fuzz::django::sessions::{
+    AUTH_HASH_NAME, AuthHash, KeyType, SessionData, USER_ID_NAME, Undecodable,
+    verify_session_auth_hash,
+};
+use watchtower_sidecar_fuzz::django::signing::{
+    MAX_PAYLOAD_BYTES, SecretKey, SecretKeys, sign, sign_object, unsign_object,
+};
+
+/// `SessionStore.key_salt`
+const SALT: &str = "django.contrib.sessions.SessionStore";
+/// The key that signed the recorded sessions; here it is a former one.
+const RECORDED_KEY: &str = "test-secret-key";
+
+const PASSWORD: &str = "pbkdf2_sha256$1$abc$def";
+/// The session auth hash of that password under the recorded key.
+const AUTH_HASH: &str = "1b20eb272a91dea702316519af5d744c83ce9ba0c8621ae541c67d078a4500e8";
+
+/// A current key, and the recorded one.
+fn keys() -> SecretKeys {
+    let key = |text: &str| SecretKey::new(text.to_owned());
+    SecretKeys::new(key("current key"), vec![key(RECORDED_KEY)])
+}
 
 /// What Django signed with the recorded key; all of it is among the seeds.
 static GENUINE: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -36,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
             let column = sign_object(rest, SALT, keys.current(), 0);
             check_column(&column, Some(rest), &keys);
         }
-        // A zlib stream, be it a broken one.
+        // A zlib stream, whole or broken.
         b'z' => {
             let payload = format!(".{}", URL_SAFE_NO_PAD.encode(rest));
             check_column(&signed(&payload), None, &keys);
@@ -46,7 +65,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Nothing is read that no key signed, and nothing of it is looked into.
+/// A column that no key signed is refused for its signature, before anything of it is decoded.
 fn check_unsigned(column: &str, keys: &SecretKeys) {
     let is_genuine = GENUINE.iter().any(|signed| signed == column);
     match SessionData::decode(column, keys) {
@@ -54,4 +73,39 @@ fn check_unsigned(column: &str, keys: &SecretKeys) {
         Err(other) => panic!("{other:?}: it was looked into before the signature held"),
         Ok(_) => assert!(is_genuine, "a forged session"),
     }
+}
+
+/// Reads a column that the current key signed. `json` is what was signed, where the column holds just that.
+fn check_column(column: &str, json: Option<&[u8]>, keys: &SecretKeys) {
+    match unsign_object(column, SALT, keys) {
+        Ok(payload) => {
+            assert!(payload.len() <= MAX_PAYLOAD_BYTES);
+            assert!(json.is_none_or(|json| json == payload));
+        }
+        Err(_) => assert!(json.is_none_or(|json| json.len() > MAX_PAYLOAD_BYTES)),
+    }
+    match SessionData::decode(column, keys) {
+        Ok(session) => check_session(&session, keys),
+        Err(reason) => assert!(reason != Undecodable::BadSignature),
+    }
+}
+
+fn check_session(session: &SessionData, keys: &SecretKeys) {
+    let text = session.to_json();
+    assert!(text.is_ascii());
+    let again = SessionData::decode(&session.encode(keys, -1), keys);
+    assert!(again.is_ok_and(|again| again.to_json() == text));
+
+    for key_type in [KeyType::Integer, KeyType::Uuid] {
+        if let Some(id) = session.user_id(key_type) {
+            assert_eq!(session.get_str(USER_ID_NAME), Some(id.to_string()));
+        }
+    }
+    let is_users = session.get_str(AUTH_HASH_NAME).as_deref() == Some(AUTH_HASH);
+    let expected = match is_users {
+        true => AuthHash::Fallback,
+        false => AuthHash::Wrong,
+    };
+    let found = verify_session_auth_hash(session, PASSWORD, keys);
+    assert_eq!(found, expected);
 }

@@ -1,6 +1,7 @@
-//! At which step, and why, one caller is refused: the answer of the code that would refuse a request.
+//! `--session` and `--user`: the step at which one caller is refused, found by the code that refuses requests.
 
-use super::{Findings, passwords};
+use super::findings::*;
+use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
@@ -12,7 +13,7 @@ use crate::django::sessions::{AuthHash, Undecodable};
 use crate::django::settings::Authenticator;
 use crate::passwords::{PasswordOutcome, check_password};
 
-/// Of what it is the session.
+/// Reports the step at which the owner of this session would be refused.
 pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, findings: &Findings) {
     let settings = &config.django;
     let Some(table) = table(config, inspector, findings) else {
@@ -32,46 +33,47 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
         .contains(&Authenticator::Session)
     {
         findings.error(
-            "session.refused.authenticator",
+            &REFUSED_AUTHENTICATOR,
             "DJANGO_REST_AUTHENTICATION does not name session: no session is looked at",
-            "compare it with DRF's DEFAULT_AUTHENTICATION_CLASSES",
         );
     }
-    let log_in = "log in again";
-    let (step, why, advice) = match caller.why {
+    let (kind, why) = match caller.why {
         SessionOutcome::NoCookie | SessionOutcome::ShortKey => (
-            "key",
+            REFUSED_KEY,
             "the key has fewer than 8 characters: Django looks up none so short".to_owned(),
-            "give the cookie's whole value",
         ),
         SessionOutcome::NoRow => match inspector.session_end(key) {
-            Ok(Some(end)) => ("expired", format!("the session ended at {end}"), log_in),
+            Ok(Some(end)) => (REFUSED_EXPIRED, format!("the session ended at {end}")),
             _ => (
-                "row",
+                REFUSED_ROW,
                 "there is no session of this key: it was logged out, replaced at a login, or is another \
-                 database's".to_owned(),
-                log_in,
+                 database's"
+                    .to_owned(),
             ),
         },
-        SessionOutcome::Undecodable(reason) => ("data", undecodable(reason).to_owned(), "see `check` without --session"),
-        SessionOutcome::NoUser => ("user-id", "nobody has logged in with this session".to_owned(), log_in),
+        SessionOutcome::Undecodable(reason) => (REFUSED_DATA, undecodable(reason).to_owned()),
+        SessionOutcome::NoUser => (
+            REFUSED_NO_USER_ID,
+            "no user has logged in with this session".to_owned(),
+        ),
         SessionOutcome::BadUserId => (
-            "user-id",
+            REFUSED_USER_ID,
             format!("its user id is no {:?} key of the user table", table.key_type()),
-            "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table",
         ),
         SessionOutcome::UnknownBackend => (
-            "backend",
+            REFUSED_BACKEND,
             "its backend is not in DJANGO_AUTHENTICATION_BACKENDS".to_owned(),
-            "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS",
         ),
-        SessionOutcome::UserGone => ("user", "its user is no longer in the user table".to_owned(), log_in),
-        SessionOutcome::Inactive => ("inactive", "its user is not active".to_owned(), "set is_active in Django's admin"),
+        SessionOutcome::UserGone => (
+            REFUSED_USER,
+            "its user is no longer in the user table".to_owned(),
+        ),
+        SessionOutcome::Inactive => (REFUSED_INACTIVE, "its user is not active".to_owned()),
         SessionOutcome::WrongAuthHash => (
-            "auth-hash",
+            REFUSED_AUTH_HASH,
             "its auth hash is of another password, or made under another key: the password was changed since, or the \
-             key".to_owned(),
-            log_in,
+             key"
+                .to_owned(),
         ),
         SessionOutcome::Good(hash) => {
             if let Some(user) = caller.user {
@@ -84,11 +86,7 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
             return;
         }
     };
-    findings.error(
-        &format!("session.refused.{step}"),
-        format!("refused: {why}"),
-        advice,
-    );
+    findings.error(&kind, format!("refused: {why}"));
 }
 
 fn undecodable(reason: Undecodable) -> &'static str {
@@ -100,16 +98,14 @@ fn undecodable(reason: Undecodable) -> &'static str {
         Undecodable::BadPayload => {
             "its data is signed, but its timestamp, base64 or zlib stream is broken"
         }
-        Undecodable::BadJson => {
-            "its data is signed, but is no JSON: another SESSION_SERIALIZER can't be honoured"
+        Undecodable::NotAnObject => {
+            "its data is signed, but is no JSON object: another SESSION_SERIALIZER can't be honoured"
         }
         Undecodable::TooLarge => "its data is larger than the sidecar's limit",
-        Undecodable::TooDeep => "its data is nested deeper than the sidecar's limit",
-        Undecodable::NotAnObject => "its data is JSON, but no object",
     }
 }
 
-/// What becomes of the user of this name; with a password, whether it is the right one.
+/// Reports whether HTTP Basic and login would admit the user of this name; with a password, whether it is right.
 pub(super) fn user(
     config: &Config,
     inspector: &mut Inspector,
@@ -141,58 +137,51 @@ pub(super) fn user(
                 format!("there is: {}", names.join(", ")),
             ),
         };
-        findings.error("user.refused.name", format!("refused: {text}"), advice);
+        findings.error(&USER_NAME.advising(advice), format!("refused: {text}"));
         return;
     };
     let encoded = EncodedPassword::parse(&user.password);
     match (encoded.work(), encoded.unusable()) {
-        (Some(work), _) => findings.ok("user.password", passwords::name(work)),
+        (Some(work), _) => findings.ok(&USER_PASSWORD, passwords::name(work)),
         (None, reason) => {
             let why = reason.map_or("no password matches what is stored", unusable);
             findings.error(
-                "user.refused.password",
+                &USER_REFUSED_PASSWORD,
                 format!("refused by HTTP Basic and login: {why}"),
-                "manage.py changepassword",
             );
         }
     }
     if !user.is_active && authenticating(&settings.authentication_backends, false).is_some() {
         findings.error(
-            "user.refused.inactive",
+            &USER_INACTIVE,
             "refused: the user is not active (a backend admits such users, but DRF does not)",
-            "set is_active in Django's admin",
         );
     } else if authenticating(&settings.authentication_backends, user.is_active).is_none() {
         findings.error(
-            "user.refused.inactive",
+            &USER_INACTIVE,
             "refused: no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose \
              backends take no passwords",
-            "set is_active in Django's admin",
         );
     }
-    // Not among what the service may read.
+    // The service's role need not be able to read this column.
     if let Ok(last) = inspector.last_login(&table, &user.username) {
         let last = if last.is_empty() { "never" } else { &last };
-        findings.ok("user.last-login", format!("last login: {last}"));
+        findings.ok(&USER_LAST_LOGIN, format!("last login: {last}"));
     }
     if !settings.rest_authentication.contains(&Authenticator::Basic) {
         findings.ok(
-            "user.basic",
+            &USER_BASIC,
             "DJANGO_REST_AUTHENTICATION does not name basic: only a session admits the user",
         );
     }
     let (username, is_staff) = (user.username.clone(), user.is_staff);
     if let Some(password) = password {
         match check_password(settings, Some(user), password).outcome {
-            PasswordOutcome::Good => findings.ok("user.given-password", "the password is right"),
+            PasswordOutcome::Good => findings.ok(&GIVEN_PASSWORD, "the password is right"),
             PasswordOutcome::WrongPassword => {
-                findings.error(
-                    "user.refused.given-password",
-                    "refused: the password is wrong",
-                    "",
-                );
+                findings.error(&WRONG_PASSWORD, "refused: the password is wrong");
             }
-            // Said already.
+            // Reported above.
             PasswordOutcome::Unusable(_)
             | PasswordOutcome::NotAdmitted
             | PasswordOutcome::NoSuchUser => {}
@@ -207,7 +196,7 @@ fn unusable(reason: Unusable) -> &'static str {
         Unusable::UnknownAlgorithm => {
             "the password is hashed by an algorithm outside Django's defaults and bcrypt"
         }
-        Unusable::Malformed => "the stored hash is malformed: Django trips over it",
+        Unusable::Malformed => "the stored hash is malformed: Django answers 500",
         Unusable::TooCostly => {
             "the stored hash costs more to check than the sidecar's limits allow"
         }
@@ -218,13 +207,12 @@ fn unusable(reason: Unusable) -> &'static str {
 fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &Findings) {
     match is_staff {
         true => findings.ok(
-            &format!("{subject}.staff"),
+            &STAFF.of(subject),
             format!("{username} is a member of staff{more}: admitted, where nothing above refuses"),
         ),
         false => findings.error(
-            &format!("{subject}.refused.staff"),
+            &NOT_STAFF.of(subject),
             format!("refused: {username} is recognised, but no member of staff{more}: 403"),
-            "set is_staff in Django's admin",
         ),
     }
 }
@@ -232,11 +220,7 @@ fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &F
 fn table(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Option<UserTable> {
     let table = inspector.user_table(config);
     let why = |error: &crate::db::error::DbError| {
-        findings.error(
-            "users.table",
-            error.to_string(),
-            "see `check` without --session and --user",
-        );
+        findings.error(&USER_TABLE, error.to_string());
     };
     table.inspect_err(why).ok()
 }

@@ -1,21 +1,21 @@
-//! Whether the database can be reached, in the operator's words, and what stands between; what the server says of
-//! itself.
+//! Whether the database can be reached, whether a pooler stands between, and what the server reports about itself.
 
-use super::{Findings, file};
+use super::findings::*;
+use super::{client_errors, file};
 use crate::config::{Backend, Config, DatabaseUrl};
 use crate::db::connection::session_settings::SessionSettings;
 use crate::db::inspection::inspector::Inspector;
 use crate::db::inspection::server::Server;
 use crate::db::most_connections;
 
-/// PgBouncer's refusal of what it does not know.
+/// How PgBouncer refuses a startup parameter that it does not know.
 const REFUSED_OPTIONS: &str = "unsupported startup parameter";
 
-/// A difference between two clocks that is worth a word, and one that decides about sessions; in seconds.
+/// The difference between two clocks, in seconds, from which it is a warning, and an error.
 const CLOCKS_DIFFER: f64 = 5.0;
 const CLOCKS_ARE_WRONG: f64 = 60.0;
 
-/// Connects to `DATABASE_URL`, and says what there is to say of the server.
+/// Connects to `DATABASE_URL`, and reports on the server where `is_talkative`.
 pub(super) fn primary(
     config: &Config,
     findings: &Findings,
@@ -41,7 +41,7 @@ pub(super) fn primary(
     Some(inspector)
 }
 
-/// Connects; without sending limits where something between refuses them.
+/// Connects; where a pooler refuses the limits that the sidecar sends, once more without them.
 pub(super) fn connect(
     variable: &str,
     url: &DatabaseUrl,
@@ -55,12 +55,11 @@ pub(super) fn connect(
         Ok(inspector) => return Some(inspector),
         Err(words) if prepares && words.contains(REFUSED_OPTIONS) => {
             findings.error(
-                &format!("{prefix}.pooler"),
+                &POOLER.of(prefix),
                 format!(
                     "{variable} leads to PgBouncer or a pooler like it: it refuses the limits that the sidecar sends \
                      when it connects, so that `serve` would get no connection at all"
                 ),
-                "set SIDECAR_PREPARED_STATEMENTS=off",
             );
             match Inspector::open(url, SessionSettings::new(false, &config.django)) {
                 Ok(inspector) => return Some(inspector),
@@ -69,125 +68,21 @@ pub(super) fn connect(
         }
         Err(words) => words,
     };
-    let (what, advice) = why(url.backend(), &words);
+    let (meaning, advice) = client_errors::meaning(&words);
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     findings.error(
-        &format!("{prefix}.unreachable"),
-        format!("{variable}: {what} (the client library's words: {words})"),
-        advice,
+        &UNREACHABLE.of(prefix).advising(advice),
+        format!("{variable}: {meaning} (the client library's words: {words})"),
     );
     None
 }
 
-/// The beginning of a finding's id.
+/// The first part of a finding's id.
 fn prefix(variable: &str) -> &'static str {
     match variable {
         "DATABASE_READ_URL" => "replica",
         _ => "database",
     }
-}
-
-/// What a client library's words mean, and what can be done.
-fn why(backend: Backend, words: &str) -> (&'static str, &'static str) {
-    let words = words.to_ascii_lowercase();
-    let says = |any: &[&str]| any.iter().any(|some| words.contains(some));
-    if says(&["no pg_hba.conf entry", "is not allowed to connect to this"]) {
-        return (
-            "the server admits this role from another address, to another database or with TLS only",
-            match backend {
-                Backend::Mysql => "create the account for this machine's address: 'user'@'address'",
-                _ => {
-                    "add a line to pg_hba.conf for this role, database and address, then SELECT pg_reload_conf()"
-                }
-            },
-        );
-    }
-    if says(&[
-        "could not translate host name",
-        "unknown server host",
-        "unknown mysql server host",
-    ]) {
-        return (
-            "the host's name is not known on this machine",
-            "check the spelling, and whether this machine (or container) resolves it: getent hosts NAME",
-        );
-    }
-    if says(&["to database", "permission denied for database"])
-        && says(&["access denied", "permission denied"])
-    {
-        return (
-            "the role may not enter this database",
-            "run the file of grants in deploy/ for this database",
-        );
-    }
-    if says(&[
-        "password authentication failed",
-        "access denied for user",
-        "no password supplied",
-    ]) {
-        return (
-            "the server refuses the role's name or password",
-            "compare both with the server's; in a URL every character of a password but letters, digits and -._~ must \
-             be percent-encoded",
-        );
-    }
-    if says(&["unknown database"]) || (says(&["database \""]) && says(&["does not exist"])) {
-        return (
-            "the server has no database of this name",
-            "use the NAME of Django's DATABASES setting",
-        );
-    }
-    if says(&["role \""]) && says(&["does not exist"]) {
-        return (
-            "the server has no role of this name",
-            "make it with the file of grants in deploy/",
-        );
-    }
-    if says(&[
-        "too many connections",
-        "too many clients",
-        "connection slots",
-    ]) {
-        return (
-            "every connection that the server, the database or the role may have is taken",
-            "raise the limit (ALTER ROLE ... CONNECTION LIMIT, max_connections), or see who holds them",
-        );
-    }
-    if says(&["certificate", "ssl", "tls"]) {
-        return (
-            "the encrypted connection does not come about",
-            "compare sslmode/ssl_mode, the certificate authority's file and the host's name with the server's \
-             certificate",
-        );
-    }
-    if says(&[
-        "connection refused",
-        "(111",
-        "no such file or directory",
-        "(2 \"no",
-    ]) {
-        return (
-            "nobody listens there",
-            "start the server, or mend host, port or socket in the URL; a server on another machine must listen on its \
-             network address",
-        );
-    }
-    if says(&[
-        "timeout",
-        "timed out",
-        "no answer within",
-        "unreachable",
-        "no route",
-    ]) {
-        return (
-            "there is no answer from this address",
-            "check host and port, and the firewalls between",
-        );
-    }
-    (
-        "no connection can be made",
-        "see the server's log for the reason",
-    )
 }
 
 /// Version, role and clock.
@@ -196,10 +91,7 @@ pub(super) fn about(prefix: &str, server: &Server, findings: &Findings) {
         "" => String::new(),
         role => format!(", as role {role}"),
     };
-    findings.ok(
-        &format!("{prefix}.reachable"),
-        format!("{}{role}", server.version),
-    );
+    findings.ok(&REACHABLE.of(prefix), format!("{}{role}", server.version));
     if server.role.is_empty() {
         // A file has no clock.
         return;
@@ -210,38 +102,36 @@ pub(super) fn about(prefix: &str, server: &Server, findings: &Findings) {
         ahead.abs(),
         if ahead > 0.0 { "ahead of" } else { "behind" }
     );
-    let id = format!("{prefix}.clock");
-    let advice = "set both by NTP (timedatectl set-ntp true)";
+    let kind = CLOCK.of(prefix);
     if ahead.abs() > CLOCKS_ARE_WRONG {
-        findings.error(&id, text, advice);
+        findings.error(&kind, text);
     } else if ahead.abs() > CLOCKS_DIFFER {
-        findings.warning(&id, text, advice);
+        findings.warning(&kind, text);
     } else {
-        findings.ok(&id, "the clocks agree");
+        findings.ok(&kind, "the clocks agree");
     }
 }
 
 /// Whether a pooler stands before PostgreSQL.
 fn pooler(config: &Config, server: &Server, prepares: bool, findings: &Findings) {
-    const ID: &str = "database.pooler";
+    let kind = POOLER.of("database");
     if prepares && !server.has_limits {
         findings.error(
-            ID,
+            &kind,
             "the limits that the sidecar sends when it connects do not arrive: a pooler (PgBouncer with \
              ignore_startup_parameters=options) drops them, and would mix up prepared statements",
-            "set SIDECAR_PREPARED_STATEMENTS=off",
         );
     } else if prepares {
-        findings.ok(ID, "no pooler is seen between");
+        findings.ok(&kind, "no pooler is seen between");
     } else if !config.prepared_statements {
         let prepared = SessionSettings::new(true, &config.django);
         match Inspector::open(&config.database_url, prepared) {
             Err(words) if words.contains(REFUSED_OPTIONS) => findings.ok(
-                ID,
+                &kind,
                 "a pooler like PgBouncer stands between, and SIDECAR_PREPARED_STATEMENTS=off is right for it",
             ),
             _ => findings.ok(
-                ID,
+                &kind,
                 "SIDECAR_PREPARED_STATEMENTS=off, though nothing between refuses what `on` would send: right for a \
                  pooler in transaction mode, needless without one",
             ),
@@ -250,24 +140,21 @@ fn pooler(config: &Config, server: &Server, prepares: bool, findings: &Findings)
 }
 
 fn standby(config: &Config, server: &Server, findings: &Findings) {
-    const ID: &str = "database.standby";
     if !server.is_standby {
         return;
     }
-    let text = "DATABASE_URL leads to a server that can't be written (a standby): it decides who is calling on data \
-                that may be late, so that who was just logged out or demoted may still get in";
-    let advice = "put the primary into DATABASE_URL and this one into DATABASE_READ_URL";
+    let text = "DATABASE_URL leads to a server that can't be written (a standby), whose data may be late: a user who was \
+                just logged out or demoted may still get in";
     match config.login {
         true => {
             let text = format!("{text}; and with SIDECAR_LOGIN=on every login fails");
-            findings.error(ID, text, advice);
+            findings.error(&STANDBY, text);
         }
-        false => findings.warning(ID, text, advice),
+        false => findings.warning(&STANDBY, text),
     }
 }
 
 fn limits(config: &Config, inspector: &mut Inspector, findings: &Findings) {
-    const ID: &str = "role.connection-limit";
     let needed = most_connections(config.database_url.backend(), config.export_concurrency);
     let Some(limits) = findings.answer("connection limits", inspector.limits()) else {
         return;
@@ -277,23 +164,22 @@ fn limits(config: &Config, inspector: &mut Inspector, findings: &Findings) {
     };
     if lowest.connections < needed as i64 {
         findings.warning(
-            ID,
-            format!(
-                "{} may have {} connections, fewer than the {needed} that the sidecar keeps at the most: under load it \
-                 answers 503",
-                lowest.of, lowest.connections
-            ),
-            format!(
+            &CONNECTION_LIMIT.advising(format!(
                 "allow at least {}, twice as many for the moment in which a new process takes over; or lower \
                  SIDECAR_EXPORT_CONCURRENCY",
                 needed * 2
+            )),
+            format!(
+                "{} may have {} connections, fewer than the {needed} that the sidecar may keep: under load it \
+                 answers 503",
+                lowest.of, lowest.connections
             ),
         );
     } else {
         findings.ok(
-            ID,
+            &CONNECTION_LIMIT,
             format!(
-                "{needed} connections at the most, of {} for {}",
+                "at most {needed} connections, of {} for {}",
                 lowest.connections, lowest.of
             ),
         );
@@ -302,7 +188,6 @@ fn limits(config: &Config, inspector: &mut Inspector, findings: &Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Finding, Level};
     use super::*;
 
     fn server(clock_ahead: f64, is_standby: bool) -> Server {
@@ -358,40 +243,6 @@ mod tests {
             assert!(at_standby.len() == 1 && at_standby[0].0 == level, "{login}");
             let at_primary = found(|findings| standby(&config, &server(0.0, false), findings));
             assert!(at_primary.is_empty());
-        }
-    }
-
-    #[test]
-    fn words_of_client_libraries_are_understood() {
-        for (words, meaning) in [
-            (
-                "FATAL: no pg_hba.conf entry for host \"::1\", user \"x\", database \"y\", no encryption",
-                "from another address",
-            ),
-            ("FATAL: sorry, too many clients already", "is taken"),
-            ("FATAL: too many connections for role \"x\"", "is taken"),
-            ("FATAL: role \"x\" does not exist", "no role of this name"),
-            (
-                "FATAL: permission denied for database \"x\"",
-                "may not enter",
-            ),
-            ("connection failed: timeout expired", "no answer"),
-            ("no answer within 10 seconds", "no answer"),
-            (
-                "Host '1.2.3.4' is not allowed to connect to this MariaDB server",
-                "from another address",
-            ),
-            (
-                "server does not support SSL, but SSL was required",
-                "encrypted",
-            ),
-            ("something new", "no connection can be made"),
-        ] {
-            let (what, advice) = why(Backend::Postgres, words);
-            assert!(
-                what.contains(meaning) && !advice.is_empty(),
-                "{words}: {what}"
-            );
         }
     }
 }

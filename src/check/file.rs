@@ -1,4 +1,4 @@
-//! SQLite's file: whether it is there, whose it is to read, and what its journal mode asks of the folder.
+//! SQLite's file: whether it exists, which accounts may read it, and whether its journal mode works in its folder.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -7,18 +7,19 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::Findings;
+use super::findings::*;
 use crate::config::Config;
 
 /// The first bytes of every database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Whether it is a database that can be read.
+/// Reports what is wrong with the file; whether it is a database that can be read.
 pub(super) fn check(config: &Config, findings: &Findings, is_talkative: bool) -> bool {
     let path = Path::new(config.database_url.target());
     let unreachable = |what: &str, advice: &str| {
         let text = format!("DATABASE_URL: the file {} {what}", path.display());
-        findings.error("database.unreachable", text, advice);
+        let kind = UNREACHABLE.of("database").advising(advice.to_owned());
+        findings.error(&kind, text);
         false
     };
     let mut file = match File::open(path) {
@@ -67,26 +68,23 @@ fn permissions(config: &Config, path: &Path, file: &File, findings: &Findings) {
         .map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o004 != 0 {
         findings.warning(
-            "sqlite.permissions",
+            &FILE_PERMISSIONS.advising(format!("chmod o-rwx {}", path.display())),
             format!(
                 "every account of this machine may read {}, with its password hashes and sessions",
                 path.display()
             ),
-            format!("chmod o-rwx {}", path.display()),
         );
     }
     if config.login && (access(path, AccessFlags::W_OK).is_err() || !is_writable(folder(path))) {
         findings.error(
-            "sqlite.read-only",
+            &FILE_READ_ONLY,
             "SIDECAR_LOGIN=on, but the file or its folder can't be written by this account: every login fails",
-            "let the sidecar's account write both, or set SIDECAR_LOGIN=off",
         );
     }
 }
 
-/// What the journal mode asks for.
+/// Reports whether the journal mode works in this folder.
 pub(super) fn journal(config: &Config, mode: &str, findings: &Findings) {
-    const ID: &str = "sqlite.journal-mode";
     let path = Path::new(config.database_url.target());
     let folder = folder(path);
     if mode != "wal" {
@@ -94,18 +92,17 @@ pub(super) fn journal(config: &Config, mode: &str, findings: &Findings) {
             "{mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they \
              would not"
         );
-        findings.ok(ID, text);
+        findings.ok(&JOURNAL_MODE, text);
     } else if is_writable(folder) {
-        findings.ok(ID, "wal, and the folder can be written");
+        findings.ok(&JOURNAL_MODE, "wal, and the folder can be written");
     } else {
         findings.error(
-            ID,
+            &JOURNAL_MODE,
             format!(
                 "wal, but the folder {} can't be written by this account: whenever Django is not running, nor will the \
                  database open here",
                 folder.display()
             ),
-            "let the sidecar's account write the folder, or leave WAL: PRAGMA journal_mode = delete",
         );
     }
 }

@@ -1,6 +1,6 @@
-//! How passwords are stored, in numbers; whom no password admits; and whether dates fit the time zone.
+//! How many passwords are stored by which hasher, which users no password admits, and whether dates fit the time zone.
 
-use super::{Findings, many};
+use super::findings::*;
 use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
 use crate::db::inspection::passwords::Passwords;
@@ -8,10 +8,10 @@ use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
 use crate::django::hashers::{Unusable, Work};
 
-/// Later than now by more seconds than clocks may differ.
+/// How many seconds after now a date may be because clocks differ.
 const SOON: i64 = 300;
 
-/// Reads all of them once.
+/// Checks all stored passwords in one pass, then the dates.
 pub(super) fn check(
     config: &Config,
     inspector: &mut Inspector,
@@ -38,10 +38,10 @@ fn hashers(passwords: &Passwords, findings: &Findings) {
         true => "no user has a usable password".to_owned(),
         false => format!("users by hasher: {}", kinds.join("; ")),
     };
-    findings.ok("passwords.hashers", text);
+    findings.ok(&HASHERS, text);
 }
 
-/// A hasher and its cost, as people call them.
+/// A hasher and its cost in words.
 pub(super) fn name(work: Work) -> String {
     match work {
         Work::Pbkdf2Sha256(iterations) => format!("pbkdf2_sha256 with {iterations} iterations"),
@@ -55,24 +55,21 @@ pub(super) fn name(work: Work) -> String {
 }
 
 fn unusable(passwords: &Passwords, findings: &Findings) {
-    for (reason, id, what, advice) in [
+    for (reason, kind, what) in [
         (
             Unusable::TooCostly,
-            "passwords.too-costly",
+            TOO_COSTLY,
             "cost more to check than the sidecar's limits allow",
-            "let Django hash them at a lower cost (PASSWORD_HASHERS), and these users log in to Django once",
         ),
         (
             Unusable::UnknownAlgorithm,
-            "passwords.unknown-hasher",
+            UNKNOWN_HASHER,
             "are hashed by an algorithm outside Django's defaults and bcrypt, or are no hash at all",
-            "let these users log in once to a Django that prefers one of its default hashers, which re-hashes them",
         ),
         (
             Unusable::Malformed,
-            "passwords.malformed",
-            "are hashes in a form that Django trips over",
-            "set new passwords: manage.py changepassword NAME",
+            MALFORMED,
+            "are malformed hashes, over which Django answers 500",
         ),
     ] {
         let Some((users, staff)) = passwords.unusable.get(&reason) else {
@@ -84,16 +81,15 @@ fn unusable(passwords: &Passwords, findings: &Findings) {
             many(*users, "user"),
             staff
         );
-        // Nobody but staff is ever admitted.
+        // Only staff are ever admitted.
         match staff {
-            0 => findings.warning(id, text, advice),
-            _ => findings.error(id, text, advice),
+            0 => findings.warning(&kind, text),
+            _ => findings.error(&kind, text),
         }
     }
 }
 
 fn iterations(config: &Config, passwords: &Passwords, findings: &Findings) {
-    const ID: &str = "passwords.iterations";
     let configured = config.django.hashing.pbkdf2_iterations;
     let pbkdf2 = passwords.usable.keys().filter_map(|work| match work {
         Work::Pbkdf2Sha256(iterations) => Some(*iterations),
@@ -101,19 +97,20 @@ fn iterations(config: &Config, passwords: &Passwords, findings: &Findings) {
     });
     match pbkdf2.max() {
         None => {}
-        Some(most) if most == configured => findings.ok(ID, format!("the newest hashes have {most}, as configured")),
+        Some(most) if most == configured => findings.ok(&ITERATIONS, format!("the newest hashes have {most}, as configured")),
         Some(most) => findings.warning(
-            ID,
+            &ITERATIONS.advising(format!(
+                "set DJANGO_PBKDF2_ITERATIONS={most}, unless Django has just been updated to {configured}"
+            )),
             format!(
                 "the costliest pbkdf2_sha256 hash has {most} iterations, DJANGO_PBKDF2_ITERATIONS is {configured}: a \
                  stranger may tell by the time of a refusal whether a name exists"
             ),
-            format!("set DJANGO_PBKDF2_ITERATIONS={most}, unless Django has just been updated to {configured}"),
         ),
     }
 }
 
-/// Dates stored without a zone tell whether they are in the one that is configured.
+/// Reports users who joined in the future: their dates were stored in another time zone than the configured one.
 fn time_zone(config: &Config, inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
     let settings = &config.django;
     let Ok(clock) = Clock::new(settings.use_tz, &settings.time_zone) else {
@@ -123,12 +120,11 @@ fn time_zone(config: &Config, inspector: &mut Inspector, table: &UserTable, find
     match findings.answer("dates of joining", future) {
         Some(0) | None => {}
         Some(count) => findings.warning(
-            "settings.time-zone",
+            &TIME_ZONE,
             format!(
                 "{count} users joined in the future: DJANGO_USE_TZ or DJANGO_TIME_ZONE may not be Django's, and then \
                  sessions end at the wrong time"
             ),
-            "compare DJANGO_USE_TZ and DJANGO_TIME_ZONE with USE_TZ and TIME_ZONE",
         ),
     }
 }

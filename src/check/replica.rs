@@ -1,16 +1,17 @@
-//! `DATABASE_READ_URL`: reachable, holding what is exported, and how far behind.
+//! `DATABASE_READ_URL`: whether it is reachable and holds the exported columns, and how far it lags behind.
 
-use super::{Findings, connecting, tables};
+use super::findings::*;
+use super::{connecting, tables};
 use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
 
-/// Behind by more seconds than an export's reader would expect.
+/// The lag in seconds from which a warning is worth it.
 const LATE: f64 = 60.0;
 
-/// Users who may come and go between two counts.
+/// The difference in users that may arise between two counts.
 const FEW: i64 = 100;
 
-/// Checks it, if there is one.
+/// Checks the replica, if one is configured.
 pub(super) fn check(config: &Config, primary: &mut Inspector, findings: &Findings) {
     let Some(url) = &config.database_read_url else {
         return;
@@ -37,21 +38,19 @@ pub(super) fn check(config: &Config, primary: &mut Inspector, findings: &Finding
         && (here - there).abs() > FEW.max(here / 100)
     {
         findings.warning(
-            "replica.data",
+            &REPLICA_DATA,
             format!("the replica has {there} users, the primary {here}"),
-            "see that DATABASE_READ_URL is a replica of DATABASE_URL, and that it follows",
         );
     }
 }
 
 fn lag(primary: &mut Inspector, replica: &mut Inspector, findings: &Findings) {
-    const ID: &str = "replica.lag";
-    // The primary first: what it writes afterwards does not count.
+    // The primary first, so that what it writes in between is not counted as lag.
     let (Ok(Some(written)), Ok(Some(followed))) = (primary.position(), replica.position()) else {
         return;
     };
     if followed >= written {
-        findings.ok(ID, "the standby has followed everything");
+        findings.ok(&REPLICA_LAG, "the standby has followed everything");
         return;
     }
     let bytes = written - followed;
@@ -64,10 +63,9 @@ fn lag(primary: &mut Inspector, replica: &mut Inspector, findings: &Findings) {
     };
     match seconds.is_none_or(|seconds| seconds > LATE) {
         true => findings.warning(
-            ID,
+            &REPLICA_LAG,
             format!("{text}: exports and statistics are that old"),
-            "see pg_stat_replication on the primary, and the standby's log",
         ),
-        false => findings.ok(ID, text),
+        false => findings.ok(&REPLICA_LAG, text),
     }
 }

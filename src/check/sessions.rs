@@ -1,8 +1,9 @@
-//! Whether living sessions are good here: the key, the serializer, the backends, the users and their auth hashes.
+//! Whether a sample of living sessions is good here: signed by a known key, in JSON, with a known backend, of an active user,
+//! with the right auth hash.
 
 use std::collections::BTreeSet;
 
-use super::{Findings, many};
+use super::findings::*;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
@@ -11,10 +12,10 @@ use crate::db::types::stored_time::Clock;
 use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData, Undecodable};
 use crate::django::signing::SecretKeys;
 
-/// So many of those that live longest are tried.
+/// How many sessions are tried, latest expiry first.
 const SAMPLE: usize = 50;
 
-/// What a sample of sessions came to.
+/// How many sessions of the sample ended at which step.
 #[derive(Default)]
 struct Tally {
     all: usize,
@@ -30,7 +31,7 @@ struct Tally {
     unknown_backends: BTreeSet<String>,
 }
 
-/// Tries them.
+/// Tries the sample and reports what it showed.
 pub(super) fn check(
     config: &Config,
     inspector: &mut Inspector,
@@ -72,7 +73,7 @@ pub(super) fn check(
                 let backend = session
                     .ok()
                     .and_then(|session| session.get_str(BACKEND_NAME));
-                // A dotted path; whatever else stands there is not repeated.
+                // Only a dotted path is shown: anything else might be a secret.
                 let is_path = |name: &String| {
                     name.len() < 200
                         && name
@@ -94,59 +95,52 @@ fn keys(tally: &Tally, findings: &Findings) {
     let all = many(tally.all, "living session");
     if tally.all == 0 {
         findings.warning(
-            "session.none",
+            &NO_SESSION,
             "there is no living session: whether DJANGO_SECRET_KEY is Django's could not be tried",
-            "log in to Django once, and check again",
         );
         return;
     }
     if tally.bad_signature == tally.all {
         findings.error(
-            "session.wrong-key",
+            &WRONG_KEY,
             format!(
                 "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every \
                  caller with a session is refused"
             ),
-            "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), \
-             and DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
         );
         return;
     }
     if tally.bad_signature > 0 {
         findings.warning(
-            "session.other-key",
+            &OTHER_KEY,
             format!(
-                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: they are \
-                 nobody's here",
+                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: their \
+                 callers are refused",
                 tally.bad_signature
             ),
-            "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are \
-             left over from an older key",
         );
     }
     if tally.no_json > 0 {
         findings.error(
-            "session.serializer",
+            &SERIALIZER,
             format!(
                 "{} of {all} are signed but hold no JSON object within the limits: their callers are refused",
                 tally.no_json
             ),
-            "Django's SESSION_SERIALIZER must be JSONSerializer (the default); pickled sessions are not read",
         );
     }
     if tally.current == 0 && tally.fallback > 0 {
         findings.warning(
-            "session.fallback-only",
+            &FALLBACK_ONLY,
             format!(
                 "{} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been \
                  changed, or key and fallback are the wrong way round",
                 tally.fallback
             ),
-            "compare DJANGO_SECRET_KEY with Django's SECRET_KEY",
         );
     } else if tally.current > 0 {
         findings.ok(
-            "session.key",
+            &SESSION_KEY,
             format!(
                 "of {all} {} were signed by DJANGO_SECRET_KEY, {} by a fallback",
                 tally.current, tally.fallback
@@ -166,15 +160,14 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
             "sessions name a backend that DJANGO_AUTHENTICATION_BACKENDS does not: {}; their callers are refused",
             names.join(", ")
         );
-        let advice = "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS, as a JSON array";
         match tally.good {
-            0 => findings.error("session.backend", text, advice),
-            _ => findings.warning("session.backend", text, advice),
+            0 => findings.error(&BACKEND, text),
+            _ => findings.warning(&BACKEND, text),
         }
     }
     if tally.good > 0 {
         findings.ok(
-            "session.users",
+            &SESSION_USERS,
             format!(
                 "{} good for active users; not good, as in Django: {} of another password, {} of users who are gone, \
                  {} of inactive ones",
@@ -183,30 +176,26 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
         );
     } else if tally.wrong_hash > 0 {
         findings.error(
-            "session.auth-hash",
+            &AUTH_HASH,
             format!(
                 "{} decode, but the auth hash of each is of another password: their callers are refused",
                 many(tally.wrong_hash, "session")
             ),
-            "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, \
-             which can't be honoured",
         );
     } else if tally.bad_id + tally.user_gone > 0 {
         findings.error(
-            "session.user-gone",
+            &USER_GONE,
             format!(
                 "the users of all {} that somebody logged in with are not in the configured user table, whose keys \
                  are {:?}s",
                 many(tally.bad_id + tally.user_gone, "session"),
                 table.key_type()
             ),
-            "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and point DATABASE_URL at Django's database",
         );
     } else if tally.unknown_backends.is_empty() {
         findings.warning(
-            "session.nobody",
+            &NOBODY,
             "no living session is an active user's: whether auth hashes fit could not be tried",
-            "log in to Django once, and check again",
         );
     }
 }

@@ -1,15 +1,15 @@
-//! The two tables: there, with the columns and types that the queries rely on, and the grants that the role lacks.
+//! Whether the two tables exist with the columns and types that the queries rely on, and which grants the role lacks.
 
-use super::Findings;
+use super::findings::*;
 use crate::config::{Backend, Config};
 use crate::db::inspection::inspector::Inspector;
 use crate::db::inspection::privileges::ExcessPrivilege;
 use crate::db::inspection::tables::{RequiredGrant, Table};
 use crate::db::models::user_table::UserTable;
 
-/// Without these nobody is recognised.
+/// The columns by which a user is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
-/// What the views read besides.
+/// The columns that the views read besides.
 const EXPORTED: [&str; 6] = [
     "username",
     "email",
@@ -53,7 +53,7 @@ pub(super) fn users(
     let wanted = || WHO.into_iter().chain([username]).chain(exported());
     let hidden = wanted().chain(["is_movie_user", "last_login"]);
     let hidden = findings.answer("hidden columns", inspector.hidden(&table, hidden))?;
-    // To an account without any right on it MySQL denies a table that is not there just like one that is.
+    // MySQL hides a table from an account without any right on it, as if it did not exist.
     let is_elsewhere =
         table.is_missing() && !inspector.user_tables().unwrap_or_default().is_empty();
     if is_elsewhere || (table.is_missing() && hidden.is_empty()) {
@@ -73,10 +73,10 @@ pub(super) fn users(
             candidates(inspector)
         );
         let text = format!(
-            "the table {name} has no column {}: nobody can be recognised by it",
+            "the table {name} has no column {}: no user can be recognised",
             missing.join(", ")
         );
-        findings.error(&format!("{prefix}.columns"), text, advice);
+        findings.error(&COLUMNS.of(prefix).advising(advice), text);
         return None;
     }
     missing_exported(
@@ -92,7 +92,7 @@ pub(super) fn users(
     read.dedup();
     let mut needs = Vec::new();
     if !hidden.is_empty() {
-        // Or a column that was forgotten looks like one that the model does not have.
+        // Without it, a column that was forgotten in a grant looks like one that the model does not have.
         needs.push(RequiredGrant {
             privilege: "REFERENCES",
             columns: Vec::new(),
@@ -103,7 +103,7 @@ pub(super) fn users(
         columns: read,
     });
     if is_there("is_movie_user") {
-        // By itself, since nobody can tell yet whether the model has a column that is hidden.
+        // In a grant of its own: whether the model has a column that is hidden is not known here.
         needs.push(RequiredGrant {
             privilege: "SELECT",
             columns: vec!["is_movie_user"],
@@ -125,8 +125,8 @@ pub(super) fn users(
         role(inspector, &known, findings);
     }
     findings.ok(
-        &format!("{prefix}.table"),
-        format!("{name} has what is read of it"),
+        &TABLE.of(prefix),
+        format!("{name} has the columns that are read"),
     );
     Some(known)
 }
@@ -146,12 +146,11 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
         .collect();
     if !missing.is_empty() {
         findings.error(
-            "sessions.columns",
+            &COLUMNS.of("sessions"),
             format!(
                 "the table {SESSIONS} has no column {}: it is not Django's",
                 missing.join(", ")
             ),
-            "point DATABASE_URL at the database of Django's sessions",
         );
         return None;
     }
@@ -187,14 +186,14 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
     let may_read = grants(inspector, &table, &hidden, &needs, findings)?;
     if fits && may_read {
         findings.ok(
-            "sessions.table",
-            format!("{SESSIONS} has what is read of it"),
+            &TABLE.of("sessions"),
+            format!("{SESSIONS} has the columns that are read"),
         );
     }
     Some(fits && may_read)
 }
 
-/// What the views answer without these columns.
+/// Reports what the views answer without these columns.
 fn missing_exported<'a>(
     table: &str,
     prefix: &str,
@@ -203,29 +202,27 @@ fn missing_exported<'a>(
 ) {
     let (indispensable, others): (Vec<&str>, Vec<&str>) =
         missing.partition(|column| ["is_tv_user", "date_joined"].contains(column));
-    let id = format!("{prefix}.export-columns");
+    let kind = EXPORT_COLUMNS.of(prefix);
     if !indispensable.is_empty() {
         findings.warning(
-            &id,
+            &kind,
             format!(
                 "the table {table} has no column {}: a view that reads it answers 500, as Django's does on such a model",
                 indispensable.join(", ")
             ),
-            "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
         );
     }
     if !others.is_empty() {
         findings.warning(
-            &id,
+            &kind.advising(format!(
+                "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
+                 view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
+                serde_json::json!(others)
+            )),
             format!(
                 "the table {table} has no column {}: the export answers 500. So does Django's where the user model lacks \
                  the field, but where the model sets the field to None it exports null",
                 others.join(", ")
-            ),
-            format!(
-                "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
-                 view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
-                serde_json::json!(others)
             ),
         );
     }
@@ -238,7 +235,7 @@ fn missing_table(
     prefix: &str,
     findings: &Findings,
 ) {
-    let id = format!("{prefix}.table");
+    let kind = TABLE.of(prefix);
     let other_schemas = inspector.other_schemas(name).unwrap_or_default();
     if let Some(found) = other_schemas.first() {
         let schema = &found.schema;
@@ -253,7 +250,7 @@ fn missing_table(
             ),
         };
         let text = format!("the table {name} stands in the schema {schema}, which {why}");
-        findings.error(&id, text, advice);
+        findings.error(&kind.advising(advice), text);
         return;
     }
     let hidden = match inspector.backend() {
@@ -271,13 +268,12 @@ fn missing_table(
         ),
     };
     findings.error(
-        &id,
+        &kind.advising(advice),
         format!("there is no table {name} in this database{hidden}"),
-        advice,
     );
 }
 
-/// The tables that could be meant.
+/// The tables that look like a user table, as the end of an advice.
 fn candidates(inspector: &mut Inspector) -> String {
     match inspector.user_tables().unwrap_or_default().as_slice() {
         [] => "; no table here looks like a user table".to_owned(),
@@ -301,12 +297,11 @@ fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings)
             .any(|kind| key.contains(kind));
     if !fits {
         findings.error(
-            &format!("{prefix}.key"),
+            &KEY_TYPE.of(prefix),
             format!(
                 "the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served",
                 config.user_table
             ),
-            "leave the two endpoints to Django",
         );
     }
     for column in ["is_active", "is_staff", "is_tv_user", "is_movie_user"] {
@@ -339,16 +334,15 @@ fn has_type(
     let fits = words.iter().any(|word| found.contains(word));
     if !fits {
         findings.error(
-            &format!("{prefix}.types"),
+            &TYPES.of(prefix),
             format!("the column {column} is not {name} but {found}: queries over it will be refused or mean \
              something else"),
-            "let Django's migrations make the column",
         );
     }
     fits
 }
 
-/// What the role lacks; whether it may read.
+/// Reports the grants that the role lacks; whether it may read.
 fn grants(
     inspector: &mut Inspector,
     table: &Table,
@@ -365,9 +359,8 @@ fn grants(
             false => "what needs it is answered 503",
         };
         findings.error(
-            "role.missing-grant",
+            &MISSING_GRANT.advising(statement.clone()),
             format!("the role {} lacks a grant: {consequence}", server.role),
-            statement,
         );
     }
     Some(
@@ -378,17 +371,15 @@ fn grants(
 }
 
 fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
-    const ID: &str = "role.too-powerful";
     match findings.answer("the role's powers", inspector.excess_privilege(table)) {
         Some(Some(ExcessPrivilege { privilege, grants })) => findings.warning(
-            ID,
+            &TOO_POWERFUL.advising(format!("give the sidecar a role of its own with {grants}")),
             format!(
-                "the database role {privilege}, which the sidecar never needs: whoever takes the sidecar over can do it too"
+                "the database role {privilege}, which the sidecar never needs: an attacker who takes the sidecar over could do it too"
             ),
-            format!("give the sidecar a role of its own with {grants}"),
         ),
         Some(None) if inspector.backend() != Backend::Sqlite => {
-            findings.ok(ID, "the role may not write passwords, nor make roles");
+            findings.ok(&TOO_POWERFUL, "the role may not write passwords, nor make roles");
         }
         _ => {}
     }

@@ -77,10 +77,10 @@ impl DatabaseUrl {
         })
     }
 
-    /// As [`DatabaseUrl::parse`], of the database where it is decided who is calling.
+    /// As [`DatabaseUrl::parse`], for the database that authenticates callers.
     ///
     /// # Errors
-    /// Also where one of several hosts may be a standby: one that lags would admit whom the primary refuses.
+    /// Also if one of several hosts may be a standby: a standby that lags would still admit a user whom the primary refuses.
     pub fn parse_primary(text: &str) -> Result<DatabaseUrl, String> {
         let url = DatabaseUrl::parse(text)?;
         let is_writable = |words| ["read-write", "primary"].contains(&words);
@@ -100,8 +100,8 @@ impl DatabaseUrl {
     /// The hosts as they stand in the URL, with ports, and its parameters, decoded.
     fn hosts_and_parameters(&self) -> (&str, Vec<(&str, String)>) {
         let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = place.split('/').next().unwrap_or_default();
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = location.split('/').next().unwrap_or_default();
         let hosts = authority.rsplit('@').next().unwrap_or_default();
         let parameters = query.split('&').filter_map(|one| one.split_once('='));
         (
@@ -112,7 +112,7 @@ impl DatabaseUrl {
         )
     }
 
-    /// The first of its servers that is not on this machine, if the connection does not verify who answers there.
+    /// The first of its servers that is not on this machine, if the connection does not authenticate the server.
     pub fn unverified_host(&self) -> Option<String> {
         let (hosts, parameters) = self.hosts_and_parameters();
         // The last one counts, as in libpq.
@@ -131,7 +131,7 @@ impl DatabaseUrl {
                     || (is("sslmode", "require") && of("sslrootcert").is_some())
                     || is("channel_binding", "require")
                     || is("gssencmode", "require")
-                    // The service's file may say how.
+                    // The service file may hold sslmode.
                     || of("service").is_some()
             }
             Backend::Mysql => of("ssl_mode").is_some_and(|mode| {
@@ -152,17 +152,17 @@ impl DatabaseUrl {
             Some(list) => listed(list),
             None => in_authority.collect(),
         };
-        // An address stands for the name in the same place.
-        let mut servers = (0..names.len().max(addresses.len())).filter_map(|place| {
-            let address = addresses.get(place).filter(|address| !address.is_empty());
-            address.or_else(|| names.get(place))
+        // An address replaces the name at the same index.
+        let mut servers = (0..names.len().max(addresses.len())).filter_map(|index| {
+            let address = addresses.get(index).filter(|address| !address.is_empty());
+            address.or_else(|| names.get(index))
         });
         servers.find(|host| !is_this_machine(host)).cloned()
     }
 
-    /// A client library's error text, as it may be shown: without the URL's passwords, encoded or not.
+    /// A client library's error text without the URL's passwords, encoded or not.
     pub(crate) fn without_secrets(&self, text: &str) -> String {
-        // libpq repeats what it can't read of a URL, and `parse` can't foresee all of that.
+        // libpq repeats the part of a URL that it can't read, which may hold a password, and `parse` can't find all of those.
         if text.contains("URI") {
             return "the client library can't read the database's URL: it has a parameter that the library does not know, \
                     or a value that is not percent-encoded"
@@ -171,7 +171,7 @@ impl DatabaseUrl {
         let mut shown = text.to_owned();
         for secret in self.secrets() {
             if shown.contains(secret.as_str()) {
-                // Around a very short one the text would show what it was.
+                // The text around a very short password would give it away.
                 if secret.len() < 4 {
                     return "the client library's text holds the password and is not shown"
                         .to_owned();
@@ -182,14 +182,14 @@ impl DatabaseUrl {
         shown
     }
 
-    /// The passwords that the URL holds, as they stand there and decoded, the longest first.
+    /// The passwords in the URL, encoded and decoded, the longest first.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
         if self.backend == Backend::Sqlite {
             return Vec::new();
         }
         let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let credentials = place
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let credentials = location
             .rsplit_once('@')
             .map_or("", |(credentials, _)| credentials);
         let of_user = credentials.split_once(':').map(|(_, password)| password);
@@ -208,12 +208,12 @@ impl DatabaseUrl {
         secrets
     }
 
-    /// Which database it names.
+    /// The kind of database.
     pub fn backend(&self) -> Backend {
         self.backend
     }
 
-    /// The ports of all addresses that the URL names, the usual one where it names none; empty: there is no server.
+    /// The ports of all addresses in the URL, the default port for an address without one. Empty for SQLite.
     pub fn ports(&self) -> Vec<u16> {
         let usual = match self.backend {
             Backend::Sqlite => return Vec::new(),
@@ -227,7 +227,7 @@ impl DatabaseUrl {
                 .map_or("", |(_, port)| port)
         };
         let mut words: Vec<String> = hosts.split(',').map(port_of).map(str::to_owned).collect();
-        // libpq takes addresses from the query, too.
+        // libpq reads addresses from the query, too.
         for (_, port) in parameters.iter().filter(|(name, _)| *name == "port") {
             words.extend(port.split(',').map(str::to_owned));
         }
@@ -240,7 +240,7 @@ impl DatabaseUrl {
         ports
     }
 
-    /// What the driver takes: a URL, or SQLite's path.
+    /// The argument of the driver: a URL, or SQLite's path.
     pub(crate) fn target(&self) -> &str {
         &self.target
     }
@@ -262,11 +262,10 @@ fn is_this_machine(host: &str) -> bool {
             .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
-/// What an error about a text that is not encoded advises.
+/// The advice in errors about a text that is not encoded.
 const HINT: &str = "percent-encode the password";
 
-/// Finds what is not percent-encoded before a client library does, which would repeat it in an error: it may be a piece
-/// of a password.
+/// Finds a text that is not percent-encoded, before a client library repeats it in an error: it may be a part of a password.
 fn check_escapes(rest: &str) -> Result<(), String> {
     let mut escapes = rest.split('%').skip(1);
     let is_escape = |text: &str| {
@@ -279,8 +278,8 @@ fn check_escapes(rest: &str) -> Result<(), String> {
     if rest.contains('#') {
         return Err(format!("holds a #: {HINT}"));
     }
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = place.split_once('/').map_or("", |(_, path)| path);
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = location.split_once('/').map_or("", |(_, path)| path);
     if path.contains('@') {
         return Err(format!("holds an @ behind the host: {HINT}"));
     }
@@ -313,7 +312,7 @@ fn check_authority(rest: &str) -> Result<(), String> {
     }
 }
 
-/// What stands behind an address of IPv6, or all of it.
+/// The text behind an IPv6 address in brackets, or all of it.
 fn after_address(host: &str) -> &str {
     host.rsplit_once(']').map_or(host, |(_, rest)| rest)
 }

@@ -1,9 +1,9 @@
-//! How the texts of single variables are read. An error completes the sentence that begins with the variable's name.
+//! Parsers of single variables. An error completes a sentence that begins with the variable's name.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Bind, LogFormat, LoginMode, Rate};
+use super::types::{Bind, LogFormat, LoginMode, Rate};
 use crate::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
@@ -173,8 +173,8 @@ pub(super) fn login_url(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    // To env_logger a word it does not know is a module's name, and everything else falls silent. Behind a slash it takes a
-    // text that every message must hold, which would leave audit lines out.
+    // env_logger takes an unknown word for a module's name and silences every other module. After a slash it expects a text that
+    // every message must hold, which would drop audit lines.
     let mut bare = text.split(',').filter(|directive| !directive.contains('='));
     let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
     match env_filter::Builder::new().try_parse(text) {
@@ -219,7 +219,7 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
             let is_web = matches!(scheme, "http" | "https");
             is_web && !authority.is_empty()
         });
-        // As a browser sends it: nothing behind the port, and no capital letter.
+        // As a browser sends it: nothing after the port, and no capital letter.
         authority == Some(true)
             && origin.matches('/').count() == 2
             && origin.bytes().all(|b| {
@@ -239,7 +239,7 @@ pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
         return Ok(None);
     }
     let rate = text.split_once('/').and_then(|(most, per)| {
-        // As in DRF's throttle rates only the first letter counts.
+        // As in DRF's throttle rates, only the first letter counts.
         let per = match per.chars().next()? {
             's' => 1,
             'm' => 60,

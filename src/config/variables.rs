@@ -1,16 +1,19 @@
 //! The table of environment variables, and the reader that looks each up, applies its default and collects mistakes.
 
-use super::SecretText;
+use zeroize::Zeroizing;
 
-/// One environment variable: what `--help` and an error say of it.
+/// A secret's text as it came from the environment or a file, wiped when dropped.
+type SecretText = Zeroizing<String>;
+
+/// One environment variable, for `--help` and for errors.
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
     /// What it means, in a sentence.
     pub meaning: &'static str,
-    /// The text that counts when it is unset; `None`: there is none.
+    /// The text that is parsed when the variable is unset, if there is one.
     pub default: Option<&'static str>,
-    /// A value that would be right.
+    /// A legal value.
     pub example: &'static str,
     /// Whether it may also be given as `NAME_FILE`.
     pub file: bool,
@@ -31,7 +34,7 @@ const fn plain(
     }
 }
 
-/// One that may also stand in a file.
+/// A variable that may also be given as `NAME_FILE`.
 const fn or_file(
     name: &'static str,
     meaning: &'static str,
@@ -254,7 +257,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
 ];
 
-/// Looks variables up and collects what is wrong with them.
+/// Looks variables up and collects the mistakes in them.
 pub(super) struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     errors: Vec<String>,

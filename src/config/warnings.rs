@@ -1,7 +1,7 @@
-//! What in the configuration is no mistake, but endangers or surprises the operator: `serve` logs it, `check` reports it.
+//! Settings that are legal but dangerous or surprising: `serve` logs them, `check` reports them.
 
-use super::{Config, DatabaseUrl};
-use crate::config::Backend;
+use super::Config;
+use super::database_url::{Backend, DatabaseUrl};
 use crate::django::backends::{authenticating, difference};
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
@@ -17,7 +17,7 @@ pub struct Warning {
     pub advice: &'static str,
 }
 
-/// What is wrong with such a key (`django.core.checks.security.base`, W009 and W025).
+/// The warning about a weak key (`django.core.checks.security.base`, W009 and W025).
 const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, or Django's own django-insecure- key), and \
     sessions can be forged by guessing it";
 const NEW_KEY: &str = "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until \
@@ -77,7 +77,7 @@ impl Config {
         warnings
     }
 
-    /// Warnings about what HTTP Basic and login do not ask for, where one of them is served.
+    /// Warnings about checks that Django's login makes and HTTP Basic and login here do not, where one of them is served.
     fn warn_of_passwords(&self, warn: &mut impl FnMut(&'static str, String, &'static str)) {
         const BACKENDS: &str = "DJANGO_AUTHENTICATION_BACKENDS";
         const NO_PASSWORDS: &str = "where that is not acceptable, set DJANGO_REST_AUTHENTICATION=session and SIDECAR_LOGIN=off";
@@ -101,7 +101,7 @@ impl Config {
         if authenticating(backends, true).is_none() {
             warn(
                 BACKENDS,
-                "has no backend that checks the stored passwords: HTTP Basic and login refuse everybody".to_owned(),
+                "has no backend that checks the stored passwords: HTTP Basic and login refuse every user".to_owned(),
                 NO_PASSWORDS,
             );
         }

@@ -1,20 +1,20 @@
 //! The `Authorization` header of HTTP Basic, as `rest_framework.authentication.BasicAuthentication` reads it (DRF 3.18).
-//! The lenient base64 is CPython's `binascii.a2b_base64` with `strict_mode=False`.
-//! Leaves out the user: whether the credentials are right is the caller's question.
+//! Leaves out the user: the caller compares the credentials.
 
+use super::python::a2b_base64;
 use zeroize::Zeroizing;
 
-/// What an `Authorization` header says. No `Debug`: it holds a password.
+/// An `Authorization` header. No `Debug`: it holds a password.
 pub enum Basic {
     /// No header, or another scheme: the authenticator passes (`authenticate` returns `None`).
     NotBasic,
     /// A Basic header that cannot be read; the text is DRF's `detail`.
     Malformed(&'static str),
-    /// A user name and a password, byte for byte as decoded: nothing is trimmed or normalised.
+    /// A user name and a password as they were decoded, not trimmed and not normalised.
     Credentials {
         /// Up to the first colon
         username: String,
-        /// All behind it
+        /// Everything after the first colon
         password: Zeroizing<String>,
     },
 }
@@ -38,13 +38,12 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
         (Some(_), Some(_)) => return Basic::Malformed(SPACES),
         (Some(encoded), None) => encoded,
     };
-    let Some(decoded) = lenient_base64(encoded) else {
+    let Some(decoded) = a2b_base64(encoded.iter().copied()) else {
         return Basic::Malformed(NOT_BASE64);
     };
     let text = match std::str::from_utf8(&decoded) {
         Ok(text) => Zeroizing::new(text.to_owned()),
-        // Latin-1: each byte is the code point of the same number. Two bytes each in UTF-8, so that the buffer never
-        // grows and leaves a copy behind.
+        // Latin-1, where a character takes at most two bytes in UTF-8. A buffer that grows would leave a copy behind.
         Err(_) => {
             let mut text = Zeroizing::new(String::with_capacity(decoded.len() * 2));
             text.extend(decoded.iter().copied().map(char::from));
@@ -60,49 +59,9 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
     }
 }
 
-/// What Python's `bytes.split()` splits at; Rust's own notion lacks the vertical tab.
+/// The separators of Python's `bytes.split()`; `u8::is_ascii_whitespace` lacks the vertical tab.
 fn is_ascii_whitespace(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
-}
-
-/// `binascii.a2b_base64`: foreign bytes are skipped, reading ends at correct padding, `None` if it is missing.
-pub(super) fn lenient_base64(encoded: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len() / 4 * 3 + 3));
-    let (mut quad_position, mut pads, mut left) = (0, 0, 0u8);
-    for &byte in encoded {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                if quad_position >= 2 {
-                    pads += 1;
-                    if quad_position + pads >= 4 {
-                        return Some(decoded);
-                    }
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        pads = 0;
-        match quad_position {
-            0 => left = digit,
-            1 => {
-                decoded.push(left << 2 | digit >> 4);
-                left = digit & 0x0f;
-            }
-            2 => {
-                decoded.push(left << 4 | digit >> 2);
-                left = digit & 0x03;
-            }
-            _ => decoded.push(left << 6 | digit),
-        }
-        quad_position = (quad_position + 1) % 4;
-    }
-    (quad_position == 0).then_some(decoded)
 }
 
 #[cfg(test)]

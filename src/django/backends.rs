@@ -1,11 +1,11 @@
-//! `AUTHENTICATION_BACKENDS` (`django.contrib.auth.backends`, Django 5.2, and what common packages add): which backends
-//! check the stored passwords, which users they admit, and what a backend does that the sidecar does not.
+//! `AUTHENTICATION_BACKENDS` (`django.contrib.auth.backends` of Django 5.2, and those of common packages): which backends
+//! check the stored passwords, which users they admit, and what they do that the sidecar does not.
 //!
 //! A backend that is not in the table counts as a `ModelBackend`.
 
 const MODULE: &str = "django.contrib.auth.backends.";
 
-/// What a package's backends do, named by the beginning of their dotted paths.
+/// The backends of a package, known by the beginning of their dotted paths.
 struct Package {
     prefix: &'static str,
     /// Whether `authenticate()` compares a name and password with the stored hash, as `ModelBackend` does.
@@ -26,7 +26,7 @@ const fn package(
     }
 }
 
-const TAKES_NO_PASSWORD: &str = "takes no password: the word of another service admits the user";
+const TAKES_NO_PASSWORD: &str = "takes no password: another service vouches for the user";
 const OTHER_PASSWORDS: &str = "checks passwords against a directory: the sidecar can't, and refuses the directory's passwords";
 const OBJECT_PERMISSIONS: &str =
     "decides about permissions and checks no password: the sidecar ignores it";
@@ -62,8 +62,8 @@ fn package_of(backend: &str) -> Option<&'static Package> {
         .find(|package| backend.starts_with(package.prefix))
 }
 
-/// Whether it is a `RemoteUserBackend` by its name, Django's or a subclass: it takes the name that the web server gives,
-/// never a password.
+/// Whether the name is that of a `RemoteUserBackend`, Django's or a subclass, which takes the user name from the web server and
+/// no password.
 fn is_remote(backend: &str) -> bool {
     backend.ends_with("RemoteUserBackend")
 }

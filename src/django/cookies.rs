@@ -3,11 +3,11 @@
 //! Leaves out signed cookies and the check that a cookie's name is legal (names come from settings).
 
 use super::dates::http_date;
-use super::request::strip;
+use super::python::strip;
 
-/// The value of the cookie called `name` in a `Cookie` header (`request.COOKIES.get(name)` under WSGI): UTF-8 with U+FFFD
-/// for what is not, split at `;` alone, blanks around name and value dropped, quotes removed as Python's
-/// `http.cookies._unquote` removes them, nothing percent-decoded. The last of several cookies of a name wins.
+/// The value of the cookie called `name` in a `Cookie` header (`request.COOKIES.get(name)` under WSGI). Bytes that are not UTF-8
+/// become U+FFFD, only `;` separates, blanks around name and value are dropped, quotes are removed as by Python's
+/// `http.cookies._unquote`, and nothing is percent-decoded. The last of several cookies of a name wins.
 pub fn cookie(header: &[u8], name: &str) -> Option<String> {
     let header = String::from_utf8_lossy(header);
     let mut found = None;
@@ -89,9 +89,9 @@ pub struct CookieAttributes<'a> {
     pub same_site: Option<SameSite>,
 }
 
-/// The value of a `Set-Cookie` header as `HttpResponse.set_cookie(max_age=...)` makes it. `expires` is `now_unix_seconds`
-/// plus `max_age_seconds`, and without a maximal age the cookie ends with the browser; the attributes stand in the order of
-/// Python's sorted `Morsel`.
+/// The value of a `Set-Cookie` header as `HttpResponse.set_cookie(max_age=...)` makes it. `expires` is `now_unix_seconds` plus
+/// `max_age_seconds`; without a maximal age the cookie ends with the browser. The attributes have the order of Python's sorted
+/// `Morsel`.
 pub fn set_cookie(
     name: &str,
     value: &str,
@@ -152,8 +152,8 @@ fn output(
     text
 }
 
-/// `http.cookies._quote`: in double quotes unless it is a non-empty run of legal characters, what is not printable ASCII
-/// (and `,`, `;`) below U+0100 as `\ooo`.
+/// `http.cookies._quote`: in double quotes, unless all characters are legal and there is at least one. `,`, `;` and all but
+/// printable ASCII become `\ooo`, up to U+00FF.
 fn quote(value: &str) -> String {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:".contains(c);
     if !value.is_empty() && value.chars().all(is_legal) {

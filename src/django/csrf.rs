@@ -1,11 +1,12 @@
-//! `django.middleware.csrf.CsrfViewMiddleware` (Django 5.2, 6.1) as DRF's `SessionAuthentication.enforce_csrf` uses it: is a
-//! request that a session admits sent by the site's own pages?
+//! `django.middleware.csrf.CsrfViewMiddleware` (Django 5.2, 6.1) as DRF's `SessionAuthentication.enforce_csrf` uses it: whether a
+//! request with a session cookie was sent by the site's own pages.
 //! Leaves out the form field `csrfmiddlewaretoken` (no body is read), CSRF_USE_SESSIONS, a CSRF_HEADER_NAME other than
 //! Django's, and renewing the cookie (Django's business).
 
 mod urls;
 
-use super::request::{is_same_domain, latin1};
+use super::python::latin1;
+use super::request::is_same_domain;
 use subtle::ConstantTimeEq as _;
 use urls::urlsplit;
 use zeroize::Zeroizing;
@@ -16,7 +17,7 @@ const SECRET_LENGTH: usize = 32;
 /// `CSRF_ALLOWED_CHARS`
 const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-/// What of a request the check reads. No `Debug`: the cookie and the header are secrets.
+/// The parts of a request that the check reads. No `Debug`: the cookie and the header are secrets.
 pub struct CsrfRequest<'a> {
     /// The method, in upper case
     pub method: &'a str,
@@ -24,7 +25,7 @@ pub struct CsrfRequest<'a> {
     pub is_secure: bool,
     /// `request.get_host()`: the `Host` header as sent, port included
     pub host: &'a str,
-    /// `request.get_port()`; counts only beside [`CsrfSettings::cookie_domain`].
+    /// `request.get_port()`; only read where [`CsrfSettings::cookie_domain`] is set
     pub server_port: u16,
     /// `Origin`
     pub origin: Option<&'a [u8]>,
@@ -45,8 +46,8 @@ pub struct CsrfSettings<'a> {
     pub cookie_domain: Option<&'a str>,
 }
 
-/// `CSRFCheck.process_view` without a form: the method, `Origin` or `Referer`, the cookie, then `X-CSRFToken`. The token is
-/// compared in the same time wherever the difference is.
+/// `CSRFCheck.process_view` without a form: the method, `Origin` or `Referer`, the cookie, then `X-CSRFToken`. The
+/// tokens are compared in constant time.
 ///
 /// # Errors
 /// The X in DRF's `CSRF Failed: X`.

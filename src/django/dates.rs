@@ -1,18 +1,16 @@
-//! Dates as Python prints and reads them: `datetime.isoformat()`, `str(datetime)`, `django.utils.http.http_date`, and
-//! `django.utils.dateparse.parse_datetime` (Django 5.2 and 6.1 on Python 3.11). The calendar is the proleptic Gregorian.
-//! Leaves out time zones other than fixed offsets, `fold`, and the fraction of a second in an offset.
+//! Dates as Python prints them: `datetime.isoformat()`, `str(datetime)` and `django.utils.http.http_date` (Django 5.2 and
+//! 6.1). Leaves out time zones other than fixed offsets, `fold`, and the fraction of a second in an offset.
 
-mod iso_format;
 mod parse;
 
-pub use parse::{parse_datetime, place_of_stored_text};
+pub use parse::{parse_datetime, rank_of_stored_text};
 
+use jiff::civil;
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
-const SECONDS_PER_DAY: i64 = 86_400;
-
-/// Python's `datetime.datetime`: naive without an offset. Whoever builds one vouches for a valid date within the years 1
-/// to 9999.
+/// Python's `datetime.datetime`: naive without an offset. Code that builds one makes sure that the date exists, in the years
+/// 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
     /// 1 to 9999
@@ -48,51 +46,15 @@ impl fmt::Display for YearOutOfRange {
 
 impl std::error::Error for YearOutOfRange {}
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (year 0 is 1 BC).
-pub fn days_from_civil(year: i64, month: u8, day: u8) -> i64 {
-    // Years that begin in March put the leap day at the end.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// The year (0 is 1 BC), month and day that lie `days` after 1970-01-01.
-pub fn civil_from_days(days: i64) -> (i64, u8, u8) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    // Both fit: a month is 1 to 12, a day 1 to 31.
-    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u8;
-    let month = ((shifted_month + 2) % 12 + 1) as u8;
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
-}
-
-/// A number that grows with a date and time: month, day, hour, minute and second are the middle argument.
-pub fn place(year: u32, middle: [u32; 5], microsecond: u32) -> i64 {
-    let seconds = middle
+/// A number that grows with a date and time; `fields` are month, day, hour, minute and second.
+pub fn rank(year: u32, fields: [u32; 5], microsecond: u32) -> i64 {
+    let seconds = fields
         .into_iter()
         .zip([13, 32, 24, 60, 60])
         .fold(i64::from(year), |number, (field, range)| {
             number * range + i64::from(field)
         });
     seconds * 1_000_000 + i64::from(microsecond)
-}
-
-/// The number of days of a month, 0 for a month there is not.
-fn days_in_month(year: i64, month: u8) -> u8 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => 0,
-    }
 }
 
 impl DateTime {
@@ -119,7 +81,7 @@ impl DateTime {
         offset_seconds: None,
     };
 
-    /// The instant `microseconds` after 1970, in UTC (offset 0); an error outside the years 1 to 9999.
+    /// The UTC date and time `microseconds` after 1970; an error outside the years 1 to 9999.
     pub fn from_unix_microseconds(microseconds: i64) -> Result<Self, YearOutOfRange> {
         let (year, datetime) = Self::in_any_year(microseconds);
         if !(1..=9999).contains(&year) {
@@ -133,8 +95,8 @@ impl DateTime {
         })
     }
 
-    /// The naive date and time `microseconds` after 1970, for a comparison with stored ones: at the earliest in the year
-    /// 0, at the latest [`DateTime::MAX`].
+    /// The naive date and time `microseconds` after 1970, to compare with stored ones: [`DateTime::MAX`] stands for every
+    /// later one, the first moment of the year 0 for every earlier one.
     pub fn nearest_stored(microseconds: i64) -> Self {
         match Self::in_any_year(microseconds) {
             (10_000.., _) => Self::MAX,
@@ -146,23 +108,48 @@ impl DateTime {
         }
     }
 
-    /// The year (0 is 1 BC), and the naive date and time, which hold for the years 0 to 9999.
+    /// The microseconds from 1970 to this date and time, its offset left aside. Exact for the years 0 to 9999.
+    pub fn unix_microseconds(&self) -> i64 {
+        // All are in jiff's range; a day that its month does not have is the first.
+        let [year, month, day] = [self.year, self.month.into(), self.day.into()];
+        let date = civil::Date::new(year as i16, month as i8, day as i8).unwrap_or_default();
+        let days = (date - civil::date(1970, 1, 1)).get_days();
+        let [hours, minutes, seconds] = [self.hour, self.minute, self.second].map(i64::from);
+        let seconds = ((i64::from(days) * 24 + hours) * 60 + minutes) * 60 + seconds;
+        seconds * 1_000_000 + i64::from(self.microsecond)
+    }
+
+    /// The year (0 is 1 BC), and the naive date and time, which is right for the years 0 to 9999.
     fn in_any_year(microseconds: i64) -> (i64, Self) {
-        let seconds = microseconds.div_euclid(1_000_000);
-        let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        // Each fits: an i64 of microseconds spans 600,000 years, and the remainders are bounded by their divisors.
+        // The calendar repeats after 400 years, so that jiff's range is enough.
+        const MICROSECONDS_OF_400_YEARS: i64 = 146_097 * 86_400 * 1_000_000;
+        let repetitions = microseconds.div_euclid(MICROSECONDS_OF_400_YEARS);
+        let within = microseconds.rem_euclid(MICROSECONDS_OF_400_YEARS);
+        // Between 1970 and 2370.
+        let within = jiff::Timestamp::from_microsecond(within).unwrap_or_default();
+        let civil = jiff::tz::Offset::UTC.to_datetime(within);
+        let year = i64::from(civil.year()) + 400 * repetitions;
+        // An i64 of microseconds spans 600,000 years.
         let datetime = Self {
             year: year as i32,
-            month,
-            day,
-            hour: (of_day / 3600) as u8,
-            minute: (of_day / 60 % 60) as u8,
-            second: (of_day % 60) as u8,
-            microsecond: microseconds.rem_euclid(1_000_000) as u32,
-            offset_seconds: None,
+            ..Self::from_civil(civil, None)
         };
         (year, datetime)
+    }
+
+    /// With the fraction of the second cut off behind the microseconds.
+    fn from_civil(civil: civil::DateTime, offset_seconds: Option<i32>) -> Self {
+        // Each fits: jiff keeps a month, day, hour, minute and second positive and below 60.
+        Self {
+            year: civil.year().into(),
+            month: civil.month() as u8,
+            day: civil.day() as u8,
+            hour: civil.hour() as u8,
+            minute: civil.minute() as u8,
+            second: civil.second() as u8,
+            microsecond: civil.subsec_nanosecond() as u32 / 1000,
+            offset_seconds,
+        }
     }
 
     /// Appends `datetime.isoformat()`: `2020-01-01T00:00:00+00:00`, six digits of microseconds unless they are zero, the
@@ -228,24 +215,12 @@ fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// `django.utils.http.http_date(epoch_seconds)`: `Thu, 01 Jan 1970 00:00:00 GMT`. Years beyond 1 to 9999, where Python
-/// raises, are clamped.
+/// `django.utils.http.http_date(epoch_seconds)`: `Thu, 01 Jan 1970 00:00:00 GMT`. A time before 1970 or after 9999 is the
+/// nearest within.
 pub fn http_date(unix_seconds: i64) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const FIRST: i64 = -62_135_596_800;
-    const LAST: i64 = 253_402_300_799;
-    let seconds = unix_seconds.clamp(FIRST, LAST);
-    let days = seconds.div_euclid(SECONDS_PER_DAY);
-    let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-    let (year, month, day) = civil_from_days(days);
-    // Both indices are in range: a remainder by 7, and a month of 1 to 12.
-    let weekday = WEEKDAYS[days.rem_euclid(7) as usize];
-    let month = MONTHS[usize::from(month) - 1];
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    const LAST: u64 = 253_402_300_799;
+    let seconds = u64::try_from(unix_seconds).unwrap_or(0).min(LAST);
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -256,15 +231,6 @@ mod tests {
         let mut out = Vec::new();
         datetime.isoformat(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn every_day_of_datetime_survives_the_round_trip() {
-        for days in days_from_civil(-1, 1, 1)..=days_from_civil(10_000, 1, 1) {
-            let (year, month, day) = civil_from_days(days);
-            assert_eq!(days_from_civil(year, month, day), days);
-            assert!((1..=days_in_month(year, month)).contains(&day));
-        }
     }
 
     #[test]
@@ -306,38 +272,29 @@ mod tests {
 
     #[test]
     fn a_year_outside_datetime_is_named_as_psycopg2_names_it() {
-        let year_of = |days: i64| {
-            DateTime::from_unix_microseconds(days * 86_400_000_000)
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            year_of(days_from_civil(10_000, 1, 1)),
-            "year 10000 is out of range"
-        );
-        // 44 BC is the year -43 of astronomers.
-        assert_eq!(
-            year_of(days_from_civil(-43, 3, 15)),
-            "year -44 is out of range"
-        );
-        assert_eq!(
-            year_of(days_from_civil(0, 12, 31)),
-            "year -1 is out of range"
-        );
-        assert!(
-            DateTime::from_unix_microseconds(days_from_civil(1, 1, 1) * 86_400_000_000).is_ok()
-        );
-        assert!(
-            DateTime::from_unix_microseconds(i64::MIN).is_err()
-                && DateTime::from_unix_microseconds(i64::MAX).is_err()
-        );
+        const YEAR: i64 = 31_556_952_000_000;
+        for (microseconds, text) in [
+            (253_402_300_800_000_000, "year 10000 is out of range"),
+            (
+                253_402_300_800_000_000 + 284_000 * YEAR,
+                "year 294000 is out of range",
+            ),
+            // 44 BC is the year -43 of astronomers.
+            (-63_517_824_000_000_000, "year -44 is out of range"),
+            (-62_135_596_800_000_001, "year -1 is out of range"),
+        ] {
+            let error = DateTime::from_unix_microseconds(microseconds).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+        let first = DateTime::from_unix_microseconds(-62_135_596_800_000_000).unwrap();
+        assert_eq!(isoformat(&first), "0001-01-01T00:00:00+00:00");
+        assert_eq!(first.unix_microseconds(), -62_135_596_800_000_000);
     }
 
     #[test]
     fn an_http_date_has_the_weekday() {
-        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(http_date(951_782_399), "Mon, 28 Feb 2000 23:59:59 GMT");
-        assert_eq!(http_date(-1), "Wed, 31 Dec 1969 23:59:59 GMT");
+        assert_eq!(http_date(-1), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -1,6 +1,6 @@
 //! The `OPTIONS` bodies of the two views, as `rest_framework.metadata.SimpleMetadata` makes them (DRF 3.18, default renderers
 //! and parsers): the name from the function's, the description from its docstring.
-//! Compact JSON, recorded from a live DRF; `renderers::Indenter` makes the indented form.
+//! Compact JSON, recorded from a live DRF; `renderers::Indenter` indents it.
 
 /// `OPTIONS` of `export_users`.
 pub const EXPORT_USERS: &str = concat!(

@@ -1,10 +1,10 @@
-//! Which renderer answers: `rest_framework.negotiation.DefaultContentNegotiation` of DRF 3.18 with its limits, over the two
+//! The renderer of an answer: `rest_framework.negotiation.DefaultContentNegotiation` of DRF 3.18 with its limits, over the two
 //! default renderers, and the `indent` parameter of `JSONRenderer.get_indent`.
-//! Leaves out format suffixes, and in parameters what no client sends: RFC 2231 continuations and character sets, escapes
-//! and separators in quotes, numbers as only Python's `int` reads them. Where Python's sets make the choice random, the
-//! first token in the header wins.
+//! Leaves out format suffixes, and parameters that no client sends: RFC 2231 continuations and character sets, escapes and
+//! separators in quotes, numbers that only Python's `int` reads. Where Python's sets make DRF's choice random, the first token in
+//! the header wins.
 
-use super::request::{latin1, strip};
+use super::python::{latin1, strip};
 
 const MAX_ACCEPT_HEADER_LENGTH: usize = 8192;
 const MAX_ACCEPT_TOKENS: usize = 64;
@@ -23,9 +23,9 @@ pub enum Format {
 /// The accepted renderer. By default compact JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Renderer {
-    /// What it writes
+    /// The format it writes
     pub format: Format,
-    /// Blanks a level, 1 to 8; `None` is compact. Only of JSON.
+    /// Blanks for each level, 1 to 8; `None` is compact. Always `None` for HTML.
     pub indent: Option<u8>,
 }
 
@@ -76,7 +76,7 @@ pub fn negotiate(accept: Option<&[u8]>, format: Option<&str>) -> Result<Renderer
     Err(NotNegotiated::NotAcceptable)
 }
 
-/// What export-users has besides: a table, or a user a line.
+/// The formats that export-users has and Django has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Download {
     /// `text/csv`, `?format=csv`
@@ -85,7 +85,7 @@ pub enum Download {
     Ndjson,
 }
 
-/// The download that is asked for where Django has nothing to offer (404 by `?format=`, 406 by `Accept`).
+/// The download that a request names, where Django would answer 404 (for `?format=`) or 406 (for `Accept`).
 pub fn negotiate_download(accept: Option<&[u8]>, format: Option<&str>) -> Option<Download> {
     match format {
         Some("csv") => return Some(Download::Csv),
@@ -167,7 +167,7 @@ impl MediaType {
         (given.1 == "*" || given.1 == own.1) && (given.0 == "*" || given.0 == own.0)
     }
 
-    /// `JSONRenderer.get_indent`: the last parameter of this name, at most 8. Compact for what is no number or below 1.
+    /// `JSONRenderer.get_indent`: the last parameter of this name, at most 8. Compact if it is not a number, or below 1.
     fn indent(&self) -> Option<u8> {
         let (_, value) = self
             .parameters()

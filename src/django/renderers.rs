@@ -1,6 +1,6 @@
 //! The bytes of `rest_framework.renderers.JSONRenderer` (DRF 3.18, UNICODE_JSON and COMPACT_JSON on): strings, and the
-//! indented form that `Accept: application/json; indent=4` asks for.
-//! Leaves out the other JSON types (the export writes them itself) and UNICODE_JSON=False.
+//! indented form of `Accept: application/json; indent=4`.
+//! Leaves out the other JSON types, which the export writes, and UNICODE_JSON=False.
 
 /// How a byte is written inside a JSON string.
 const PLAIN: u8 = 0;
@@ -88,7 +88,7 @@ pub struct Indenter {
 }
 
 impl Indenter {
-    /// An indenter by `spaces` blanks a level.
+    /// An indenter with `spaces` blanks for each level.
     pub fn new(spaces: u8) -> Self {
         Self {
             spaces: usize::from(spaces),
@@ -99,7 +99,7 @@ impl Indenter {
         }
     }
 
-    /// Appends to `out` what the next `piece` of the compact text becomes.
+    /// Appends the next `piece` of the compact text to `out`, indented.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         out.reserve(piece.len());
         let mut rest = piece;
@@ -134,7 +134,7 @@ impl Indenter {
         }
     }
 
-    /// Copies a string up to its closing quote or the end of the piece; gives back what follows.
+    /// Copies a string up to its closing quote or the end of the piece; returns the rest.
     fn string<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let mut end = 0;
         while end < bytes.len() {

@@ -1,6 +1,32 @@
-//! What Django makes of a request line and a `Host` header: `HttpRequest.get_host`, `WSGIRequest.path_info`, `QueryDict`,
+//! How Django reads a request line and a `Host` header: `HttpRequest.get_host`, `WSGIRequest.path_info`, `QueryDict`,
 //! and the `Location` of `CommonMiddleware`'s redirect (Django 5.2 and 6.1; the percent-decoding of gunicorn).
 //! Leaves out USE_X_FORWARDED_HOST, FORCE_SCRIPT_NAME, PREPEND_WWW, and a charset in the request's Content-Type.
+
+use super::python::latin1;
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode_byte, utf8_percent_encode,
+};
+
+/// What `django.utils.encoding.escape_uri_path` escapes.
+const ESCAPED_IN_PATH: &AsciiSet = &all_but(b"/:@&+$,!*'()");
+
+/// What `django.utils.encoding.iri_to_uri` escapes.
+const ESCAPED_IN_QUERY: &AsciiSet = &all_but(b"/#%[]=:;$&()+,!?*@'");
+
+/// What `urllib.parse.quote` escapes with this `safe`.
+const fn all_but(safe: &[u8]) -> AsciiSet {
+    let mut escaped = NON_ALPHANUMERIC
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'~');
+    let mut index = 0;
+    while index < safe.len() {
+        escaped = escaped.remove(safe[index]);
+        index += 1;
+    }
+    escaped
+}
 
 /// `DATA_UPLOAD_MAX_NUMBER_FIELDS`
 const MAX_NUMBER_FIELDS: usize = 1000;
@@ -28,8 +54,8 @@ pub fn host_is_allowed(
         .any(|pattern| pattern == "*" || is_same_domain(&domain, pattern))
 }
 
-/// `split_domain_port` of a lower-case host, without the port: `None` where Django's regular expression does not match,
-/// or nothing remains.
+/// `split_domain_port` of a lower-case host, without the port. `None` if Django's regular expression does not match, or the name
+/// is empty.
 fn domain(host: &[u8]) -> Option<String> {
     let end = match host {
         [b'[', rest @ ..] => rest.iter().position(|&byte| byte == b']')? + 2,
@@ -83,12 +109,12 @@ pub(super) fn is_same_domain(host: &str, pattern: &str) -> bool {
 /// The path Django matches URLs against (`WSGIRequest.path_info`): percent-decoded as gunicorn does, bytes that are not
 /// UTF-8 percent-encoded again (`repercent_broken_unicode`), `/` if empty. `raw_path` ends before `?` and `#`.
 pub fn path_info(raw_path: &str) -> String {
-    let decoded = percent_decode(raw_path.as_bytes());
+    let decoded: Vec<u8> = percent_decode_str(raw_path).collect();
     let mut path = String::with_capacity(decoded.len());
     for chunk in decoded.utf8_chunks() {
         path.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            push_percent(*byte, &mut path);
+            path.push_str(percent_encode_byte(*byte));
         }
     }
     if path.is_empty() {
@@ -101,68 +127,16 @@ pub fn path_info(raw_path: &str) -> String {
 /// The `Location` of the redirect that appends a slash (`CommonMiddleware.get_full_path_with_slash`):
 /// `escape_uri_path(path)`, the raw query through `iri_to_uri`, and a second slash at the start escaped.
 pub fn append_slash_location(path_with_slash: &str, raw_query: Option<&str>) -> String {
-    let mut location = String::with_capacity(path_with_slash.len() + 1);
-    quote(
-        path_with_slash.as_bytes(),
-        b"/:@&+$,-_.!~*'()",
-        &mut location,
-    );
+    let mut location = utf8_percent_encode(path_with_slash, ESCAPED_IN_PATH).to_string();
     if let Some(query) = raw_query.filter(|query| !query.is_empty()) {
         location.push('?');
         // WSGI hands the query over as Latin-1, and Django quotes that text's UTF-8.
-        let query: String = query.bytes().map(char::from).collect();
-        quote(query.as_bytes(), b"/#%[]=:;$&()+,!?*@'~", &mut location);
+        let query = latin1(query.as_bytes());
+        location.extend(utf8_percent_encode(&query, ESCAPED_IN_QUERY));
     }
     match location.strip_prefix("//") {
         Some(rest) => format!("/%2F{rest}"),
         None => location,
-    }
-}
-
-/// `urllib.parse.quote`
-fn quote(bytes: &[u8], safe: &[u8], out: &mut String) {
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || safe.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            push_percent(byte, out);
-        }
-    }
-}
-
-fn push_percent(byte: u8, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend([
-        '%',
-        char::from(HEX[usize::from(byte >> 4)]),
-        char::from(HEX[usize::from(byte & 0x0f)]),
-    ]);
-}
-
-/// `urllib.parse.unquote_to_bytes`: a `%` that no two hexadecimal digits follow stays.
-pub(super) fn percent_decode(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if let (b'%', [high, low, behind @ ..]) = (byte, tail)
-            && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = behind;
-            continue;
-        }
-        decoded.push(*byte);
-    }
-    decoded
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
     }
 }
 
@@ -175,8 +149,8 @@ pub struct TooManyFields;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// `QueryDict(raw)`: split at `&` alone, a field without `=` has an empty value, `+` is a blank, percent escapes are
-    /// UTF-8 with U+FFFD for what is not. At most 1000 fields, empty ones counted (Django >= 5.2).
+    /// `QueryDict(raw)`: only `&` separates, a field without `=` has an empty value, `+` is a blank, and percent escapes that
+    /// are not UTF-8 become U+FFFD. At most 1000 fields, empty ones counted (Django >= 5.2).
     pub fn parse(raw: &str) -> Result<Query, TooManyFields> {
         if !raw.is_empty() && raw.bytes().filter(|&byte| byte == b'&').count() >= MAX_NUMBER_FIELDS
         {
@@ -209,40 +183,10 @@ impl Query {
     }
 }
 
-/// `urllib.parse.unquote_plus`: percent escapes are decoded in each run of ASCII on its own.
+/// `urllib.parse.unquote_plus`
 fn unquote_plus(text: &str) -> String {
     let text = text.replace('+', " ");
-    if !text.contains('%') {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let ascii = rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len());
-        out.push_str(&String::from_utf8_lossy(&percent_decode(
-            &rest.as_bytes()[..ascii],
-        )));
-        rest = &rest[ascii..];
-        let foreign = rest.find(|c: char| c.is_ascii()).unwrap_or(rest.len());
-        out.push_str(&rest[..foreign]);
-        rest = &rest[foreign..];
-    }
-    out
-}
-
-/// A header's bytes as WSGI hands them to Django.
-pub(super) fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
-}
-
-/// Python's `str.isspace` of one character: Unicode's white space and the four ASCII separators.
-pub(super) fn is_blank(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
-/// Python's `str.strip()`.
-pub(super) fn strip(text: &str) -> &str {
-    text.trim_matches(is_blank)
+    percent_decode_str(&text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! Session data, the column `django_session.session_data`, and who it says is logged in.
+//! Session data (the column `django_session.session_data`) and the user who is logged in with it.
 //! Mirrors `contrib.sessions.backends.base` and `.db` (format of Django 3.1 to 6.1), `contrib.auth._get_user_session_key`,
 //! the comparison in `contrib.auth.get_user` and `AbstractBaseUser.get_session_auth_hash`.
-//! Leaves out the row (expiry, existence) and the user's row: `db/` asks for those. What Django answers with an HTML 500
-//! (a payload that is no object, a user id that is no id) is here a session of nobody.
+//! Leaves out the rows of the session and the user, which `db` reads. Where Django answers with an HTML 500 (a payload that is
+//! not an object, a user id that is not an id), the session has no user here.
 
 mod user_id;
 
 pub use user_id::{KeyType, UserId};
 
-use super::json::{self, JsonError, Text, Value};
+use super::python::{hex, latin1};
 use super::signing::{self, SecretKey, SecretKeys, SigningError};
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
 /// `contrib.auth.SESSION_KEY`
@@ -23,29 +25,23 @@ pub const AUTH_HASH_NAME: &str = "_auth_user_hash";
 const SALT: &str = "django.contrib.sessions.SessionStore";
 const AUTH_HASH_SALT: &str = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash";
 
-/// Why session data could not be read. Django takes the first four for an empty session.
+/// Why session data could not be read. Django takes all but `TooLarge` for an empty session, or answers 500.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Undecodable {
     /// Not signed by any of the keys (or in the format before Django 3.1).
     BadSignature,
     /// Signed, but with a bad timestamp, base64 or zlib stream.
     BadPayload,
-    /// Signed, but not JSON.
-    BadJson,
+    /// Signed, but not a JSON object, or one with `NaN` or `Infinity`, which only Python takes for JSON.
+    NotAnObject,
     /// Larger than [`signing::MAX_PAYLOAD_BYTES`]; Django reads it.
     TooLarge,
-    /// Nested deeper than [`json::MAX_DEPTH`]; Django reads it up to Python's recursion limit.
-    TooDeep,
-    /// JSON, but no object: Django answers 500.
-    NotAnObject,
 }
 
-/// What a session remembers, in order: names and values, each value as the JSON text that Python writes.
-/// No `Debug`: the values hold the session auth hash.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct SessionData {
-    entries: Vec<(Text, String)>,
-}
+/// The names and values of a session, in order. The values stay JSON text, so that what this program does not know is
+/// written back as it was read. No `Debug`: the values hold the session auth hash.
+#[derive(Clone, Default)]
+pub struct SessionData(IndexMap<String, Box<RawValue>>);
 
 impl SessionData {
     /// An empty session.
@@ -53,7 +49,8 @@ impl SessionData {
         Self::default()
     }
 
-    /// `SessionBase.decode`.
+    /// `SessionBase.decode`. A repeated name keeps its first place and its last value, as in a Python dict. Takes time and
+    /// memory in proportion to the text: serde_json scans values without recursion, however deeply they nest.
     pub fn decode(session_data_column: &str, keys: &SecretKeys) -> Result<Self, Undecodable> {
         let data =
             signing::unsign_object(session_data_column, SALT, keys).map_err(
@@ -65,23 +62,11 @@ impl SessionData {
                     SigningError::TooLarge => Undecodable::TooLarge,
                 },
             )?;
-        let value = json::loads_latin1(&data).map_err(|error| match error {
-            JsonError::TooDeep => Undecodable::TooDeep,
-            JsonError::Syntax { .. } | JsonError::TooManyDigits(_) => Undecodable::BadJson,
-        })?;
-        let Value::Object(members) = value else {
-            return Err(Undecodable::NotAnObject);
-        };
-        Ok(Self {
-            entries: members
-                .into_iter()
-                .map(|(name, value)| (name, json::dumps(&value)))
-                .collect(),
-        })
+        let values = serde_json::from_str(&latin1(&data));
+        values.map(Self).map_err(|_| Undecodable::NotAnObject)
     }
 
-    /// `SessionBase.encode` at the given Unix time in seconds. Django reads it back; the bytes are also those Django
-    /// would write, except inside the zlib stream of a compressed session, which differs with the zlib in use.
+    /// `SessionBase.encode` at the given Unix time in seconds. Django reads it back.
     pub fn encode(&self, keys: &SecretKeys, unix_seconds: i64) -> String {
         signing::sign_object(
             self.to_json().as_bytes(),
@@ -91,94 +76,74 @@ impl SessionData {
         )
     }
 
-    /// The whole session as `json.dumps(session, separators=(",", ":"))` writes it.
+    /// The session as one JSON object, all ASCII, since Django reads the bytes as Latin-1.
     pub fn to_json(&self) -> String {
-        let mut json = String::from("{");
-        for (index, (name, value)) in self.entries.iter().enumerate() {
-            if index > 0 {
-                json.push(',');
+        // Texts and raw JSON under texts: nothing that can't be serialized.
+        let json = serde_json::to_string(&self.0).unwrap_or_default();
+        let mut ascii = String::with_capacity(json.len());
+        for character in json.chars() {
+            match character.is_ascii() {
+                true => ascii.push(character),
+                // In JSON it can only stand within a string.
+                false => character
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| ascii.push_str(&format!("\\u{unit:04x}"))),
             }
-            name.write_quoted(&mut json);
-            json.push(':');
-            json.push_str(value);
         }
-        json.push('}');
-        json
+        ascii
     }
 
     /// The JSON text of a value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.place(name).map(|place| self.entries[place].1.as_str())
+        self.0.get(name).map(|value| value.get())
     }
 
     /// A value that is a JSON string (without lone surrogates).
     pub fn get_str(&self, name: &str) -> Option<String> {
-        self.get_value(name)?.as_str().map(str::to_owned)
+        serde_json::from_str(self.get(name)?).ok()
     }
 
-    /// Sets a value from any JSON text; a new name goes last, as in a dict.
-    pub fn set_json(&mut self, name: &str, json_text: &str) -> Result<(), JsonError> {
-        let value = json::loads(json_text)?;
-        self.set(name, &value);
+    /// Sets a value from any JSON text; a new name goes last.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn set_json(&mut self, name: &str, json_text: &str) -> Result<(), serde_json::Error> {
+        self.0
+            .insert(name.to_owned(), serde_json::from_str(json_text)?);
         Ok(())
     }
 
-    /// Sets a value to a string.
+    /// Sets a value to a string; a new name goes last.
     pub fn set_str(&mut self, name: &str, text: &str) {
-        self.set(name, &Value::String(text.into()));
-    }
-
-    /// Removes a value, if it is there.
-    pub fn remove(&mut self, name: &str) {
-        self.entries.retain(|(key, _)| key.as_str() != Some(name));
-    }
-
-    /// Whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Names and JSON texts in order. A name with a lone surrogate is not listed, though [`encode`](Self::encode) keeps it.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str()?, value.as_str())))
-    }
-
-    /// `_get_user_session_key`: the primary key of the user who logged in. `None` when there is none, and where Django
-    /// answers 500.
-    pub fn user_id(&self, key_type: KeyType) -> Option<UserId> {
-        user_id::to_python(&self.get_value(USER_ID_NAME)?, key_type)
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|(key, _)| key.as_str() == Some(name))
-    }
-
-    fn get_value(&self, name: &str) -> Option<Value> {
-        // Stored texts come from `dumps`, so that only an absent name gives `None`.
-        json::loads(self.get(name)?).ok()
-    }
-
-    fn set(&mut self, name: &str, value: &Value) {
-        let json = json::dumps(value);
-        match self.place(name) {
-            Some(place) => self.entries[place].1 = json,
-            None => self.entries.push((name.into(), json)),
+        // A text can always be serialized.
+        if let Ok(json) = serde_json::value::to_raw_value(text) {
+            self.0.insert(name.to_owned(), json);
         }
+    }
+
+    /// Names and JSON texts, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.get()))
+    }
+
+    /// `_get_user_session_key`: the primary key of the user who logged in, as `str(pk)` writes it. `None` for any other
+    /// text, and for a key of another type.
+    pub fn user_id(&self, key_type: KeyType) -> Option<UserId> {
+        let text = self.get_str(USER_ID_NAME)?;
+        UserId::parse(&text).filter(|id| id.key_type() == key_type && id.to_string() == text)
     }
 }
 
 /// `AbstractBaseUser.get_session_auth_hash` under one key: hex HMAC-SHA256 over the password column.
 pub fn session_auth_hash(password_column: &str, key: &SecretKey) -> String {
-    let digest = signing::salted_hmac_sha256(AUTH_HASH_SALT, password_column.as_bytes(), key);
-    let hex_digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    digest
-        .iter()
-        .flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0xf)])
-        .collect()
+    hex(&signing::salted_hmac_sha256(
+        AUTH_HASH_SALT,
+        password_column.as_bytes(),
+        key,
+    ))
 }
 
 /// Whether a session's auth hash belongs to the user's present password.
@@ -188,7 +153,7 @@ pub enum AuthHash {
     Current,
     /// Made under a fallback key: valid; Django would rotate the session.
     Fallback,
-    /// Made for another password, or missing, empty, or no string: the session is nobody's.
+    /// Made for another password, or missing, empty, or not a string: the session has no user.
     Wrong,
 }
 
@@ -221,7 +186,7 @@ const KEY_CHARACTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const KEY_LENGTH: usize = 32;
 
 /// `_get_new_session_key`: 32 characters `[a-z0-9]`, each equally likely. `fill` must fill its buffer with
-/// cryptographically secure random bytes; it is called again for the few that would favour some characters.
+/// cryptographically secure random bytes. Bytes that would favour some characters are skipped, so it may be called again.
 pub fn new_session_key<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
     let mut key = String::with_capacity(KEY_LENGTH);
     let mut random = [0; 64];

@@ -1,6 +1,6 @@
 //! The Django settings that shape an answer (`django.conf.settings`), under their Django names.
 //!
-//! Only what the two endpoints, login and logout depend on. Django's defaults are the defaults here (Django 5.2,
+//! Only those that the two endpoints, login and logout depend on. `config` gives them Django's defaults (Django 5.2,
 //! `django/conf/global_settings.py`).
 
 use super::cookies::{CookieAttributes, SameSite};
@@ -48,7 +48,7 @@ impl SessionCookie {
     }
 }
 
-/// Everything of `settings.py` that an answer depends on.
+/// The settings of `settings.py` that an answer depends on.
 pub struct Settings {
     /// `SECRET_KEY` and `SECRET_KEY_FALLBACKS`
     pub secret_keys: SecretKeys,

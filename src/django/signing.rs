@@ -2,6 +2,7 @@
 //! Mirrors `django.core.signing` and `django.utils.crypto.salted_hmac` (alike in 4.0 to 6.1, always with SHA-256).
 //! Leaves out `max_age` (sessions expire by their row), signed cookies, and algorithms other than SHA-256.
 
+use super::python::a2b_base64;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -27,8 +28,8 @@ impl SecretKey {
         Self(Zeroizing::new(text))
     }
 
-    /// Whether it is easily guessed: as Django's check of `SECRET_KEY` (`django.core.checks.security.base`), which asks for 50
-    /// characters where this asks for 32.
+    /// Whether it is easily guessed. As Django's check of `SECRET_KEY` (`django.core.checks.security.base`), but a key needs 32
+    /// characters instead of 50.
     pub fn is_weak(&self) -> bool {
         const SHORTEST: usize = 32;
         const FEWEST_DIFFERENT: usize = 5;
@@ -113,8 +114,7 @@ pub fn b62_encode(number: i64) -> String {
     digits.iter().rev().collect()
 }
 
-/// Whether `b62_decode` accepts the text. Its value is never needed: sessions are read without `max_age`.
-/// A lone `-` passes there, as zero.
+/// Whether `b62_decode` accepts the text, also a lone `-`. The value is not needed: sessions are read without `max_age`.
 fn is_b62(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -182,43 +182,17 @@ fn signature(value: &str, salt: &str, key: &SecretKey) -> String {
     ))
 }
 
-/// `signing.b64_decode`: Python's non-strict `urlsafe_b64decode` after padding to a multiple of four. Foreign bytes are
-/// skipped, `+/` and `-_` are the same, complete padding ends the text. `None` where Python raises.
+/// `signing.b64_decode`: Python's non-strict `urlsafe_b64decode` after padding to a multiple of four. Reads `+/` like `-_`.
+/// `None` where Python raises.
 fn b64_decode(text: &[u8]) -> Option<Vec<u8>> {
     let missing = text.len().wrapping_neg() % 4;
-    let mut decoded = Vec::with_capacity(text.len() / 4 * 3 + 3);
-    let (mut position, mut pads, mut rest) = (0, 0, 0u8);
-    for byte in text
-        .iter()
-        .copied()
-        .chain(std::iter::repeat_n(b'=', missing))
-    {
-        let bits = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
-            b'=' if position >= 2 => {
-                pads += 1;
-                if position + pads >= 4 {
-                    return Some(decoded);
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        pads = 0;
-        match position {
-            0 => {}
-            1 => decoded.push(rest << 2 | bits >> 4),
-            2 => decoded.push(rest << 4 | bits >> 2),
-            _ => decoded.push(rest << 6 | bits),
-        }
-        rest = bits;
-        position = (position + 1) % 4;
-    }
-    (position == 0).then_some(decoded)
+    let standard = text.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    });
+    let padded = standard.chain(std::iter::repeat_n(b'=', missing));
+    a2b_base64(padded).map(|mut decoded| std::mem::take(&mut *decoded))
 }
 
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {

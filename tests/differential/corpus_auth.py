@@ -79,37 +79,33 @@ def mutate(rng, text):
 
 # Sessions
 
+# As str(pk) writes them, and what Django never writes.
 USER_IDS = [
-    "1", 1, " 1\n", "+1", "-1", "0001", "0_1", "0__1", "_1", "1_", "\u0663", "\xa01\u3000", "\x1c1", "\x1c\u0661", "1.0", 1.0, 1.9, -1.9, True, False,
-    None, "", "abc", [1], {"a": 1}, "1\x00", float("inf"), float("-inf"), float("nan"), 2**63 - 1, 2**63, -(2**63), -(2**63) - 1,
-    str(2**63 - 1), str(-(2**63)), str(2**63), 9.2e18, 9.3e18, -9.3e18, "9" * 4300, "0" * 4299 + "7", "0" * 4300 + "7", "\ud800", "\U0001d7d9", "\u00b2", "1 2", "- 1",
-    "6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab", "6F1C2B9E8F1A4B7E9C8D0123456789AB", "{6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab}",
-    "urn:uuid:6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab", "uuid:urn:}}6f1c2b9e8f1a4b7e9c8d0123456789ab{", "6-f1c2b9e8f1a4b7e9c8d0123456789ab-",
-    "0x1c2b9e8f1a4b7e9c8d0123456789ab", "0X_c2b9e8f1a4b7e9c8d0123456789ab", "+f1c2b9e8f1a4b7e9c8d0123456789ab", " f1c2b9e8f1a4b7e9c8d0123456789a ",
-    "6f1c2b9e_8f1a4b7e9c8d0123456789a", "6f1c2b9e__8f1a4b7e9c8d0123456789", "6f1c2b9e8f1a4b7e9c8d0123456789a\u0663", "6f1c2b9e8f1a4b7e9c8d0123456789abc",
-    "6f1c2b9e8f1a4b7e9c8d0123456789ag", "\x1c" + "1" * 31, "+" * 32, "-" * 32, "0" * 32, 2**128 - 1, 2**128, -5, "\uff16" * 32, "0x" * 16,
+    "1", "0", "-1", "7", str(2**63 - 1), str(-(2**63)), str(2**64 - 1), str(2**64), "6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab", "00000000-0000-0000-0000-000000000001",
+    1, 1.9, True, None, "", "abc", [1], {"a": 1}, "1.0", " 1", "+1", "0001", "1_0", "\u0663", "\ud800", "1\x00", "9" * 4300,
+    "6F1C2B9E8F1A4B7E9C8D0123456789AB", "{6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab}", "urn:uuid:6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab", "6f1c2b9e-8f1a-4b7e-9c8d-0123456789ag",
 ]  # fmt: skip
 
 
 def random_json(rng, depth=0):
     kind = rng.randrange(12 if depth < 4 else 9)
     if kind == 0:
-        return rng.choice(["true", "false", "null", "NaN", "Infinity", "-Infinity"])
+        return rng.choice(["true", "false", "null"])
     if kind in (1, 2):
-        return rng.choice([str(rng.randint(-(10**rng.randint(1, 25)), 10**20)), "-0", "0", "01", "1" * 4300, "1" * 4301, "-" + "7" * 4300])
+        return rng.choice([str(rng.randint(-(10**rng.randint(1, 25)), 10**20)), "0", "01", "1" * 300, "-" + "7" * 300])
     if kind in (3, 4):
         return rng.choice(
-            [repr(rng.uniform(-1e6, 1e6)), repr(rng.random() * 10 ** rng.randint(-320, 308)), "1e5", "1E+2", "-0.0", "1e999", "1.", ".5", "1e", "1e16", "1e15", "1.5e-5", "0.0001",
+            [repr(rng.uniform(-1e6, 1e6)), repr(rng.random() * 10 ** rng.randint(-320, 308)), "1e5", "1E+2", "-0.0", "1.", ".5", "1e", "1e16", "1e15", "1.5e-5", "0.0001",
              "123456789012345678.0", "5e-324", "2.5e22", "100.000"]
         )  # fmt: skip
     if kind < 9:
-        pieces = ["a", "Z", " ", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\ud800", "\\udc00\\ud800", "\\uD83Dx", "\\/", "\\x", "\\u12", "\\u12g4", "\\\"", "\\\\", "é", "ÿ", "\x7f", "\\u2028", "\\b\\f\\r\\t", "\\u001f", "\t"]  # fmt: skip
+        pieces = ["a", "Z", " ", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\/", "\\x", "\\u12", "\\u12g4", "\\\"", "\\\\", "é", "ÿ", "\x7f", "\\u2028", "\\b\\f\\r\\t", "\\u001f", "\t"]  # fmt: skip
         weights = [6 if "\\x" not in p and "\\u12" not in p and p != "\t" else 0.15 for p in pieces]
         return '"' + "".join(rng.choices(pieces, weights, k=rng.randint(0, 8))) + '"'
     blank = lambda: rng.choice(["", "", "", " ", "\n\t", "\r"])  # noqa: E731
     if kind == 9:
         return "[" + ",".join(blank() + random_json(rng, depth + 1) + blank() for _ in range(rng.randint(0, 4))) + blank() + "]"
-    names = ['"a"', '"b"', '"\\u0061"', '"_auth_user_id"', '"\\ud800"', '""', '"é"']
+    names = ['"a"', '"b"', '"\\u0061"', '"_auth_user_id"', '""', '"é"']
     members = [blank() + rng.choice(names) + blank() + ":" + blank() + random_json(rng, depth + 1) for _ in range(rng.randint(0, 5))]
     return "{" + ",".join(members) + blank() + "}"
 
@@ -130,7 +126,7 @@ def session_json(rng):
     if kind < 8:
         return random_json(rng, rng.choice([0, 0, 3])).encode("latin-1", "replace")
     if kind == 8:
-        depth = rng.choice([1, 30, 63, 64, 65, 66, 200, 900])
+        depth = rng.choice([1, 30, 60])
         return rng.choice([b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth])
     return rng.choice([b"", b"{}", b"[]", b"null", b"1", b'"x"', b"\xef\xbb\xbf{}", b"{} x", b"{}\n", b'{"a":"\n"}', b"\x00", b'{"a":1,}', b"[1,]", b"{'a':1}", b'{"a" 1}', b'{"a":1 "b":2}', b'{"a":', b"{", b'{"a', b"tru", b"-", b"-Inf", b"[1 2]", b'"\\u123', b'"\\'])  # fmt: skip
 
@@ -171,35 +167,24 @@ def session_data(rng):
     return text
 
 
-def depth_of(value):
-    """Without recursion: how many lists and dicts nest."""
-    depth, level = 0, [value]
-    while True:
-        level = [v for v in level if isinstance(v, (list, dict))]
-        if not level:
-            return depth
-        depth += 1
-        level = [child for v in level for child in (v.values() if isinstance(v, dict) else v)]
-
-
-def to_python(field, value):
+def key_text(field, value):
+    """The key that Django reads, if the value is the text that it writes for this key."""
     try:
         key = field.to_python(value)
     except Exception:  # Django's HTML 500
         return None
     if isinstance(key, int) and not -(2**63) <= key < 2**64:
         return None
-    return None if key is None else str(key)
+    return str(key) if value == str(key) else None
 
 
 def session_verdict(text):
     try:
         session = signing.loads(text, salt=SALT)
     except Exception:  # SessionBase.decode takes every exception for an empty session
-        return {"decoded": "undecodable"}
-    depth = depth_of(session)
-    if not isinstance(session, dict):
-        return {"decoded": "no object", "depth": depth}
+        return "none"
+    if not isinstance(session, dict):  # Django's HTML 500
+        return "none"
     given = session.get("_auth_user_hash")
     auth = "Wrong"
     try:
@@ -210,11 +195,9 @@ def session_verdict(text):
     except Exception:  # a lone surrogate: Django's HTML 500
         pass
     return {
-        "decoded": "object",
-        "depth": depth,
-        "json": json.dumps(session, separators=(",", ":")),
-        "integer": to_python(INTEGER, session.get("_auth_user_id")),
-        "uuid": to_python(UUID, session.get("_auth_user_id")),
+        "json": json.dumps(session),
+        "integer": key_text(INTEGER, session.get("_auth_user_id")),
+        "uuid": key_text(UUID, session.get("_auth_user_id")),
         "auth": auth,
     }
 

@@ -86,6 +86,15 @@ BROKEN_SESSION = Difference(
     sidecar_body=NOT_PROVIDED,
     sidecar_headers=std(NOT_PROVIDED),
 )
+# What Django signed is read as Django writes it.
+NOT_AS_DJANGO_WRITES = replace(BROKEN_SESSION, why="a session in a form that Django never writes is no session")
+EXPORT_FAILED = b'{"success":false,"error":"Failed to export users. Please try again.","details":null}'
+OTHER_DATE = Difference(
+    "a date in SQLite in neither Django's form nor that of ISO 8601 is none",
+    sidecar_status=500,
+    sidecar_body=EXPORT_FAILED,
+    sidecar_headers=std(EXPORT_FAILED),
+)
 BROKEN_HASH = Difference(
     "a malformed hash verifies nothing",
     sidecar_status=403,
@@ -134,8 +143,7 @@ BODY_NOT_READ = replace(HEADER_ALONE, why="a body that DRF can't parse is not re
 NO_INDENT = Difference("an indent that no client sends is none", any_body=True)
 # Malformed HTTP is answered by gunicorn, not by Django.
 MALFORMED_HTTP = Difference("malformed HTTP is the server's business", class_only=True)
-# The work for one request is limited.
-CAPPED_SESSION = replace(BROKEN_SESSION, why="beyond the caps the caller is not authenticated")
+# Work that a client may ask for has a limit.
 CAPPED_HASH = replace(BROKEN_HASH, why="beyond the caps the caller is not authenticated")
 # Technical pages with settings and code are never reproduced.
 NO_TECHNICAL_PAGE = Difference("DEBUG's technical page is Django's own", any_body=True, any_headers=True)

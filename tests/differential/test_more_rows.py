@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta, timezone
 
 from differential.cases import Cases
+from differential.differences import AS_DJANGO, OTHER_DATE
 from support.passwords import basic
 from support.wire import EXPORT, STATS, get
 
@@ -16,14 +17,14 @@ def utc(*parts):
     return datetime(*parts, tzinfo=timezone.utc)
 
 
-def listed(name, status=200, ask=ASK, databases=(), **columns):
+def listed(name, status=200, ask=ASK, databases=(), differs=AS_DJANGO, **columns):
     """A case in which one more user, with these columns, is exported."""
 
     def build(w):
         w.listed(**columns)
         return ask
 
-    cases.add(name, status, build, databases=databases)
+    cases.add(name, status, build, differs, databases=databases)
 
 
 for name, text in {
@@ -43,10 +44,11 @@ for name, moment in {"in_the_year_1": utc(1, 1, 1), "in_the_year_33": utc(33, 4,
     listed(f"a_date_{name}", date_joined=moment, databases=("sqlite", "postgres"))
 for name, text in {
     "an_offset_without_a_colon": "2020-02-02 03:04:05-0530", "an_offset_of_hours": "2020-02-02 03:04:05+02",
-    "a_fraction_of_zeros": "2020-02-02 03:04:05.000000", "one_digit_each": "2020-2-2 3:04:05",
-    "a_comma_before_the_fraction": "2020-02-02 03:04:05,5", "a_blank_before_the_offset": "2020-02-02 03:04:05 +02:00",
+    "a_fraction_of_zeros": "2020-02-02 03:04:05.000000", "a_comma_before_the_fraction": "2020-02-02 03:04:05,5",
 }.items():
     listed(f"sqlite_text_with_{name}_is_a_date", date_joined=text, databases=SQLITE)
+for name, text in {"one_digit_each": "2020-2-2 3:04:05", "a_blank_before_the_offset": "2020-02-02 03:04:05 +02:00"}.items():
+    listed(f"sqlite_text_with_{name}_is_no_date_here", date_joined=text, databases=SQLITE, differs=OTHER_DATE)
 for name, text in {
     "the_25th_hour": "2020-02-02 25:00:00", "year_0": "0000-01-01 00:00:00", "year_10000": "10000-01-01 00:00:00",
     "a_60th_second": "2020-02-02 03:04:60", "no_leap_year": "2021-02-29 00:00:00", "an_offset_of_a_day": "2020-02-02 03:04:05+25:00",

@@ -269,7 +269,7 @@ fn a_database_that_cannot_be_reached_is_explained() {
             ),
             (
                 format!("{scheme}://{credentials}@127.0.0.1:1/x"),
-                "nobody listens there",
+                "no server listens there",
             ),
         ] {
             let checked = check(&url, &[]);
@@ -290,7 +290,7 @@ fn a_database_that_cannot_be_reached_is_explained() {
         );
         let replica = format!("{scheme}://{credentials}@127.0.0.1:1/x");
         let checked = check(&database.reading_url, &[("DATABASE_READ_URL", &replica)]);
-        checked.assert_error("replica.unreachable", "nobody listens there");
+        checked.assert_error("replica.unreachable", "no server listens there");
     }
 }
 

@@ -55,14 +55,6 @@ fn hostile_sessions() -> Vec<(&'static str, String)> {
     const MIB: usize = 1024 * 1024;
     let good = session_of("\"1\"");
     let with = |member: &str| signed(good.replacen('{', &format!("{{{member},"), 1).as_bytes());
-    let nested = |depth: usize| with(&format!("\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
-    let objects = |depth: usize| {
-        with(&format!(
-            "\"x\":{}1{}",
-            "{\"a\":".repeat(depth),
-            "}".repeat(depth)
-        ))
-    };
     let mut hostile = vec![
         ("a bomb of one byte too many", bomb(1, &vec![b' '; MIB + 1])),
         ("a bomb of 100 MiB of zeros", bomb(100, &vec![0; MIB])),
@@ -74,17 +66,9 @@ fn hostile_sessions() -> Vec<(&'static str, String)> {
             "plain text beyond the limit",
             with(&format!("\"x\":\"{}\"", "x".repeat(MIB))),
         ),
-        ("lists 65 deep", nested(65)),
-        ("lists 100,000 deep", nested(100_000)),
-        ("objects 65 deep", objects(65)),
-        ("objects 100,000 deep", objects(100_000)),
         (
             "100,000 lists that never close",
             signed("[".repeat(100_000).as_bytes()),
-        ),
-        (
-            "an integer of 5,000 digits",
-            with(&format!("\"x\":{}", "9".repeat(5_000))),
         ),
         ("a raw NUL", signed(b"{\"_auth_user_id\":\"\0\"}")),
         ("NULs alone", signed(&[0; 100])),
@@ -121,9 +105,12 @@ fn hostile_sessions() -> Vec<(&'static str, String)> {
         ("nothing", String::new()),
         ("colons", ":".repeat(10_000)),
     ];
-    // (To Django `true` and 1.0 are the key 1.)
     for id in [
         "null",
+        "1",
+        "1.0",
+        "true",
+        "\"+1\"",
         "1e400",
         "-1",
         "-0",
@@ -174,8 +161,16 @@ fn a_session_that_would_break_a_parser_is_nobodys() {
             assert_eq!(logout.status, 200, "{case}");
             assert!(began.elapsed() < QUICKLY, "{case}: {:?}", began.elapsed());
         }
+        // However deep, a value that only Django's code reads is carried along.
+        let nested = format!("{{\"x\":{}{},", "[".repeat(100_000), "]".repeat(100_000));
+        let deep = signed(session_of("\"1\"").replacen('{', &nested, 1).as_bytes());
+        database.execute(&format!(
+            "INSERT INTO django_session (session_key, session_data, expire_date) VALUES ('a-deep-session', '{deep}', '2999-01-01 00:00:00')"
+        ));
         let good = insert_session(&database, "good", "1", KEY);
-        assert_eq!(app.export_as(&good).status, 200, "{}", database.name());
+        for key in ["a-deep-session", &good] {
+            assert_eq!(app.export_as(key).status, 200, "{key}, {}", database.name());
+        }
     }
 }
 

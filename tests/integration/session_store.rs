@@ -74,7 +74,7 @@ async fn a_saved_session_loads_again_until_it_is_deleted() {
         assert_eq!(session_key.as_ref().len(), 32);
         let loaded = store.load(&session_key).await.unwrap();
         let expected = state(&[
-            ("cart", r#"{"items":[1,2.5,"\u00e9\u2603"]}"#),
+            ("cart", r#"{"items": [1, 2.5, "\u00e9\u2603"]}"#),
             ("seen", "true"),
         ]);
         assert_eq!(loaded, Some(expected), "{}", database.name());

@@ -55,7 +55,7 @@ fn what_basic_and_login_do_not_ask_for_is_warned_of() {
     }
     let remote = of(&["django.contrib.auth.backends.RemoteUserBackend"], &[]);
     assert!(
-        remote.len() == 1 && remote[0].contains("refuse everybody"),
+        remote.len() == 1 && remote[0].contains("refuse every user"),
         "{remote:?}"
     );
     let factor = of(&[MODEL], &[("DJANGO_SECOND_FACTOR", r#"["django_otp"]"#)]);

@@ -10,8 +10,6 @@ use diesel::serialize::{Output, Result, ToSql};
 use diesel::sql_types::SqlType;
 
 use crate::django::dates::DateTime;
-#[cfg(feature = "postgres")]
-use crate::django::dates::days_from_civil;
 
 /// The SQL type of a Django `DateTimeField`. `schema.rs` imports it in place of Diesel's type of the same name.
 #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
@@ -174,11 +172,7 @@ impl ToSql<diesel::sql_types::Timestamptz, diesel::pg::Pg> for StoredTime {
 #[cfg(feature = "postgres")]
 impl ToSql<diesel::sql_types::Timestamp, diesel::pg::Pg> for StoredTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
-        let stored = &self.stored;
-        let days = days_from_civil(stored.year.into(), stored.month, stored.day);
-        let [hours, minutes, seconds] = [stored.hour, stored.minute, stored.second].map(i64::from);
-        let seconds = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
-        write_postgres(seconds * 1_000_000 + i64::from(stored.microsecond), out)
+        write_postgres(self.stored.unix_microseconds(), out)
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) type RankedDate = (DateTime, i64);
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 pub(super) fn rank(date: &DateTime) -> i64 {
     let middle = [date.month, date.day, date.hour, date.minute, date.second].map(u32::from);
-    crate::django::dates::place(date.year.unsigned_abs(), middle, date.microsecond)
+    crate::django::dates::rank(date.year.unsigned_abs(), middle, date.microsecond)
 }
 
 /// The result of `COUNT`, which is read like an integer key.

@@ -2,6 +2,7 @@
 //! Mirrors `hashpw` of the bcrypt package 5 (`$2a$`, `$2b$`, `$2x$` and `$2y$` are one algorithm there); a password over
 //! 72 bytes raises in it, and is wrong here.
 
+use super::super::python::hex;
 use super::{Unusable, Work, equal};
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::NO_PAD;
@@ -61,11 +62,8 @@ impl Bcrypt {
     pub(super) fn verify(&self, password: &str) -> Option<bool> {
         let mut key = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 1));
         if self.prehash {
-            for byte in Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password))).iter() {
-                key.extend(
-                    [byte >> 4, byte & 0xf].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]),
-                );
-            }
+            let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password)));
+            key.extend_from_slice(Zeroizing::new(hex(&*digest)).as_bytes());
         } else if password.len() > MAX_PASSWORD_BYTES {
             return None;
         } else {

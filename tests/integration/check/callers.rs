@@ -54,7 +54,7 @@ fn a_sessions_caller_is_refused_at_the_step_that_refuses_the_request() {
             ),
             (&changed, "data", "signed by none"),
             (&foreign, "data", "signed by none"),
-            (&anonymous, "user-id", "nobody has logged in"),
+            (&anonymous, "user-id", "no user has logged in"),
             (&bad_id, "user-id", "no Integer key"),
             (&backend, "backend", "not in DJANGO_AUTHENTICATION_BACKENDS"),
             (&gone, "user", "no longer in the user table"),

@@ -2,7 +2,7 @@
 //! Mirrors `contrib.auth.hashers` (`verify_password`, `identify_hasher` and the hashers) of Django 4.0 to 6.1 with its
 //! default `PASSWORD_HASHERS` and bcrypt. Leaves out encoding new passwords and hash upgrades (the sidecar never writes
 //! passwords), and md5, sha1 and crypt, which no default setting has had since 4.0.
-//! What raises in Django (an HTML 500) and what costs more than the limits below is a wrong password here.
+//! Where Django raises (an HTML 500), and where a hash costs more than the limits of its module, every password is wrong here.
 
 mod argon2;
 mod bcrypt;
@@ -23,25 +23,25 @@ pub struct Hashing {
     pub pbkdf2_iterations: u32,
 }
 
-/// What comparing a password showed.
+/// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verification {
     /// Whether the password is the user's.
     pub correct: bool,
-    /// What was computed for it.
+    /// The work that the comparison took.
     pub work: Work,
 }
 
-/// What was computed, so that costs can be compared without a clock: equal work takes equal time.
+/// The work of a hash, so that tests compare costs without a clock: equal work takes equal time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Work {
-    /// So many iterations of PBKDF2 over HMAC-SHA256
+    /// Iterations of PBKDF2 over HMAC-SHA256
     Pbkdf2Sha256(u32),
-    /// So many iterations of PBKDF2 over HMAC-SHA1
+    /// Iterations of PBKDF2 over HMAC-SHA1
     Pbkdf2Sha1(u32),
-    /// So many KiB of memory, passes and lanes
+    /// KiB of memory, passes and lanes
     Argon2(u32, u32, u32),
-    /// 2 to the power of so many rounds
+    /// The binary logarithm of the number of rounds
     Bcrypt(u32),
     /// N, r and p
     Scrypt(u64, u32, u32),
@@ -57,7 +57,7 @@ pub enum EncodedPassword {
     Bcrypt(Bcrypt),
     /// `scrypt`
     Scrypt(Scrypt),
-    /// Nothing a password could match.
+    /// A text that no password matches.
     Unusable(Unusable),
 }
 
@@ -93,8 +93,8 @@ impl EncodedPassword {
         parsed.unwrap_or_else(Self::Unusable)
     }
 
-    /// `verify_password`: costs what Django's does, also for a wrong password and for an unusable one. Takes tens to
-    /// hundreds of milliseconds of processor time; do not call it on a thread that serves others.
+    /// `verify_password`. Costs the same as Django's, also for a wrong password and an unusable hash: tens to hundreds of
+    /// milliseconds of processor time, so never on a thread of the server.
     pub fn verify(&self, password: &str, hashing: &Hashing) -> Verification {
         let (correct, work) = match self {
             Self::Pbkdf2(stored) => {
@@ -108,15 +108,15 @@ impl EncodedPassword {
             Self::Argon2(stored) => (stored.verify(password), stored.work()),
             Self::Bcrypt(stored) => (stored.verify(password), stored.work()),
             Self::Scrypt(stored) => (Some(stored.verify(password)), stored.work()),
-            Self::Unusable(_) => return verify_nobody(password, hashing),
+            Self::Unusable(_) => return verify_unknown_user(password, hashing),
         };
         match correct {
             Some(correct) => Verification { correct, work },
-            None => verify_nobody(password, hashing),
+            None => verify_unknown_user(password, hashing),
         }
     }
 
-    /// What verifying a right password computes; `None` where nothing can match.
+    /// The work of verifying the right password; `None` where no password matches.
     pub fn work(&self) -> Option<Work> {
         match self {
             Self::Pbkdf2(stored) => Some(stored.work(0)),
@@ -127,7 +127,7 @@ impl EncodedPassword {
         }
     }
 
-    /// Why nothing can match, if so.
+    /// Why no password matches, if so.
     pub fn unusable(&self) -> Option<Unusable> {
         match self {
             Self::Unusable(reason) => Some(*reason),
@@ -136,8 +136,8 @@ impl EncodedPassword {
     }
 }
 
-/// The extra work after a wrong password, so that it takes as long as that of an unknown user: only for the default
-/// algorithm, as in Django (`verify_password` asks `not hasher_changed`). Returns the iterations computed.
+/// `PBKDF2PasswordHasher.harden_runtime`: after a wrong password, the iterations that are missing to the cost of an unknown
+/// user. Only for the default algorithm, as in Django (`verify_password` asks `not hasher_changed`). Returns their number.
 fn harden_runtime(stored: &Pbkdf2, password: &str, hashing: &Hashing) -> u32 {
     if stored.digest() != Digest::Sha256 {
         return 0;
@@ -153,8 +153,8 @@ fn harden_runtime(stored: &Pbkdf2, password: &str, hashing: &Hashing) -> u32 {
 }
 
 /// The work for a user who does not exist (`ModelBackend.authenticate`) or has no usable password: one default hash.
-pub fn verify_nobody(password: &str, hashing: &Hashing) -> Verification {
-    // As long as Django's random salts; nothing is compared with the result.
+pub fn verify_unknown_user(password: &str, hashing: &Hashing) -> Verification {
+    // As long as Django's random salts. The result is not used.
     const SALT: &[u8; 22] = b"watchtowerwatchtowerwa";
     let iterations = hashing.pbkdf2_iterations.max(1);
     black_box(Digest::Sha256.derive(black_box(password.as_bytes()), SALT, iterations));
@@ -169,8 +169,8 @@ fn equal(computed: &[u8], stored: &[u8]) -> bool {
     computed.ct_eq(stored).into()
 }
 
-/// A number as `%d` prints it. Any other spelling that Python's `int()` takes is re-encoded differently, so it never
-/// equals the stored text; `None` then.
+/// A number as `%d` prints it. `None` for any other spelling that Python's `int()` takes: Django encodes the hash again, and the
+/// text then differs from the stored one.
 fn canonical_number(text: &str) -> Option<u64> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     // More digits than 64 bits hold are a number all the same, beyond every limit.

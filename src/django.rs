@@ -1,5 +1,5 @@
 //! What Django and Django REST framework do, as pure functions: no Actix, no Diesel, no environment, no clock.
-//! Each module names the Django module it mirrors; tests compare them with a live Django.
+//! Each module names the module of Django that it mirrors. Tests compare them with a live Django.
 
 pub mod authentication;
 pub mod backends;
@@ -7,9 +7,9 @@ pub mod cookies;
 pub mod csrf;
 pub mod dates;
 pub mod hashers;
-pub mod json;
 pub mod metadata;
 pub mod negotiation;
+mod python;
 pub mod renderers;
 pub mod request;
 pub mod sessions;

@@ -1,16 +1,16 @@
-//! What a client on the same machine must know of the service: no secrets, so that a health check needs none.
+//! The part of the configuration that a client on the same machine needs: `verify` and `healthcheck`. It holds no secret.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::types::{Bind, ConfigErrors};
 use super::values::{bind, boolean, cookie_name, mount};
 use super::variables::Variables;
-use super::{Bind, ConfigErrors};
 
-/// Where the service listens, and what its answers depend on.
-pub struct Reach {
+/// The addresses of the running service, and the settings that its answers depend on.
+pub struct LocalClientConfig {
     /// The main listener
     pub bind: Bind,
-    /// The one of the health checks, if they have one of their own
+    /// The listener of the health checks, if it is another one
     pub ops_bind: Option<Bind>,
     /// The path the endpoints live under
     pub mount: String,
@@ -20,12 +20,14 @@ pub struct Reach {
     pub debug: bool,
 }
 
-impl Reach {
-    /// Reads these variables alone.
+impl LocalClientConfig {
+    /// Reads only the variables of these fields; `lookup` as in [`super::Config::from_vars`].
     ///
     /// # Errors
     /// All mistakes in them together.
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Reach, ConfigErrors> {
+    pub fn from_vars(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<LocalClientConfig, ConfigErrors> {
         let mut vars = Variables::new(&lookup);
         let main = vars.value("SIDECAR_BIND", bind);
         let ops_bind = vars.optional("SIDECAR_OPS_BIND", bind);
@@ -33,8 +35,8 @@ impl Reach {
         let cookie_name = vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name);
         let debug = vars.value("DJANGO_DEBUG", boolean);
         let errors = vars.into_errors();
-        let reach = || {
-            Some(Reach {
+        let config = || {
+            Some(LocalClientConfig {
                 bind: main?,
                 ops_bind,
                 mount: mount?,
@@ -42,15 +44,16 @@ impl Reach {
                 debug: debug?,
             })
         };
-        match reach() {
-            Some(reach) if errors.is_empty() => Ok(reach),
+        match config() {
+            Some(config) if errors.is_empty() => Ok(config),
             _ => Err(ConfigErrors(errors)),
         }
     }
 }
 
 impl Bind {
-    /// Where a client on this machine finds a listener that is bound so; `None`: the system chose its port.
+    /// The address at which a client on this machine reaches a listener that is bound to this one; `None` if the system
+    /// chooses the port.
     pub fn from_here(&self) -> Option<Bind> {
         let Bind::Tcp(mut address) = *self else {
             return Some(self.clone());
