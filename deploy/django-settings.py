@@ -2,11 +2,11 @@
 
     (umask 077; python manage.py shell < django-settings.py > sidecar.env)
 
-What the sidecar can't honour is named on standard error, all of it at once; then nothing is written, and the exit code
-is 1. What it does otherwise than Django is a warning, on standard error and in the file. With SIDECAR_SECRETS_DIR=/path
-in the environment, secrets and hosts go to files there (mode 0600), which the file names. With SIDECAR_OUTPUT=/path the
-script writes the file itself, with mode 0600 from its first moment on. It connects to no database.
-One file, however long, because it comes through standard input.
+If the sidecar can't honour a setting, the script names it on standard error, writes nothing and exits with code 1; it
+names all such settings at once. Differences from Django are warnings, on standard error and in the file. With
+SIDECAR_SECRETS_DIR=/path in the environment, secrets and hosts go to files there (mode 0600), and the environment file
+names them. With SIDECAR_OUTPUT=/path the script writes the environment file itself, and creates it with mode 0600. It
+connects to no database. It is one file, however long, because Django's shell reads it from standard input.
 """
 
 import configparser
@@ -30,7 +30,7 @@ refuse, warn = REFUSED.append, WARNINGS.append
 
 
 def write_privately(path, data):
-    """A file that its owner alone may read: it appears whole or not at all."""
+    """Writes a file that only its owner may read. The file appears complete, or not at all."""
     new = f"{path}.new"
     if os.path.lexists(new):
         os.unlink(new)
@@ -45,8 +45,8 @@ def write_privately(path, data):
 
 
 class Output:
-    """SIDECAR_OUTPUT, or standard output for this file alone: what the project, or Django's shell, prints before or after
-    is dropped."""
+    """Where the environment file goes: SIDECAR_OUTPUT, or standard output. Other output of the project or of Django's
+    shell is dropped."""
 
     def __init__(self):
         self.path = os.environ.get("SIDECAR_OUTPUT")
@@ -62,7 +62,7 @@ class Output:
             appends = False
         is_regular = stat.S_ISREG(status.st_mode)
         if is_regular and not self.path and status.st_mode & 0o077:
-            # It will hold secrets, whether it is new or appended to.
+            # The file will contain secrets, whether it is new or appended to.
             try:
                 os.fchmod(self.descriptor, 0o600)
             except OSError:
@@ -80,7 +80,7 @@ class Output:
         os.lseek(self.descriptor, 0, os.SEEK_SET)
 
     def has_noise(self):
-        """Whether Django's "N objects imported automatically" (5.2 and later) is out already: PYTHONUNBUFFERED."""
+        """Whether Django's "N objects imported automatically" (5.2 and later) is written already: PYTHONUNBUFFERED."""
         if django.VERSION < (5, 2) or not getattr(sys.__stdout__, "write_through", False):
             return False
         frame = sys._getframe()
@@ -107,18 +107,18 @@ def path_of(thing):
 
 
 def sentence(text):
-    """One line of ASCII, whatever a name in it holds."""
+    """The text as one line of ASCII."""
     return " ".join(str(text).split()).encode("ascii", "backslashreplace").decode()
 
 
 # Databases
 
-# What libpq understands of OPTIONS and a URL may carry. Time limits are left out: the sidecar has its own.
+# The OPTIONS that libpq understands and a URL can contain. Time limits are not among them: the sidecar has its own.
 LIBPQ = """channel_binding gssdelegation gssencmode hostaddr krbsrvname load_balance_hosts options passfile
     require_auth requirepeer service ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcrl
     sslcrldir sslkey sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs""".split()
 FILES = {"passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert", "ssl_ca", "ssl_cert", "ssl_key"}
-# What changes nothing of what the sidecar reads.
+# OPTIONS that do not change what the sidecar reads.
 HARMLESS = """application_name assume_role auth_plugin autocommit charset client_encoding client_flag collation
     compress connect_timeout context conv cursor_factory cursorclass database db dbname fallback_application_name host
     init_command isolation_level keepalives keepalives_count keepalives_idle keepalives_interval local_infile passwd
@@ -134,7 +134,7 @@ def escaped(text):
 
 
 def url_of(scheme, user, password, hosts, name, parameters):
-    """`hosts` are texts that are escaped already."""
+    """A database URL. `hosts` are escaped already."""
     credentials = escaped(user) + (":" + escaped(password) if password else "") + "@" if user else ""
     query = "&".join(
         f"{key}={escaped(os.path.abspath(value) if key in FILES and value != 'system' else value)}"
@@ -153,10 +153,10 @@ def database_url(alias, vendor, entry):
     if vendor not in engines:
         return refuse(f"{label} is {entry['ENGINE']}: the sidecar reads SQLite, PostgreSQL, MySQL and MariaDB.")
     if not re.match(r"django\.(contrib\.gis\.)?db\.backends\.", entry["ENGINE"]):
-        warn(f"{label} has an engine of its own, {entry['ENGINE']}: the sidecar takes it for plain {vendor}.")
+        warn(f"{label} has an engine of its own, {entry['ENGINE']}: the sidecar treats it as plain {vendor}.")
     zone = entry.get("TIME_ZONE")
     if settings.USE_TZ and zone not in (None, "UTC"):
-        refuse(f"{label}[\"TIME_ZONE\"] is {zone}: the sidecar knows the default alone.")
+        refuse(f"{label}[\"TIME_ZONE\"] is {zone}: the sidecar supports only the default.")
     return engines[vendor](label, entry, dict(entry.get("OPTIONS") or {}))
 
 
@@ -184,12 +184,12 @@ def postgres_url(label, entry, options):
     else:
         if not user:
             user = getpass.getuser()
-            warn(f"{label} has no USER: {user} is this process's own, and without a password the server may know the "
-                 "sidecar's account by another name.")
+            warn(f"{label} has no USER: the URL has this process's user, {user}. Without a password the server may need "
+                 "another name for the sidecar's account.")
         if not host and "hostaddr" not in parameters:
             host = next((place for place in POSTGRES_SOCKETS if os.path.exists(f"{place}/.s.PGSQL.{port or 5432}")), "")
             host = host or POSTGRES_SOCKETS[0]
-    # A limit of Django's would take the place of the sidecar's, which is shorter.
+    # Django's limit would replace the sidecar's, which is shorter.
     limits = r"(-c\s*|--)(statement_timeout|lock_timeout|idle_in_transaction_session_timeout)=\S+\s*"
     words = [re.sub(limits, "", str(parameters.get("options", ""))).strip()]
     if options.get("assume_role"):
@@ -205,7 +205,7 @@ def mysql_url(label, entry, options):
         options = {**option_file(label, options["read_default_file"], options.get("read_default_group")), **options}
 
     def of(key, *names):
-        # OPTIONS win over NAME and the like, and those over an option file, whose words are marked as its own.
+        # OPTIONS take precedence over NAME and the like, and these over an option file, whose keys start with `file:`.
         candidates = [options.get(name) for name in names] + [entry.get(key)]
         return str(next((value for value in candidates + [options.get("file:" + names[0])] if value), ""))
 
@@ -214,10 +214,10 @@ def mysql_url(label, entry, options):
     socket = options.get("unix_socket") or (host if host.startswith("/") else "")
     socket = socket or (not host and options.get("file:socket")) or ""
     if not socket and host in ("", "localhost"):
-        # To MySQL's client localhost is a socket, and where it stands depends on how the client was built.
+        # For MySQL's client localhost means a unix socket, whose path depends on the build of the client.
         socket = next(filter(os.path.exists, MYSQL_SOCKETS), "")
         if not socket:
-            warn(f"{label} means a unix socket, which was not found: 127.0.0.1 is written; or add ?unix_socket=/path.")
+            warn(f"{label} means a unix socket, but none was found: the URL has 127.0.0.1. Or add ?unix_socket=/path.")
     host = "localhost" if socket else "127.0.0.1" if host in ("", "localhost") else host
     if not re.fullmatch(r"[\w.:-]+", host, re.ASCII):
         refuse(f"{label}[\"HOST\"] is no plain host name, which a MySQL URL needs.")
@@ -239,12 +239,12 @@ def mysql_url(label, entry, options):
     parameters = {"unix_socket": socket, "ssl_mode": mode or default, **chosen}
     hosts = [host_and_port(host, "" if socket else port)]
     url = url_of("mysql", user, password, hosts, "", parameters)
-    # The name of the database is not decoded by the client, nor escaped here.
+    # The client does not percent-decode the database's name, so it is not escaped here.
     return url.replace("/?", f"/{name}?", 1) if "/?" in url else url + name
 
 
 def option_file(label, path, group):
-    """What mysqlclient takes from the file: [client], and then the group."""
+    """The options that mysqlclient reads from the file: [client], then the group."""
     parser = configparser.RawConfigParser(allow_no_value=True, strict=False, comment_prefixes=("#", ";", "!"))
     try:
         with open(path, encoding="utf-8") as file:
@@ -270,7 +270,7 @@ def unknown(label, options, carried):
 
 
 def databases():
-    """DATABASE_URL, and that of a replica."""
+    """DATABASE_URL, and the URL of a replica."""
     from django.db import connections
 
     urls = []
@@ -290,7 +290,7 @@ def databases():
 # The user model
 
 EXPORTED = ("username", "email", "first_name", "last_name", "date_joined", "is_tv_user", "is_movie_user")
-# Those that the views only show: where the model has set one to None, every user has None there.
+# Fields that the views only show. If the model sets one to None, it is None for every user.
 SHOWN = EXPORTED[:4]
 
 
@@ -319,7 +319,7 @@ def user_model(basic):
             elif is_none and name in ("date_joined", "is_tv_user"):
                 warn(f"{label}.{name} is None: the export fails, as it does in Django.")
             elif hasattr(model, name) or name not in EXPORTED:
-                refuse(f"{label}.{name} is no field with a column, which is what the sidecar reads.")
+                refuse(f"{label}.{name} is no field with a column, and the sidecar reads columns.")
             elif name != "is_movie_user":
                 warn(f"{label} has no field {name}: the export fails, as it does in Django.")
             continue
@@ -342,14 +342,14 @@ def user_model(basic):
     for name in ("objects", "_default_manager"):
         manager = getattr(model, name, None)
         if manager is None:
-            refuse(f"{label} has no manager {name}, which the views ask.")
+            refuse(f"{label} has no manager {name}, which the views use.")
             continue
         query = manager.all().query
         if query.where or query.distinct or query.is_sliced or query.combinator:
             refuse(f"{label}.{name} hides some users from Django: the sidecar sees and exports all of them.")
         natural = getattr(type(manager), "get_by_natural_key", None)
         if basic and name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
-            warn(f"{path_of(natural)} is not Django's: Basic finds a name as the database does.")
+            warn(f"{path_of(natural)} is not Django's: Basic finds names by the database's own comparison.")
     none_fields = {"DJANGO_USER_FIELDS_NONE": json.dumps(nones)} if nones else {}
     return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username, **none_fields}
 
@@ -362,14 +362,14 @@ def sessions(by_session):
 
     engine = settings.SESSION_ENGINE
     if engine == "django.contrib.sessions.backends.cached_db":
-        warn("SESSION_ENGINE is cached_db: a session that is deleted in the database alone lives on in Django's cache.")
+        warn("SESSION_ENGINE is cached_db: a session that is deleted only in the database lives on in Django's cache.")
     elif engine != "django.contrib.sessions.backends.db":
-        refuse(f"SESSION_ENGINE is {engine}: the sidecar reads sessions of db and cached_db alone.")
+        refuse(f"SESSION_ENGINE is {engine}: the sidecar reads only sessions of db and cached_db.")
     if import_string(settings.SESSION_SERIALIZER) is not JSONSerializer:
-        refuse(f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: the sidecar reads JSON alone.")
+        refuse(f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: the sidecar reads only JSON.")
     for name in ("SESSION_SAVE_EVERY_REQUEST", "SESSION_EXPIRE_AT_BROWSER_CLOSE"):
         if getattr(settings, name):
-            refuse(f"{name} is set: the sidecar writes nothing while it answers.")
+            refuse(f"{name} is set: the sidecar does not write to sessions.")
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
@@ -388,7 +388,7 @@ def sessions(by_session):
 
 
 def passwords(basic):
-    """How dear a refused login is; what of PASSWORD_HASHERS the sidecar does not know."""
+    """The iterations of a refused login. Refuses or warns about hashers that the sidecar does not know."""
     from django.contrib.auth import hashers
 
     known = [getattr(hashers, name) for name in (
@@ -402,20 +402,20 @@ def passwords(basic):
         if hasher is ours[0]:
             refuse(f"PASSWORD_HASHERS begins with {path_of(hasher)}, whose hashes the sidecar does not know.")
         else:
-            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses whoever's password is still stored so.")
+            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses users whose password it hashed.")
     missing = {base.algorithm for base in known[:4]} - {hasher.algorithm for hasher in ours}
     if basic and missing:
-        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts passwords that are stored so anyway.")
+        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts their passwords anyway.")
     first = ours[0] if isinstance(ours[0], known[0]) else known[0]
     if not 1 <= first.iterations <= 10_000_000:
-        refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar's most are 10000000.")
+        refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar accepts at most 10000000.")
     return first.iterations
 
 
 # Django REST framework and the two views
 
 def rest_framework(callbacks):
-    """DJANGO_REST_AUTHENTICATION, from the views themselves where they were found."""
+    """DJANGO_REST_AUTHENTICATION, from the views if the URL conf has them."""
     from rest_framework import authentication, metadata, negotiation, parsers, permissions, renderers, views
 
     api = views.api_settings
@@ -446,11 +446,11 @@ def rest_framework(callbacks):
             refuse(f"{name}: the renderers are {', '.join(map(path_of, view.renderer_classes))}; the sidecar has "
                    "JSONRenderer and then BrowsableAPIRenderer.")
         elif len(view.renderer_classes) == 1:
-            warn(f"{name}: whoever accepts text/html alone gets a page, where Django answers 406.")
+            warn(f"{name}: a client that accepts only text/html gets a page, where Django answers 406.")
         if view.content_negotiation_class is not negotiation.DefaultContentNegotiation:
             refuse(f"{name}: the content negotiation is the project's own, {path_of(view.content_negotiation_class)}.")
         if view.throttle_classes:
-            warn(f"{name}: throttles are not applied; the sidecar's own is SIDECAR_LOGIN_RATE.")
+            warn(f"{name}: throttles are not applied; the sidecar limits failed logins (SIDECAR_LOGIN_RATE).")
         if view.versioning_class:
             warn(f"{name}: the version in a request is not read.")
         if view.metadata_class is not metadata.SimpleMetadata or list(view.parser_classes) != [
@@ -465,25 +465,25 @@ def rest_framework(callbacks):
 
 
 def contract(name, callback, view, permissions):
-    """What the sidecar answers instead of: `api_view(["GET"])` with `IsAuthenticated` and `IsAdminUser`."""
+    """Checks that the sidecar can replace a view: `api_view(["GET"])` with `IsAuthenticated` and `IsAdminUser`."""
     allowed = set(view.permission_classes)
     if permissions.IsAdminUser not in allowed or allowed - {permissions.IsAdminUser, permissions.IsAuthenticated}:
         refuse(f"{name}: the permissions are not IsAuthenticated and IsAdminUser.")
     if {method for method in view.http_method_names if hasattr(view, method)} != {"get", "options"}:
         refuse(f"{name}: it answers other methods than GET and OPTIONS.")
-    # DRF's name for what api_view makes.
+    # DRF's name for the class that api_view creates.
     if view.__qualname__ != "WrappedAPIView":
-        warn(f"{name} is a class of the project's own, {path_of(view)}: what it overrides is not done here.")
-    # Decorators copy the attributes of what they wrap, and not its code.
+        warn(f"{name} is a class of the project's own, {path_of(view)}: the sidecar does not do what it overrides.")
+    # Decorators copy the attributes of the wrapped function, but not its code.
     while callback:
         file = callback.__code__.co_filename.replace(os.sep, "/")
         if not file.endswith(("django/views/decorators/csrf.py", "django/views/generic/base.py")):
-            warn(f"{name} is wrapped by a decorator of {file}: what it does is not done here.")
+            warn(f"{name} is wrapped by a decorator of {file}: the sidecar does not run it.")
         callback = getattr(callback, "__wrapped__", None)
 
 
 def endpoints():
-    """The two views, and the path that they live under."""
+    """The two views, and the path above them."""
     from django.urls import get_resolver, resolve
 
     def walk(patterns, prefix):
@@ -509,7 +509,7 @@ def endpoints():
     return callbacks, mounts.pop()
 
 
-# What Django itself does to every answer
+# What Django's middleware does to every answer
 
 KNOWN_MIDDLEWARE = re.compile(r"""django\.(
     middleware\.(security\.Security|common\.(Common|BrokenLinkEmails)|csrf\.CsrfView|clickjacking\.XFrameOptions
@@ -534,16 +534,16 @@ def surroundings():
         warn(f"The headers of {', '.join(headers)} are not Django's defaults, which the sidecar sends: let the proxy "
              "set them.")
     if settings.SECURE_SSL_REDIRECT:
-        warn("SECURE_SSL_REDIRECT: the sidecar redirects nobody to https; let the proxy do it.")
+        warn("SECURE_SSL_REDIRECT: the sidecar does not redirect to https; let the proxy do it.")
     if settings.SECURE_PROXY_SSL_HEADER not in (None, ("HTTP_X_FORWARDED_PROTO", "https")):
         warn("SECURE_PROXY_SSL_HEADER: the sidecar reads X-Forwarded-Proto.")
     if settings.USE_X_FORWARDED_HOST or settings.USE_X_FORWARDED_PORT:
         warn("USE_X_FORWARDED_HOST or _PORT: the sidecar reads Host, so the proxy must pass the public one there.")
     csrf = changed(["CSRF_COOKIE_NAME", "CSRF_HEADER_NAME", "CSRF_TRUSTED_ORIGINS", "CSRF_USE_SESSIONS"])
     if csrf:
-        warn(f"{', '.join(csrf)}: refusals of POST and the like, and the sidecar's own login, go by Django's defaults.")
+        warn(f"{', '.join(csrf)}: the sidecar's CSRF checks and its login follow Django's defaults.")
     if "django.middleware.common.CommonMiddleware" not in middleware:
-        warn("MIDDLEWARE lacks CommonMiddleware: a host that is not allowed is 400 here.")
+        warn("MIDDLEWARE lacks CommonMiddleware: the sidecar answers 400 for a host that is not allowed.")
     elif settings.PREPEND_WWW or settings.DISALLOWED_USER_AGENTS:
         warn("PREPEND_WWW and DISALLOWED_USER_AGENTS are not applied.")
     locale = "django.middleware.locale.LocaleMiddleware" in middleware
@@ -551,24 +551,24 @@ def surroundings():
         warn("LocaleMiddleware or LANGUAGE_CODE: the sidecar's refusals are in English; statuses are the same.")
     others = [name for name in middleware if not KNOWN_MIDDLEWARE.fullmatch(name)]
     if others:
-        warn(f"MIDDLEWARE has {', '.join(others)}: what they do to the two paths is not done here.")
+        warn(f"MIDDLEWARE has {', '.join(others)}: the sidecar does not run them for the two paths.")
 
 
 # What a login asks for
 
-# The words in the names of apps, modules of middleware and of backends that ask for more than a password.
+# Words in the names of apps, middleware modules and backends that ask for more than a password.
 SECOND_FACTOR = re.compile(
     r"(^|[._])(mfa\d?|2fa|t?otp|two_?factor|multi_?factor|second_?factor|webauthn|passkeys?|u2f|fido2?|duo|deux|kagi|trench)"
     r"(?=$|[._])", re.IGNORECASE)
 
 
 def authentication(basic):
-    """The variables of what a login asks for, by Basic too."""
+    """The variables about what a login asks for, also by Basic."""
     from django.apps import apps
     from django.utils.module_loading import import_string
 
     def takes_password(path):
-        """As `authenticate()` finds out."""
+        """Whether `authenticate()` would pass a password to this backend."""
         try:
             inspect.signature(import_string(path)().authenticate).bind(None, username="", password="")
         except TypeError:
@@ -578,21 +578,21 @@ def authentication(basic):
     backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
     for path in backends:
         if not path.startswith("django.contrib.auth.backends."):
-            warn(f"AUTHENTICATION_BACKENDS has {path}: what it asks besides the password, Basic and the sidecar's login do "
-                 "not ask; `watchtower-sidecar check` says more.")
-    # The sidecar knows these as backends that take no password, and any other as one like ModelBackend.
+            warn(f"AUTHENTICATION_BACKENDS has {path}: Basic and the sidecar's login do not ask for what it needs besides "
+                 "the password; `watchtower-sidecar check` says more.")
+    # The sidecar knows that these backends take no password. It treats every other one as ModelBackend.
     known = [path for path in backends if re.search(r"RemoteUserBackend$|^(django_cas_ng|sesame)\.", path)]
     if basic and len(known) < len(backends) and not any(map(takes_password, backends)):
-        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept the stored ones by "
-               "Basic.")
+        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept stored passwords "
+               "by Basic.")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
     found = map(SECOND_FACTOR.search, [*names, *settings.MIDDLEWARE, *backends])
     factors = list(dict.fromkeys(match.string[:match.end()] for match in found if match))
     if factors:
-        warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask: "
-             "SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
+        warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask "
+             "for: SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
     return {"DJANGO_AUTHENTICATION_BACKENDS": json_text(backends),
             "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None}
 
@@ -604,14 +604,14 @@ SUGGESTIONS = {
     "SIDECAR_LOGIN_RATE": "10/min", "SIDECAR_TRUSTED_PROXIES": "127.0.0.1,::1,unix", "SIDECAR_LOG_FORMAT": "json",
 }
 HEADER = """\
-# watchtower-sidecar's environment, from the settings of this Django project. It holds secrets.
-# Read by systemd (EnvironmentFile=), a shell (set -a; . ./sidecar.env) and Compose (env_file:); not by
-# `docker run --env-file`, which keeps the quotes. The sidecar needs no more than what deploy/grants-*.sql give a role
-# of its own: put that role and its password into DATABASE_URL."""
+# watchtower-sidecar's environment, from the settings of this Django project. It contains secrets.
+# systemd (EnvironmentFile=), a shell (set -a; . ./sidecar.env) and Compose (env_file:) can read it, but not
+# `docker run --env-file`, which keeps the quotes. DATABASE_URL names Django's role: replace it with the role and password
+# that deploy/grants-*.sql create, which may do no more than the sidecar needs."""
 
 
 def quoted(value):
-    """As systemd and a shell alike read it."""
+    """The value as both systemd and a shell read it."""
     if re.fullmatch(r"[\w@%+=:,./-]+", value, re.ASCII):
         return value
     if not re.search(r"['\\]", value):
@@ -620,14 +620,14 @@ def quoted(value):
 
 
 def is_read_by_compose(value):
-    """Whether Compose's env_file reads it as systemd and a shell do. Its versions differ in what they expand in either kind
-    of quotes, and in which backslash before the last quote is one."""
+    """Whether Compose's env_file reads the value as systemd and a shell do. Versions of Compose differ in what they expand
+    inside quotes, and in how they read a backslash before the last quote."""
     form = quoted(value)
     return not re.search(r"[$`]|[\\\"].$" if form[0] == '"' else r"\$\{", form)
 
 
 def json_text(value):
-    """JSON that has no character which needs other quotes than Compose reads."""
+    """JSON whose quoting Compose reads, too."""
     text = json.dumps(value)
     if re.search(r"['\\]|\$\{", text):
         text = text.replace("$", "\\u0024").replace("`", "\\u0060")
@@ -647,7 +647,7 @@ def keys():
 
 
 def login_url():
-    """LOGIN_URL as a URL; where the project serves nothing there, the admin's login page, if it has one."""
+    """LOGIN_URL as a URL. If the project serves nothing there, the admin's login page, if there is one."""
     try:
         url = resolve_url(settings.LOGIN_URL)
         if "://" not in url:
@@ -657,12 +657,12 @@ def login_url():
             url = reverse("admin:login")
         except NoReverseMatch:
             url = str(settings.LOGIN_URL)
-    # Another one is none that a page could link.
+    # Any other value can't be linked from a page.
     return url if re.fullmatch(r"(https?://(?!/)|/(?!/))[!#-&(-;=?-\[\]_a-z~]*", url) else None
 
 
 def collect():
-    """Every variable, and what is only suggested."""
+    """Every variable, and the suggestions."""
     if not (4, 0) <= django.VERSION[:2] < (7, 0):
         refuse(f"This is Django {django.__version__}: the sidecar knows 4.0 to 6.x.")
     url, read_url = databases()
@@ -685,7 +685,7 @@ def collect():
         "SIDECAR_MOUNT": mount,
     }
     if settings.DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):
-        # So does who has PgBouncer in transaction mode.
+        # Projects behind PgBouncer in transaction mode set this.
         variables["SIDECAR_PREPARED_STATEMENTS"] = "off"
     step("The settings", surroundings)
     suggested = dict(SUGGESTIONS)
@@ -693,7 +693,7 @@ def collect():
         del suggested["SIDECAR_LOGIN"]
     if getattr(settings, "CORS_ALLOWED_ORIGINS", None):
         suggested["SIDECAR_CORS_ORIGINS"] = json.dumps(list(settings.CORS_ALLOWED_ORIGINS))
-    # What can't be left out comes last: a file that was cut off starts no sidecar.
+    # Required variables come last, so that a truncated file does not start a sidecar.
     variables.update({"DATABASE_URL": url, **secret})
     if "DJANGO_SECRET_KEY" in variables:
         variables["DJANGO_SECRET_KEY"] = variables.pop("DJANGO_SECRET_KEY")
@@ -712,7 +712,7 @@ IN_FILES = ("DJANGO_ALLOWED_HOSTS", "DATABASE_URL", "DJANGO_SECRET_KEY_FALLBACKS
 
 
 def keep_in_files(directory, variables, read_url):
-    """Moves secrets, and what SIGHUP reads again, to files."""
+    """Moves secrets, and the hosts that SIGHUP reads again, to files."""
     directory = os.path.abspath(directory)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     moved = {name: variables.pop(name) for name in IN_FILES}
@@ -736,7 +736,7 @@ def main():
     texts = {name: spelled(value) for name, value in variables.items() if value is not None}
     for name, text in texts.items():
         if re.search(r"[\0-\x1f\x7f]", text) and not (directory and name == "DJANGO_SECRET_KEY"):
-            refuse(f"{name} holds a control character, which an environment file can't."
+            refuse(f"{name} holds a control character, which an environment file can't contain."
                    + (" Set SIDECAR_SECRETS_DIR." if name == "DJANGO_SECRET_KEY" else ""))
     others = [name for name, text in texts.items() if not is_read_by_compose(text) and not (directory and name in IN_FILES)]
     if others:

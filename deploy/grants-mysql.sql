@@ -4,25 +4,24 @@
 --   'sidecar'@'127.0.0.1'   the account, and the address from which the service connects
 --   `watchtower`            the database
 --   `auth_user`             the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
--- A user model of your own: delete the lines of optional columns that it does not have, and the names of the columns in
--- DJANGO_USER_FIELDS_NONE. Add the column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username
--- nor email.
+-- With a custom user model, delete the optional columns that it lacks, and the columns in DJANGO_USER_FIELDS_NONE. Add the
+-- column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) if that is neither username nor email.
 --
--- Run it as an administrator, as often as you like; what was granted to the account itself before and is not named now
--- is withdrawn. A service that is running answers 503 for a moment, between REVOKE and GRANT:
+-- Run it as an administrator. You can run it again: privileges that were granted to the account before and are not named
+-- here are withdrawn. A running service answers 503 for a moment, between REVOKE and GRANT:
 --   mariadb --user=root --password < grants-mysql.sql       (mysql with MySQL; both ask for the password)
--- The new account is locked. Give it its password inside the client, started with MYSQL_HISTFILE=/dev/null, since
--- MariaDB's writes even such a statement into its history:
+-- The new account is locked. Set its password inside the client. Start the client with MYSQL_HISTFILE=/dev/null, because
+-- MariaDB's client writes even this statement into its history:
 --   ALTER USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...' ACCOUNT UNLOCK;
--- A server that checks passwords may refuse to create an account without one (error 1819). Then create it first, in the
--- same way: CREATE USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...';
--- DATABASE_READ_URL: where accounts are not replicated, run part 1 on the replica too.
+-- A server that checks passwords may refuse to create an account without one (error 1819). Then first run, in the same
+-- way: CREATE USER 'sidecar'@'127.0.0.1' IDENTIFIED BY '...';
+-- DATABASE_READ_URL: if accounts are not replicated, run part 1 on the replica too.
 
 CREATE USER IF NOT EXISTS 'sidecar'@'127.0.0.1' ACCOUNT LOCK;
 
--- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readiness and signs of life.
--- Twice that, for the moment in which a new process takes over. For each SIDECAR_EXPORT_CONCURRENCY above 4 add two; every
--- further process beside it wants as many again.
+-- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The
+-- limit is twice that, because an old and a new process overlap during a restart. Add two for each
+-- SIDECAR_EXPORT_CONCURRENCY above 4, and 34 for each further process.
 ALTER USER 'sidecar'@'127.0.0.1' WITH MAX_USER_CONNECTIONS 34;
 
 REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'sidecar'@'127.0.0.1';
@@ -35,17 +34,17 @@ GRANT SELECT (
     is_tv_user, date_joined, email, first_name, last_name, -- what is exported
     id, username, password, is_active, is_staff -- who is calling
 ) ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
--- The names of all columns, none of their values: the server shows an account no column on which it has no privilege,
--- and one that was forgotten above must not look like one that the model does not have.
+-- REFERENCES shows the names of all columns, but no values. Without it the server hides columns from the account, and a
+-- column that was forgotten above would look like one that the model does not have.
 GRANT REFERENCES ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 
--- PART 2: only with SIDECAR_LOGIN=on. Then remove the "-- " before the two statements. A login inserts a session and
--- deletes the one before; a logout deletes. last_login is optional.
+-- PART 2: only with SIDECAR_LOGIN=on. Remove the "-- " before the two statements. A login inserts a session and deletes
+-- the previous one; a logout deletes one. last_login is optional.
 
 -- GRANT INSERT (session_key, session_data, expire_date), DELETE ON `watchtower`.`django_session` TO 'sidecar'@'127.0.0.1';
 -- GRANT UPDATE (last_login) ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 
--- PART 3: only with DJANGO_DEBUG, on a model without is_tv_user: the explanation lists the model's relations as well.
+-- PART 3: only with DJANGO_DEBUG, for a model without is_tv_user: the error's details list the model's relations too.
 
 -- GRANT REFERENCES ON `watchtower`.`auth_user_groups` TO 'sidecar'@'127.0.0.1';
 -- GRANT REFERENCES ON `watchtower`.`auth_user_user_permissions` TO 'sidecar'@'127.0.0.1';

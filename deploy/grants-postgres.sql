@@ -4,16 +4,15 @@
 --   "sidecar"      the role
 --   "watchtower"   the database
 --   "auth_user"    the user table: AUTH_USER_MODEL._meta.db_table, as in DJANGO_USER_TABLE
---   "public"       the schema of both tables; another one must also stand in the role's search_path
--- A user model of your own: delete the lines of optional columns that it does not have, and the names of the columns in
--- DJANGO_USER_FIELDS_NONE. Add the column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) where that is neither username
--- nor email.
+--   "public"       the schema of both tables; any other schema must also be in the role's search_path
+-- With a custom user model, delete the optional columns that it lacks, and the columns in DJANGO_USER_FIELDS_NONE. Add the
+-- column of its USERNAME_FIELD (as in DJANGO_USERNAME_FIELD) if that is neither username nor email.
 --
--- Run it as a superuser, as often as you like; what it granted before and does not name now is withdrawn:
+-- Run it as a superuser. You can run it again: privileges that it granted before and does not name now are withdrawn.
 --   psql --set=ON_ERROR_STOP=1 --single-transaction --dbname=watchtower --file=grants-postgres.sql
--- Then give the role its password inside psql, which asks for it and sends only its hash:
+-- Then set the role's password inside psql, which prompts for it and sends only its hash:
 --   \password sidecar
--- DATABASE_READ_URL: a streaming replica knows the role already; elsewhere run part 1 there too.
+-- DATABASE_READ_URL: on a streaming replica the role exists already; otherwise run part 1 there too.
 
 DO $$ BEGIN
     CREATE ROLE "sidecar" LOGIN;
@@ -21,9 +20,9 @@ EXCEPTION WHEN duplicate_object THEN
     NULL; -- It is there from an earlier run.
 END $$;
 
--- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readiness and signs of life.
--- Twice that, for the moment in which a new process takes over. For each SIDECAR_EXPORT_CONCURRENCY above 4 add two; every
--- further process beside it wants as many again.
+-- A process keeps at most 17 connections: 8 for queries, 4 for exports, 5 for statistics, the page, readyz and pings. The
+-- limit is twice that, because an old and a new process overlap during a restart. Add two for each
+-- SIDECAR_EXPORT_CONCURRENCY above 4, and 34 for each further process.
 ALTER ROLE "sidecar" CONNECTION LIMIT 34;
 
 REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
@@ -39,12 +38,13 @@ GRANT SELECT (
     id, username, password, is_active, is_staff -- who is calling
 ) ON "public"."auth_user" TO "sidecar";
 
--- PART 2: only with SIDECAR_LOGIN=on. Then remove the "-- " before the two statements. A login inserts a session and
--- deletes the one before; a logout deletes. last_login is optional.
+-- PART 2: only with SIDECAR_LOGIN=on. Remove the "-- " before the two statements. A login inserts a session and deletes
+-- the previous one; a logout deletes one. last_login is optional.
 
 -- GRANT INSERT (session_key, session_data, expire_date), DELETE ON "public"."django_session" TO "sidecar";
 -- GRANT UPDATE (last_login) ON "public"."auth_user" TO "sidecar";
 
--- What PostgreSQL lets every role do is taken from all of them or from none; owners keep it. Consider
+-- PostgreSQL grants some privileges to all roles (PUBLIC). They can only be revoked for all roles at once; owners keep
+-- theirs. Consider
 --   REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;           (the default before PostgreSQL 15)
 --   REVOKE TEMPORARY ON DATABASE "watchtower" FROM PUBLIC;

@@ -1,8 +1,8 @@
-// A small importer in JavaScript (Node 18 or newer, nothing else): logs in, fetches what is new, and keeps it in a file.
+// A small importer in JavaScript (Node 18 or newer): logs in, fetches the export if it has changed, and writes it to a file.
 //
 //     WATCHTOWER_PASSWORD=... node examples/importer.mjs https://watchtower.example.com admin users.json
 //
-// users.json.etag says which answer users.json is. 503 and 429 are asked again after Retry-After, a broken transfer too.
+// users.json.etag holds the ETag of users.json. After 503, 429 or a broken transfer it retries after Retry-After seconds.
 
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,14 +12,14 @@ const TIMEOUT_MS = 300_000;
 const [, , base, username, file] = process.argv;
 const url = base.replace(/\/$/, "");
 
-/** Status, headers and text; asks again while the service says that it can't answer now. */
+/** Requests a target until the service can answer; returns status, headers and text. */
 async function ask(target, options = {}) {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     let pause = 1;
     try {
       const answer = await fetch(url + target, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
-      // Rejects if the connection ends before the length that was promised.
+      // Rejects if the connection ends before Content-Length bytes.
       const text = await answer.text();
       if (![429, 502, 503, 504].includes(answer.status) || Date.now() > deadline) {
         return { status: answer.status, headers: answer.headers, text };
@@ -32,7 +32,7 @@ async function ask(target, options = {}) {
   }
 }
 
-/** The session's cookie. */
+/** Logs in; returns the session's cookie. */
 async function logIn(password) {
   const answer = await ask("/api/login/", {
     method: "POST",
@@ -43,7 +43,7 @@ async function logIn(password) {
   return answer.headers.get("Set-Cookie").split(";")[0];
 }
 
-/** Whole, or not at all; personal data, for the owner alone. */
+/** Replaces a file as a whole. Only its owner may read it: it holds personal data. */
 function write(path, text) {
   rmSync(`${path}.new`, { force: true });
   writeFileSync(`${path}.new`, text, { mode: 0o600, flag: "wx" });

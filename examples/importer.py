@@ -1,9 +1,9 @@
-"""A small importer, as TwentyFour/Seven's works: logs in, fetches the export, and keeps it in a file.
+"""A small importer like TwentyFour/Seven's: logs in, fetches the export if it has changed, and writes it to a file.
 
     WATCHTOWER_PASSWORD=... python3 examples/importer.py https://watchtower.example.com admin users.json
 
-It asks for what has changed only (ETag, If-None-Match; the tag is kept in users.json.etag), and asks again when the
-answer is 503 or 429, as late as Retry-After says, or when the transfer breaks. Needs nothing but Python.
+It sends the last ETag (from users.json.etag) in If-None-Match. After 503, 429 or a broken transfer it retries after
+Retry-After seconds. It needs only Python.
 """
 
 import http.client
@@ -30,21 +30,21 @@ class Importer:
         self.opener = urllib.request.build_opener(cookies)
 
     def ask(self, target, headers=(), body=None):
-        """Status, headers and body; asks again while the service says that it is not able to answer now."""
+        """Requests a target until the service can answer; returns status, headers and body."""
         deadline = time.monotonic() + self.patience_seconds
         while True:
             request = urllib.request.Request(self.url + target, body, dict(headers))
             pause = 1
             try:
                 with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                    # Raises if the connection ends before the length that was promised.
+                    # Raises if the connection ends before Content-Length bytes.
                     return answer.status, answer.headers, answer.read()
             except urllib.error.HTTPError as answer:
                 if answer.code not in (429, 502, 503, 504) or time.monotonic() > deadline:
                     return answer.code, answer.headers, answer.read()
                 pause = int(answer.headers.get("Retry-After") or pause)
             except (http.client.HTTPException, OSError):
-                # A login may have been made before the answer was lost; a second one does no harm.
+                # A login may have succeeded before its answer was lost; a second one does no harm.
                 if time.monotonic() > deadline:
                     raise
             self.sleep(pause)
@@ -56,7 +56,7 @@ class Importer:
             raise SystemExit(f"login refused: {status} {answer[:200]!r}")
 
     def export(self, known=None):
-        """The body and its tag; no body if it is still the one whose tag is known."""
+        """Returns the body and its tag; the body is None if the tag is still `known`."""
         status, headers, body = self.ask(EXPORT, {"If-None-Match": known} if known else {})
         if status == 304:
             return None, known
@@ -69,7 +69,7 @@ class Importer:
 
 
 def write(path, content):
-    """Whole, or not at all; personal data, for the owner alone."""
+    """Replaces a file as a whole. Only its owner may read it: it holds personal data."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,7 +1,7 @@
-//! Who is calling, and may they: the [`AdminUser`] extractor does what `APIView.initial` does before a view runs.
+//! Authenticates and authorizes the caller: the [`AdminUser`] extractor does what `APIView.initial` does before a view runs.
 //!
 //! Content negotiation, DRF's authenticators in the configured order, CSRF for a session, then `IsAuthenticated` and
-//! `IsAdminUser`, then the method. Nothing is cached: every request reads the session and the user anew.
+//! `IsAdminUser`, then the method. Nothing is cached: every request reads its session and its user.
 
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
@@ -33,9 +33,9 @@ use session::{SessionAccess, SessionOutcome};
 pub struct AdminUser {
     /// The caller's name
     pub username: String,
-    /// How the caller wants the answer
+    /// The negotiated renderer
     pub renderer: Renderer,
-    /// What the caller wants in place of it
+    /// A download (CSV or NDJSON) in place of what the renderer writes
     pub download: Option<Download>,
     /// The request's parameters
     pub query: Query,
@@ -53,11 +53,11 @@ impl FromRequest for AdminUser {
 
 /// `APIView.initial`, then the method check of `APIView.dispatch` (DRF 3.18).
 async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
-    // Routing has found this handler, so the state is there: `server.rs` adds both together.
+    // `server/http.rs` adds the state together with the handlers.
     let Some(state) = req.app_data::<web::Data<State>>() else {
-        return Err(Error::new(Kind::ServerErrorPage));
+        return Err(Error::server_error_page());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| Error::new(Kind::BadRequestPage))?;
+    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
@@ -67,7 +67,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let download = download.flatten();
     let renderer = match (is_page, download) {
         (true, _) => Renderer::PAGE,
-        // What goes wrong is told as JSON.
+        // Errors of a download are JSON.
         (false, Some(_)) => Renderer::default(),
         (false, None) => negotiate(accept.as_deref(), format.as_deref())?,
     };
@@ -106,20 +106,20 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     })
 }
 
-/// Left in the request's extensions for its page: who is logged in, staff or not.
+/// The user name of the caller, staff or not: in the request's extensions, for the page.
 pub struct CallerName(pub String);
 
-/// What the authenticators make of a request.
+/// The result of the authenticators.
 enum Identity {
-    /// And which of them recognised the user
+    /// The user, and the authenticator that recognised it
     User(User, &'static str),
-    /// None of them recognised anything (`AnonymousUser`)
+    /// No authenticator recognised the request (`AnonymousUser`)
     Anonymous,
     /// `AuthenticationFailed` with its detail
     Refused(&'static str),
 }
 
-/// Tries the authenticators in order (`Request._authenticate`). Who is refused here is counted here.
+/// Tries the authenticators in order (`Request._authenticate`), and counts refusals in the metrics.
 async fn authenticate(
     state: &State,
     settings: &Settings,
@@ -130,7 +130,7 @@ async fn authenticate(
     for authenticator in &settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
-                // The answer depends on the cookie, even if the answer is that nobody could tell.
+                // The answer varies with the cookie, even where the database is away.
                 req.extensions_mut()
                     .insert(SessionAccess { is_dead: false });
                 let caller = session::authenticate(state, req).await.map_err(|error| {

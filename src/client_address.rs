@@ -1,11 +1,11 @@
-//! Whose request it is, as far as addresses tell: `X-Forwarded-For` is believed as far as trusted proxies wrote it.
+//! The client's address behind proxies: `X-Forwarded-For` counts as far as trusted proxies wrote it.
 //!
-//! Each proxy adds at the right whom it was called by; so the header is read from there, and what stands left of the first
-//! address that is not trusted is anybody's invention.
+//! Each proxy appends the address that called it. So the header is read from the right, and everything left of the first
+//! address that is not trusted may be forged.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The proxies in front.
+/// The trusted proxies: networks, and perhaps the unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<(IpAddr, u8)>,
@@ -13,8 +13,8 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Reads addresses, networks (`10.0.0.0/8`), and `unix` for whoever calls through a unix socket; `None` if one of the
-    /// words is none of them.
+    /// Parses addresses, networks (`10.0.0.0/8`), and `unix` for clients of the unix socket; `None` if a word is none of
+    /// them.
     pub fn parse(words: &[String]) -> Option<TrustedProxies> {
         let mut proxies = TrustedProxies {
             networks: Vec::new(),
@@ -35,7 +35,7 @@ impl TrustedProxies {
                 Some(length) => length.parse().ok().filter(|length| *length <= most)?,
                 None => most,
             };
-            // Hops are compared as what they are.
+            // Addresses are compared in their canonical form: an IPv4 address mapped into IPv6 is IPv4.
             let network = match (address, address.to_canonical(), length) {
                 (IpAddr::V6(_), canonical @ IpAddr::V4(_), 96..) => (canonical, length - 96),
                 _ => (address, length),
@@ -45,7 +45,7 @@ impl TrustedProxies {
         Some(proxies)
     }
 
-    /// Whether it is one of them; `None`: whoever calls through a unix socket.
+    /// Whether this address is trusted; `None` is a client of the unix socket.
     pub fn trust(&self, hop: Option<IpAddr>) -> bool {
         let Some(hop) = hop else {
             return self.unix;
@@ -57,7 +57,7 @@ impl TrustedProxies {
 }
 
 fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
-    // As numbers; shifted by all of their bits, everything is alike.
+    // A shift by all bits has no result: every address is in a network of length 0.
     match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             let differs = address.to_bits() ^ network.to_bits();
@@ -71,8 +71,8 @@ fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
     }
 }
 
-/// The client's address: the first one from the right, the connection's own included, that no trusted proxy has. A proxy
-/// whose word can't be read stands for its clients itself. `None`: whoever calls through a unix socket.
+/// The client's address: the first that is not trusted, from the connection's own leftwards through the header. Where the next
+/// word is no address, the proxy that wrote it counts as the client. `None` is a client of the unix socket.
 pub fn client_address(
     peer: Option<IpAddr>,
     forwarded_for: Option<&[u8]>,
@@ -106,7 +106,7 @@ fn parse_address(word: &[u8]) -> Option<IpAddr> {
         .map(|address: IpAddr| address.to_canonical())
 }
 
-/// The part of an address that its owner can't change at will: of IPv6 the network, which a single host has all of.
+/// The address that limits count: of IPv6 its /64 network, within which one host may choose any address.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

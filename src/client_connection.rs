@@ -1,7 +1,7 @@
-//! A client's connection with the limits that actix-http does not have: a timeout for the head of every request but the
-//! first, for bytes that make no request, and for a client that does not read its answer; and a limit to the bytes that are
-//! buffered. Requests are handed to Actix as [`RequestFraming`] finds them, and no client keeps a worker to itself.
-//! (`TCP_USER_TIMEOUT` does not replace the write timeout: the kernel would cut off a client that reads 16 KiB a second.)
+//! A client's connection with the limits that actix-http lacks: timeouts for the head of every request but the first, for
+//! bytes that make no request, and for a client that does not read its answer; and a limit to buffered bytes. Requests reach
+//! Actix as [`RequestFraming`] finds them, and other connections of the worker get their turn after every 8 KiB.
+//! (`TCP_USER_TIMEOUT` can't replace the write timeout: the kernel would cut off a client that reads 16 KiB a second.)
 
 use std::cell::Cell;
 use std::io;
@@ -20,7 +20,7 @@ mod request_framing;
 
 use request_framing::RequestFraming;
 
-/// The most bytes that are read before other connections have their turn: a client may send requests without end.
+/// The most bytes that are read before the worker's other connections get their turn.
 const MOST_AT_ONCE: usize = 8 * 1024;
 
 /// The most bytes that are read of a body while its request is being answered. Login's largest body fits in, also in
@@ -40,30 +40,30 @@ pub struct Limits {
     pub write: Duration,
 }
 
-/// What happens on a connection, as the requests tell it.
+/// What the requests of a connection tell it about themselves.
 pub struct Activity {
     requests: Cell<u64>,
     body: Cell<Body>,
     in_progress: Cell<u32>,
     latest: Cell<Instant>,
-    /// The connection's task, while it reads no further until the request is answered
+    /// The connection's task, while it waits for a request to be answered before it reads on
     reader: Cell<Option<Waker>>,
     is_head_too_large: Cell<bool>,
 }
 
-/// What a request has behind its head.
+/// The kind of body that a request announces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Body {
     /// Nothing, or `Content-Length: 0`
     None,
-    /// Bytes of a known number
+    /// A known number of bytes
     Length,
-    /// Chunks, which may never end: it is the connection's last request
+    /// Chunks, which may never end: the request is the connection's last
     Chunked,
 }
 
 impl Body {
-    /// What these headers announce.
+    /// The kind that these headers announce.
     pub fn of(headers: &HeaderMap) -> Body {
         if headers.contains_key(header::TRANSFER_ENCODING) {
             return Body::Chunked;
@@ -76,16 +76,16 @@ impl Body {
     }
 }
 
-/// A request that is being answered, until it is dropped.
+/// A request that is being answered. Dropping it marks the answer as sent.
 pub struct InProgress(Rc<Activity>);
 
 impl Activity {
-    /// Whether the latest request stands for one whose head was too large.
+    /// Whether the latest request replaces one whose head was too large.
     pub fn is_head_too_large(&self) -> bool {
         self.is_head_too_large.get()
     }
 
-    /// Notes that a request has come.
+    /// Notes the begin of a request.
     pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
         self.body.set(body);
         self.requests.set(self.requests.get() + 1);
@@ -104,7 +104,7 @@ impl Drop for InProgress {
     }
 }
 
-/// An answer's body: until all of it is on its way, its request is in progress.
+/// An answer's body, which keeps its request in progress until all of it is written.
 pub struct Sending<B> {
     body: B,
     _in_progress: Option<InProgress>,
@@ -145,19 +145,19 @@ pub struct TimedConnection<T = Box<dyn Stream>> {
     io: T,
     limits: Limits,
     activity: Rc<Activity>,
-    /// When bytes came that may be the beginning of a head, and how many requests had come before
+    /// When the first bytes of what may be a head came, and the number of requests before them
     fresh: Option<(Instant, u64)>,
     framing: RequestFraming,
-    /// How many bytes came while this request, by its number, was being answered
+    /// The number of a request, and how many bytes came while it was being answered
     of_body: (u64, usize),
-    /// More may be there, but Actix parses what it has, and other connections come first
-    has_had_its_turn: bool,
+    /// The next read first yields, to other connections and to Actix, which parses what it has
+    yields: bool,
     idle_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> TimedConnection<T> {
-    /// With these limits from now on.
+    /// A connection under these limits.
     pub fn new(io: T, limits: Limits) -> TimedConnection<T> {
         let activity = Activity {
             requests: Cell::new(0),
@@ -174,18 +174,21 @@ impl<T> TimedConnection<T> {
             fresh: None,
             framing: RequestFraming::default(),
             of_body: (0, 0),
-            has_had_its_turn: false,
+            yields: false,
             idle_timer: None,
             write_timer: None,
         }
     }
 
-    /// For the requests of this connection to tell of themselves.
+    /// Where the requests of this connection report.
     pub fn activity(&self) -> Rc<Activity> {
         Rc::clone(&self.activity)
     }
 
-    /// Notes which bytes came; an error if they have come for too long without making a request.
+    /// Notes that bytes came.
+    ///
+    /// # Errors
+    /// They have come for longer than the head's timeout without making a request.
     fn bytes_came(&mut self) -> io::Result<()> {
         let requests = self.activity.requests.get();
         match self.fresh {
@@ -200,8 +203,8 @@ impl<T> TimedConnection<T> {
         Ok(())
     }
 
-    /// Until when a head must have come whose first bytes came then, or what may also be the rest of a body. It may have
-    /// had to wait for the end of an answer.
+    /// The deadline of a head whose first bytes came at `since`. They may also be the rest of a body, and the head may have had to
+    /// wait for the end of an answer.
     fn head_deadline(&self, since: Instant) -> Instant {
         let behind_an_answer = match self.activity.body.get() {
             Body::None => self.limits.head,
@@ -210,32 +213,32 @@ impl<T> TimedConnection<T> {
         (since + self.limits.head).max(self.activity.latest.get() + behind_an_answer)
     }
 
-    /// Until when something must have come.
+    /// The deadline of the next bytes.
     fn deadline(&self) -> Instant {
         let Activity {
             requests, latest, ..
         } = &*self.activity;
         if self.activity.in_progress.get() > 0 {
-            // To look again by then.
+            // No deadline: check again after this time.
             return Instant::now() + self.limits.rest;
         }
         let head = self.limits.head;
         match (self.fresh, self.activity.body.get()) {
             (Some((since, earlier)), _) if earlier == requests.get() => self.head_deadline(since),
-            // The next head has begun in one breath with the latest request.
+            // The next head began in the same read as the latest request.
             (Some(_), _) if self.framing.is_within_head() => latest.get() + head,
             (_, Body::Chunked) => latest.get() + self.limits.rest,
             _ => latest.get() + self.limits.idle,
         }
     }
 
-    /// Ready when there was nothing to read for too long.
+    /// Ready once the deadline of the next bytes is over.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline();
         let timer = self
             .idle_timer
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        // A timer that goes off too early is set again then.
+        // A timer that fires too early is set again.
         if deadline < timer.deadline() {
             timer.as_mut().reset(deadline);
         }
@@ -250,7 +253,7 @@ impl<T> TimedConnection<T> {
 }
 
 impl<T: AsyncRead + Unpin> TimedConnection<T> {
-    /// Reads a piece into `buf`; an error when nothing came for too long.
+    /// Reads at most `most` bytes into `buf`. Returns their number; an error after the deadline.
     fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
@@ -267,7 +270,7 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let came = piece.filled().len();
-        self.has_had_its_turn = came == MOST_AT_ONCE;
+        self.yields = came == MOST_AT_ONCE;
         buf.advance(came);
         if came > 0 {
             self.bytes_came()?;
@@ -275,7 +278,7 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
         Poll::Ready(Ok(came))
     }
 
-    /// Reads on in a body; while its request is being answered, not without end.
+    /// Reads a part of a body: at most [`MOST_OF_BODY`] bytes while its request is being answered.
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let is_in_progress = self.activity.in_progress.get() > 0;
         let requests = self.activity.requests.get();
@@ -296,13 +299,13 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads nothing until the request is answered.
+    /// Waits until the request is answered.
     fn wait_for_answer(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         self.activity.reader.set(Some(cx.waker().clone()));
         Poll::Pending
     }
 
-    /// Collects a head until it is whole (`true`) or the client sends no more (`false`).
+    /// Collects a head until it is complete (`true`) or the client closes (`false`).
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut bytes = [0; MOST_AT_ONCE];
         loop {
@@ -310,7 +313,7 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
             if ready!(self.poll_piece(cx, &mut piece, MOST_AT_ONCE))? == 0 {
                 return Poll::Ready(Ok(false));
             }
-            // What comes behind a head that is too large is dropped.
+            // Bytes behind a head that was too large are dropped.
             if !self.activity.is_head_too_large() {
                 self.framing.push(piece.filled());
                 self.activity
@@ -320,7 +323,7 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
                     return Poll::Ready(Ok(true));
                 }
             }
-            if std::mem::take(&mut self.has_had_its_turn) {
+            if std::mem::take(&mut self.yields) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -335,7 +338,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if std::mem::take(&mut this.has_had_its_turn) {
+        if std::mem::take(&mut this.yields) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -353,8 +356,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
             }
         }
         this.framing.hand_over(buf);
-        // Actix parses what it has before more is read: by then the request is in progress.
-        this.has_had_its_turn |= !this.framing.is_ready();
+        // Actix parses what it has before more is read. Then the request is in progress.
+        this.yields |= !this.framing.is_ready();
         Poll::Ready(Ok(()))
     }
 }
@@ -383,7 +386,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
         match this.activity.is_head_too_large() {
-            // The client has its last answer. It need not wait for the end of the time in which it may go on sending.
+            // The client has its last answer and need not wait for the disconnect timeout.
             true => Pin::new(&mut this.io).poll_shutdown(cx),
             false => Poll::Ready(Ok(())),
         }

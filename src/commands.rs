@@ -1,7 +1,7 @@
-//! `watchtower-sidecar export` and `stats`: what the two views answer, without HTTP, for operators.
+//! `watchtower-sidecar export` and `stats`: the bodies of the two views without HTTP, for operators.
 //!
-//! The bytes are those of the HTTP answer. A file is whole or not there: it is written without a name, so that no signal
-//! leaves a part of it, and only its owner may read it, for it holds personal data.
+//! A file appears only when it is complete: it is written without a name, so that no signal leaves a part of it. It holds
+//! personal data, so only its owner may read it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -16,26 +16,24 @@ use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
-use crate::db::connection::Connection;
 use crate::db::connection::session_settings::SessionSettings;
-use crate::db::error::{DbError, ExportError};
-use crate::db::models::user_table::UserTable;
+use crate::db::error::ExportError;
 use crate::db::pool::task::deadline;
 use crate::db::types::stored_time::Clock;
 use crate::db::views::exportable_users::DateShape;
-use crate::db::views::exportable_users::{KeyPage, Selection};
 use crate::db::{Db, DbOptions};
 use crate::django::negotiation::Renderer;
-use crate::export::{Csv, Export, Layout, Wanted, parameters, stats_json};
+use crate::export::parameters::{ParameterError, Parameters};
+use crate::export::{Csv, Export, ExportRequest, Layout, stats_json};
 use crate::telemetry::metrics::Metrics;
 
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
 
-/// What is exported, and where to.
+/// Which users are exported, as what, and to which file.
 #[derive(clap::Args)]
 pub struct ExportArguments {
-    /// What the users are written as
+    /// The format
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
     /// The file to write; - is standard output
@@ -47,13 +45,13 @@ pub struct ExportArguments {
     /// Only users whose key comes after this one, by key, 1000 of them if --limit does not say
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     after_id: Option<String>,
-    /// No more than so many, by key: 1 to 10000
+    /// At most this many users, by key: 1 to 10000
     #[arg(long, value_name = "NUMBER")]
     limit: Option<String>,
     /// In CSV: begin with a byte order mark, for Excel
     #[arg(long)]
     bom: bool,
-    /// In CSV: leave texts as they are that a spreadsheet would run
+    /// In CSV: put no apostrophe before texts that a spreadsheet would run as formulas
     #[arg(long)]
     keep_formulas: bool,
 }
@@ -68,10 +66,10 @@ enum Format {
     Ndjson,
 }
 
-/// How the numbers are shown.
+/// How the numbers are printed.
 #[derive(clap::Args)]
 pub struct StatsArguments {
-    /// How they are printed
+    /// The format
     #[arg(long, value_enum, default_value_t = StatsFormat::Table)]
     format: StatsFormat,
 }
@@ -84,11 +82,11 @@ enum StatsFormat {
     Json,
 }
 
-/// Why a command ends.
+/// Why a command fails, as a sentence.
 enum Failure {
-    /// The environment or the arguments
+    /// The environment or an argument is wrong
     Usage(String),
-    /// Everything else
+    /// Any other reason
     Other(String),
 }
 
@@ -98,16 +96,16 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Exports, and gives the exit code: 0 done, 1 failed, 64 bad configuration or arguments.
+/// Writes the export, and gives the exit code: 0 done, 1 failed, 64 bad configuration or arguments.
 pub fn export(arguments: &ExportArguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    ended(open(lookup).and_then(|service| {
+    exit_code(open(lookup).and_then(|service| {
         actix_web::rt::System::new().block_on(write_export(arguments, &service))
     }))
 }
 
 /// Prints the numbers, and gives the exit code as [`export`] does.
 pub fn stats(arguments: &StatsArguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    ended(open(lookup).and_then(|service| {
+    exit_code(open(lookup).and_then(|service| {
         let stats = service.db.stats(deadline());
         let stats = actix_web::rt::System::new().block_on(stats);
         let stats = stats.map_err(|error| failed(&error))?;
@@ -129,7 +127,7 @@ pub fn stats(arguments: &StatsArguments, lookup: impl Fn(&str) -> Option<String>
     }))
 }
 
-fn ended(result: Result<(), Failure>) -> i32 {
+fn exit_code(result: Result<(), Failure>) -> i32 {
     let (text, code) = match result {
         Ok(()) => return 0,
         Err(Failure::Usage(text)) => (text, BAD_CONFIGURATION),
@@ -139,7 +137,7 @@ fn ended(result: Result<(), Failure>) -> i32 {
     code
 }
 
-/// What the commands need of a service.
+/// The parts of the service that the commands use.
 struct Service {
     db: Db,
     dates: DateShape,
@@ -171,9 +169,19 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
 }
 
 async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<(), Failure> {
-    let wanted = Wanted {
+    let parameters = Parameters {
+        joined_after: arguments.joined_after.clone(),
+        after_id: arguments.after_id.clone(),
+        limit: arguments.limit.clone(),
+    };
+    let selection = parameters.parse(&service.db, &service.clock, deadline());
+    let selection = selection.await.map_err(|error| match error {
+        ParameterError::Wrong(sentence) => Failure::Usage(sentence),
+        ParameterError::Database(error) => Failure::Other(error.to_string()),
+    })?;
+    let request = ExportRequest {
         dates: service.dates.clone(),
-        selection: selection(arguments, service).await?,
+        selection,
         layout: match arguments.format {
             Format::Json => Layout::Json(Renderer::default()),
             Format::Ndjson => Layout::Ndjson,
@@ -183,10 +191,10 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
             }),
         },
     };
-    // On standard error, and only where that is a terminal.
+    // The bar is shown on standard error, and only if that is a terminal.
     let progress = ProgressBar::new_spinner().with_message("reading the users");
     progress.enable_steady_tick(Duration::from_millis(100));
-    let export = Export::collect(&service.db, deadline(), wanted, None).await;
+    let export = Export::collect(&service.db, deadline(), request, None).await;
     let export = export.map_err(|error| failed(&error))?;
     let (users, length) = (export.count, export.length());
     progress.set_length(length);
@@ -214,41 +222,19 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     Ok(())
 }
 
-async fn selection(arguments: &ExportArguments, service: &Service) -> Result<Selection, Failure> {
-    let joined_after = arguments.joined_after.as_deref();
-    let joined_after = joined_after.map(|text| parameters::joined_after(text, &service.clock));
-    let limit = arguments.limit.as_deref().map(parameters::limit);
-    let joined_after = joined_after.transpose().map_err(Failure::Usage)?;
-    let limit = limit.transpose().map_err(Failure::Usage)?;
-    let after = match arguments.after_id.as_deref() {
-        None => None,
-        Some(text) => {
-            let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
-            let key_type = service.db.run(deadline(), key_type).await;
-            let key_type = key_type.map_err(|error: DbError| Failure::Other(error.to_string()))?;
-            Some(parameters::after_id(text, key_type).map_err(Failure::Usage)?)
-        }
-    };
-    let page = (after.is_some() || limit.is_some()).then(|| KeyPage {
-        after,
-        limit: limit.unwrap_or(parameters::USUAL_USERS),
-    });
-    Ok(Selection { joined_after, page })
-}
-
 fn write_whole(export: Export, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
     export.write_to(out, written)?;
     out.flush()
 }
 
-/// Beside the place where it will be, then there; a pipe or a device is written as it is.
+/// Writes a new file in the same folder and moves it to `path`. A pipe or a device is written directly.
 fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Result<()> {
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
             let mut file = File::options().write(true).open(path)?;
             return write_whole(export, &mut file, written);
         }
-        // Where a link leads.
+        // A link is followed.
         Ok(path) => path,
         Err(_) => path.to_owned(),
     };
@@ -268,11 +254,11 @@ fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Resu
     match unnamed {
         Ok(file) => {
             write(&file)?;
-            // A link can't replace a file, so it is made under another name.
+            // A link can't replace a file, so it gets another name first.
             let link = |name: &Path| link(&file, name);
             Builder::new().make_in(folder, link)?.persist(path)?;
         }
-        // A file system that has no files without a name, as NFS.
+        // The file system has no files without a name, as NFS.
         Err(_) => {
             let file = NamedTempFile::new_in(folder)?;
             write(file.as_file())?;
@@ -294,7 +280,7 @@ fn failed(error: &ExportError) -> Failure {
     Failure::Other(match error {
         ExportError::Database(error) => error.to_string(),
         ExportError::View(details) => format!("Django's view would fail, too: {details}"),
-        ExportError::Spool(error) => format!("no temporary file: {error}"),
+        ExportError::Spool(error) => format!("the temporary file can't be written: {error}"),
         ExportError::Unrenderable => "a value is not JSON serializable".into(),
     })
 }

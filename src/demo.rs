@@ -1,5 +1,5 @@
-//! `watchtower-sidecar demo`: a throw-away SQLite database with exactly Django's tables, one administrator with a real
-//! PBKDF2 hash, and some hundred plausible users, gone when the program ends.
+//! `watchtower-sidecar demo`: a SQLite database with exactly Django's tables, one administrator with a real PBKDF2 hash, and
+//! some hundred plausible users. It is deleted when the program ends.
 
 use std::path::Path;
 
@@ -17,13 +17,13 @@ use crate::django::dates::DateTime;
 /// Django's own DDL, as its migrations create it.
 const SCHEMA: &str = include_str!("../schema/sqlite.sql");
 
-/// How many users there are besides the administrator.
+/// The number of users besides the administrator.
 const USERS: usize = 240;
 
-/// The administrator's name.
+/// The administrator's username.
 pub const USERNAME: &str = "admin";
 
-/// The administrator's password: it opens nothing but this database of made-up people.
+/// The administrator's password. It is good for this database of made-up people alone.
 pub const PASSWORD: &str = "watchtower-demo";
 
 const FIRST_NAMES: [&str; 16] = [
@@ -63,7 +63,7 @@ const LAST_NAMES: [&str; 15] = [
     "O'Brien",
 ];
 
-/// A database in a folder of its own, deleted when this is dropped.
+/// The database, in its own folder. Dropping this deletes both.
 pub struct Demo {
     folder: TempDir,
 }
@@ -74,7 +74,7 @@ impl Demo {
     /// # Errors
     /// The folder or the database can't be written.
     pub fn create(pbkdf2_iterations: u32) -> Result<Demo, Box<dyn std::error::Error>> {
-        // Before there is a folder that a signal could leave: hashing takes a while.
+        // Hashing takes a while. It comes before there is a folder that a signal could leave behind.
         let password = encode(PASSWORD, "watchtowerdemosalt0000", pbkdf2_iterations);
         let demo = Demo {
             folder: TempDir::with_prefix("watchtower-demo-")?,
@@ -96,7 +96,7 @@ impl Demo {
     }
 }
 
-/// The customer's own lines, ready to paste.
+/// The customer's own commands, ready to paste.
 pub fn instructions(base_url: &str) -> String {
     format!(
         r#"The demo is running at {base_url} with {USERS} made-up users. Paste these lines into another terminal:
@@ -142,7 +142,7 @@ struct Row {
 }
 
 fn fill(connection: &mut SqliteConnection, password: String) -> diesel::QueryResult<()> {
-    // 2021-03-01 09:00:00 UTC; the others joined over the years that follow.
+    // 2021-03-01 09:00:00 UTC. The users joined in the years after it.
     const FIRST_JOINED: i64 = 1_614_589_200;
     insert(
         connection,
@@ -159,7 +159,7 @@ fn fill(connection: &mut SqliteConnection, password: String) -> diesel::QueryRes
         },
     )?;
     for number in 0..USERS {
-        // Fixed strides through the lists give a mix without randomness: two runs show the same people.
+        // Fixed strides through the lists mix the names without randomness, so that each run has the same users.
         let seconds = FIRST_JOINED + number as i64 * 612_347;
         insert(
             connection,
@@ -167,7 +167,7 @@ fn fill(connection: &mut SqliteConnection, password: String) -> diesel::QueryRes
                 username: format!("user{number:03}"),
                 first_name: FIRST_NAMES[number % FIRST_NAMES.len()],
                 last_name: LAST_NAMES[(number * 7) % LAST_NAMES.len()],
-                // As Django marks an account that no password opens (`make_password(None)`).
+                // Django's mark for an account without a usable password (`make_password(None)`).
                 password: format!("!{number:040}"),
                 is_staff: false,
                 is_active: number % 11 != 0,

@@ -1,8 +1,13 @@
-//! Every answer that is not a success: the one file that knows both a status code and a body.
+//! Every answer that is not a success: the one file that pairs a status with a body.
 //!
-//! DRF's exceptions (`rest_framework.exceptions`, through `rest_framework.views.exception_handler`), the error bodies of
-//! the customer's views, Django's plain error pages (`django.views.defaults`), and the sidecar's own.
+//! Which error type where: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
+//! [`Error::answer`] says how that is told. [`crate::db::error::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
+//! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
+//!
+//! The bodies are DRF's (`rest_framework.views.exception_handler`, DRF 3.18), those of the customer's views, Django's plain
+//! error pages (`django.views.defaults`, Django 5.2), and the sidecar's own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -51,9 +56,9 @@ pub enum Kind {
     ServerErrorPage,
     /// `exceptions.Throttled` with the seconds to wait
     Throttled(u64),
-    /// The database is away, or the service has all it can do: never Django's answer, see "Where we differ" in the README
+    /// The database is away, or a queue is full: never Django's answer, see `docs/differences.md`
     Unavailable,
-    /// A refused login or logout: a status of its own and the reason
+    /// A refused login or logout
     Login(LoginRefusal),
 }
 
@@ -74,7 +79,7 @@ pub enum LoginRefusal {
     MalformedForm,
     /// Wrong name or password
     InvalidCredentials,
-    /// Too many of them: the seconds to wait
+    /// Too many failed logins: the seconds to wait
     Throttled(u64),
     /// A body that did not come in time
     BodyTimeout,
@@ -85,10 +90,9 @@ pub enum LoginRefusal {
 pub struct Error {
     kind: Kind,
     renderer: Renderer,
-    /// Answer a missing authentication with 401 and this `WWW-Authenticate`, as DRF does when its first authenticator
-    /// has one.
+    /// The `WWW-Authenticate` of a missing authentication, which is 401 then: as in DRF, where its first authenticator has one
     challenge: Option<&'static str>,
-    /// What the log is told of an outage
+    /// The cause of an outage, for the log
     cause: Option<String>,
 }
 
@@ -108,13 +112,28 @@ impl Error {
         }
     }
 
+    /// Django's page for an uncaught exception.
+    pub fn server_error_page() -> Self {
+        Error::new(Kind::ServerErrorPage)
+    }
+
+    /// Django's page for a request that it refuses before any view.
+    pub fn bad_request_page() -> Self {
+        Error::new(Kind::BadRequestPage)
+    }
+
+    /// Django's page for an unknown URL.
+    pub fn not_found_page() -> Self {
+        Error::new(Kind::NotFoundPage)
+    }
+
     /// With 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
     pub fn with_challenge(mut self, challenge: Option<&'static str>) -> Self {
         self.challenge = challenge;
         self
     }
 
-    /// An outage. Its cause is for the log (`middleware/access_log.rs`), and not a word of it for the client.
+    /// An outage. Its cause goes to the log (`middleware/access_log.rs`) and never to the client.
     pub fn unavailable(error: &DbError, renderer: Renderer) -> Self {
         Error {
             cause: Some(error.to_string()),
@@ -141,125 +160,102 @@ impl fmt::Display for Error {
 /// The value of a `WWW-Authenticate` for HTTP Basic (`BasicAuthentication.authenticate_header`).
 pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
 
-/// The customer's views' own words.
-const EXPORT_FAILED: &str = "Failed to export users. Please try again.";
-const STATS_FAILED: &str = "Failed to get export statistics";
-
 /// `Retry-After` of an outage, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
-impl ResponseError for Error {
-    fn status_code(&self) -> StatusCode {
-        match &self.kind {
-            Kind::NotFound | Kind::NotFoundPage => StatusCode::NOT_FOUND,
-            Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Kind::NotAuthenticated | Kind::AuthenticationFailed(_) => match self.challenge {
-                Some(_) => StatusCode::UNAUTHORIZED,
-                None => StatusCode::FORBIDDEN,
-            },
-            Kind::PermissionDenied | Kind::CsrfFailed(_) => StatusCode::FORBIDDEN,
-            Kind::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Kind::ParseError(_) | Kind::BadRequestPage => StatusCode::BAD_REQUEST,
-            Kind::HeadTooLargePage => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            Kind::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Login(refusal) => match refusal {
-                LoginRefusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-                LoginRefusal::ForeignOrigin => StatusCode::FORBIDDEN,
-                LoginRefusal::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                LoginRefusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                LoginRefusal::Malformed | LoginRefusal::MalformedForm => StatusCode::BAD_REQUEST,
-                LoginRefusal::InvalidCredentials => StatusCode::UNAUTHORIZED,
-                LoginRefusal::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-                LoginRefusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            },
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        match &self.kind {
-            Kind::BadRequestPage => page(status, "Bad Request (400)", ""),
-            Kind::HeadTooLargePage => page(status, "Request Header Fields Too Large", ""),
-            Kind::NotFoundPage => page(
-                status,
-                "Not Found",
-                "The requested resource was not found on this server.",
-            ),
-            Kind::ServerErrorPage => page(status, "Server Error (500)", ""),
-            Kind::Login(refusal) => self.login_response(*refusal),
-            Kind::ExportFailed(details) => {
-                let mut json = br#"{"success":false,"error":""#.to_vec();
-                json.extend_from_slice(EXPORT_FAILED.as_bytes());
-                json.extend_from_slice(br#"","details":"#);
-                match details {
-                    Some(details) => write_json_string(&mut json, details),
-                    None => json.extend_from_slice(b"null"),
-                }
-                json.push(b'}');
-                response::api(status, self.renderer, &json)
-            }
-            Kind::StatsFailed => {
-                let json = format!(r#"{{"success":false,"error":"{STATS_FAILED}"}}"#);
-                response::api(status, self.renderer, json.as_bytes())
-            }
-            _ => {
-                let mut json = b"{\"detail\":".to_vec();
-                write_json_string(&mut json, &self.detail());
-                json.push(b'}');
-                let mut answer = response::api(status, self.renderer, &json);
-                if let Kind::NotAuthenticated | Kind::AuthenticationFailed(_) = self.kind
-                    && let Some(challenge) = self.challenge
-                {
-                    answer.headers_mut().insert(
-                        header::WWW_AUTHENTICATE,
-                        HeaderValue::from_static(challenge),
-                    );
-                }
-                let retry_after = match self.kind {
-                    Kind::Unavailable => Some(RETRY_AFTER_SECONDS),
-                    Kind::Throttled(seconds) => Some(seconds),
-                    _ => None,
-                };
-                if let Some(seconds) = retry_after {
-                    let seconds = HeaderValue::from(seconds);
-                    answer.headers_mut().insert(header::RETRY_AFTER, seconds);
-                }
-                answer
-            }
-        }
-    }
+/// The body of an answer.
+enum Body<'a> {
+    /// DRF's `{"detail": …}`
+    Detail(Cow<'a, str>),
+    /// The customer's views: `{"success": false, "error": …}`, and `details` where there are some (`null` without DEBUG)
+    View(&'static str, Option<&'a Option<String>>),
+    /// `{"success": false, "error": …}` of login and logout
+    Login(&'static str),
+    /// Django's `ERROR_PAGE_TEMPLATE` (`django/views/defaults.py`): title, and the paragraph's text
+    Page(&'static str, &'static str),
 }
 
 impl Error {
-    /// DRF's `detail`.
-    fn detail(&self) -> String {
+    /// The table: how each kind is told.
+    fn answer(&self) -> (StatusCode, Body<'_>) {
+        use StatusCode as S;
+        let detail = |text: &'static str| Body::Detail(text.into());
+        let unauthenticated = match self.challenge {
+            Some(_) => S::UNAUTHORIZED,
+            None => S::FORBIDDEN,
+        };
         match &self.kind {
-            Kind::NotFound => "Not found.".into(),
-            Kind::NotAcceptable => "Could not satisfy the request Accept header.".into(),
-            Kind::NotAuthenticated => "Authentication credentials were not provided.".into(),
-            Kind::AuthenticationFailed(detail) => (*detail).into(),
-            Kind::PermissionDenied => "You do not have permission to perform this action.".into(),
-            Kind::CsrfFailed(reason) => format!("CSRF Failed: {reason}"),
-            Kind::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
-            Kind::Throttled(1) => "Request was throttled. Expected available in 1 second.".into(),
-            Kind::Throttled(seconds) => {
-                format!("Request was throttled. Expected available in {seconds} seconds.")
+            Kind::NotFound => (S::NOT_FOUND, detail("Not found.")),
+            Kind::NotAcceptable => (
+                S::NOT_ACCEPTABLE,
+                detail("Could not satisfy the request Accept header."),
+            ),
+            Kind::NotAuthenticated => (
+                unauthenticated,
+                detail("Authentication credentials were not provided."),
+            ),
+            Kind::AuthenticationFailed(text) => (unauthenticated, detail(text)),
+            Kind::PermissionDenied => (
+                S::FORBIDDEN,
+                detail("You do not have permission to perform this action."),
+            ),
+            Kind::CsrfFailed(reason) => {
+                let text = format!("CSRF Failed: {reason}");
+                (S::FORBIDDEN, Body::Detail(text.into()))
             }
-            Kind::ParseError(detail) => detail.clone(),
-            _ => "The service is temporarily unavailable.".into(),
+            Kind::MethodNotAllowed(method) => {
+                let text = format!("Method \"{method}\" not allowed.");
+                (S::METHOD_NOT_ALLOWED, Body::Detail(text.into()))
+            }
+            Kind::ParseError(text) => (S::BAD_REQUEST, Body::Detail(text.into())),
+            Kind::Throttled(seconds) => {
+                let plural = if *seconds == 1 { "" } else { "s" };
+                let text = format!(
+                    "Request was throttled. Expected available in {seconds} second{plural}."
+                );
+                (S::TOO_MANY_REQUESTS, Body::Detail(text.into()))
+            }
+            Kind::Unavailable => (
+                S::SERVICE_UNAVAILABLE,
+                detail("The service is temporarily unavailable."),
+            ),
+            Kind::ExportFailed(details) => (
+                S::INTERNAL_SERVER_ERROR,
+                Body::View("Failed to export users. Please try again.", Some(details)),
+            ),
+            Kind::StatsFailed => (
+                S::INTERNAL_SERVER_ERROR,
+                Body::View("Failed to get export statistics", None),
+            ),
+            Kind::BadRequestPage => (S::BAD_REQUEST, Body::Page("Bad Request (400)", "")),
+            Kind::HeadTooLargePage => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Body::Page("Request Header Fields Too Large", ""),
+            ),
+            Kind::NotFoundPage => (
+                S::NOT_FOUND,
+                Body::Page(
+                    "Not Found",
+                    "The requested resource was not found on this server.",
+                ),
+            ),
+            Kind::ServerErrorPage => (
+                S::INTERNAL_SERVER_ERROR,
+                Body::Page("Server Error (500)", ""),
+            ),
+            Kind::Login(refusal) => {
+                let (status, reason) = refusal.answer();
+                (status, Body::Login(reason))
+            }
         }
     }
 
-    /// Whether the client is to be shown a page.
+    /// Whether the client asked for a page.
     pub fn is_for_people(&self) -> bool {
         self.renderer.format == Format::Html
     }
 
-    /// What went wrong, for a page.
+    /// What went wrong.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -269,52 +265,102 @@ impl Error {
         self.cause.as_deref()
     }
 
-    /// What the client is told, without what is around it.
+    /// The sentence in the body, for a page.
     pub fn sentence(&self) -> String {
-        match &self.kind {
-            Kind::ExportFailed(details) => match details {
-                Some(details) => format!("{EXPORT_FAILED} ({details})"),
-                None => EXPORT_FAILED.into(),
-            },
-            Kind::StatsFailed => STATS_FAILED.into(),
-            Kind::ServerErrorPage => "Server Error (500)".into(),
-            Kind::BadRequestPage => "Bad Request (400)".into(),
-            Kind::NotFoundPage => "Not Found".into(),
-            Kind::Login(refusal) => refusal.reason().into(),
-            _ => self.detail(),
+        match self.answer().1 {
+            Body::Detail(text) => text.into_owned(),
+            Body::View(text, Some(Some(details))) => format!("{text} ({details})"),
+            Body::View(text, _) | Body::Login(text) | Body::Page(text, _) => text.to_owned(),
         }
-    }
-
-    fn login_response(&self, refusal: LoginRefusal) -> HttpResponse {
-        let reason = refusal.reason();
-        let mut answer = HttpResponse::build(self.status_code());
-        if refusal == LoginRefusal::MethodNotAllowed {
-            answer.insert_header((header::ALLOW, "POST"));
-        }
-        if let LoginRefusal::Throttled(seconds) = refusal {
-            answer.insert_header((header::RETRY_AFTER, seconds));
-        }
-        answer
-            .content_type("application/json")
-            .body(format!(r#"{{"success":false,"error":"{reason}"}}"#))
     }
 }
 
 impl LoginRefusal {
-    fn reason(self) -> &'static str {
+    /// The status and the reason in the body.
+    fn answer(self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
         match self {
-            LoginRefusal::MethodNotAllowed => "Only POST is allowed.",
-            LoginRefusal::ForeignOrigin => "Requests from another site are refused.",
-            LoginRefusal::UnsupportedMediaType => "The content type must be application/json.",
-            LoginRefusal::TooLarge => "The request body is too large.",
-            LoginRefusal::Malformed => {
-                "The body must be a JSON object with the strings username and password."
+            LoginRefusal::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "Only POST is allowed."),
+            LoginRefusal::ForeignOrigin => {
+                (S::FORBIDDEN, "Requests from another site are refused.")
             }
-            LoginRefusal::MalformedForm => "The form must hold a username and a password.",
-            LoginRefusal::InvalidCredentials => "Invalid credentials",
-            LoginRefusal::Throttled(_) => "Too many failed logins. Try again later.",
-            LoginRefusal::BodyTimeout => "The request body did not come in time.",
+            LoginRefusal::UnsupportedMediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "The content type must be application/json.",
+            ),
+            LoginRefusal::TooLarge => (S::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            LoginRefusal::Malformed => (
+                S::BAD_REQUEST,
+                "The body must be a JSON object with the strings username and password.",
+            ),
+            LoginRefusal::MalformedForm => (
+                S::BAD_REQUEST,
+                "The form must hold a username and a password.",
+            ),
+            LoginRefusal::InvalidCredentials => (S::UNAUTHORIZED, "Invalid credentials"),
+            LoginRefusal::Throttled(_) => (
+                S::TOO_MANY_REQUESTS,
+                "Too many failed logins. Try again later.",
+            ),
+            LoginRefusal::BodyTimeout => {
+                (S::REQUEST_TIMEOUT, "The request body did not come in time.")
+            }
         }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.answer().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, body) = self.answer();
+        let mut answer = match body {
+            Body::Page(title, text) => page(status, title, text),
+            Body::Login(reason) => {
+                let json = format!(r#"{{"success":false,"error":"{reason}"}}"#);
+                HttpResponse::build(status)
+                    .content_type("application/json")
+                    .body(json)
+            }
+            Body::Detail(text) => {
+                let mut json = b"{\"detail\":".to_vec();
+                write_json_string(&mut json, &text);
+                json.push(b'}');
+                response::api(status, self.renderer, &json)
+            }
+            Body::View(text, details) => {
+                let mut json = format!(r#"{{"success":false,"error":"{text}""#).into_bytes();
+                if let Some(details) = details {
+                    json.extend_from_slice(br#","details":"#);
+                    match details {
+                        Some(details) => write_json_string(&mut json, details),
+                        None => json.extend_from_slice(b"null"),
+                    }
+                }
+                json.push(b'}');
+                response::api(status, self.renderer, &json)
+            }
+        };
+        let headers = answer.headers_mut();
+        match (&self.kind, self.challenge) {
+            (Kind::NotAuthenticated | Kind::AuthenticationFailed(_), Some(challenge)) => {
+                let challenge = HeaderValue::from_static(challenge);
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            (Kind::Unavailable, _) => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            (Kind::Throttled(seconds) | Kind::Login(LoginRefusal::Throttled(seconds)), _) => {
+                headers.insert(header::RETRY_AFTER, (*seconds).into());
+            }
+            (Kind::Login(LoginRefusal::MethodNotAllowed), _) => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            }
+            _ => {}
+        }
+        answer
     }
 }
 
@@ -323,10 +369,9 @@ pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// Django's `ERROR_PAGE_TEMPLATE` (`django/views/defaults.py`); `details` is the paragraph's text.
-fn page(status: StatusCode, title: &str, details: &str) -> HttpResponse {
+fn page(status: StatusCode, title: &str, text: &str) -> HttpResponse {
     let html = format!(
-        "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n  <h1>{title}</h1><p>{details}</p>\n</body>\n</html>\n"
+        "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n  <h1>{title}</h1><p>{text}</p>\n</body>\n</html>\n"
     );
     HttpResponseBuilder::new(status)
         .content_type("text/html; charset=utf-8")

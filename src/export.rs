@@ -1,8 +1,8 @@
-//! The export's answer: rows become JSON bytes in a spool as they arrive, and only then an HTTP response.
+//! The export: rows are written to a spool as they arrive, and the whole spool becomes the HTTP response.
 //!
-//! `count` stands before `users`, and one statement's rows are the only honest count; so the rows are spooled (in memory
-//! up to a few MiB, then in an unlinked temporary file), the connection goes back to the pool, and the answer has a
-//! length, an honest status, and holds no snapshot for a slow reader.
+//! `count` stands before `users`, so all rows must be read before the first byte is sent. They are spooled in memory up to a
+//! few MiB, then in an unlinked temporary file, and the connection goes back to the pool. So a query that fails gives an error
+//! status, the answer has a `Content-Length`, and a slow reader holds no snapshot of the database.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,56 +28,58 @@ use crate::response::{self, Compressible};
 mod body;
 mod csv;
 pub mod parameters;
+mod run;
 mod spool;
 
 pub use body::Layout;
 pub use csv::Csv;
 
 use body::{Body, CHUNK};
+use run::key;
 use spool::{Sorted, Spool};
 
 /// A whole export, ready to be sent.
 pub struct Export {
-    /// How many users it holds
+    /// The number of users
     pub count: u64,
-    /// The key of the last one, where a page of them was asked for that is full
+    /// Of a page with as many users as its limit: the last one's key
     pub next_after: Option<String>,
     tag: EntityTag,
     length: u64,
     body: Body,
-    /// A body of one chunk
+    /// The body, where it is one chunk
     whole: Option<Bytes>,
 }
 
-/// What of the users is exported, and how.
+/// What an export holds.
 #[derive(Clone)]
-pub struct Wanted {
-    /// How dates are shown
+pub struct ExportRequest {
+    /// How dates are written
     pub dates: DateShape,
     /// Which users
     pub selection: Selection,
-    /// As what
+    /// The format
     pub layout: Layout,
 }
 
 impl Export {
-    /// Reads the wanted users into a spool, and gives the connection back. `place` is kept until all is sent.
+    /// Reads the users into a spool. `slot` is held until the last byte is sent.
     ///
     /// # Errors
-    /// The database's, the view's, or the spool's.
+    /// The database's, those of Django's view, or the spool's.
     pub async fn collect(
         db: &Db,
         deadline: Instant,
-        wanted: Wanted,
-        place: Option<OwnedSemaphorePermit>,
+        request: ExportRequest,
+        slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Export, ExportError> {
-        let layout = wanted.layout;
+        let layout = request.layout;
         let (users, next_after) = db
             .export(deadline, move |connection, table, progress| {
-                collected(connection, table, &wanted, progress)
+                collect_users(connection, table, &request, progress)
             })
             .await?;
-        let export = block(move || Export::new(users, next_after, layout, place)).await;
+        let export = block(move || Export::new(users, next_after, layout, slot)).await;
         export
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(ExportError::Spool)
@@ -88,11 +90,11 @@ impl Export {
         users: Sorted,
         next_after: Option<String>,
         layout: Layout,
-        place: Option<OwnedSemaphorePermit>,
+        slot: Option<OwnedSemaphorePermit>,
     ) -> io::Result<Export> {
         let count = users.count();
         let tag = response::entity_tag(layout, users.digest());
-        let mut body = Body::new(users, layout, place);
+        let mut body = Body::new(users, layout, slot);
         let length = body.length()?;
         let whole = match length <= CHUNK as u64 {
             true => body.next_chunk()?,
@@ -108,22 +110,22 @@ impl Export {
         })
     }
 
-    /// The entity tag's digest of what it holds.
+    /// The digest in its entity tag.
     pub fn tag(&self) -> &str {
         self.tag.tag()
     }
 
-    /// Its bytes.
+    /// The length of the body in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Whether the client has it already.
+    /// Whether the client has it already, by `If-None-Match`.
     pub fn is_known(&self, req: &HttpRequest) -> bool {
         response::is_known(req, &self.tag)
     }
 
-    /// Writes the bytes that an answer would have, and tells of each piece how long it was. Blocking.
+    /// Writes the response's body to `out`, and calls `written` with the length of each piece. Blocking.
     ///
     /// # Errors
     /// The spool's, or those of `out`.
@@ -139,7 +141,7 @@ impl Export {
         self.body.write_to(out, written)
     }
 
-    /// The response, with its length, or compressed on its way out; 304 to a client that has it already.
+    /// The response, which may be compressed later; 304 for a client that has it already.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
         let export = Compressible {
             length: self.length,
@@ -175,7 +177,7 @@ pub fn stats_json(stats: &Stats) -> String {
     )
 }
 
-/// The head of an answer; what is not the view's own is a file, with the day in its name.
+/// The head of the response. CSV and NDJSON are downloads with the day in the file's name.
 fn head(layout: Layout) -> HttpResponseBuilder {
     let (media_type, extension) = match layout {
         Layout::Json(renderer) => return response::api_head(StatusCode::OK, renderer),
@@ -190,37 +192,37 @@ fn head(layout: Layout) -> HttpResponseBuilder {
     head
 }
 
-/// The wanted users in their order, and where the page behind them begins.
-fn collected(
+/// Reads the users in order, and gives the key after which the next page begins.
+fn collect_users(
     connection: &mut Connection,
     table: &UserTable,
-    wanted: &Wanted,
+    request: &ExportRequest,
     progress: &AtomicU64,
 ) -> Result<(Sorted, Option<String>), ExportError> {
-    let Wanted {
+    let ExportRequest {
         dates,
         selection,
         layout,
-    } = wanted;
+    } = request;
     let mut scratch = Vec::new();
     let mut last = None;
     let mut spool = Spool::new();
     table.export(connection, dates, selection, |rank, row| {
         progress.fetch_add(1, Ordering::Relaxed);
         if selection.page.is_some() {
-            last = Some(spool::key(row).to_vec());
+            last = Some(key(row).to_vec());
         }
         spool.push(rank, layout.spooled(row, &mut scratch).unwrap_or(row))
     })?;
     let users = spool.finish().map_err(ExportError::Spool)?;
     let is_full = |limit: u32| users.count() == u64::from(limit);
     let last = last.filter(|_| selection.page.is_some_and(|page| is_full(page.limit)));
-    // A key is digits, or a UUID in JSON's quotes.
+    // A key is an integer, or a UUID in JSON's quotes.
     let last = last.and_then(|key| String::from_utf8(key).ok());
     Ok((users, last.map(|key| key.trim_matches('"').to_owned())))
 }
 
-/// Makes the next chunk on the blocking pool, from now on.
+/// Starts to make the next chunk on the blocking pool.
 fn read_ahead(
     mut body: Body,
 ) -> impl Future<Output = Result<io::Result<(Option<Bytes>, Body)>, actix_web::error::BlockingError>>

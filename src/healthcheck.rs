@@ -1,19 +1,19 @@
-//! `watchtower-sidecar healthcheck`: asks the configured listener's readyz, for images without curl. It needs no
+//! `watchtower-sidecar healthcheck`: requests readyz from the configured listener, for images without curl. It needs no
 //! secret.
 
-use std::io::Write;
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::time::Duration;
 
 use crate::config::Reach;
-use crate::http_client::{Place, Request, ask};
+use crate::http_client::{Client, ServerUrl};
 
 /// Longer than readyz itself waits for the database.
-const PATIENCE: Duration = Duration::from_secs(6);
+const TIMEOUT: Duration = Duration::from_secs(6);
 
-/// The most bytes of an answer that are shown.
-const SHOWN: usize = 200;
+/// How many bytes of the answer's body are printed.
+const BODY_LIMIT: u64 = 200;
 
-/// Asks, says it in one line, and gives the exit code: 0 ready, 1 not, 64 bad configuration.
+/// Prints one line, and gives the exit code: 0 ready, 1 not ready, 64 bad configuration.
 pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let reach = match Reach::from_vars(lookup) {
         Ok(reach) => reach,
@@ -24,43 +24,35 @@ pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
     };
     let bind = reach.ops_bind.as_ref().unwrap_or(&reach.bind);
     let Some(bind) = bind.from_here() else {
-        say("the port is 0, so that nobody knows it: give SIDECAR_BIND or SIDECAR_OPS_BIND a port");
+        say("port 0 means any free port: give SIDECAR_BIND or SIDECAR_OPS_BIND a fixed one");
         return 64;
     };
-    let place = Place::of(&bind);
-    match readyz(&place) {
+    let server = ServerUrl::of(&bind);
+    match readyz(&server) {
         Ok((200, body)) => {
-            let _ = writeln!(std::io::stdout(), "ready: {place}: {body}");
+            let _ = writeln!(std::io::stdout(), "ready: {server}: {body}");
             0
         }
         Ok((status, body)) => {
-            say(format_args!("not ready: {place} answered {status}: {body}"));
+            say(format_args!(
+                "not ready: {server} answered {status}: {body}"
+            ));
             1
         }
         Err(error) => {
-            say(format_args!("not ready: {place}: {error}"));
+            say(format_args!("not ready: {server}: {error}"));
             1
         }
     }
 }
 
-fn readyz(place: &Place) -> std::io::Result<(u16, String)> {
-    let request = Request {
-        method: "GET",
-        target: "/readyz".to_owned(),
-        headers: vec![("Host".to_owned(), "localhost".to_owned())],
-    };
-    let mut answer = ask(place, &request, Instant::now() + PATIENCE, None)?;
-    let mut body = [0; SHOWN];
-    let mut length = 0;
-    while length < SHOWN {
-        match answer.read(&mut body[length..])? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    let body = String::from_utf8_lossy(&body[..length]).into_owned();
-    Ok((answer.status, body.replace(['\r', '\n'], " ")))
+fn readyz(server: &ServerUrl) -> std::io::Result<(u16, String)> {
+    let client = Client::new(server, TIMEOUT, None);
+    let answer = client.send("GET", "/readyz", &[("Host", "localhost")])?;
+    let mut body = Vec::new();
+    answer.body.take(BODY_LIMIT).read_to_end(&mut body)?;
+    let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
+    Ok((answer.status, body))
 }
 
 fn say(text: impl std::fmt::Display) {

@@ -1,281 +1,195 @@
-//! A small blocking HTTP/1.1 client for `healthcheck` and `verify`: one request a connection, over TCP, a unix
-//! socket or TLS; headers as they came, the body piece by piece.
+//! The HTTP client of `healthcheck` and `verify`: ureq without redirects, proxies, cookies, kept connections and headers of
+//! its own, so that a request and its answer are compared as they are.
 
-use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::Duration;
+
+use ureq::http::{HeaderValue, Request, Uri, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
+use ureq::{Agent, BodyReader};
 
 use crate::config::Bind;
 
-mod stream;
+mod transport;
 
-use stream::Timed;
-
-/// The longest line of a head, and the most lines.
-const LONGEST_LINE: u64 = 64 * 1024;
-const MOST_LINES: usize = 200;
-
-/// Where a server is.
+/// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// `http://host:port`
-    Tcp(String, u16),
-    /// `https://host:port`
-    Tls(String, u16),
+pub enum ServerUrl {
+    /// `http://host:port` or `https://host:port`
+    Tcp(String),
     /// A unix socket
     Unix(PathBuf),
 }
 
-impl Place {
-    /// A listener's.
-    pub fn of(bind: &Bind) -> Place {
+impl ServerUrl {
+    /// The URL of a listener.
+    pub fn of(bind: &Bind) -> ServerUrl {
         match bind {
-            Bind::Tcp(address) => Place::Tcp(address.ip().to_string(), address.port()),
-            Bind::Unix(path) => Place::Unix(path.clone()),
+            Bind::Tcp(address) => ServerUrl::Tcp(format!("http://{address}")),
+            Bind::Unix(path) => ServerUrl::Unix(path.clone()),
         }
     }
 
-    /// Parses `http://host[:port][/path]`, `https://...` and `unix:/path`; the path behind the host, without a slash
-    /// at its end, comes with it.
+    /// Parses `http://host[:port][/path]`, `https://...` and `unix:/path`. Gives the server, and the URL's path without a
+    /// slash at its end.
     ///
     /// # Errors
     /// What is wrong, to complete a sentence that begins with the option's name.
-    pub fn parse(url: &str) -> Result<(Place, String), String> {
+    pub fn parse(url: &str) -> Result<(ServerUrl, String), &'static str> {
         if let Some(path) = url.strip_prefix("unix:") {
             return match path.starts_with('/') {
-                true => Ok((Place::Unix(PathBuf::from(path)), String::new())),
-                false => Err("names a unix socket without an absolute path".to_owned()),
+                true => Ok((ServerUrl::Unix(PathBuf::from(path)), String::new())),
+                false => Err("names a unix socket without an absolute path"),
             };
         }
-        let (is_tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => return Err("is neither http://..., https://... nor unix:/path".to_owned()),
+        let other = "is neither http://..., https://... nor unix:/path";
+        let uri: Uri = url.parse().map_err(|_| other)?;
+        let (Some(scheme @ ("http" | "https")), Some(authority)) =
+            (uri.scheme_str(), uri.authority())
+        else {
+            return Err(other);
         };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err("holds a name or password: those come by --basic-file".to_owned());
+        if authority.as_str().contains('@') {
+            return Err("holds a name or password: those come by --basic-file");
         }
-        if path.contains(['?', '#', ' ']) {
-            return Err("has more behind its path".to_owned());
+        if uri.query().is_some() || url.contains('#') {
+            return Err("has more behind its path");
         }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let usual = if is_tls { 443 } else { 80 };
-        let port = match port.map(str::parse) {
-            None => usual,
-            Some(Ok(port)) => port,
-            Some(Err(_)) => return Err("has a port that is no number".to_owned()),
-        };
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        if host.is_empty() {
-            return Err("names no host".to_owned());
+        if authority.port_u16().is_none() && authority.as_str() != authority.host() {
+            return Err("has a port that is no number");
         }
-        let place = match is_tls {
-            true => Place::Tls(host, port),
-            false => Place::Tcp(host, port),
-        };
-        Ok((place, path.trim_end_matches('/').to_owned()))
+        if authority.host().is_empty() {
+            return Err("names no host");
+        }
+        let server = ServerUrl::Tcp(format!("{scheme}://{authority}"));
+        Ok((server, uri.path().trim_end_matches('/').to_owned()))
     }
 
-    /// What a client puts into `Host`.
-    pub fn host(&self) -> String {
-        let bracketed = |host: &str| match host.contains(':') {
-            true => format!("[{host}]"),
-            false => host.to_owned(),
-        };
+    /// The value of `Host`, without the scheme's usual port.
+    pub fn host(&self) -> &str {
         match self {
-            Place::Tcp(host, 80) | Place::Tls(host, 443) => bracketed(host),
-            Place::Tcp(host, port) | Place::Tls(host, port) => {
-                format!("{}:{port}", bracketed(host))
-            }
-            Place::Unix(_) => "localhost".to_owned(),
+            ServerUrl::Unix(_) => "localhost",
+            ServerUrl::Tcp(url) => match url.split_once("://") {
+                Some(("https", host)) => host.strip_suffix(":443").unwrap_or(host),
+                Some((_, host)) => host.strip_suffix(":80").unwrap_or(host),
+                None => url,
+            },
         }
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Place::Tcp(..) => write!(f, "http://{}", self.host()),
-            Place::Tls(..) => write!(f, "https://{}", self.host()),
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+            ServerUrl::Tcp(url) => f.write_str(url),
+            ServerUrl::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
-}
-
-/// One request without a body. It has no `Debug`: its headers may hold secrets.
-pub struct Request {
-    /// The method
-    pub method: &'static str,
-    /// Path and query
-    pub target: String,
-    /// Names and values; `Host` is among them
-    pub headers: Vec<(String, String)>,
 }
 
 /// An answer whose body is still to be read.
 pub struct Answer {
     /// The status
     pub status: u16,
-    /// Names in lower case, values as text, in order
+    /// Names in lower case, and values. A byte above ASCII is one character, so that values that differ stay different.
     pub headers: Vec<(String, String)>,
-    stream: BufReader<Timed>,
-    rest: Rest,
+    /// The body as it was sent, without its chunks
+    pub body: BodyReader<'static>,
 }
 
-/// How much of a body is left.
-enum Rest {
-    Bytes(u64),
-    /// Chunks: what is left of this one
-    Chunk(u64),
-    UntilClosed,
+/// Sends requests to one server. Each gets a connection of its own.
+pub struct Client {
+    agent: Agent,
+    base: String,
 }
 
-/// Sends a request, and reads the head of its answer. `authorities` is a file of certificate authorities for TLS.
-///
-/// # Errors
-/// The network's, or that the answer is no HTTP/1.
-pub fn ask(
-    place: &Place,
-    request: &Request,
-    deadline: Instant,
-    authorities: Option<&Path>,
-) -> io::Result<Answer> {
-    let mut stream = Timed::connect(place, deadline, authorities)?;
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
-    for (name, value) in &request.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if request.method == "POST" {
-        head.push_str("Content-Length: 0\r\n");
-    }
-    head.push_str("Connection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
-    stream.flush()?;
-    Answer::read_head(BufReader::new(stream), request.method)
-}
-
-impl Answer {
-    fn read_head(mut stream: BufReader<Timed>, method: &str) -> io::Result<Answer> {
-        let status_line = line(&mut stream)?;
-        let status = status_line
-            .strip_prefix("HTTP/1.")
-            .and_then(|rest| rest.split(' ').nth(1)?.parse().ok())
-            .ok_or_else(|| Error::new(ErrorKind::InvalidData, "the answer is no HTTP/1"))?;
-        let mut headers = Vec::new();
-        loop {
-            let line = line(&mut stream)?;
-            if line.is_empty() {
-                break;
-            }
-            if headers.len() == MOST_LINES {
-                return Err(Error::new(
-                    ErrorKind::InvalidData,
-                    "the head has too many lines",
-                ));
-            }
-            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let value = |wanted: &str| {
-            let found = headers.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.to_ascii_lowercase())
-        };
-        let rest = if method == "HEAD" || matches!(status, 204 | 304) {
-            Rest::Bytes(0)
-        } else if value("transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
-            Rest::Chunk(0)
-        } else {
-            match value("content-length").and_then(|length| length.parse().ok()) {
-                Some(length) => Rest::Bytes(length),
-                None => Rest::UntilClosed,
-            }
-        };
-        Ok(Answer {
-            status,
-            headers,
-            stream,
-            rest,
-        })
-    }
-
-    /// Reads a piece of the body; 0 bytes are its end.
-    ///
-    /// # Errors
-    /// The network's; a body that is shorter than announced is one.
-    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if let Rest::Chunk(0) = self.rest {
-            self.next_chunk()?;
-        }
-        let most = match self.rest {
-            Rest::Bytes(left) | Rest::Chunk(left) => {
-                usize::try_from(left).unwrap_or(usize::MAX).min(into.len())
-            }
-            Rest::UntilClosed => into.len(),
-        };
-        let length = match most {
-            0 => return Ok(0),
-            most => self.stream.read(&mut into[..most])?,
-        };
-        match &mut self.rest {
-            Rest::UntilClosed => {}
-            Rest::Bytes(_) | Rest::Chunk(_) if length == 0 => {
-                return Err(Error::new(
-                    ErrorKind::UnexpectedEof,
-                    "the answer was cut off",
-                ));
-            }
-            Rest::Bytes(left) => *left -= length as u64,
-            Rest::Chunk(left) => {
-                *left -= length as u64;
-                if *left == 0 {
-                    line(&mut self.stream)?;
+impl Client {
+    /// A client that gives up where an answer has not come to its last byte within `timeout`. `ca_file` holds the
+    /// certificate authorities for TLS, in place of the system's.
+    pub fn new(server: &ServerUrl, timeout: Duration, ca_file: Option<&Path>) -> Client {
+        let config = Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent("")
+            .accept("")
+            .accept_encoding("")
+            .max_idle_connections(0)
+            .build();
+        let resolver = DefaultResolver::default();
+        match server {
+            ServerUrl::Unix(path) => Client {
+                agent: Agent::with_parts(config, transport::UnixConnector(path.clone()), resolver),
+                // An address, so that no name is looked up.
+                base: "http://127.0.0.1".to_owned(),
+            },
+            ServerUrl::Tcp(url) => {
+                let connector = TcpConnector::default();
+                #[cfg(feature = "postgres")]
+                let connector = Connector::<()>::chain(
+                    connector,
+                    transport::tls::TlsConnector {
+                        ca_file: ca_file.map(Path::to_owned),
+                    },
+                );
+                Client {
+                    agent: Agent::with_parts(config, connector, resolver),
+                    base: url.clone(),
                 }
             }
         }
-        Ok(length)
     }
 
-    /// Reads the next chunk's length, and what is behind the last one.
-    fn next_chunk(&mut self) -> io::Result<()> {
-        let line_of_length = line(&mut self.stream)?;
-        let digits = line_of_length.split(';').next().unwrap_or_default().trim();
-        let length = u64::from_str_radix(digits, 16)
-            .map_err(|_| Error::new(ErrorKind::InvalidData, "a chunk has no length"))?;
-        if length > 0 {
-            self.rest = Rest::Chunk(length);
-            return Ok(());
+    /// Sends a request without a body, and reads the head of its answer. `target` is path and query.
+    ///
+    /// # Errors
+    /// The network's, or that the answer is no HTTP/1.
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{target}", self.base))
+            .header(header::CONNECTION, "close");
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(io::Error::other)?;
+            value.set_sensitive(true);
+            request = request.header(*name, value);
         }
-        while !line(&mut self.stream)?.is_empty() {}
-        self.rest = Rest::Bytes(0);
-        Ok(())
+        let sent = match method {
+            // With `Content-Length: 0`.
+            "POST" => self
+                .agent
+                .run(request.body(&[][..]).map_err(io::Error::other)?),
+            _ => self.agent.run(request.body(()).map_err(io::Error::other)?),
+        };
+        let (head, body) = sent.map_err(in_words)?.into_parts();
+        let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
+        let headers = head.headers.iter();
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: headers
+                .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                .collect(),
+            body: body.into_reader(),
+        })
     }
 }
 
-/// A line without its end.
-fn line(stream: &mut BufReader<Timed>) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    stream
-        .by_ref()
-        .take(LONGEST_LINE)
-        .read_until(b'\n', &mut bytes)?;
-    if bytes.pop() != Some(b'\n') {
-        return Err(Error::new(
-            ErrorKind::UnexpectedEof,
-            "the connection ended, or a line did not",
-        ));
+fn in_words(error: ureq::Error) -> io::Error {
+    match error {
+        ureq::Error::Timeout(_) => io::Error::new(ErrorKind::TimedOut, "no answer in time"),
+        ureq::Error::Protocol(error) => io::Error::new(
+            ErrorKind::InvalidData,
+            format!("the answer is no HTTP/1: {error}"),
+        ),
+        ureq::Error::TlsRequired => io::Error::new(
+            ErrorKind::Unsupported,
+            "a build without the feature postgres has no TLS",
+        ),
+        error => error.into_io(),
     }
-    if bytes.last() == Some(&b'\r') {
-        bytes.pop();
-    }
-    // Header bytes above ASCII: one character each, so that two that differ stay different.
-    Ok(bytes.into_iter().map(char::from).collect())
 }
 
 #[cfg(test)]
@@ -284,51 +198,44 @@ mod tests {
 
     #[test]
     fn urls_are_read_with_their_usual_ports_and_paths() {
-        let tcp = |host: &str, port| Place::Tcp(host.to_owned(), port);
-        for (url, place, path, host) in [
-            ("http://django", tcp("django", 80), "", "django"),
+        for (url, server, path, host) in [
+            ("http://django", "http://django", "", "django"),
+            ("http://django:80/", "http://django:80", "", "django"),
             (
                 "http://django:8001/",
-                tcp("django", 8001),
+                "http://django:8001",
                 "",
                 "django:8001",
             ),
             (
                 "http://[::1]:8001/api/admin/",
-                tcp("::1", 8001),
+                "http://[::1]:8001",
                 "/api/admin",
                 "[::1]:8001",
             ),
-            ("http://[::1]", tcp("::1", 80), "", "[::1]"),
-            (
-                "https://django/x",
-                Place::Tls("django".to_owned(), 443),
-                "/x",
-                "django",
-            ),
-            (
-                "unix:/run/x.sock",
-                Place::Unix("/run/x.sock".into()),
-                "",
-                "localhost",
-            ),
+            ("http://[::1]", "http://[::1]", "", "[::1]"),
+            ("https://django:443/x", "https://django:443", "/x", "django"),
+            ("unix:/run/x.sock", "unix:/run/x.sock", "", "localhost"),
         ] {
+            let (parsed, parsed_path) = ServerUrl::parse(url).unwrap();
             assert_eq!(
-                Place::parse(url),
-                Ok((place.clone(), path.to_owned())),
-                "{url}"
+                (parsed.to_string().as_str(), parsed_path.as_str()),
+                (server, path)
             );
-            assert_eq!(place.host(), host);
+            assert_eq!(parsed.host(), host);
         }
         for url in [
             "django:8001",
             "http://",
             "http://u:p@django/",
             "http://django:x/",
+            "http://:80/",
+            "ftp://django/",
             "unix:x",
             "http://django/?x",
+            "http://django/#x",
         ] {
-            assert!(Place::parse(url).is_err(), "{url}");
+            assert!(ServerUrl::parse(url).is_err(), "{url}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The command line: `serve` (the default), `demo`, and what an operator asks: `check`, `verify`, `export`, `stats`,
-//! `healthcheck`. Exit codes: 0 stopped as asked, 1 failed, 64 bad configuration.
+//! The command line: `serve` (the default), `demo`, and an operator's commands `check`, `verify`, `export`, `stats` and
+//! `healthcheck`. Exit codes: 0 stopped by a signal or done, 1 failed, 64 bad configuration.
 
 use std::io::Write;
 
@@ -12,9 +12,9 @@ use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
 use watchtower_sidecar::server::Application;
 use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
 
-/// Stopped as asked
+/// Stopped by a signal
 const STOPPED: i32 = 0;
-/// Did not start, or was not stopped as asked
+/// Did not start, or stopped by itself
 const FAILED: i32 = 1;
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
@@ -35,10 +35,10 @@ enum Command {
     /// Serve a throw-away database of made-up users, to try the program without Django
     #[cfg(feature = "sqlite")]
     Demo,
-    /// Look at the real database with this environment, and say everything that is wrong and what mends it
+    /// Look at the real database with this environment, and print everything that is wrong and how to mend it
     #[command(after_help = variables(), after_long_help = variables())]
     Check(check::Arguments),
-    /// Send the same requests to the live Django and to the sidecar, and show what differs
+    /// Send the same requests to the live Django and to the sidecar, and print what differs
     Verify(verify::Arguments),
     /// Write what export-users would answer to a file or to standard output
     #[command(after_help = variables(), after_long_help = variables())]
@@ -46,20 +46,15 @@ enum Command {
     /// Print what export-stats would answer
     #[command(after_help = variables(), after_long_help = variables())]
     Stats(commands::StatsArguments),
-    /// Ask the running service whether it is ready; needs SIDECAR_BIND or SIDECAR_OPS_BIND alone
+    /// Check that the running service is ready; needs SIDECAR_BIND or SIDECAR_OPS_BIND alone
     Healthcheck,
 }
 
 fn main() {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| without_values(error).exit());
-    let command = arguments.command.unwrap_or(Command::Serve);
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if command.serves() {
-        restart_with_few_heaps();
-    }
     keep_secrets_in_memory();
     let variable = |name: &str| std::env::var(name).ok();
-    let code = match command {
+    let code = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => run_service(serve(variable, |_| {}, true)),
         #[cfg(feature = "sqlite")]
         Command::Demo => run_service(demo()),
@@ -69,11 +64,11 @@ fn main() {
         Command::Stats(arguments) => commands::stats(&arguments, variable),
         Command::Healthcheck => healthcheck::run(variable),
     };
-    // A database may still hold one of its threads.
+    // Returning would wait for threads, and one may hang in a database.
     std::process::exit(code);
 }
 
-/// The error without what the operator typed for a value, which may be a URL with its password.
+/// Removes the values that the operator typed from an error: one may be a URL with its password.
 fn without_values(mut error: clap::Error) -> clap::Error {
     for kind in [
         ContextKind::InvalidArg,
@@ -84,42 +79,30 @@ fn without_values(mut error: clap::Error) -> clap::Error {
             && !text.starts_with('-')
         {
             error.insert(kind, ContextValue::String("(not shown)".to_owned()));
-            // Its tip repeats the value.
+            // The suggestion repeats the value.
             error.remove(ContextKind::Suggested);
         }
     }
     error
 }
 
-impl Command {
-    /// Whether it runs until it is stopped.
-    fn serves(&self) -> bool {
-        match self {
-            Command::Serve => true,
-            #[cfg(feature = "sqlite")]
-            Command::Demo => true,
-            _ => false,
-        }
-    }
-}
-
-/// Runs a service to its end, and the process with it.
+/// Runs a service and exits with its code.
 fn run_service(service: impl Future<Output = i32>) -> ! {
     raise_descriptor_limit();
     let system = actix_web::rt::System::new();
     let code = system.block_on(service);
-    // Not by way of the runtime's end, which waits for threads that may hang in a database.
+    // Dropping the runtime would wait for threads, and one may hang in a database.
     std::process::exit(code)
 }
 
-/// No core file, and no other process of the same user may look into this one: it holds Django's keys.
+/// Forbids core files, and other processes of the same user to read this one's memory: it holds Django's keys.
 fn keep_secrets_in_memory() {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);
 }
 
-/// As many open files as the system allows: connections are files.
+/// Raises the limit of open files to what the system allows: each connection is one.
 fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
@@ -128,33 +111,13 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Says something on standard error, if anybody listens.
+/// Writes to standard error, and ignores that it may be closed.
 fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// glibc's malloc gives threads heaps of their own, up to eight a core, and every one of them keeps what the largest job
-/// that came by has needed. Two are as fast here; glibc can be told so only before `main`, by a variable.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn restart_with_few_heaps() {
-    use std::os::unix::process::CommandExt;
-
-    const HEAPS: &str = "MALLOC_ARENA_MAX";
-    if std::env::var_os(HEAPS).is_some() {
-        return;
-    }
-    let Ok(program) = std::env::current_exe() else {
-        return;
-    };
-    let mut arguments = std::env::args_os();
-    let mut command = std::process::Command::new(program);
-    command.arg0(arguments.next().unwrap_or_default());
-    // It returns only where it fails, and this process is as good then.
-    let _ = command.args(arguments).env(HEAPS, "2").exec();
-}
-
-/// Serves with the configuration that `lookup` finds; `started` gets the base URL. An operator's configuration, unlike the
-/// demo's, has its warnings logged and is read again at SIGHUP.
+/// Serves with the variables that `lookup` gives, and calls `started` with the base URL. For an operator's configuration,
+/// not for the demo's, warnings are logged and SIGHUP reads it again.
 async fn serve(
     lookup: impl Fn(&str) -> Option<String>,
     started: impl FnOnce(&str),
@@ -174,9 +137,9 @@ async fn serve(
             return FAILED;
         }
     };
-    // A file that reaches the limit of its size (RLIMIT_FSIZE) is like a full disk, and does not end the process.
+    // A file at its size limit (RLIMIT_FSIZE) is handled as a full disk is; by default this signal ends the process.
     let _ = signal(SignalKind::from_raw(SIGXFSZ));
-    // Standard error may be a full pipe: from here on everything goes by way of the log, which does not wait for it.
+    // Standard error may be a full pipe. The log does not wait for it, so panics are logged too.
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     for warning in config.warnings().iter().filter(|_| is_operators) {
         log::warn!("{}", warning.text);
@@ -228,19 +191,19 @@ async fn demo() -> i32 {
             return FAILED;
         }
     };
-    // What the environment says of the listener and the log counts; the rest is the demo's own.
+    // SIDECAR_* variables of the environment count, so that listener and log can be chosen.
     let lookup = |name: &str| match name {
         "DATABASE_URL" => Some(demo.database_url()),
         "DJANGO_SECRET_KEY" => Some("demo-key-of-a-database-of-made-up-people".to_owned()),
         "DJANGO_ALLOWED_HOSTS" => Some(r#"["*"]"#.to_owned()),
-        // The printed lines name this path.
+        // The printed commands use the default path.
         "SIDECAR_MOUNT" => None,
         "SIDECAR_LOGIN" => std::env::var(name).ok().or(Some("on".to_owned())),
         name if name.starts_with("SIDECAR_") => std::env::var(name).ok(),
         _ => None,
     };
     let print = |url: &str| drop(writeln!(std::io::stdout(), "{}", instructions(url)));
-    // SIGHUP stops it, when the terminal that it was started on is closed.
+    // A closed terminal sends SIGHUP, which stops the demo.
     serve(lookup, print, false).await
 }
 

@@ -1,8 +1,8 @@
 //! What Django's default middleware does around every view: `SecurityMiddleware`, the response half of
 //! `SessionMiddleware`, `CommonMiddleware` (host check, missing slash) and `XFrameOptionsMiddleware` (Django 5.2).
 //!
-//! Also the one place where a raw request path becomes Django's `path_info`: whatever its percent-encoding, a known path
-//! reaches the router in its plain spelling. Health checks pass by untouched.
+//! It also turns the raw path into Django's `path_info`: a known path reaches the router in its plain spelling, whatever its
+//! percent-encoding. Health checks pass through unchanged.
 
 use std::rc::Rc;
 
@@ -38,17 +38,17 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
-/// Where a request goes.
+/// The result of resolving a path.
 enum Resolved {
-    /// To a handler, under this path.
+    /// A handler serves this path
     Handler(String, Route),
-    /// To the same path with a slash.
+    /// Only the path with a slash is known: this one
     MissingSlash(String),
-    /// Nowhere.
+    /// No handler
     NotFound,
 }
 
-/// The middleware around all others: refuses a request whose head was too large. As what Actix refuses by itself, it is
+/// The outermost middleware: refuses a request whose head was too large. Like malformed requests, which Actix refuses, it is
 /// neither logged nor counted.
 ///
 /// # Errors
@@ -74,13 +74,13 @@ pub async fn django(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let body = Body::of(req.headers());
     let activity = req.conn_data::<Rc<Activity>>();
-    // The client may wait for the answer as long as it likes.
+    // No timeout of the connection runs while the request is answered.
     let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
-    // `server.rs` adds both.
+    // `server/http.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
-        return Ok(req.into_response(Error::new(Kind::ServerErrorPage).error_response()));
+        return Ok(req.into_response(Error::server_error_page().error_response()));
     };
     let trace = Trace::of(req.request());
     let settings = state.settings();
@@ -89,7 +89,7 @@ pub async fn django(
     if let Resolved::Handler(_, route) = resolved {
         trace.set_route(route);
         if !route.reads_body() {
-            // Actix drops what still comes of it.
+            // Actix drops the rest of the body.
             drop(req.take_payload());
         }
         if route.is_for_operators() {
@@ -102,7 +102,7 @@ pub async fn django(
     let mut frame_options = true;
     let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
-        req.into_response(Error::new(Kind::BadRequestPage).error_response())
+        req.into_response(Error::bad_request_page().error_response())
     } else {
         match resolved {
             Resolved::Handler(..)
@@ -116,16 +116,14 @@ pub async fn django(
             }
             Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
-                req.into_response(Error::new(Kind::ServerErrorPage).error_response())
+                req.into_response(Error::server_error_page().error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => {
-                req.into_response(Error::new(Kind::NotFoundPage).error_response())
-            }
+            Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
         }
     };
 
@@ -140,7 +138,7 @@ pub async fn django(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     close_behind_unread_body(&mut response, body);
-    // Django writes `Content-Type`, not `content-type`; no client should care, but some compare bytes.
+    // Django writes `Content-Type`, not `content-type`; some clients compare bytes.
     response
         .response_mut()
         .head_mut()
@@ -149,8 +147,8 @@ pub async fn django(
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
-/// Announces the end of the connection behind a request whose body was not read: the rest is not waited for. Chunks always
-/// end it, and so does an upgrade, of which Actix closes the connection (see [`crate::server`] for those that it never sees).
+/// Has the connection closed behind a request whose body was not read, so that nothing waits for the rest. A chunked body
+/// always closes it, and so does an upgrade that reached Actix (`client_connection/request_framing.rs` removes most).
 fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
     let request = response.request();
     let is_read = match body {
@@ -198,13 +196,13 @@ fn is_with_body(method: &Method) -> bool {
     )
 }
 
-/// Gives the router the plain spelling of a known path.
+/// Replaces the request's path by the plain spelling of a known path.
 fn rewrite(req: &mut ServiceRequest, path: &str) {
     let path_and_query = match req.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    // Both parts were parts of a URI before: a known path is plain ASCII, the query is as it came.
+    // This can't fail: a known path is plain ASCII, and the query was part of a URI before.
     if let Ok(uri) = path_and_query.parse::<Uri>() {
         req.match_info_mut().get_mut().update(&uri);
         req.head_mut().uri = uri;
@@ -218,15 +216,15 @@ fn redirect(location: &str) -> HttpResponse {
         .body("")
 }
 
-/// `SessionMiddleware.process_response`: `Vary` once the session was looked at, and the cookie's deletion when it names
-/// no session.
+/// `SessionMiddleware.process_response`: adds `Cookie` to `Vary` once the session was read, and deletes a cookie that names no
+/// session.
 fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     let request = response.request();
     let access = request
         .extensions()
         .get::<SessionAccess>()
         .map(|access| access.is_dead);
-    // A key that no session can have is no key at all, even where the session is not looked at.
+    // Django deletes a cookie whose key no session can have, even where the session is not read.
     let is_dead = access.unwrap_or_else(|| {
         session::cookie(state, request).is_some_and(|key| !session::is_plausible(&key))
     });

@@ -1,7 +1,6 @@
-//! The page for people, as text: what it shows, and the templates that show it (`templates/`, checked at compile time).
-//! No I/O and no statuses; [`crate::routes::page`] asks for the figures and answers.
+//! The HTML page: its values, and the templates that show them (`templates/`, checked at compile time). It does no I/O and
+//! knows no statuses.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use askama::Template;
@@ -14,16 +13,17 @@ use crate::db::views::statistics::Stats;
 use crate::db::views::users_page::UserPage;
 
 mod chart;
+mod format;
 
 pub use chart::Chart;
 
-/// The one style sheet, inside of each page.
+/// The style sheet, which stands in every page.
 const STYLE: &str = include_str!("../templates/style.css");
 
-/// Characters that are shown of a user's text: the page stays small whatever is in the database.
-const LONGEST_SHOWN: usize = 60;
+/// How many characters of a text out of the database are shown, so that the page stays small.
+const TEXT_LIMIT: usize = 60;
 
-/// `Content-Security-Policy`: nothing but the page's own style sheet, its icon, and its forms.
+/// The value of `Content-Security-Policy`. It allows the page's style sheet, its icon and its forms.
 pub static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let digest = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -32,13 +32,13 @@ pub static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// What is around every page.
+/// The header and footer of every page.
 pub struct Frame {
-    /// The way from the page's URL to the mount, relative: `./` or `../`
+    /// The relative URL of the mount: `./` or `../`
     pub root: &'static str,
-    /// Who is logged in
+    /// The username of the caller, if logged in
     pub caller: Option<String>,
-    /// Whether the sidecar logs people in and out itself
+    /// Whether the sidecar serves login and logout
     pub serves_login: bool,
 }
 
@@ -52,21 +52,21 @@ impl Frame {
     }
 }
 
-/// The figures and the first users.
+/// The page at the mount: the figures and a page of users.
 #[derive(Template)]
 #[template(path = "overview.html")]
 pub struct Overview {
-    /// What is around it
+    /// Header and footer
     pub frame: Frame,
     /// The figures of `export_stats`
     pub stats: Stats,
-    /// Users by month; `None` where no date can be read
+    /// Users by month; `None` if no date can be read
     pub chart: Option<Chart>,
-    /// When the figures were asked for, `2026-11-26T14:00:00Z`
+    /// The time of the figures, `2026-11-26T14:00:00Z`
     pub now: String,
-    /// What is searched for, or nothing
+    /// The text that is searched for, or an empty one
     pub search: String,
-    /// The users that are shown
+    /// The users
     pub users: Users,
 }
 
@@ -81,30 +81,30 @@ impl Overview {
     }
 }
 
-/// The users on an overview.
+/// The users of an overview.
 pub enum Users {
-    /// They can't be shown, and why
+    /// They can't be shown
     Unreadable {
-        /// A sentence
+        /// The reason, as a sentence
         reason: String,
     },
-    /// Some of them, in the export's order, and the URLs of other pages of them
+    /// One page of them in the export's order, and the URLs of the other pages
     Page {
         /// The users
         rows: Vec<UserRow>,
-        /// Where the first ones are, if these are not
+        /// The first page, if this is another one
         first: Option<String>,
-        /// Those before
+        /// The page before
         previous: Option<String>,
-        /// Those behind
+        /// The page after
         next: Option<String>,
     },
 }
 
 impl Users {
-    /// A page of users out of a search for `search`, below the mount that `root` leads to.
-    pub fn new(preview: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
-        let rows: Vec<_> = preview.rows.iter().map(|row| UserRow::new(row)).collect();
+    /// A page of users that match `search`. `root` is the relative URL of the mount.
+    pub fn new(users: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
+        let rows: Vec<_> = users.rows.iter().map(|row| UserRow::new(row)).collect();
         let query =
             percent_encoding::utf8_percent_encode(search, percent_encoding::NON_ALPHANUMERIC);
         let query = match search {
@@ -120,15 +120,15 @@ impl Users {
             query => format!("{root}?{query}"),
         };
         Users::Page {
-            first: (!is_first && (preview.has_previous || rows.is_empty())).then_some(first),
-            previous: url("before", rows.first().filter(|_| preview.has_previous)),
-            next: url("after", rows.last().filter(|_| preview.has_next)),
+            first: (!is_first && (users.has_previous || rows.is_empty())).then_some(first),
+            previous: url("before", rows.first().filter(|_| users.has_previous)),
+            next: url("after", rows.last().filter(|_| users.has_next)),
             rows,
         }
     }
 }
 
-/// One user on an overview; long texts are cut.
+/// One user of an overview, with long texts cut.
 pub struct UserRow {
     id: String,
     username: String,
@@ -164,72 +164,61 @@ fn text(value: Value<'_>) -> String {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_SHOWN) {
+    match text.char_indices().nth(TEXT_LIMIT) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
-/// Why there is no overview, and what can be done.
+/// The page for an error.
 #[derive(Template)]
 #[template(path = "refusal.html")]
 pub struct Refusal {
-    /// What is around it
+    /// Header and footer
     pub frame: Frame,
-    /// In a few words
+    /// The error in a few words
     pub heading: &'static str,
-    /// What the API says, too
+    /// The sentence that JSON clients get
     pub reason: String,
-    /// What helps
+    /// What the reader can do
     pub advice: Option<&'static str>,
-    /// How to log in
+    /// The way to log in
     pub login: Login,
 }
 
-/// What a page offers to whoever is not logged in.
+/// The way to log in that an error page offers.
 pub enum Login {
     /// The sidecar's own form
     Form,
     /// The application's login page
     Link {
-        /// Where it is
+        /// Its URL
         url: String,
     },
-    /// It would not help
+    /// None: logging in would not help
     Nothing,
 }
 
-/// What `OPTIONS` answers with.
+/// The page for `OPTIONS`.
 #[derive(Template)]
 #[template(path = "options.html")]
 pub struct Options {
-    /// What is around it
+    /// Header and footer
     pub frame: Frame,
     /// The metadata, indented
     pub json: String,
 }
 
-/// What the templates make of values.
+/// The filters of the templates.
 mod filters {
+    use super::format;
+
     /// `1,234,567`
     #[askama::filter_fn]
     pub fn thousands(
         number: impl std::fmt::Display,
         _: &dyn askama::Values,
     ) -> askama::Result<String> {
-        Ok(super::thousands(number))
+        Ok(format::thousands(number))
     }
-}
-
-fn thousands(number: impl std::fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        // Writing to a string can't fail.
-        let _ = write!(text, "{digit}");
-    }
-    text
 }

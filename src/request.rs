@@ -14,26 +14,26 @@ use crate::state::State;
 /// How long a request's body may take.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Left in the extensions of a request whose body has been read to its end.
+/// In the extensions of a request whose body was read to its end.
 pub struct BodyRead;
 
-/// Whose request it is; `None`: whoever calls through a unix socket.
+/// The client's address; `None` for a client of the unix socket.
 pub fn client(state: &State, req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr().map(|peer| peer.ip());
     let forwarded_for = wsgi_header(req.headers(), header::X_FORWARDED_FOR);
     client_address(peer, forwarded_for.as_deref(), &state.trusted_proxies)
 }
 
-/// Whether a proxy that is trusted has sent the request.
+/// Whether a trusted proxy sent the request.
 pub fn is_from_proxy(state: &State, req: &HttpRequest) -> bool {
     let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
     state.trusted_proxies.trust(peer)
 }
 
-/// Until when a request may wait for the database.
+/// In the request's extensions: see [`deadline`].
 struct Deadline(Instant);
 
-/// Until when this request may wait for the database, from its first question on.
+/// The deadline of all database work of this request. It is set at the first call.
 pub fn deadline(req: &HttpRequest) -> Instant {
     let mut extensions = req.extensions_mut();
     if let Some(Deadline(deadline)) = extensions.get() {
@@ -44,13 +44,13 @@ pub fn deadline(req: &HttpRequest) -> Instant {
     deadline
 }
 
-/// The time that it waited for something else does not count.
+/// Moves the deadline by the time that the request has waited for something else.
 pub fn postpone_deadline(req: &HttpRequest, waited: Duration) {
     let later = deadline(req) + waited;
     req.extensions_mut().insert(Deadline(later));
 }
 
-/// A header's value as a WSGI server hands it to Django: several lines joined with commas.
+/// A header's value as a WSGI server hands it to Django: the lines of one name are joined with commas.
 pub fn wsgi_header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Vec<u8>> {
     let mut lines = headers.get_all(name);
     let mut value = lines.next()?.as_bytes().to_vec();

@@ -1,5 +1,5 @@
-//! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type; and what a
-//! client that has the body already gets instead of it.
+//! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type. Also entity tags
+//! and 304.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag, Header, HeaderMap, HeaderValue, IfNoneMatch};
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::Indenter;
 
-/// An answer of one of the two views, its body given as compact JSON.
+/// An answer of one of the two views. `json` is the body as compact JSON.
 pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse {
     api_head(status, renderer).body(rendered(renderer, json))
 }
 
-/// As [`api`] with 200 and an entity tag; 304 to a client that has the body already.
+/// As [`api`], with 200 and an entity tag; or 304, if the client's `If-None-Match` has the tag.
 pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
     let tag = entity_tag(renderer, json);
     if is_known(req, &tag) {
@@ -31,7 +31,7 @@ fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The entity tag of the body that the renderer makes of this content.
+/// The entity tag of what `renderer` writes for this content.
 pub fn entity_tag(renderer: impl std::fmt::Debug, content: &[u8]) -> EntityTag {
     // Another version may render the same content in another way.
     let rendering = format!("{} {renderer:?} ", env!("CARGO_PKG_VERSION"));
@@ -51,13 +51,13 @@ pub fn is_known(req: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// Left in the extensions of a response that may be compressed.
+/// In the extensions of a response that may be compressed.
 pub struct Compressible {
     /// The length in bytes of its body, or of the body that a 304 stands for
     pub length: u64,
 }
 
-/// 304: the client has the body of this tag already.
+/// 304 for a client that has the body of this tag.
 pub fn not_modified(tag: EntityTag) -> HttpResponse {
     HttpResponse::NotModified()
         .insert_header(ETag(tag))
@@ -65,7 +65,7 @@ pub fn not_modified(tag: EntityTag) -> HttpResponse {
         .finish()
 }
 
-/// The head of such an answer, for a body that is sent in another way.
+/// The head of [`api`]'s answer, for a body that is streamed.
 pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
     let mut head = HttpResponse::build(status);
     head.insert_header((header::ALLOW, "GET, OPTIONS"))
@@ -77,18 +77,18 @@ pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
     head
 }
 
-/// Makes of a body's compact JSON, piece by piece, the indented text that the renderer writes.
+/// Indents a body's compact JSON piece by piece, as the renderer writes it.
 pub struct Reshaper(Indenter);
 
 impl Reshaper {
-    /// `None`: the renderer writes compact JSON as it is. A page is made elsewhere, of more than JSON.
+    /// `None` for a renderer that writes compact JSON. HTML pages are made elsewhere.
     pub fn new(renderer: Renderer) -> Option<Reshaper> {
         renderer
             .indent
             .map(|spaces| Reshaper(Indenter::new(spaces)))
     }
 
-    /// What the next piece becomes.
+    /// Indents the next piece.
     pub fn push(&mut self, compact: &[u8]) -> Vec<u8> {
         let mut indented = Vec::with_capacity(compact.len() * 2);
         self.0.push(compact, &mut indented);

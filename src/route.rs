@@ -5,11 +5,11 @@
 pub enum Route {
     /// The page at the mount
     Overview,
-    /// The customer's first view
+    /// The customer's `export_users`
     ExportUsers,
-    /// The customer's second view
+    /// The customer's `export_stats`
     ExportStats,
-    /// The description of all this
+    /// The OpenAPI document
     OpenApi,
     /// `POST /api/login/`
     Login,
@@ -23,7 +23,7 @@ pub enum Route {
     Healthz,
     /// Readiness
     Readyz,
-    /// Figures for Prometheus
+    /// Metrics for Prometheus
     Metrics,
 }
 
@@ -50,7 +50,7 @@ impl Route {
         matches!(self, Route::Login | Route::Logout | Route::LoginForm)
     }
 
-    /// Whether Django knows nothing of it.
+    /// Whether it is for operators: no route of Django's.
     pub fn is_for_operators(self) -> bool {
         matches!(self, Route::Healthz | Route::Readyz | Route::Metrics)
     }

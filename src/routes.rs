@@ -1,9 +1,9 @@
-//! The route table. Paths arrive here as Django's `path_info`, in one spelling: see [`crate::middleware`].
+//! The route table. [`crate::middleware`] has turned paths into Django's `path_info`, in one spelling.
 
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::route::Route;
 
 pub mod admin;
@@ -14,7 +14,7 @@ pub mod page;
 mod parameters;
 mod view_error;
 
-/// Where everything is served.
+/// The paths of all routes.
 #[derive(Debug, Clone)]
 pub struct Paths(Vec<(String, Route)>);
 
@@ -50,7 +50,7 @@ impl Paths {
         Paths(paths)
     }
 
-    /// What operators ask for, alone.
+    /// The paths of the operators' listener.
     pub fn for_operators() -> Paths {
         let routes = [Route::Healthz, Route::Readyz, Route::Metrics];
         Paths(
@@ -97,5 +97,5 @@ impl Paths {
 }
 
 async fn not_found() -> Result<(), Error> {
-    Err(Error::new(Kind::NotFoundPage))
+    Err(Error::not_found_page())
 }

@@ -1,5 +1,6 @@
 //! What every handler shares, and where the listener is bound.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,9 +9,10 @@ use tokio::sync::Semaphore;
 
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, ConfigErrors};
-use crate::db::Db;
+use crate::db::connection::session_settings::SessionSettings;
 use crate::db::types::stored_time::Clock;
 use crate::db::views::exportable_users::DateShape;
+use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
 use crate::passwords::Passwords;
 use crate::telemetry::RateLimitedLog;
@@ -21,17 +23,16 @@ use crate::telemetry::trace::RequestIds;
 pub struct State {
     /// The database
     pub db: Db,
-    /// Django's settings; SIGHUP replaces them
-    pub settings: RwLock<Arc<Settings>>,
+    settings: RwLock<Arc<Settings>>,
     /// The time, as the settings want it stored
     pub clock: Clock,
     /// How the export shows dates
     pub dates: DateShape,
-    /// Where passwords are checked
+    /// Checks passwords
     pub passwords: Arc<Passwords>,
-    /// Exports that are made and sent at a time
+    /// Permits for exports that are made and sent
     pub exports: Arc<Semaphore>,
-    /// Whose `X-Forwarded-For` is believed
+    /// The proxies whose `X-Forwarded-For` counts
     pub trusted_proxies: TrustedProxies,
     /// Other sites whose pages may read the answers
     pub cors_origins: Vec<String>,
@@ -39,19 +40,59 @@ pub struct State {
     pub rate_limited_log: Arc<RateLimitedLog>,
     /// Whether the service was asked to stop
     pub is_stopping: AtomicBool,
-    /// Figures of what happens
+    /// Metrics for Prometheus
     pub metrics: Metrics,
-    /// Names for requests
+    /// Makes request ids
     pub request_ids: RequestIds,
     /// The path that the views live under; empty where the proxy strips it
     pub mount: String,
-    /// Whether people log in here
+    /// Whether login is served here
     pub serves_login: bool,
-    /// Where they log in otherwise: Django's `LOGIN_URL` as a URL
+    /// Where users log in otherwise: Django's `LOGIN_URL` as a URL
     pub login_url: String,
 }
 
 impl State {
+    /// The state of a service with this configuration, on a machine with this number of cores. Connects to nothing.
+    ///
+    /// # Errors
+    /// The time zone is unknown, or the system has no random numbers.
+    pub fn new(config: Config, cores: usize) -> io::Result<State> {
+        let settings = Arc::new(config.django);
+        let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
+        let metrics = Metrics::new().map_err(io::Error::other)?;
+        let db = Db::new(DbOptions {
+            url: config.database_url,
+            read_url: config.database_read_url,
+            writable: config.login,
+            user_table: config.user_table,
+            username_field: config.username_field,
+            none_fields: config.none_fields,
+            exports_at_once: config.export_concurrency,
+            session: SessionSettings::new(config.prepared_statements, &settings),
+            waits: metrics.waits(),
+        });
+        Ok(State {
+            db,
+            dates: DateShape {
+                use_tz: settings.use_tz,
+            },
+            passwords: Passwords::new(cores, config.login_rate),
+            exports: Arc::new(Semaphore::new(config.export_concurrency)),
+            trusted_proxies: config.trusted_proxies,
+            cors_origins: config.cors_origins,
+            rate_limited_log: Arc::default(),
+            settings: RwLock::new(settings),
+            clock,
+            is_stopping: AtomicBool::new(false),
+            metrics,
+            request_ids: RequestIds::new().map_err(io::Error::other)?,
+            mount: config.mount,
+            serves_login: config.login,
+            login_url: config.login_url,
+        })
+    }
+
     /// Django's settings, as they are now: SIGHUP may change keys and hosts.
     pub fn settings(&self) -> Arc<Settings> {
         // No code that can panic runs under the lock.
@@ -59,9 +100,9 @@ impl State {
         Arc::clone(&settings)
     }
 
-    /// Takes over what SIGHUP may change of a configuration that was read anew; the old one stays where that is wrong.
+    /// Takes over keys and hosts of a configuration that was read again at SIGHUP. One with errors changes nothing.
     pub fn reload(&self, config: Result<Config, ConfigErrors>) {
-        let is_right = config.is_ok();
+        let is_applied = config.is_ok();
         match config {
             Ok(config) => {
                 for warning in config.warnings() {
@@ -71,14 +112,13 @@ impl State {
                     .settings
                     .write()
                     .unwrap_or_else(PoisonError::into_inner);
-                // The environment is what it was; only files can say something new.
                 *settings = Arc::new(config.django);
                 drop(settings);
-                log::info!("keys and hosts are read anew");
+                log::info!("keys and hosts were read again");
             }
             Err(errors) => log::error!("the configuration stays as it was: {errors}"),
         }
-        self.metrics.reloaded(is_right);
+        self.metrics.reloaded(is_applied);
     }
 }
 

@@ -1,8 +1,8 @@
-//! Log lines: text or JSON, to standard error and, when one is configured, appended to a file. [`trace`]: what is told of
-//! each request; [`audit`]: who saw users, who logged in; [`metrics`]: figures for Prometheus.
+//! Log lines, text or JSON, to standard error and to a file if one is configured. [`trace`]: what is noted of each request;
+//! [`audit`]: which users were shown to whom, and logins; [`metrics`]: metrics for Prometheus.
 //!
 //! Standard error may be a pipe that is never read, and the file's disk may hang: each has a queue and a thread (`sinks`), and
-//! loses lines rather than hold up the service. What requests and outages can repeat is logged through [`RateLimitedLog`].
+//! loses lines instead of holding up the service. Lines that requests and outages can repeat go through [`RateLimitedLog`].
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -22,12 +22,10 @@ pub mod metrics;
 mod rate_limited_log;
 mod sinks;
 pub mod trace;
+mod truncated;
 
 pub use rate_limited_log::RateLimitedLog;
-pub use sinks::lost_lines;
-
-/// The longest text of a user's that a message holds, in characters.
-const LONGEST_TEXT: usize = 256;
+pub use truncated::truncated;
 
 /// Levels of targets that `SIDECAR_LOG` does not name. `audit` is written at any level of the rest. `actix_http` would log a
 /// line for each malformed request, with which any client could fill the log; `actix_server` logs its own starts.
@@ -36,14 +34,6 @@ const LEVELS: [(&str, LevelFilter); 3] = [
     ("actix_http", LevelFilter::Off),
     ("actix_server", LevelFilter::Warn),
 ];
-
-/// Text that came from a user or from a database, truncated for a log message.
-pub fn truncated(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
-}
 
 /// Starts logging for the process.
 ///
@@ -128,11 +118,6 @@ impl Write for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_a_users_is_truncated() {
-        assert_eq!(truncated(&"é".repeat(10_000)), "é".repeat(LONGEST_TEXT));
-    }
 
     #[test]
     fn a_filter_names_a_target_only_by_its_whole_name() {

@@ -1,22 +1,22 @@
-//! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints a table of
-//! what is the same and what is not, before the reverse proxy's line is flipped.
+//! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints which answers are
+//! the same and where the others differ, before the reverse proxy is pointed at the sidecar.
 //!
-//! It logs nobody in and changes nothing that a reader's visit does not change. Cookie and password come by files, and
-//! bodies of the export, which hold personal data, are shown only where they are asked for.
+//! It logs nobody in and changes nothing that reading requests would not change. Cookie and password come from files. Bodies
+//! of the export hold personal data and are printed only with `--show-bodies`.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::{Bind, Reach};
-use crate::http_client::{Answer, Place, Request, ask};
+use crate::http_client::{Answer, Client, ServerUrl};
 
 mod cases;
 mod compare;
 mod credentials;
 
-use cases::{Case, Who, cases};
-use compare::{Verdict, compare};
+use cases::{Caller, Case, cases};
+use compare::{Comparison, compare};
 use credentials::Credentials;
 
 const ALL_SAME: i32 = 0;
@@ -25,9 +25,9 @@ const DIFFERENT: i32 = 1;
 const BAD_CONFIGURATION: i32 = 64;
 
 /// How long one answer may take, up to its last byte.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What is compared.
+/// The two servers, the credentials and what is printed.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The live Django: http://host:port or https://host:port, best past any proxy; with the path of the two
@@ -43,34 +43,34 @@ pub struct Arguments {
     /// A file with a line `user:password`, for HTTP Basic; - is standard input
     #[arg(long, value_name = "FILE")]
     basic_file: Option<PathBuf>,
-    /// The host to ask both for, one of ALLOWED_HOSTS [default: that of --against]
+    /// The `Host` of the requests, one of ALLOWED_HOSTS [default: that of --against]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// A file of certificate authorities for https [default: the system's]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Show the place of the first difference in exported bodies too, which hold personal data
+    /// Print the first difference in exported bodies too, which hold personal data
     #[arg(long)]
     show_bodies: bool,
-    /// Print what differs, and the sum
+    /// Print differences and the total alone
     #[arg(long)]
     quiet: bool,
 }
 
-/// Both sides.
-struct Sides {
-    django: Side,
-    sidecar: Side,
+/// The two servers whose answers are compared.
+struct Servers {
+    django: Server,
+    sidecar: Server,
     host: String,
-    ca_file: Option<PathBuf>,
 }
 
-struct Side {
-    place: Place,
+struct Server {
+    client: Client,
+    /// The path of the two endpoints
     mount: String,
 }
 
-/// Compares, prints, and gives the exit code: 0 all the same, 1 not, 64 bad arguments.
+/// Sends the requests, prints the table, and gives the exit code: 0 all the same, 1 different, 64 bad arguments.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let reach = match Reach::from_vars(lookup) {
         Ok(reach) => reach,
@@ -79,94 +79,90 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             return BAD_CONFIGURATION;
         }
     };
-    let prepared = sides(arguments, &reach).and_then(|sides| {
+    let prepared = servers(arguments, &reach).and_then(|servers| {
         let (cookie, basic) = (
             arguments.cookie_file.as_deref(),
             arguments.basic_file.as_deref(),
         );
         let credentials = Credentials::read(cookie, basic, &reach.cookie_name)?;
-        Ok((sides, credentials))
+        Ok((servers, credentials))
     });
-    let (sides, credentials) = match prepared {
+    let (servers, credentials) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             say(error);
             return BAD_CONFIGURATION;
         }
     };
-    let same_mount = sides.django.mount == sides.sidecar.mount;
+    let same_mount = servers.django.mount == servers.sidecar.mount;
     let cases = cases(&credentials, same_mount, reach.debug, &reach.cookie_name);
-    Comparison {
-        sides: &sides,
+    Run {
+        servers: &servers,
         credentials: &credentials,
         shows_bodies: arguments.show_bodies,
         is_quiet: arguments.quiet,
-        is_watched: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
+        is_on_terminal: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
     }
     .run(&cases)
 }
 
-fn sides(arguments: &Arguments, reach: &Reach) -> Result<Sides, String> {
-    let named =
-        |option: &str, url: &str| Place::parse(url).map_err(|wrong| format!("{option} {wrong}"));
-    let (place, path) = named("--against", &arguments.against)?;
-    // A proxy that strips the path asks Django for all of it.
-    let usual = match reach.mount.as_str() {
-        "" => "/api/admin",
-        mount => mount,
+fn servers(arguments: &Arguments, reach: &Reach) -> Result<Servers, String> {
+    let parse = |option: &str, url: &str| {
+        ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
     };
-    let django = Side {
-        mount: if path.is_empty() {
-            usual.to_owned()
-        } else {
-            path
-        },
-        place,
+    let ca_file = arguments.ca_file.as_deref();
+    let (django, path) = parse("--against", &arguments.against)?;
+    let sidecar = match &arguments.sidecar {
+        Some(url) => parse("--sidecar", url)?.0,
+        None => ServerUrl::of(&listener(reach)?),
     };
-    let place = match &arguments.sidecar {
-        Some(url) => named("--sidecar", url)?.0,
-        None => Place::of(&listener(reach)?),
+    let host = match &arguments.host {
+        Some(host) => host.clone(),
+        None => django.host().to_owned(),
     };
-    let host = arguments
-        .host
-        .clone()
-        .unwrap_or_else(|| django.place.host());
     if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("--host is no host's name".to_owned());
+        return Err("--host is not the name of a host".to_owned());
     }
-    Ok(Sides {
-        django,
-        sidecar: Side {
-            place,
+    let django_mount = match (path.as_str(), reach.mount.as_str()) {
+        // A proxy takes the path off before the sidecar sees it, and Django has all of it.
+        ("", "") => "/api/admin",
+        ("", mount) => mount,
+        (path, _) => path,
+    };
+    Ok(Servers {
+        django: Server {
+            client: Client::new(&django, TIMEOUT, ca_file),
+            mount: django_mount.to_owned(),
+        },
+        sidecar: Server {
+            client: Client::new(&sidecar, TIMEOUT, ca_file),
             mount: reach.mount.clone(),
         },
         host,
-        ca_file: arguments.ca_file.clone(),
     })
 }
 
 fn listener(reach: &Reach) -> Result<Bind, String> {
-    let unknown = "SIDECAR_BIND has port 0, so that nobody knows it: give --sidecar";
+    let unknown = "SIDECAR_BIND has port 0, which means any free port: give --sidecar";
     reach.bind.from_here().ok_or_else(|| unknown.to_owned())
 }
 
-struct Comparison<'a> {
-    sides: &'a Sides,
+/// One run of the command.
+struct Run<'a> {
+    servers: &'a Servers,
     credentials: &'a Credentials,
     shows_bodies: bool,
     is_quiet: bool,
-    /// Whether somebody sits before it
-    is_watched: bool,
+    is_on_terminal: bool,
 }
 
-/// What one case came to.
+/// The result of one case.
 struct Outcome {
-    verdict: Verdict,
-    /// Django's status
-    django: Option<u16>,
+    comparison: Comparison,
+    django_status: Option<u16>,
 }
 
-impl Comparison<'_> {
+impl Run<'_> {
     fn run(&self, cases: &[Case]) -> i32 {
         let (mut same, mut intended, mut different) = (0, 0, 0);
         let mut notes = Vec::new();
@@ -175,30 +171,30 @@ impl Comparison<'_> {
                 "{}/{} {}",
                 number + 1,
                 cases.len(),
-                self.described(case)
+                self.description(case)
             ));
             let outcome = self.outcome(case);
             self.progress("");
-            self.print(case, &outcome.verdict);
-            match &outcome.verdict {
-                Verdict::Same => same += 1,
-                Verdict::Intended(_) => intended += 1,
-                Verdict::Different(_) => different += 1,
+            self.print(case, &outcome.comparison);
+            match &outcome.comparison {
+                Comparison::Same => same += 1,
+                Comparison::Intended(_) => intended += 1,
+                Comparison::Different(_) => different += 1,
             }
             let is_first = number == 0;
-            match (outcome.django, case.who) {
-                // Without an answer to the first, none to the others.
+            match (outcome.django_status, case.caller) {
+                // Where the first request gets no answer, the others get none.
                 (None, _) if is_first => break,
-                (Some(401 | 403), Who::Anonymous) => {}
-                (Some(status), Who::Anonymous) if is_first => {
+                (Some(401 | 403), Caller::Anonymous) => {}
+                (Some(status), Caller::Anonymous) if is_first => {
                     different += 1;
                     notes.push(self.unexpected(status));
                 }
-                (Some(status @ (401 | 403)), who) if case.shows_whether_admitted => {
+                (Some(status @ (401 | 403)), caller) if case.shows_admission => {
                     notes.push(format!(
                         "Django itself does not admit the given {} ({status}): that the answers are the same proves \
                          little",
-                        who.name()
+                        caller.name()
                     ));
                 }
                 _ => {}
@@ -206,7 +202,8 @@ impl Comparison<'_> {
         }
         if self.credentials.cookie.is_none() && self.credentials.basic.is_none() {
             notes.push(
-                "nobody who is admitted was tried: give --cookie-file or --basic-file".to_owned(),
+                "no caller was tried who is admitted: give --cookie-file or --basic-file"
+                    .to_owned(),
             );
         }
         let out = &mut std::io::stdout();
@@ -224,114 +221,94 @@ impl Comparison<'_> {
         }
     }
 
-    /// What it means that Django does not refuse an anonymous caller in DRF's way.
+    /// Why Django may have answered an anonymous caller with another status than DRF's refusal.
     fn unexpected(&self, status: u16) -> String {
-        let host = &self.sides.host;
-        let why = match status {
+        let host = &self.servers.host;
+        let reason = match status {
             400 => format!("its ALLOWED_HOSTS may not hold {host}: give --host"),
             404 => "it has no such URL: give the endpoints' path in --against".to_owned(),
             301 | 302 | 307 | 308 => {
-                "it redirects (SECURE_SSL_REDIRECT?): ask the https address".to_owned()
+                "it redirects (SECURE_SSL_REDIRECT?): give the https address".to_owned()
             }
             _ => "see its log".to_owned(),
         };
-        format!("Django answered {status} to an anonymous caller, not 401 or 403: {why}")
+        format!("Django answered {status} to an anonymous caller, not 401 or 403: {reason}")
     }
 
-    /// A difference is one only if it is there twice: data change between two questions.
+    /// Tries a difference a second time: the data may have changed between the two requests.
     fn outcome(&self, case: &Case) -> Outcome {
-        let first = self.compared(case);
-        match first.verdict {
-            Verdict::Different(_) if first.django.is_some() => self.compared(case),
+        let first = self.compare_once(case);
+        match first.comparison {
+            Comparison::Different(_) if first.django_status.is_some() => self.compare_once(case),
             _ => first,
         }
     }
 
-    fn compared(&self, case: &Case) -> Outcome {
-        let django = self.asked(case, &self.sides.django);
-        let status = django.as_ref().ok().map(|answer| answer.status);
-        let verdict = match (
-            django,
-            status.map(|_| self.asked(case, &self.sides.sidecar)),
-        ) {
-            (Err(error), _) => Verdict::Different(format!("no answer from Django: {error}")),
-            (_, Some(Err(error))) => {
-                Verdict::Different(format!("no answer from the sidecar: {error}"))
+    fn compare_once(&self, case: &Case) -> Outcome {
+        let django = match self.send(case, &self.servers.django) {
+            Ok(django) => django,
+            Err(error) => {
+                return Outcome {
+                    comparison: Comparison::Different(format!("no answer from Django: {error}")),
+                    django_status: None,
+                };
             }
-            (Ok(django), Some(Ok(sidecar))) => {
-                let is_private = case.is_export && django.status == 200 && !self.shows_bodies;
+        };
+        let status = django.status;
+        let comparison = match self.send(case, &self.servers.sidecar) {
+            Ok(sidecar) => {
+                let is_private = case.is_export && status == 200 && !self.shows_bodies;
                 compare(django, sidecar, case.allowance, is_private).unwrap_or_else(|error| {
-                    Verdict::Different(format!("an answer broke off: {error}"))
+                    Comparison::Different(format!("an answer broke off: {error}"))
                 })
             }
-            (Ok(_), None) => Verdict::Different("the sidecar was not asked".to_owned()),
+            Err(error) => Comparison::Different(format!("no answer from the sidecar: {error}")),
         };
         Outcome {
-            verdict,
-            django: status,
+            comparison,
+            django_status: Some(status),
         }
     }
 
-    fn asked(&self, case: &Case, side: &Side) -> std::io::Result<Answer> {
-        let host = case.host.unwrap_or(&self.sides.host);
-        let mut headers = vec![("Host".to_owned(), host.to_owned())];
-        let credentials = match case.who {
-            Who::Anonymous => None,
-            Who::Cookie => self
-                .credentials
-                .cookie
-                .as_ref()
-                .map(|cookie| ("Cookie", cookie)),
-            Who::Basic => self
-                .credentials
-                .basic
-                .as_ref()
-                .map(|basic| ("Authorization", basic)),
-        };
-        let more = case.headers.iter().map(|(name, value)| (*name, value));
-        let all = credentials
-            .into_iter()
-            .map(|(name, value)| (name, &**value))
-            .chain(more);
-        headers.extend(all.map(|(name, value)| (name.to_owned(), value.clone())));
-        let request = Request {
-            method: case.method,
-            target: format!("{}{}", side.mount, case.target),
-            headers,
-        };
-        ask(
-            &side.place,
-            &request,
-            Instant::now() + PATIENCE,
-            self.sides.ca_file.as_deref(),
-        )
+    fn send(&self, case: &Case, server: &Server) -> std::io::Result<Answer> {
+        let mut headers = vec![("Host", case.host.unwrap_or(&self.servers.host))];
+        let (cookie, basic) = (&self.credentials.cookie, &self.credentials.basic);
+        match (case.caller, cookie, basic) {
+            (Caller::Cookie, Some(cookie), _) => headers.push(("Cookie", cookie)),
+            (Caller::Basic, _, Some(basic)) => headers.push(("Authorization", basic)),
+            _ => {}
+        }
+        let more = case.headers.iter();
+        headers.extend(more.map(|(name, value)| (*name, value.as_str())));
+        let target = format!("{}{}", server.mount, case.target);
+        server.client.send(case.method, &target, &headers)
     }
 
-    fn described(&self, case: &Case) -> String {
-        let target = format!("{}{}", self.sides.django.mount, case.target);
-        format!("{:<7} {target:<39} {}", case.method, case.caller())
+    fn description(&self, case: &Case) -> String {
+        let target = format!("{}{}", self.servers.django.mount, case.target);
+        format!("{:<7} {target:<39} {}", case.method, case.label())
     }
 
-    fn print(&self, case: &Case, verdict: &Verdict) {
-        let (word, more) = match verdict {
-            Verdict::Same => ("same", ""),
-            Verdict::Intended(why) => ("on purpose", *why),
-            Verdict::Different(what) => ("DIFFERENT", what.as_str()),
+    fn print(&self, case: &Case, comparison: &Comparison) {
+        let (word, more) = match comparison {
+            Comparison::Same => ("same", ""),
+            Comparison::Intended(reason) => ("on purpose", *reason),
+            Comparison::Different(what) => ("DIFFERENT", what.as_str()),
         };
-        if self.is_quiet && !matches!(verdict, Verdict::Different(_)) {
+        if self.is_quiet && !matches!(comparison, Comparison::Different(_)) {
             return;
         }
         let more = match more {
             "" => String::new(),
             more => format!("\n            {more}"),
         };
-        let row = format!("{word:<11} {}", self.described(case));
+        let row = format!("{word:<11} {}", self.description(case));
         let _ = writeln!(std::io::stdout(), "{}{more}", row.trim_end());
     }
 
-    /// One line that the next one replaces.
+    /// Shows a line on the terminal in place of the last one.
     fn progress(&self, text: &str) {
-        if self.is_watched && !self.is_quiet {
+        if self.is_on_terminal && !self.is_quiet {
             let mut terminal = std::io::stderr();
             let _ = write!(terminal, "\r\x1b[K{text}");
             let _ = terminal.flush();

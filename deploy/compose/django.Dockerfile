@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Stands for your own Django image in compose.yaml: the reference project of the tests, as gunicorn runs it.
+# Replace this with your Django image in compose.yaml. It runs the tests' reference project under gunicorn.
 FROM python:3.11-slim-bookworm
 WORKDIR /project
 COPY requirements/ requirements/

@@ -12,8 +12,7 @@ use crate::state::{ServerAddress, State};
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
 
-/// Passes, or fails as the request of a session without a good csrf token does. Django would also take the token from a
-/// POST's form; no body is read here.
+/// Checks the CSRF token of a session's request. Django would also take it from a POST's form; no body is read here.
 ///
 /// # Errors
 /// 403 with the reason.

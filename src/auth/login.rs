@@ -1,7 +1,7 @@
-//! A login and a logout as rows and cookies (`django.contrib.auth.login` and `logout`, Django 5.2): what the two faces of
-//! [`crate::routes::login`], JSON and forms, have in common.
+//! The rows and cookies of login and logout (`django.contrib.auth.login` and `logout`, Django 5.2), for the JSON API and for
+//! the page's forms.
 //!
-//! Stricter than Django: always a new session key, and the password column is never written.
+//! Stricter than Django: a login always makes a new session key, and never writes the password column.
 
 use std::sync::Arc;
 
@@ -30,19 +30,19 @@ use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// Who has logged in.
+/// A user who has logged in.
 pub struct LoggedIn {
     /// The primary key
     pub id: UserId,
     /// The name
     pub username: String,
-    /// Whether the two views admit them
+    /// Whether the two views admit the user
     pub is_staff: bool,
     /// The `Set-Cookie` of the new session
     pub set_cookie: String,
 }
 
-/// A session that Django accepts, for a name and password that Django accepts.
+/// Logs a user in: checks name and password, and writes a session that Django accepts.
 ///
 /// # Errors
 /// A refusal, or an outage, rendered as `renderer` says.
@@ -107,7 +107,7 @@ pub async fn log_in(
     })
 }
 
-/// The session's row goes, and the cookie, whoever holds them.
+/// Logs out: deletes the session's row and the cookie, also where the session is nobody's.
 ///
 /// # Errors
 /// An outage, rendered as `renderer` says.
@@ -137,8 +137,8 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
     Ok(())
 }
 
-/// The key in the request's session cookie, if there can be a session of this key. It is asked before the transaction that
-/// writes, which PostgreSQL would abort over a key that its encoding can't hold.
+/// The key in the request's session cookie, if there can be a session of this key. The question goes before the transaction
+/// that writes: PostgreSQL would abort that for a key that its encoding can't hold.
 ///
 /// # Errors
 /// The database did not answer.
@@ -155,7 +155,7 @@ async fn existing_key(state: &State, req: &HttpRequest) -> Result<Option<String>
     Trace::of(req).time_database(asked).await
 }
 
-/// The rows of one login: the old session's goes, the new one's comes, `last_login` is set; all or nothing.
+/// The writes of one login, in one transaction: deletes the old session, inserts the new one, sets `last_login`.
 struct NewSession {
     user: User,
     key: String,
@@ -166,7 +166,7 @@ struct NewSession {
 }
 
 impl NewSession {
-    /// Writes the rows, within a transaction; the new cookie's `Max-Age`, or none for one that ends with the browser.
+    /// Writes the rows. Returns the new cookie's `Max-Age` in seconds; `None` for a cookie that ends with the browser.
     fn write(
         &self,
         connection: &mut Connection,
@@ -201,7 +201,8 @@ impl NewSession {
         Ok(max_age)
     }
 
-    /// `login()`'s rule: an anonymous session's data is kept, and that of the same user with the same password.
+    /// Whether the old session's data is kept: `login()` keeps an anonymous session's, and the same user's with the same
+    /// password.
     fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
         old.get(USER_ID_NAME).is_none()
             || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
@@ -209,8 +210,8 @@ impl NewSession {
                     == AuthHash::Current)
     }
 
-    /// How long the row lives, and the cookie's `Max-Age` (`get_expiry_age`, `get_expire_at_browser_close`): a session may
-    /// bring a lifetime of its own in seconds, where 0 is the browser's.
+    /// The lifetime of the row in seconds, and the cookie's `Max-Age` (`get_expiry_age`, `get_expire_at_browser_close`). A
+    /// session may hold its own lifetime in seconds; 0 means until the browser closes.
     fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
         const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
         let usual = self.settings.session_cookie.age_seconds;
@@ -226,7 +227,7 @@ impl NewSession {
 
     /// The backend that `authenticate()` would name.
     fn backend(&self) -> &str {
-        // Who got here was admitted by one of them.
+        // `check_password` admitted the user by one of them.
         authenticating(&self.settings.authentication_backends, self.user.is_active)
             .unwrap_or_default()
     }

@@ -28,14 +28,14 @@ const SHORTEST_KEY: usize = 8;
 /// A longer key is not looked up either: Django's column holds 40 characters.
 const LONGEST_KEY: usize = 254;
 
-/// Left in the request's extensions once the session was looked at, for the response's `Vary` and `Set-Cookie`
+/// In the request's extensions once the session was read: for the response's `Vary` and `Set-Cookie`
 /// (`SessionMiddleware.process_response`).
 pub struct SessionAccess {
     /// The cookie names no session: Django deletes it.
     pub is_dead: bool,
 }
 
-/// What the session cookie says.
+/// The caller by the session cookie.
 pub struct Caller {
     /// The user, if the session is good and the user active
     pub user: Option<User>,
@@ -43,30 +43,30 @@ pub struct Caller {
     pub why: SessionOutcome,
 }
 
-/// The step at which a session was refused, in the order in which they are taken; the last is that none was.
+/// The step at which a session is refused, in the order of the steps; the last is success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionOutcome {
     /// The request has no session cookie
     NoCookie,
     /// The key is too short or too long to be looked up
     ShortKey,
-    /// No row of this key, or one that has expired
+    /// There is no row of this key, or it has expired
     NoRow,
     /// The row's data can't be read
     Undecodable(Undecodable),
-    /// Nobody logged in with this session
+    /// The session has no user: an anonymous one
     NoUser,
-    /// Its user id is no key of the user table
+    /// Its user id can't be a key of the user table
     BadUserId,
     /// Its backend is none of `AUTHENTICATION_BACKENDS`
     UnknownBackend,
-    /// The user is gone
+    /// The user was deleted
     UserGone,
     /// The user is not active
     Inactive,
-    /// The session was made for another password, or under another key
+    /// The auth hash is of another password, or was made with another key
     WrongAuthHash,
-    /// The session is the user's
+    /// The session is good
     Good(AuthHash),
 }
 
@@ -109,12 +109,12 @@ pub fn cookie(state: &State, req: &HttpRequest) -> Option<String> {
     cookies::cookie(&header, &state.settings().session_cookie.name)
 }
 
-/// Whether there can be a session of this key.
+/// Whether a key has a length that a session's key can have.
 pub fn is_plausible(key: &str) -> bool {
     (SHORTEST_KEY..=LONGEST_KEY).contains(&key.chars().count())
 }
 
-/// The caller by session cookie; two queries at the most, on one connection.
+/// The caller by the request's session cookie. At most two queries, on one connection.
 ///
 /// # Errors
 /// The database's.
@@ -122,7 +122,6 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     let Some(key) = cookie(state, req) else {
         return Ok(SessionOutcome::NoCookie.into());
     };
-    // Not worth a connection.
     if !is_plausible(&key) {
         return Ok(SessionOutcome::ShortKey.into());
     }
@@ -147,7 +146,7 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     Trace::of(req).time_database(answer).await
 }
 
-/// The caller whose session has this key.
+/// The caller whose session has this key. Blocking. `check` shows the same decision to an operator.
 ///
 /// # Errors
 /// The database's.
@@ -192,7 +191,7 @@ pub fn caller(
     let hash = verify_session_auth_hash(&session, &user.password, &settings.secret_keys);
     Ok(match hash {
         AuthHash::Wrong => SessionOutcome::WrongAuthHash.into(),
-        // `SessionAuthentication.authenticate` asks for an active user once more.
+        // `SessionAuthentication.authenticate` checks `is_active` again.
         AuthHash::Current | AuthHash::Fallback if !user.is_active => {
             SessionOutcome::Inactive.into()
         }

@@ -1,36 +1,36 @@
-//! Where each request begins and ends, before Actix parses it: a head is collected whole, limited in size, and handed over
-//! without an upgrade; the bytes of a body are counted and not looked at.
+//! Finds where each request begins and ends, before Actix parses it. A head is collected, limited in size, and handed over
+//! whole, without an upgrade. The bytes of a body are only counted.
 //!
 //! Actix parses an unfinished head again with every piece that comes, takes up to 128 KiB, and closes the connection behind
 //! a request with `Connection: Upgrade`, which Java's HTTP client and `curl --http2` send by default. RFC 9110 (section
-//! 7.8) has a server that does not upgrade ignore the wish; so it is overwritten here.
+//! 7.8) has a server that does not upgrade ignore the header; so it is overwritten here.
 
 use tokio::io::ReadBuf;
 
 /// The longest head in bytes, with blank lines before it: what nginx takes by default.
 pub(super) const LARGEST_HEAD: usize = 32 * 1024;
 
-/// The request that Actix gets in place of one whose head is too large. The rest of what the client sends is its
-/// body. It is never read, and the client has time to read the answer.
+/// Replaces a request whose head is too large. All that the client sends after it is its body, which is never read, so the
+/// client has time to read the answer.
 const SUBSTITUTE: &[u8] =
     b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n";
 
-/// As long as `upgrade`, and without a meaning.
+/// Overwrites `upgrade`: as long, and without a meaning.
 const IGNORED: &[u8; 7] = b"ignored";
 
-/// The requests of one connection.
+/// The framing of one connection's requests.
 #[derive(Default)]
 pub(super) struct RequestFraming {
     bytes: Vec<u8>,
-    /// How many of the bytes can be handed over: whole heads, and bodies as far as they have come. Then a head begins.
+    /// How many of the bytes can be handed over: complete heads, and bodies as far as they have come. A head begins after them.
     ready: usize,
-    /// How many bytes of a body have still to come
+    /// How many bytes of the latest body are still to come
     body_left: u64,
     is_too_large: bool,
 }
 
 impl RequestFraming {
-    /// Adds bytes behind a whole request: a head, or a part of it, and perhaps more. A head that is too large is replaced.
+    /// Adds bytes that came where a head begins or goes on, and perhaps more. Replaces a head that is too large.
     pub(super) fn push(&mut self, came: &[u8]) {
         // A blank line may have begun in the two bytes before.
         let mut searched = self.bytes.len().saturating_sub(2);
@@ -78,30 +78,30 @@ impl RequestFraming {
         self.ready > 0
     }
 
-    /// Whether a head has begun that is not whole.
+    /// Whether a head has begun that is not complete.
     pub(super) fn is_within_head(&self) -> bool {
         let rest = &self.bytes[self.ready..];
         !rest.trim_ascii_start().is_empty()
     }
 
-    /// Hands over what is ready, as far as there is room.
+    /// Moves the bytes that are ready to `buf`, as far as it has room.
     pub(super) fn hand_over(&mut self, buf: &mut ReadBuf<'_>) {
         let count = self.ready.min(buf.remaining());
         buf.put_slice(&self.bytes[..count]);
         self.ready -= count;
         match count == self.bytes.len() {
-            // An idle connection keeps no memory.
+            // An idle connection keeps no buffer.
             true => self.bytes = Vec::new(),
             false => drop(self.bytes.drain(..count)),
         }
     }
 
-    /// How many bytes of the latest body have still to come; more than any client sends where only Actix can tell.
+    /// How many bytes of the latest body are still to come; `u64::MAX` where only Actix can tell.
     pub(super) fn body_left(&self) -> u64 {
         self.body_left
     }
 
-    /// Notes that this number of them came.
+    /// Notes that this number of bytes of the body came.
     pub(super) fn body_came(&mut self, count: usize) {
         self.body_left = self.body_left.saturating_sub(count as u64);
     }
@@ -116,8 +116,8 @@ fn blank_line(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// Overwrites the upgrades of a head; how many bytes its body has. `u64::MAX`: chunks, or what only Actix can tell, which
-/// closes the connection behind it.
+/// Overwrites the upgrade in a head. Returns the length of the body in bytes; `u64::MAX` for chunks and for heads that only Actix
+/// can judge, which closes the connection behind them.
 fn body_behind(head: &mut [u8]) -> u64 {
     if head.starts_with(b"CONNECT ") {
         return u64::MAX;
@@ -147,7 +147,7 @@ fn body_behind(head: &mut [u8]) -> u64 {
     length.unwrap_or(0)
 }
 
-/// The number in `Content-Length`, if it is one.
+/// The number in `Content-Length`, unless it is malformed.
 fn parse_length(value: &[u8]) -> Option<u64> {
     let digits = value.trim_ascii();
     let digits = std::str::from_utf8(digits)
@@ -156,7 +156,7 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// Overwrites this option of `Connection` if it is the upgrade.
+/// Overwrites an option of `Connection` that is `upgrade`.
 fn ignore_upgrade(option: &mut [u8]) {
     let start = option.len() - option.trim_ascii_start().len();
     let length = option.trim_ascii().len();

@@ -1,4 +1,4 @@
-//! The export's bytes on their way out: what stands before, between and behind the users in each layout.
+//! The export's body, chunk by chunk: what stands before, between and after the users in each layout.
 
 use std::io::{self, Write};
 
@@ -11,13 +11,13 @@ use crate::db::views::exported_row::{JSON_ADDS, write_json};
 use crate::django::negotiation::Renderer;
 use crate::response::Reshaper;
 
-/// Bytes that are made at a time.
+/// The bytes of a chunk.
 pub(super) const CHUNK: usize = 256 * 1024;
 
-/// What an export is written as.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// The view's own answer, indented or not
+    /// The answer of Django's view, indented or not
     Json(Renderer),
     /// One user's JSON a line
     Ndjson,
@@ -26,7 +26,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// What a row that was read is kept as in the spool; `None`: as it is.
+    /// The form in which the spool keeps a row; `None`: as it is.
     pub(super) fn spooled<'s>(self, row: &[u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
         let Layout::Csv(csv) = self else {
             return None;
@@ -36,7 +36,7 @@ impl Layout {
         Some(scratch)
     }
 
-    /// Writes a row that was kept.
+    /// Writes a row out of the spool.
     fn write(self, row: &[u8], out: &mut Vec<u8>) {
         match self {
             Layout::Json(_) => write_json(row, out),
@@ -47,14 +47,14 @@ impl Layout {
             Layout::Csv(_) => {
                 let start = out.len();
                 out.extend_from_slice(row);
-                let separator = memchr::memchr(csv::BEHIND_KEY, row).unwrap_or_default();
+                let separator = memchr::memchr(csv::AFTER_KEY, row).unwrap_or_default();
                 out[start + separator] = b',';
                 out.extend_from_slice(csv::END);
             }
         }
     }
 
-    /// The bytes that `count` rows have more than they have in the spool.
+    /// How many bytes more `count` rows have in the body than in the spool.
     fn adds(self, count: u64) -> u64 {
         match self {
             Layout::Json(_) => count * JSON_ADDS as u64 + count.saturating_sub(1),
@@ -93,7 +93,7 @@ impl Layout {
     }
 }
 
-/// The body on its way out.
+/// A body that is written chunk by chunk.
 pub(super) struct Body {
     next: Next,
     head: Vec<u8>,
@@ -101,8 +101,8 @@ pub(super) struct Body {
     tail: Vec<u8>,
     pub(super) layout: Layout,
     reshaper: Option<Reshaper>,
-    /// Among the exports that are made at a time: free again when this one is sent
-    _place: Option<OwnedSemaphorePermit>,
+    /// One of the slots for concurrent exports, freed when this one is sent
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 enum Next {
@@ -112,7 +112,7 @@ enum Next {
 }
 
 impl Body {
-    pub(super) fn new(users: Sorted, layout: Layout, place: Option<OwnedSemaphorePermit>) -> Body {
+    pub(super) fn new(users: Sorted, layout: Layout, slot: Option<OwnedSemaphorePermit>) -> Body {
         let count = users.count();
         Body {
             next: Next::Head,
@@ -121,11 +121,11 @@ impl Body {
             users,
             layout,
             reshaper: layout.reshaper(),
-            _place: place,
+            _slot: slot,
         }
     }
 
-    /// How long all chunks are together. Only what is reshaped must be made to be measured.
+    /// The length of all chunks together. An indented body must be written once to measure it.
     pub(super) fn length(&mut self) -> io::Result<u64> {
         if self.reshaper.is_none() {
             let users = self.users.length() + self.layout.adds(self.users.count());
@@ -141,7 +141,7 @@ impl Body {
         Ok(length)
     }
 
-    /// The next bytes, made of [`CHUNK`] of the compact text or of all that is left; `None` behind the last.
+    /// The next chunk, made of [`CHUNK`] bytes of compact text or of all that is left; `None` after the last one.
     pub(super) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let mut compact = Vec::with_capacity(CHUNK + 4096);
         match self.next {
@@ -171,7 +171,7 @@ impl Body {
         Ok(Some(chunk.into()))
     }
 
-    /// Writes all of it, telling how much was written. Blocking.
+    /// Writes all chunks, and calls `written` with the length of each. Blocking.
     pub(super) fn write_to(
         &mut self,
         out: &mut impl Write,

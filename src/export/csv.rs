@@ -1,32 +1,32 @@
 //! CSV by RFC 4180: CRLF, commas, quotes where they are needed, and a header row with the JSON's keys.
 //!
-//! A spreadsheet runs a cell that begins with a formula's sign. An apostrophe stands before each such sign, at the start of a
-//! text and behind each separator in it: a spreadsheet may split at other separators than commas, and quotes do not hold it
-//! from that. The caller can ask for the texts as they are (`formulas=keep`).
+//! A spreadsheet runs a cell that begins with the sign of a formula. An apostrophe is put before each such sign at the start of
+//! a text, and after each separator in it: a spreadsheet may split cells at other separators than commas, even within quotes.
+//! `formulas=keep` leaves the texts as they are.
 
 use crate::db::views::exported_row::{Value, values};
 
-/// The header row, with its end.
+/// The header row, with its line end.
 pub(super) const HEADER: &str =
     "id,username,email,first_name,last_name,tv_service,movie_service,is_active,date_joined\r\n";
 
 /// The end of a row.
 pub(super) const END: &[u8] = b"\r\n";
 
-/// In a spool a control character stands behind the key.
-pub(super) const BEHIND_KEY: u8 = 0x1f;
+/// The control character that stands after the key in a spool.
+pub(super) const AFTER_KEY: u8 = 0x1f;
 
 /// How CSV is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Csv {
     /// U+FEFF before the first byte: Excel takes the file for UTF-8
     pub bom: bool,
-    /// Leave texts as they are that a spreadsheet would run
+    /// No apostrophes before formulas
     pub keeps_formulas: bool,
 }
 
 impl Csv {
-    /// Writes an exported row as one of CSV, without its end and with [`BEHIND_KEY`] in place of the first comma.
+    /// Writes an exported row as CSV, without its line end and with [`AFTER_KEY`] in place of the first comma.
     pub(super) fn write(self, row: &[u8], out: &mut Vec<u8>) {
         let [
             id,
@@ -38,7 +38,7 @@ impl Csv {
             date_joined,
         ] = values(row);
         self.write_cell(&id, out);
-        out.push(BEHIND_KEY);
+        out.push(AFTER_KEY);
         for cell in [username, email, first_name, last_name] {
             self.write_cell(&cell, out);
             out.push(b',');
@@ -98,14 +98,14 @@ impl Csv {
     }
 }
 
-/// A text with such a byte stands between quotes: what RFC 4180 wants quoted, and `;` and tabs, so that a reader that splits
-/// at several separators keeps the cell whole.
+/// A text with such a byte is quoted: what RFC 4180 requires, and `;` and tabs, so that a reader that splits at several
+/// separators keeps the cell whole.
 const QUOTED: u8 = 1;
 
 /// A text with such a byte is written byte by byte: a quote, an end of a line, a tab, or the first byte of a sign.
 const SPECIAL: u8 = 2;
 
-/// What each byte is.
+/// The classes of each byte.
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
@@ -126,9 +126,9 @@ fn classes_in(text: &str) -> u8 {
     classes.fold(0, |all, class| all | class)
 }
 
-/// Whether a sign stands here with which a spreadsheet begins a formula, and a cell may begin here: at the text's start or
-/// behind a separator, blanks in between or not. A reader may also split at blanks, so that a sign directly behind one
-/// counts, unless another blank follows: there it is a dash (`Anna - Maria`).
+/// Whether the sign of a formula stands here, and a cell may begin here: at the start of the text or after a separator, with
+/// or without blanks in between. A reader may also split at blanks. So a sign directly after a blank counts, unless another
+/// blank follows, where it is a dash (`Anna - Maria`).
 fn begins_formula(text: &str, at: usize) -> bool {
     let (before, rest) = text.split_at(at);
     let mut rest = rest.chars();
@@ -143,7 +143,7 @@ fn begins_formula(text: &str, at: usize) -> bool {
     }
 }
 
-/// `=`, `+`, `-`, `@`, and what some spreadsheets take for them: their full-width and small forms, and U+2212.
+/// `=`, `+`, `-`, `@`, and characters that some spreadsheets treat alike: full-width and small forms, and U+2212.
 fn is_sign(c: char) -> bool {
     matches!(
         c,
@@ -162,7 +162,7 @@ fn is_sign(c: char) -> bool {
     )
 }
 
-/// What a reader may split at: separators and their full-width forms, quotes, tabs, ends of lines and other controls.
+/// Characters at which a reader may split: separators and their full-width forms, quotes, tabs, line ends, other controls.
 fn is_separator(c: char) -> bool {
     matches!(
         c,
@@ -180,7 +180,7 @@ fn is_separator(c: char) -> bool {
     ) || c.is_control()
 }
 
-/// Blanks, and characters of no width, which a reader may drop.
+/// Blanks, and characters without width, which a reader may drop.
 fn is_blank(c: char) -> bool {
     let has_no_width = matches!(
         c,

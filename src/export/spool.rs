@@ -1,48 +1,48 @@
-//! Rows on their way through: they come in any order and leave by their places, at the cost of a few MiB of memory whatever
-//! their number. An external merge sort: rows are gathered, sorted and written to an unlinked temporary file a run at a
-//! time; on the way out the runs are merged. What fits into one run never sees the disk.
+//! Sorts exported rows by rank, with a few MiB of memory whatever their number: an external merge sort. Rows are gathered and
+//! sorted a run at a time; each run is written to an unlinked temporary file, and reading merges the runs. Rows that fit into
+//! one run never see the disk.
 //!
-//! Rows of equal places leave by the key that every row begins with, so that the same rows always make the same bytes.
+//! Rows of equal rank are sorted by the key that each row begins with, so that the same rows always make the same bytes.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 
-/// Rows are gathered in memory up to this many bytes.
+use super::run::{ROW_HEAD, Run, compare_keys, key};
+
+/// The bytes of a run.
 const RUN: usize = 2 * 1024 * 1024;
 
-/// What merging may keep in memory of all runs together, and of one run at the least and at the most, in bytes.
+/// The bytes that merging keeps in memory: of all runs together, and the limits for one run.
 const MERGE_BUFFERS: usize = 2 * 1024 * 1024;
 const SMALLEST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 
-/// Each row stands behind its place and its length.
-const ROW_HEAD: usize = 12;
-
-/// Where rows are gathered.
+/// Gathers rows.
 pub struct Spool {
     bytes: Vec<u8>,
     rows: Vec<Row>,
     file: Option<File>,
-    /// The ends of the runs in the file.
+    /// Where each run in the file ends
     runs: Vec<u64>,
     count: u64,
     length: u64,
     digest: Sha256,
 }
 
-/// Where a gathered row stands, with its head.
+/// The position of a gathered row, including its head.
 struct Row {
-    place: i64,
+    rank: i64,
     start: usize,
     end: usize,
 }
 
 impl Spool {
-    /// An empty one.
+    /// An empty spool.
     pub fn new() -> Spool {
         Spool {
             bytes: Vec::with_capacity(RUN),
@@ -55,21 +55,21 @@ impl Spool {
         }
     }
 
-    /// Takes a row that begins with its key, up to a control character.
+    /// Adds a row, which must begin with its key and a control character.
     ///
     /// # Errors
     /// The temporary file's.
-    pub fn push(&mut self, place: i64, row: &[u8]) -> io::Result<()> {
+    pub fn push(&mut self, rank: i64, row: &[u8]) -> io::Result<()> {
         if self.bytes.len() + ROW_HEAD + row.len() > RUN {
             self.write_run()?;
         }
         let length = u32::try_from(row.len()).map_err(io::Error::other)?;
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&place.to_le_bytes());
+        self.bytes.extend_from_slice(&rank.to_le_bytes());
         self.bytes.extend_from_slice(&length.to_le_bytes());
         self.bytes.extend_from_slice(row);
         self.rows.push(Row {
-            place,
+            rank,
             start,
             end: self.bytes.len(),
         });
@@ -78,7 +78,7 @@ impl Spool {
         Ok(())
     }
 
-    /// All rows, to be read by their places.
+    /// Ends the gathering, and gives the rows in order.
     ///
     /// # Errors
     /// The temporary file's.
@@ -88,10 +88,7 @@ impl Spool {
             self.sort();
             let mut buffer = Vec::with_capacity(self.bytes.len());
             self.write_rows(&mut buffer)?;
-            runs.push(Run {
-                buffer,
-                ..Run::default()
-            });
+            runs.push(Run::in_memory(buffer));
         } else {
             self.write_run()?;
             let buffer = MERGE_BUFFERS / self.runs.len();
@@ -107,21 +104,21 @@ impl Spool {
             length: self.length,
             digest: self.digest.finalize().into(),
             file: self.file,
-            runs,
-            heap: Vec::new(),
+            runs: BinaryHeap::with_capacity(runs.len()),
+            ended: runs,
         };
         sorted.rewind()?;
         Ok(sorted)
     }
 
-    /// Sorts what is gathered, having digested it as it came: the digest of rows must not wait for the last of them.
+    /// Adds the gathered rows to the digest, in the order in which they came, and sorts them.
     fn sort(&mut self) {
         self.digest.update(&self.bytes);
         let bytes = &self.bytes;
         let key = |row: &Row| key(&bytes[row.start + ROW_HEAD..row.end]);
         self.rows.sort_unstable_by(|a, b| {
-            a.place
-                .cmp(&b.place)
+            a.rank
+                .cmp(&b.rank)
                 .then_with(|| compare_keys(key(a), key(b)))
         });
     }
@@ -153,35 +150,19 @@ impl Spool {
     }
 }
 
-/// The key at the start of a row.
-pub(super) fn key(row: &[u8]) -> &[u8] {
-    let end = row.iter().position(u8::is_ascii_control);
-    &row[..end.unwrap_or(row.len())]
-}
-
-/// Compares integers by their size, and UUIDs, which are all of one length, by their digits.
-fn compare_keys(a: &[u8], b: &[u8]) -> Ordering {
-    let by_digits = || a.len().cmp(&b.len()).then_with(|| a.cmp(b));
-    match (a.starts_with(b"-"), b.starts_with(b"-")) {
-        (false, false) => by_digits(),
-        (true, true) => by_digits().reverse(),
-        (a_is_negative, b_is_negative) => b_is_negative.cmp(&a_is_negative),
-    }
-}
-
-/// Rows that are all in, read in order from the first to the last.
+/// The rows in order, read one after the other.
 pub struct Sorted {
     count: u64,
     length: u64,
     digest: [u8; 32],
     file: Option<File>,
-    runs: Vec<Run>,
-    /// A binary heap of the runs that have a row left, the one with the first row on top.
-    heap: Vec<usize>,
+    /// The runs that have a row left, the one with the next row on top
+    runs: BinaryHeap<Reverse<Run>>,
+    ended: Vec<Run>,
 }
 
 impl Sorted {
-    /// How many rows there are.
+    /// The number of rows.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -191,14 +172,14 @@ impl Sorted {
         self.length
     }
 
-    /// SHA-256 of the rows and their places in the order in which they came.
+    /// SHA-256 of the rows and their ranks, in the order in which they came.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    /// The next row; `None` behind the last one.
+    /// The current row; `None` after the last one.
     pub fn row(&self) -> Option<&[u8]> {
-        self.heap.first().map(|first| self.runs[*first].row())
+        self.runs.peek().map(|Reverse(run)| run.row())
     }
 
     /// Goes on to the next row.
@@ -206,11 +187,10 @@ impl Sorted {
     /// # Errors
     /// The temporary file's.
     pub fn advance(&mut self) -> io::Result<()> {
-        if let Some(first) = self.heap.first().copied() {
-            if !self.runs[first].next(self.file.as_ref())? {
-                self.heap.swap_remove(0);
-            }
-            self.sift_down(0);
+        if let Some(mut first) = self.runs.peek_mut()
+            && !first.0.next(self.file.as_ref())?
+        {
+            self.ended.push(PeekMut::pop(first).0);
         }
         Ok(())
     }
@@ -220,119 +200,14 @@ impl Sorted {
     /// # Errors
     /// The temporary file's.
     pub fn rewind(&mut self) -> io::Result<()> {
-        self.heap.clear();
-        for (index, run) in self.runs.iter_mut().enumerate() {
-            if run.rewind(self.file.as_ref())? {
-                self.heap.push(index);
+        let mut runs = std::mem::take(&mut self.ended);
+        runs.extend(self.runs.drain().map(|Reverse(run)| run));
+        for mut run in runs {
+            match run.rewind(self.file.as_ref())? {
+                true => self.runs.push(Reverse(run)),
+                false => self.ended.push(run),
             }
         }
-        for position in (0..self.heap.len() / 2).rev() {
-            self.sift_down(position);
-        }
-        Ok(())
-    }
-
-    fn sift_down(&mut self, mut position: usize) {
-        loop {
-            let mut first = position;
-            for child in [2 * position + 1, 2 * position + 2] {
-                if child < self.heap.len() && self.is_before(child, first) {
-                    first = child;
-                }
-            }
-            if first == position {
-                return;
-            }
-            self.heap.swap(position, first);
-            position = first;
-        }
-    }
-
-    fn is_before(&self, a: usize, b: usize) -> bool {
-        let (a, b) = (&self.runs[self.heap[a]], &self.runs[self.heap[b]]);
-        a.place
-            .cmp(&b.place)
-            .then_with(|| compare_keys(key(a.row()), key(b.row())))
-            .is_lt()
-    }
-}
-
-/// One run and the row in it that comes next: in memory as a whole, or as much of it as its buffer holds.
-#[derive(Default)]
-struct Run {
-    buffer: Vec<u8>,
-    /// Where the next row's head stands in the buffer, and what it says.
-    position: usize,
-    place: i64,
-    row_length: usize,
-    /// Where the run is in the file, and from where on the buffer has not got it.
-    start: u64,
-    unread: u64,
-    end: u64,
-    buffer_size: usize,
-}
-
-impl Run {
-    fn in_file(start: u64, end: u64, buffer_size: usize) -> Run {
-        Run {
-            start,
-            unread: start,
-            end,
-            buffer_size,
-            ..Run::default()
-        }
-    }
-
-    fn row(&self) -> &[u8] {
-        &self.buffer[self.position + ROW_HEAD..][..self.row_length]
-    }
-
-    /// Goes on to the next row; whether there is one.
-    fn next(&mut self, file: Option<&File>) -> io::Result<bool> {
-        self.position += ROW_HEAD + self.row_length;
-        self.load(file)
-    }
-
-    fn rewind(&mut self, file: Option<&File>) -> io::Result<bool> {
-        self.position = 0;
-        if self.end > 0 {
-            self.buffer.clear();
-            self.unread = self.start;
-        }
-        self.load(file)
-    }
-
-    /// Brings the whole of the row at the position into the buffer; whether there is one.
-    fn load(&mut self, file: Option<&File>) -> io::Result<bool> {
-        self.fill(file, ROW_HEAD)?;
-        let Some((place, rest)) = self.buffer[self.position..].split_first_chunk::<8>() else {
-            return Ok(false);
-        };
-        let Some((length, _)) = rest.split_first_chunk::<4>() else {
-            return Ok(false);
-        };
-        self.place = i64::from_le_bytes(*place);
-        self.row_length = u32::from_le_bytes(*length) as usize;
-        self.fill(file, ROW_HEAD + self.row_length)?;
-        Ok(true)
-    }
-
-    /// Reads on where fewer than `wanted` bytes follow the position and the file has more.
-    fn fill(&mut self, file: Option<&File>, wanted: usize) -> io::Result<()> {
-        let (Some(file), true) = (file, self.unread < self.end) else {
-            return Ok(());
-        };
-        if self.buffer.len() - self.position >= wanted {
-            return Ok(());
-        }
-        self.buffer.drain(..self.position);
-        self.position = 0;
-        let kept = self.buffer.len();
-        let room = wanted.max(self.buffer_size) - kept;
-        let more = usize::try_from(self.end - self.unread).map_or(room, |left| left.min(room));
-        self.buffer.resize(kept + more, 0);
-        file.read_exact_at(&mut self.buffer[kept..], self.unread)?;
-        self.unread += more as u64;
         Ok(())
     }
 }
@@ -341,21 +216,21 @@ impl Run {
 mod tests {
     use super::*;
 
-    /// Rows in a scrambled order, some of equal places.
+    /// Rows in a scrambled order, some of equal rank.
     fn rows(count: i64, padding: usize) -> Vec<(i64, String)> {
         (0..count)
             .map(|number| {
                 let id = number * 7919 % count - count / 3;
-                let place = id * 104_729 % count / 3;
-                (place, format!("{id}\x1f{}", "x".repeat(padding)))
+                let rank = id * 104_729 % count / 3;
+                (rank, format!("{id}\x1f{}", "x".repeat(padding)))
             })
             .collect()
     }
 
     fn spooled(rows: &[(i64, String)]) -> Sorted {
         let mut spool = Spool::new();
-        for (place, row) in rows {
-            spool.push(*place, row.as_bytes()).unwrap();
+        for (rank, row) in rows {
+            spool.push(*rank, row.as_bytes()).unwrap();
         }
         spool.finish().unwrap()
     }
@@ -371,12 +246,12 @@ mod tests {
 
     fn expected(mut rows: Vec<(i64, String)>) -> Vec<String> {
         let id = |row: &str| row.split('\x1f').next().unwrap().parse::<i64>().unwrap();
-        rows.sort_by_key(|(place, row)| (*place, id(row)));
+        rows.sort_by_key(|(rank, row)| (*rank, id(row)));
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
     #[test]
-    fn rows_leave_by_place_and_then_by_key_whether_in_memory_or_merged_from_a_file() {
+    fn rows_are_sorted_by_rank_and_then_by_key_in_memory_or_merged_from_a_file() {
         for (count, padding, in_memory) in [
             (0, 0, true),
             (1, 5, true),
@@ -399,16 +274,16 @@ mod tests {
     fn a_row_may_be_longer_than_any_buffer() {
         let mut rows = rows(3, LARGEST_BUFFER * 3);
         let longer = self::rows(2, RUN * 2).into_iter();
-        rows.extend(longer.map(|(place, row)| (place + 50, row)));
+        rows.extend(longer.map(|(rank, row)| (rank + 50, row)));
         let mut sorted = spooled(&rows);
         assert!(sorted.file.is_some());
         assert!(read_all(&mut sorted) == expected(rows));
     }
 
     #[test]
-    fn the_digest_tells_rows_and_places_apart() {
+    fn the_digest_differs_with_rows_ranks_and_order() {
         let digest = |rows: &[(i64, &str)]| {
-            let owned = |(place, row): &(i64, &str)| (*place, (*row).to_owned());
+            let owned = |(rank, row): &(i64, &str)| (*rank, (*row).to_owned());
             let rows: Vec<(i64, String)> = rows.iter().map(owned).collect();
             *spooled(&rows).digest()
         };

@@ -26,7 +26,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken over from a proxy, in bytes.
 const LONGEST_ID: usize = 128;
 
-/// The middleware around all others: gives the request an id and a [`Trace`], and tells what became of it.
+/// Gives the request an id and a [`Trace`], and logs and counts it at its end.
 ///
 /// # Errors
 /// Those of the service it wraps.
@@ -35,7 +35,7 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let began = Instant::now();
-    // `server.rs` adds it.
+    // `server/http.rs` adds it.
     let Some(state) = req.app_data::<Data<State>>().cloned() else {
         return Ok(next.call(req).await?.map_into_boxed_body());
     };
@@ -72,13 +72,13 @@ pub async fn access_log(
     }))
 }
 
-/// Whether an id may stand in a log line as it is.
+/// Whether a proxy's request id can stand in a log line as it is.
 fn is_usable(id: &HeaderValue) -> bool {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(byte);
     (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(legal)
 }
 
-/// A method's name, unless it is of the client's own invention.
+/// The name of a known method: a client must not invent labels.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -92,7 +92,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A body that tells its end.
+/// An answer's body that logs its request when it is dropped.
 struct LoggedBody {
     body: BoxBody,
     sent: u64,
@@ -127,7 +127,7 @@ impl Drop for LoggedBody {
     }
 }
 
-/// What is told at the end.
+/// What the access line and the metrics need at the end.
 struct End {
     state: Data<State>,
     trace: Rc<Trace>,
@@ -149,11 +149,11 @@ impl End {
         let mut repeated = None;
         let level = match self.status.is_server_error() {
             true => {
-                // An outage is warned of once a minute; the other requests have their lines at the usual level.
+                // One line a minute is a warning in an outage; the others stay at the usual level.
                 repeated = self.state.rate_limited_log.admit((label, self.status));
                 repeated.map_or(Level::Info, |_| Level::Warn)
             }
-            // They come every few seconds, for ever.
+            // Health checks come every few seconds.
             false if route.is_some_and(Route::is_for_operators) => return,
             false => Level::Info,
         };

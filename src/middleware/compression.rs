@@ -1,8 +1,8 @@
-//! Compression of exports while they are sent, by `Accept-Encoding`: what Django's `GZipMiddleware` does where a project has
-//! it, with brotli and zstd besides. An answer that is not compressed stays as it is, header for header.
+//! Compresses exports while they are sent, by `Accept-Encoding`: Django's `GZipMiddleware`, with brotli and zstd besides. An
+//! answer that is not compressed keeps all its headers.
 //!
-//! A compressor takes up to some MiB of memory. `SIDECAR_EXPORT_CONCURRENCY` limits exports, and nothing limits the other
-//! answers: those are never compressed.
+//! A compressor takes up to some MiB of memory. Only exports are compressed, because `SIDECAR_EXPORT_CONCURRENCY` limits how
+//! many are sent at a time.
 
 use actix_http::encoding::Encoder;
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,7 +15,7 @@ use actix_web::http::header::{
 
 use crate::response::Compressible;
 
-/// Bodies shorter than this, in bytes, are sent as they are.
+/// Bodies with fewer bytes are not compressed.
 const SMALLEST: u64 = 1024;
 
 /// Compresses the response if it is [`Compressible`] and long enough, and the client accepts that.
@@ -56,8 +56,8 @@ fn coding(response: &ServiceResponse<BoxBody>) -> Option<ContentEncoding> {
     negotiate(&AcceptEncoding::parse(request).ok()?)
 }
 
-/// The coding that the client likes best; of those it likes alike the first of zstd, brotli and gzip: in that order exports
-/// are smallest. `None`: as it is, which no client can refuse here.
+/// The coding of the highest quality. Of equal ones zstd is taken before brotli and brotli before gzip: in that order exports
+/// become smallest. `None`: not compressed, even if the client refuses `identity`.
 fn negotiate(accepted: &AcceptEncoding) -> Option<ContentEncoding> {
     let quality = |coding: ContentEncoding| {
         let named = |wanted: Preference<Encoding>| accepted.iter().find(|item| item.item == wanted);
@@ -82,7 +82,7 @@ fn negotiate(accepted: &AcceptEncoding) -> Option<ContentEncoding> {
         .map(|(_, coding)| coding)
 }
 
-/// The compressed bytes are others than those that the tag stands for (`GZipMiddleware.process_response`).
+/// Makes the entity tag a weak one: it stands for the bytes before compression (`GZipMiddleware.process_response`).
 fn weaken_tag(headers: &mut HeaderMap) {
     let weak = headers
         .get(header::ETAG)

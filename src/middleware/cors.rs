@@ -1,5 +1,5 @@
-//! Cross-origin resource sharing (the Fetch standard), for the origins that `SIDECAR_CORS_ORIGINS` lists and no other: Django has
-//! none of it. Without that list, no header and no answer differs from Django's.
+//! Cross-origin resource sharing (the Fetch standard) for the origins in `SIDECAR_CORS_ORIGINS`. Django has none. Without that list
+//! every header and answer is Django's.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
@@ -20,7 +20,7 @@ fn listed<'a>(state: &'a State, req: &HttpRequest) -> Option<&'a str> {
     listed.find(|listed| listed.as_bytes() == origin.as_bytes())
 }
 
-/// The answer to a browser that asks, without credentials, what a page of a listed origin may send.
+/// The answer to a preflight request from a page of a listed origin.
 pub(super) fn preflight(state: &State, req: &HttpRequest) -> Option<HttpResponse> {
     let is_preflight = req.method() == Method::OPTIONS
         && req

@@ -1,17 +1,17 @@
-//! The picture of users joined per month: stacked bars as an SVG's rectangles, and the numbers behind them.
+//! The chart of users joined per month: stacked bars as rectangles of an SVG, and a table of the numbers.
 
-use super::thousands;
+use super::format::thousands;
 use crate::db::views::months::{Month, UsersByMonth};
 
-/// Months that are shown: the last ones that anybody joined in.
-const MOST_MONTHS: i32 = 36;
+/// How many months are shown, up to the last one in which a user joined.
+const MONTHS_SHOWN: i32 = 36;
 
-/// The SVG's own units.
+/// In the SVG's units.
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 200;
-/// A bar is no wider, and this much of its month's room.
 const WIDEST_BAR: f64 = 36.0;
-const BAR_OF_ROOM: f64 = 0.7;
+/// The share of a month's width that its bar takes.
+const BAR_SHARE: f64 = 0.7;
 
 const NAMES: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -19,15 +19,17 @@ const NAMES: [&str; 12] = [
 
 /// Users joined per month.
 pub struct Chart {
-    /// Every month from the first to the last one shown
+    /// Every month that is shown, in order
     months: Vec<Month>,
-    /// Users who joined before them
+    /// Users who joined before the first of them
     earlier: u64,
+    /// Users without a readable date
     undated: u64,
+    /// What the highest grid line stands for
     top: u64,
 }
 
-/// A rectangle of the picture.
+/// A rectangle of the chart.
 pub(super) struct Bar {
     pub(super) class: &'static str,
     pub(super) x: Decimal,
@@ -36,7 +38,7 @@ pub(super) struct Bar {
     pub(super) height: Decimal,
 }
 
-/// Prints with one digit behind the point.
+/// A number that is printed with one decimal place.
 pub(super) struct Decimal(f64);
 
 impl std::fmt::Display for Decimal {
@@ -45,7 +47,7 @@ impl std::fmt::Display for Decimal {
     }
 }
 
-/// A line of the table behind the picture.
+/// A row of the table below the chart.
 pub(super) struct Row {
     pub(super) label: String,
     pub(super) tv: u64,
@@ -54,11 +56,11 @@ pub(super) struct Row {
 }
 
 impl Chart {
-    /// `None`: nobody has a date.
+    /// The chart; `None` if no user has a date.
     pub fn new(joined: &UsersByMonth) -> Option<Chart> {
         let number = |month: &Month| month.year * 12 + i32::from(month.month) - 1;
         let last = number(joined.months.last()?);
-        let first = number(joined.months.first()?).max(last - MOST_MONTHS + 1);
+        let first = number(joined.months.first()?).max(last - MONTHS_SHOWN + 1);
         let mut months: Vec<Month> = (first..=last)
             .map(|number| Month {
                 year: number.div_euclid(12),
@@ -73,7 +75,7 @@ impl Chart {
         for month in &joined.months {
             let index = usize::try_from(number(month) - first).ok();
             match index.and_then(|index| months.get_mut(index)) {
-                Some(place) => *place = month.clone(),
+                Some(shown) => *shown = month.clone(),
                 None => earlier += total(month),
             }
         }
@@ -94,19 +96,19 @@ impl Chart {
         HEIGHT
     }
 
-    /// What the highest line stands for.
+    /// What the highest grid line stands for.
     pub(super) fn top(&self) -> u64 {
         self.top
     }
 
-    /// The lines' heights: the top, the middle, the bottom.
+    /// The heights of the grid lines: top, middle, bottom.
     pub(super) fn lines(&self) -> [Decimal; 3] {
         [0.5, f64::from(HEIGHT) / 2.0, f64::from(HEIGHT) - 0.5].map(Decimal)
     }
 
     pub(super) fn bars(&self) -> Vec<Bar> {
         let room = f64::from(WIDTH) / self.months.len() as f64;
-        let width = (room * BAR_OF_ROOM).min(WIDEST_BAR);
+        let width = (room * BAR_SHARE).min(WIDEST_BAR);
         let unit = f64::from(HEIGHT) / self.top as f64;
         let mut bars = Vec::with_capacity(self.months.len() * 3);
         for (index, month) in self.months.iter().enumerate() {
@@ -151,7 +153,7 @@ impl Chart {
         self.months.last().map(label).unwrap_or_default()
     }
 
-    /// The picture in words.
+    /// The chart in words.
     pub(super) fn sentence(&self) -> String {
         let users: u64 = self.months.iter().map(total).sum();
         let most = self.months.iter().max_by_key(|month| total(month));
@@ -166,14 +168,14 @@ impl Chart {
         )
     }
 
-    /// Who is not in the picture.
+    /// Which users are not in the chart.
     pub(super) fn note(&self) -> Option<String> {
         let earlier = (self.earlier > 0)
             .then(|| format!("{} joined before {}", thousands(self.earlier), self.first()));
         let undated = (self.undated > 0)
             .then(|| format!("{} have no readable date", thousands(self.undated)));
         let parts: Vec<_> = earlier.into_iter().chain(undated).collect();
-        (!parts.is_empty()).then(|| format!("Not in the picture: {}.", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("Not in the chart: {}.", parts.join("; ")))
     }
 }
 
@@ -186,7 +188,7 @@ fn label(month: &Month) -> String {
     format!("{} {}", name.unwrap_or(&"?"), month.year)
 }
 
-/// The next 1, 2 or 5 with zeros behind it.
+/// The next number that is 1, 2 or 5 followed by zeros.
 fn round_up(number: u64) -> u64 {
     let mut power = 1_u64;
     loop {
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn months_without_users_are_in_the_picture_and_old_ones_in_its_note() {
+    fn months_without_users_are_in_the_chart_and_old_ones_in_its_note() {
         let chart = Chart::new(&joined(
             &[(2019, 1, 7, 0, 0), (2023, 11, 3, 2, 1), (2024, 2, 10, 0, 0)],
             4,
@@ -240,7 +242,7 @@ mod tests {
         );
         assert_eq!(chart.bars().len(), 4);
         assert_eq!(chart.top(), 10);
-        let note = "Not in the picture: 7 joined before Mar 2021; 4 have no readable date.";
+        let note = "Not in the chart: 7 joined before Mar 2021; 4 have no readable date.";
         assert_eq!(chart.note().as_deref(), Some(note));
         let bars = chart.bars();
         assert_eq!(bars[3].height.to_string(), "200.0");
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_makes_no_picture() {
+    fn there_is_no_chart_without_users() {
         assert!(Chart::new(&joined(&[], 9)).is_none());
     }
 

@@ -1,7 +1,7 @@
-//! The limit to failed logins: per client address, and per name, whether or not there is such a user.
+//! The limit to failed logins: per client address, and per user name, whether or not the user exists.
 //!
-//! A bucket of each is filled by a failure and emptied by time. A client that has logged in under a name within a day is
-//! not limited by the failures of others under that name.
+//! Each has a leaky bucket, which a failure fills and time empties. A client that logged in under a name within a day is not
+//! limited by other clients' failures under that name.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -19,9 +19,9 @@ use crate::config::Rate;
 /// The most buckets that are kept.
 const MOST_BUCKETS: usize = 100_000;
 
-/// The most clients that are remembered for having logged in, and for how long.
-const MOST_ACQUAINTANCES: usize = 10_000;
-const ACQUAINTANCE: Duration = Duration::from_secs(24 * 3600);
+/// How many successful clients are remembered, and for how long.
+const MOST_KNOWN_CLIENTS: usize = 10_000;
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest name in characters: no column that holds user names is longer.
 pub const LONGEST_NAME: usize = 254;
@@ -29,7 +29,7 @@ pub const LONGEST_NAME: usize = 254;
 /// The limit and the failures so far.
 pub struct Throttle {
     rate: Option<Rate>,
-    /// With a random key: a client can't find two names that share a bucket.
+    /// Its key is random, so a client can't find two names that share a bucket
     hashing: RandomState,
     seen: Mutex<Seen>,
 }
@@ -38,11 +38,11 @@ pub struct Throttle {
 struct Seen {
     /// When each bucket will be empty; empty ones are not kept
     buckets: HashMap<u64, Instant>,
-    /// Until when a client is known under a name
-    acquaintances: HashMap<u64, Instant>,
+    /// Until when a client counts as known under a name
+    known_clients: HashMap<u64, Instant>,
 }
 
-/// An attempt to log in, as its buckets.
+/// A login attempt: the keys of its buckets.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     address: u64,
@@ -53,11 +53,11 @@ pub struct Attempt {
 struct Name {
     bucket: u64,
     /// The name together with the client's address
-    acquaintance: u64,
+    known_client: u64,
 }
 
 impl Throttle {
-    /// With `None` nothing is limited, and nothing kept.
+    /// A throttle with this limit; `None` limits nothing and keeps nothing.
     pub fn new(rate: Option<Rate>) -> Throttle {
         Throttle {
             rate,
@@ -66,7 +66,7 @@ impl Throttle {
         }
     }
 
-    /// An attempt of this client, whatever the name.
+    /// An attempt of the client at this address.
     pub fn attempt(&self, address: Option<IpAddr>) -> Attempt {
         Attempt {
             address: self.hashing.hash_one(("address", address.map(network_of))),
@@ -74,25 +74,25 @@ impl Throttle {
         }
     }
 
-    /// The same attempt under this name, however it is spelled.
+    /// The same attempt under a name; spellings that [`folded`] unites share a bucket.
     pub fn under_name(&self, attempt: Attempt, name: &str) -> Attempt {
         let bucket = self.hashing.hash_one(("name", folded(name)));
         Attempt {
             name: Some(Name {
                 bucket,
-                acquaintance: self.hashing.hash_one((attempt.address, bucket)),
+                known_client: self.hashing.hash_one((attempt.address, bucket)),
             }),
             ..attempt
         }
     }
 
-    /// How long this attempt must wait; `None`: it may go on.
+    /// How long this attempt must wait; `None`: not at all.
     pub fn retry_after(&self, attempt: Attempt) -> Option<Duration> {
         let rate = self.rate?;
         let now = Instant::now();
         let seen = self.lock();
         let name = attempt.name.filter(|name| {
-            let known_until = seen.acquaintances.get(&name.acquaintance);
+            let known_until = seen.known_clients.get(&name.known_client);
             known_until.is_none_or(|until| *until <= now)
         });
         let buckets = [Some(attempt.address), name.map(|name| name.bucket)];
@@ -101,7 +101,7 @@ impl Throttle {
             .flatten()
             .filter_map(|bucket| seen.buckets.get(bucket))
             .max()?;
-        // There is room while one more failure would not overfill it.
+        // The bucket has room for one more failure.
         let room = rate.per - rate.per / rate.most;
         let wait = fullest.saturating_duration_since(now).saturating_sub(room);
         (!wait.is_zero()).then_some(wait)
@@ -118,7 +118,7 @@ impl Throttle {
         for bucket in buckets.into_iter().flatten() {
             seen.make_room(now);
             let empty = seen.buckets.entry(bucket).or_insert(now);
-            // Attempts that were let in at the same time may overfill it, by as many as are hashed at a time.
+            // Attempts that were admitted at the same time may overfill it, by as many as are hashed at a time.
             *empty = (*empty).max(now) + rate.per / rate.most;
         }
     }
@@ -129,14 +129,14 @@ impl Throttle {
             return;
         };
         let now = Instant::now();
-        let acquaintances = &mut self.lock().acquaintances;
-        if acquaintances.len() >= MOST_ACQUAINTANCES {
-            acquaintances.retain(|_, until| *until > now);
+        let known_clients = &mut self.lock().known_clients;
+        if known_clients.len() >= MOST_KNOWN_CLIENTS {
+            known_clients.retain(|_, until| *until > now);
         }
-        if acquaintances.len() >= MOST_ACQUAINTANCES {
-            acquaintances.clear();
+        if known_clients.len() >= MOST_KNOWN_CLIENTS {
+            known_clients.clear();
         }
-        acquaintances.insert(name.acquaintance, now + ACQUAINTANCE);
+        known_clients.insert(name.known_client, now + KNOWN_FOR);
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -145,8 +145,8 @@ impl Throttle {
     }
 }
 
-/// A name without the differences that most databases and people overlook: compatibility forms, accents, case, blanks.
-/// Collations of MySQL overlook more; the limit by address holds what this misses. The result is at most as long as the longest name.
+/// A name in compatibility form, without accents, case and blanks, so that spellings that a database's collation may unite share
+/// a bucket. MySQL's collations unite more; the limit by address holds what this misses. At most [`LONGEST_NAME`] characters.
 fn folded(name: &str) -> String {
     name.nfkd()
         .filter(|character| !is_combining_mark(*character) && !character.is_whitespace())
@@ -156,7 +156,7 @@ fn folded(name: &str) -> String {
 }
 
 impl Seen {
-    /// Forgets the empty buckets when there are too many, and then the emptier half of the others.
+    /// When there are too many buckets, drops the empty ones, and then the emptier half of the rest.
     fn make_room(&mut self, now: Instant) {
         if self.buckets.len() < MOST_BUCKETS {
             return;

@@ -13,7 +13,7 @@ use crate::auth::AdminUser;
 use crate::django::metadata;
 use crate::django::negotiation::Format;
 use crate::error::{Error, Kind};
-use crate::export::{Export, Wanted, stats_json};
+use crate::export::{Export, ExportRequest, stats_json};
 use crate::request::deadline;
 use crate::response;
 use crate::state::State;
@@ -26,16 +26,19 @@ pub async fn export_users(
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let name = truncated(&admin.username);
-    info!(target: LOGGER, "Admin user {name} requesting user export for TwentyFour/Seven");
     let renderer = admin.renderer;
-    let wanted = Wanted {
+    let request = ExportRequest {
         dates: state.dates.clone(),
         selection: parameters::selection(&admin, &state, &req).await?,
         layout: parameters::layout(&admin)?,
     };
+    if renderer.format == Format::Html {
+        return page::show(&admin, &state, &req).await;
+    }
+    let name = truncated(&admin.username);
+    info!(target: LOGGER, "Admin user {name} requesting user export for TwentyFour/Seven");
     let log = &state.rate_limited_log;
-    let Ok(place) = Arc::clone(&state.exports).try_acquire_owned() else {
+    let Ok(slot) = Arc::clone(&state.exports).try_acquire_owned() else {
         let message = "export limit (SIDECAR_EXPORT_CONCURRENCY) reached: answering 503";
         log.every_minute(Level::Warn, module_path!(), message);
         state.metrics.exported("busy", 0, 0);
@@ -50,18 +53,13 @@ pub async fn export_users(
         Kind::ExportFailed(state.settings().debug.then_some(details))
     };
     let trace = Trace::of(&req);
-    let export = Export::collect(&state.db, deadline(&req), wanted, Some(place));
+    let export = Export::collect(&state.db, deadline(&req), request, Some(slot));
     let export = trace.time_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
         view_error(log, &error, renderer, failed)
     })?;
     info!(target: LOGGER, "Found {} active TV users for export", export.count);
     info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
-    if renderer.format == Format::Html {
-        // It was made to know whether it can be; nobody gets it, but a page of the first users.
-        drop(export);
-        return page::show(&admin, &state, &req).await;
-    }
     let is_known = export.is_known(&req);
     trace.audit_export(&admin.username, export.count, export.tag(), is_known);
     let link = parameters::next_page(&admin.query, export.next_after.as_deref());

@@ -21,10 +21,10 @@ use crate::error::{Error, Kind, LoginRefusal};
 use crate::request::{BODY_TIMEOUT, BodyRead, wsgi_header};
 use crate::state::State;
 
-/// The largest body login reads, in bytes.
+/// The largest body that login reads, in bytes.
 const LARGEST_BODY: usize = 16 * 1024;
 
-/// What the forms answer with.
+/// The renderer of the forms' answers.
 const PAGE: Renderer = Renderer::PAGE;
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct Credentials {
     password: Zeroizing<String>,
 }
 
-/// `POST /api/login/`: a session that Django accepts, for a name and password that Django accepts.
+/// `POST /api/login/`: logs in and answers the user and the session cookie as JSON.
 pub async fn login(
     req: HttpRequest,
     payload: Payload,
@@ -59,7 +59,7 @@ pub async fn login(
         .body(json))
 }
 
-/// `POST /api/logout/`: the row and the cookie go, whoever holds them.
+/// `POST /api/logout/`: deletes the session and the cookie.
 pub async fn logout(
     req: HttpRequest,
     payload: Payload,
@@ -67,8 +67,8 @@ pub async fn logout(
 ) -> Result<HttpResponse, Error> {
     let renderer = Renderer::default();
     require_same_site_post(&state, &req, renderer)?;
-    // It needs no body, and many clients name a type without one. A body of a type that a form can send may be another
-    // site's page.
+    // Logout needs no body, and many clients name a type without one. A body of a type that a form can send may come from
+    // another site's page.
     if req.headers().contains_key(CONTENT_TYPE)
         && !is_of_type(&req, "application/json")
         && !has_empty_body(&req, payload).await
@@ -81,7 +81,7 @@ pub async fn logout(
         .body(r#"{"success":true}"#))
 }
 
-/// The page's login form: back to the page with a session.
+/// The page's login form: redirects to the page, with a session.
 pub async fn login_form(
     req: HttpRequest,
     payload: Payload,
@@ -96,31 +96,31 @@ pub async fn login_form(
     };
     let user = log_in(&state, &req, username, Zeroizing::new(password), PAGE).await?;
     let mut answer = to_the_page();
-    // A cookie as `set_cookie` writes it is a header's value.
+    // `set_cookie` writes nothing that a header can't hold.
     if let Ok(cookie) = header::HeaderValue::try_from(user.set_cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(answer)
 }
 
-/// The page's logout form: back to the page without a session.
+/// The page's logout form: redirects to the page, without a session.
 pub async fn logout_form(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
     require_same_site_post(&state, &req, PAGE)?;
     log_out(&state, &req, PAGE).await?;
     Ok(to_the_page())
 }
 
-/// What a browser's form sends.
+/// The media type of a browser's form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// 303: from a form to the page that stands above it.
+/// 303 to the page, one path segment above the form.
 fn to_the_page() -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((LOCATION, "../"))
         .finish()
 }
 
-/// The body of a `POST` of the same site and of this media type.
+/// The body of a request, which must be a `POST` from the same site and of this media type.
 async fn posted(
     state: &State,
     req: &HttpRequest,
@@ -147,7 +147,7 @@ async fn posted(
     }
 }
 
-/// Whether the body is empty, as far as its first byte tells in time.
+/// Whether the body is empty. One whose first byte does not come in time is not.
 async fn has_empty_body(req: &HttpRequest, mut payload: Payload) -> bool {
     match Body::of(req.headers()) {
         Body::None => true,
@@ -160,8 +160,8 @@ fn is_of_type(req: &HttpRequest, media_type: &str) -> bool {
     req.content_type().eq_ignore_ascii_case(media_type)
 }
 
-/// `POST` only, and not from a page of another site that is not listed. Another site's page can send a form, so a form must
-/// prove where it comes from; it can't send JSON unless CORS allows it.
+/// Refuses other methods than `POST`, and pages of other sites that `SIDECAR_CORS_ORIGINS` does not list. Another site's page
+/// can send a form, so a form must prove its origin; it can't send JSON unless CORS allows it.
 fn require_same_site_post(
     state: &State,
     req: &HttpRequest,
@@ -190,7 +190,7 @@ fn require_same_site_post(
         (None, Some(b"same-origin")) => true,
         (None, Some(b"none")) => !is_form,
         (_, Some(_)) => false,
-        // An old browser's form names the page, as for Django's CsrfViewMiddleware.
+        // An old browser sends no `Origin`; Django's CsrfViewMiddleware takes `Referer` then, too.
         (None, None) => {
             let referer = wsgi_header(req.headers(), header::REFERER);
             !is_form || referer.is_some_and(|referer| is_own(origin_of(&referer)))
@@ -209,8 +209,8 @@ fn origin_of(url: &[u8]) -> &[u8] {
     &url[..third.unwrap_or(url.len())]
 }
 
-/// Whether `Origin` names the host that was asked. The scheme is not compared, for the proxy in front ends TLS. So `Host` may
-/// have the default port of either scheme, and `Origin` that of its own.
+/// Whether `Origin` names the requested host. The scheme is not compared, because the proxy in front ends TLS. So `Host` may
+/// have the default port of either scheme, and `Origin` the one of its own scheme.
 fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
     let schemes = [(&b"https://"[..], &b":443"[..]), (b"http://", b":80")];
     let origin = schemes.iter().find_map(|(scheme, port)| {

@@ -1,4 +1,4 @@
-//! `GET {mount}/openapi.json`: what is served here, as OpenAPI 3.1 has it. It holds no data, so anybody may read it.
+//! `GET {mount}/openapi.json`: the API as an OpenAPI 3.1 document. It holds no data and needs no authentication.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag};
@@ -9,16 +9,16 @@ use crate::django::negotiation::Renderer;
 use crate::response;
 use crate::state::State;
 
-/// The description, for the default mount.
+/// The document for the default mount.
 pub const DESCRIPTION: &str = include_str!("../../openapi.json");
 
-/// How a path below the mount begins in the description, its server, and the session cookie's name.
+/// What is replaced in the document: the start of a path below the mount, the server, and the session cookie's name.
 const MOUNTED: &str = r#""/api/admin/"#;
 const SERVER: &str = r#""url": "/""#;
 const COOKIE: &str = r#""name": "sessionid""#;
 
-/// The description, with this mount in its paths and this site's session cookie. A proxy that strips the mount strips it
-/// from all paths, login's too, so that they begin beside the description.
+/// The document with this mount in its paths and this site's session cookie. A proxy that strips the mount strips it from all
+/// paths, login's too, so they begin beside the document then.
 pub async fn openapi(state: Data<State>, req: HttpRequest) -> HttpResponse {
     let (mount, settings) = (state.mount.as_str(), state.settings());
     let cookie = &settings.session_cookie.name;

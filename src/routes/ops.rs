@@ -1,4 +1,5 @@
-//! Health checks and figures for operators: no authentication, no host check, nothing that helps an attacker.
+//! Health checks and metrics for operators: without authentication and host check, so their answers tell nothing that helps
+//! an attacker.
 
 use std::sync::atomic::Ordering;
 
@@ -11,15 +12,15 @@ use crate::error::RETRY_AFTER_SECONDS;
 use crate::state::State;
 use crate::telemetry::metrics::CONTENT_TYPE;
 
-/// `GET healthz`: the process is alive. It asks the database nothing.
+/// `GET healthz`: the process is alive. Asks the database nothing.
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(r#"{"status":"ok"}"#)
 }
 
-/// `GET readyz`: the database answers and both tables are as they should be; else 503 and the name of the failing check.
-/// Also 503 once the service is asked to stop.
+/// `GET readyz`: 200 if the database answers and both tables can be read; otherwise 503 and the name of the check that failed.
+/// Also 503 once the service stops.
 pub async fn readyz(state: Data<State>) -> HttpResponse {
     if state.is_stopping.load(Ordering::Relaxed) {
         return unavailable(r#"{"status":"stopping"}"#.to_owned());
@@ -38,7 +39,7 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
     }
 }
 
-/// `GET metrics`: the figures for Prometheus, on the listener for operators alone.
+/// `GET metrics`: the metrics for Prometheus, on the operators' listener alone.
 pub async fn metrics(state: Data<State>) -> HttpResponse {
     let metrics = &state.metrics;
     metrics.set_password_queue(state.passwords.queue_length());

@@ -1,5 +1,5 @@
-//! The page at the mount, and what `text/html` gets at the two views: an overview for staff, and for everybody else the
-//! reason and a way to log in.
+//! The HTML page at the mount and, for `text/html`, at the two views: an overview for staff; for other callers the reason of
+//! the refusal and a way to log in.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
@@ -31,8 +31,8 @@ use crate::state::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::truncated;
 
-/// Users that one page shows.
-const USERS_SHOWN: usize = 20;
+/// How many users a page shows.
+const USERS_ON_PAGE: usize = 20;
 
 /// `GET {mount}/`
 pub async fn overview(
@@ -43,7 +43,7 @@ pub async fn overview(
     show(&admin, &state, &req).await
 }
 
-/// Any other method there.
+/// Any other method at `{mount}/`.
 pub async fn method_not_allowed(req: HttpRequest) -> Result<HttpResponse, Error> {
     let method = req.method().to_string();
     Err(Error::rendered(
@@ -52,38 +52,38 @@ pub async fn method_not_allowed(req: HttpRequest) -> Result<HttpResponse, Error>
     ))
 }
 
-/// The overview: the figures, the months, and the users that the query asks for.
+/// The overview: the figures, the chart, and the page of users that the query string selects.
 pub(super) async fn show(
     admin: &AdminUser,
     state: &State,
     req: &HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let wanted = Wanted::of(req)?;
+    let query = PageQuery::of(req)?;
     let until = deadline(req);
-    let lookup = UserSearch::new(wanted.search.as_deref(), wanted.place, USERS_SHOWN);
-    let questions = join(
+    let user_search = UserSearch::new(query.search.as_deref(), query.cursor, USERS_ON_PAGE);
+    let queries = join(
         state.db.users_by_month(until),
-        state.db.user_page(until, &state.dates, lookup),
+        state.db.user_page(until, &state.dates, user_search),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
-    let (joined, preview) = trace.time_database(questions).await;
-    let joined = joined.map_err(|error| stats_error(log, &error, admin.renderer))?;
+    let (by_month, user_page) = trace.time_database(queries).await;
+    let by_month = by_month.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
-    let search = wanted.search.unwrap_or_default();
-    let users = match preview {
-        Ok(preview) => {
-            // To HEAD no user is shown.
+    let search = query.search.unwrap_or_default();
+    let users = match user_page {
+        Ok(user_page) => {
+            // The answer to HEAD shows no users.
             if req.method() == Method::GET {
-                trace.audit_page(&admin.username, preview.rows.len(), !search.is_empty());
+                trace.audit_page(&admin.username, user_page.rows.len(), !search.is_empty());
             }
-            let is_first = matches!(wanted.place, Cursor::First);
-            Users::new(&preview, &search, root, is_first)
+            let is_first = matches!(query.cursor, Cursor::First);
+            Users::new(&user_page, &search, root, is_first)
         }
         Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
             return Err(Error::unavailable(&error, admin.renderer));
         }
-        Err(why) => {
-            let details = match why {
+        Err(error) => {
+            let details = match error {
                 ExportError::Database(error) => error.to_string(),
                 ExportError::View(details) => details,
                 ExportError::Spool(error) => error.to_string(),
@@ -100,8 +100,8 @@ pub(super) async fn show(
     };
     let overview = Overview {
         frame: frame(state, req),
-        stats: joined.stats,
-        chart: Chart::new(&joined),
+        stats: by_month.stats,
+        chart: Chart::new(&by_month),
         now: now(),
         search,
         users,
@@ -109,7 +109,7 @@ pub(super) async fn show(
     page(StatusCode::OK, &overview)
 }
 
-/// What `OPTIONS` gets that asks for `text/html`.
+/// The page for `OPTIONS`.
 pub(super) fn options(state: &State, req: &HttpRequest, json: &str) -> Result<HttpResponse, Error> {
     let mut indented = Vec::new();
     Indenter::new(2).push(json.as_bytes(), &mut indented);
@@ -120,7 +120,7 @@ pub(super) fn options(state: &State, req: &HttpRequest, json: &str) -> Result<Ht
     page(StatusCode::OK, &options)
 }
 
-/// An answer that is not a success becomes a page, with its status and headers, where the client asked for one.
+/// Gives an error's answer the body of a page, if the client asked for `text/html`. Status and other headers stay.
 pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let error = response.response().error();
     let error = error.and_then(|error| error.as_error::<Error>());
@@ -139,26 +139,26 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
     response
 }
 
-/// What the query of a page asks for.
-struct Wanted {
+/// The query string of a page.
+struct PageQuery {
     search: Option<String>,
-    place: Cursor,
+    cursor: Cursor,
 }
 
-impl Wanted {
-    fn of(req: &HttpRequest) -> Result<Wanted, Error> {
+impl PageQuery {
+    fn of(req: &HttpRequest) -> Result<PageQuery, Error> {
         let query = Query::parse(req.query_string());
-        let query = query.map_err(|_| Error::new(Kind::BadRequestPage))?;
+        let query = query.map_err(|_| Error::bad_request_page())?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
-        let place = match (key("after"), key("before")) {
+        let cursor = match (key("after"), key("before")) {
             (Some(id), _) => Cursor::After(id),
             (None, Some(id)) => Cursor::Before(id),
             (None, None) => Cursor::First,
         };
         let search = query.last("q").map(|text| text.trim().to_owned());
-        Ok(Wanted {
+        Ok(PageQuery {
             search: search.filter(|text| !text.is_empty()),
-            place,
+            cursor,
         })
     }
 }
@@ -211,7 +211,8 @@ fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
     }
 }
 
-/// The application's login page, which leads back here. Where the mount is unknown, since the proxy strips it, it does not.
+/// The application's login page, with `next` to lead back here. Without a mount the proxy strips the path, so that the URL to
+/// lead back to is unknown.
 fn login_url(state: &State, req: &HttpRequest) -> String {
     let url = &state.login_url;
     if state.mount.is_empty() {
@@ -235,7 +236,7 @@ fn frame(state: &State, req: &HttpRequest) -> Frame {
     }
 }
 
-/// The way to the mount: every other page stands one level below it.
+/// The relative URL of the mount. All pages but the overview are one level below it.
 fn root(req: &HttpRequest) -> &'static str {
     match Trace::of(req).route() {
         Some(Route::Overview) => "./",
@@ -243,7 +244,7 @@ fn root(req: &HttpRequest) -> &'static str {
     }
 }
 
-/// Now, to the second.
+/// The current time in seconds, by ISO 8601.
 fn now() -> String {
     let now = jiff::Timestamp::now();
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -251,8 +252,8 @@ fn now() -> String {
 
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
-        log::error!("a page can't be made: {error}");
-        Error::new(Kind::ServerErrorPage)
+        log::error!("a page can't be rendered: {error}");
+        Error::server_error_page()
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);
     add_policy(answer.headers_mut());
@@ -260,7 +261,7 @@ fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Er
 }
 
 fn add_policy(headers: &mut header::HeaderMap) {
-    // It is made of constants and a digest.
+    // It consists of constants and a digest, so this always succeeds.
     if let Ok(policy) = HeaderValue::from_str(&CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

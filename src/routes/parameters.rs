@@ -1,61 +1,47 @@
-//! The parameters of export-users that are the sidecar's own: which users, and how CSV is written. Without them the answer
-//! is Django's.
+//! The parameters of export-users that Django does not have: which users, and how CSV is written. Without them the answer is
+//! Django's.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::AdminUser;
-use crate::db::connection::Connection;
-use crate::db::error::DbError;
-use crate::db::models::user_table::UserTable;
-use crate::db::views::exportable_users::{KeyPage, Selection};
+use crate::db::views::exportable_users::Selection;
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
-use crate::django::sessions::KeyType;
 use crate::error::{Error, Kind};
-use crate::export::parameters::{USUAL_USERS, after_id, joined_after, limit};
+use crate::export::parameters::{ParameterError, Parameters};
 use crate::export::{Csv, Layout};
 use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// Which users the request wants.
+/// Which users are exported.
 ///
 /// # Errors
-/// 400 with a sentence for a value that is wrong; an outage, while the type of the users' keys is not known.
+/// 400 with a sentence for a wrong value; 503 while the database can't tell the type of the users' keys.
 pub(super) async fn selection(
     admin: &AdminUser,
     state: &State,
     req: &HttpRequest,
 ) -> Result<Selection, Error> {
-    let wrong = |sentence: String| bad_request(admin, &sentence);
-    let text = |name| admin.query.last(name);
-    let joined_after = text("joined_after").map(|text| joined_after(&text, &state.clock));
-    let joined_after = joined_after.transpose().map_err(wrong)?;
-    let limit = text("limit").map(|text| limit(&text));
-    let limit = limit.transpose().map_err(wrong)?;
-    let after = match text("after_id") {
-        None => None,
-        Some(text) => {
-            let key_type = |_: &mut Connection, table: &UserTable| Ok(table.key_type());
-            let key_type = state.db.run(deadline(req), key_type);
-            let key_type: Result<KeyType, DbError> = Trace::of(req).time_database(key_type).await;
-            let key_type = key_type.map_err(|error| Error::unavailable(&error, admin.renderer))?;
-            Some(after_id(&text, key_type).map_err(wrong)?)
-        }
+    let parameters = Parameters {
+        joined_after: admin.query.last("joined_after"),
+        after_id: admin.query.last("after_id"),
+        limit: admin.query.last("limit"),
     };
-    let page = (after.is_some() || limit.is_some()).then(|| KeyPage {
-        after,
-        limit: limit.unwrap_or(USUAL_USERS),
-    });
-    Ok(Selection { joined_after, page })
+    let selection = parameters.parse(&state.db, &state.clock, deadline(req));
+    let selection = Trace::of(req).time_database(selection).await;
+    selection.map_err(|error| match error {
+        ParameterError::Wrong(sentence) => bad_request(admin, &sentence),
+        ParameterError::Database(error) => Error::unavailable(&error, admin.renderer),
+    })
 }
 
-/// As what the users are written.
+/// The format of the export.
 ///
 /// # Errors
-/// 400 with a sentence for a value that is wrong.
+/// 400 with a sentence for a wrong value.
 pub(super) fn layout(admin: &AdminUser) -> Result<Layout, Error> {
     match admin.download {
         None => Ok(Layout::Json(admin.renderer)),
@@ -81,7 +67,7 @@ pub(super) fn layout(admin: &AdminUser) -> Result<Layout, Error> {
     }
 }
 
-/// `Link` to the page behind the one whose last user has this key, with all other parameters as they are.
+/// The value of `Link` to the page after the user with this key, with all other parameters as they are.
 pub(super) fn next_page(query: &Query, after: Option<&str>) -> Option<HeaderValue> {
     let after = after?;
     let mut link = String::from("<?");

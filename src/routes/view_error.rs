@@ -10,7 +10,7 @@ use crate::telemetry::{RateLimitedLog, truncated};
 /// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
 pub(super) const LOGGER: &str = "api.views.admin.admin_views";
 
-/// What `export_stats` answers when its figures can't be had.
+/// The answer of `export_stats` to a failed query.
 pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: Renderer) -> Error {
     view_error(log, error, renderer, |details| {
         let message = format!("Error getting export stats: {}", truncated(&details));
@@ -19,7 +19,8 @@ pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: R
     })
 }
 
-/// An outage is 503; what the view's own `try` would catch becomes its documented body; what it would not, Django's page.
+/// The answer to a failed query: 503 for an outage; the view's own body for what its `try` catches; Django's page for the
+/// rest.
 pub(super) fn view_error(
     log: &RateLimitedLog,
     error: &ExportError,
@@ -32,7 +33,7 @@ pub(super) fn view_error(
         }
         ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
         ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
-        // No room on the disk or no descriptor, for now.
+        // The disk is full, or no descriptor is left.
         ExportError::Spool(error) => Error::unavailable(
             &DbError::Unavailable(format!("no spool: {error}")),
             renderer,
@@ -40,7 +41,7 @@ pub(super) fn view_error(
         ExportError::Unrenderable => {
             let message = "Internal Server Error: a value is not JSON serializable";
             log.every_minute(Level::Error, "django.request", message);
-            Error::new(Kind::ServerErrorPage)
+            Error::server_error_page()
         }
     }
 }

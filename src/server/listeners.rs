@@ -1,5 +1,4 @@
-//! The sockets that the service listens on: bound to the configured addresses, or handed over by systemd, the main one
-//! first.
+//! The listeners: bound to the configured addresses, or handed over by systemd, the main one first.
 
 use std::io;
 use std::net::TcpListener;
@@ -11,7 +10,7 @@ use nix::sys::socket::{Backlog, listen};
 
 use crate::config::Bind;
 
-/// Connections that the kernel keeps until there is room for them.
+/// Connections that wait in the kernel until they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// A bound listener.
@@ -20,7 +19,7 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// A listener, and at which address it turned out to be.
+/// A listener and its address.
 pub(super) type Bound = (Bind, Listener);
 
 /// The main listener and the operators', each as systemd hands it over, or else bound.
@@ -79,7 +78,7 @@ fn bound(bind: &Bind) -> io::Result<Bound> {
             Ok((address_of(&listener, bind)?, listener))
         }
         Bind::Unix(path) => {
-            // A socket file that nobody listens on is left over from a process that was killed.
+            // A socket file without a listener is left over from a process that was killed.
             if is_socket(path) && is_refused(path) {
                 std::fs::remove_file(path)?;
             }

@@ -1,15 +1,15 @@
-//! The signals that stop the service or have it read its files again.
+//! Waiting for signals: those that stop the service, and SIGHUP.
 
 use std::io;
 
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use futures_util::future::select_all;
 
-/// SIGHUP, SIGINT and SIGTERM, or some of them: one after the other.
+/// A set of signals to wait for.
 pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// From now on, these signals do not end the process by themselves.
+    /// Registers the signals: from now on they do not end the process by themselves.
     ///
     /// # Errors
     /// The system's.
@@ -18,7 +18,7 @@ impl Signals {
         Ok(Signals(signals.collect::<io::Result<_>>()?))
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next signal of the set.
     pub(super) async fn next(&mut self) {
         select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }

@@ -1,15 +1,14 @@
-//! What systemd is told and asks for: ready, reloading, stopping, still alive (`sd_notify`). Without systemd nothing is
-//! said. Sockets that it hands over are taken in [`super::listeners`].
+//! Notifies systemd (`sd_notify`): ready, reloading, stopping, and the watchdog's keep-alive. Does nothing without systemd.
 
 use actix_web::rt::time::sleep;
 use sd_notify::NotifyState;
 
-/// It serves.
+/// The service is ready.
 pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// It reads its configuration anew; [`ready`] follows.
+/// The service reloads its configuration; [`ready`] follows.
 pub(super) fn reloading() {
     let now = NotifyState::monotonic_usec_now().ok();
     let states: Vec<_> = [Some(NotifyState::Reloading), now]
@@ -19,12 +18,12 @@ pub(super) fn reloading() {
     tell(&states);
 }
 
-/// It was asked to stop.
+/// The service stops.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells twice in each of the watchdog's spans that the process gets on.
+/// Sends a keep-alive twice in each of the watchdog's intervals.
 pub(super) async fn feed_watchdog() {
     let Some(span) = sd_notify::watchdog_enabled() else {
         return;

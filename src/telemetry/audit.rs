@@ -2,7 +2,7 @@
 //! They are written at every level of `SIDECAR_LOG` (unless it names `audit`), and hold ids, never what a client sent.
 
 use super::trace::Trace;
-use super::truncated;
+use super::truncated::truncated;
 
 /// The target of audit lines, and their logger's name.
 pub(super) const TARGET: &str = "audit";
@@ -45,7 +45,7 @@ impl Trace {
             "{event}");
     }
 
-    /// A name and password were checked and refused: those of `user`, where the name is some user's.
+    /// A name and a password were refused. `user`: the id of the user who has the name, if there is one.
     pub fn audit_refused_password(&self, user: Option<&impl ToString>, reason: &str) {
         let (address, user) = (self.address(), user.map(ToString::to_string));
         log::info!(target: TARGET,

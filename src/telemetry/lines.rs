@@ -36,7 +36,7 @@ pub(super) fn line(format: LogFormat, record: &Record<'_>) -> String {
             )
         }
     };
-    // Our own visitor refuses nothing.
+    // This visitor returns no error.
     let _ = record.key_values().visit(&mut Fields {
         format,
         line: &mut line,
@@ -52,7 +52,7 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(one_line(text)).to_string()
 }
 
-/// Adds the fields of a record to a line, but for those without a value.
+/// Appends the fields of a record to a line, without those that have no value.
 struct Fields<'a> {
     format: LogFormat,
     line: &'a mut String,
@@ -64,7 +64,7 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     }
 }
 
-/// Adds one of them.
+/// Appends one field.
 struct Field<'a, 'b, 'kvs> {
     of: &'a mut Fields<'b>,
     key: Key<'kvs>,
@@ -73,7 +73,7 @@ struct Field<'a, 'b, 'kvs> {
 impl Field<'_, '_, '_> {
     fn add(&mut self, value: impl Display) -> Result<(), FieldError> {
         let key = self.key.as_str();
-        // To a text everything can be written.
+        // Writing to a `String` can't fail.
         let _ = match self.of.format {
             LogFormat::Text => write!(self.of.line, " {key}={value}"),
             LogFormat::Json => write!(self.of.line, ",\"{key}\":{value}"),
@@ -118,7 +118,7 @@ impl<'v> VisitValue<'v> for Field<'_, '_, '_> {
     }
 }
 
-/// The text without control characters, and not endless.
+/// The text with control characters escaped, truncated.
 fn one_line(text: &str) -> String {
     if text.len() <= LONGEST_MESSAGE && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return text.to_owned();

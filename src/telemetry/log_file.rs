@@ -1,5 +1,5 @@
 //! The log file: whole lines are appended to a regular file that only its owner may read, unless it was there with another
-//! mode. Links and everything that is not a file are refused: a FIFO could hang, and a link could lead to somebody's file.
+//! mode. Links and other kinds of files are refused: a FIFO could hang, and a link could lead to another file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -66,7 +66,7 @@ impl LogFile {
         count_lines(&lines[whole..])
     }
 
-    /// Takes this many bytes off the end.
+    /// Cuts this number of bytes off the end.
     fn cut(&self, bytes: u64) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let length = length.checked_sub(bytes).ok_or(ErrorKind::InvalidData)?;
@@ -76,7 +76,7 @@ impl LogFile {
 
 /// The file, and whether it ends within a line.
 fn open(path: &Path) -> io::Result<(File, bool)> {
-    // A FIFO or a device does not hang.
+    // `O_NONBLOCK`: opening a FIFO or a device must not hang.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = File::options()
         .read(true)
@@ -102,7 +102,7 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
     Ok((file, last != [b'\n']))
 }
 
-/// Writes as much as the file takes; the number of bytes.
+/// Writes as much as the file takes. Returns the number of bytes.
 fn write_most(file: &mut File, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {

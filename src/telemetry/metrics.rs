@@ -8,6 +8,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::sinks::lost_lines;
+
 /// Upper bounds in seconds: from an answer without a query to one that has waited as long as it may.
 const SECONDS: [f64; 13] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -147,7 +149,7 @@ impl Metrics {
         let started = Gauge::new("process_start_time_seconds", "Unix time of the start")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         started.set(now.map_or(0.0, |now| now.as_secs_f64()));
-        // What has not happened yet is 0, and not missing: an alert on its growth sees the first one too.
+        // Counters start at 0 instead of missing, so that an alert on growth sees the first event, too.
         for outcome in ["sent", "failed", "busy", "cut"] {
             self.exports.with_label_values(&[outcome]);
         }
@@ -209,12 +211,12 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
-    /// Notes how long a password took.
+    /// Notes how long a password's hash took.
     pub fn hashed(&self, took: Duration) {
         self.hashes.observe(took.as_secs_f64());
     }
 
-    /// Where the database notes how long its callers wait, in seconds.
+    /// The histogram of how long database work waits for a worker and a connection, in seconds.
     pub fn waits(&self) -> Histogram {
         self.waits.clone()
     }
@@ -236,7 +238,7 @@ impl Metrics {
         of(&self.is_up).set(is_up.into());
     }
 
-    /// Sets how often statistics were asked for, and how many queries that took, since the start.
+    /// Sets the numbers of requests for statistics, and of their queries, since the start.
     pub fn set_statistics(&self, questions: u64, queries: u64) {
         raise(&self.statistics_questions, questions);
         raise(&self.statistics_queries, queries);
@@ -247,7 +249,7 @@ impl Metrics {
     /// # Errors
     /// The encoder's.
     pub fn text(&self) -> prometheus::Result<String> {
-        raise(&self.lost_lines, super::lost_lines());
+        raise(&self.lost_lines, lost_lines());
         if let Some(bytes) = resident_memory() {
             self.memory.set(bytes);
         }

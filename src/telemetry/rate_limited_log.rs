@@ -1,4 +1,4 @@
-//! Log lines that requests, rows and outages can repeat: once a minute or once an hour, with the number of those left out.
+//! Log lines that requests, rows and outages can repeat: at most one a minute or an hour, with the number of lines left out.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,7 +26,8 @@ impl Default for RateLimitedLog {
 }
 
 impl RateLimitedLog {
-    /// Logs `message` at most once a minute, and a hundred different ones: what an outage or a stranger can cause.
+    /// Logs `message` at most once a minute, and at most a hundred different ones: for lines that an outage or any client can
+    /// cause.
     pub fn every_minute(&self, level: Level, target: &str, message: impl Display) {
         let message = message.to_string();
         if let Some(left_out) = self.causes.admit((target, &message)) {
@@ -34,13 +35,13 @@ impl RateLimitedLog {
         }
     }
 
-    /// Whether a line that is logged elsewhere is the first of this cause within a minute; how many were not, since then.
+    /// Whether the caller may log a line of this cause: one a minute. Returns how many were left out before.
     pub fn admit(&self, cause: impl Hash) -> Option<u64> {
         self.causes.admit(cause)
     }
 
-    /// Logs `message` as a warning at most once an hour for each `subject`, and a thousand an hour in all: what rows of the
-    /// database cause.
+    /// Logs `message` as a warning at most once an hour for each `subject`, and a thousand an hour in all: for lines that rows of
+    /// the database cause.
     pub fn warn_hourly(&self, target: &str, subject: impl Hash, message: &str) {
         if let Some(left_out) = self.subjects.admit((subject, message)) {
             log(Level::Warn, target, message, left_out);
@@ -80,13 +81,13 @@ impl Limit {
         }
     }
 
-    /// How many lines of this key were left out since the last one that was not; `None` if this one is, too.
+    /// How many lines of this key were left out since the last one that was logged; `None`: this one is left out, too.
     fn admit(&self, key: impl Hash) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let now = Instant::now();
         let is_recent = |seen: &Seen| now.duration_since(seen.logged) < self.interval;
-        // A thread that panicked while it held the lock leaves a map that is still a map.
+        // A panic under the lock leaves the map usable.
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let key = hasher.finish();
         if all.len() >= self.most && !all.contains_key(&key) {

@@ -1,5 +1,5 @@
-//! A queue of log lines and the thread that writes them. A caller only puts a line into the queue; a full queue, like a
-//! failed write, loses lines, and a notice tells how many once the sink can be written again.
+//! A queue of log lines and the thread that writes them. The caller only queues a line. A full queue or a failed write loses
+//! lines; a notice says how many, once the sink can be written again.
 
 use std::io;
 use std::sync::Arc;
@@ -44,12 +44,12 @@ pub(super) struct Sink {
 
 enum Entry {
     Line(Arc<[u8]>),
-    /// Answered when all lines before it are written
+    /// The thread answers when all lines before it are written
     Flush(SyncSender<()>),
 }
 
 impl Sink {
-    /// Starts the thread, which hands whole lines to `write`; that gives the number of lines that it could not write.
+    /// Starts the thread, which hands whole lines to `write`; that returns the number of lines it could not write.
     ///
     /// # Errors
     /// The system has no thread left.
@@ -71,16 +71,16 @@ impl Sink {
         Ok(Sink { queue, lost })
     }
 
-    /// Queues a line, or loses it.
+    /// Queues a line; drops it if the queue is full.
     pub(super) fn push(&self, line: Arc<[u8]>) {
         if self.queue.try_send(Entry::Line(line)).is_err() {
             lose(&self.lost, 1);
         }
     }
 
-    /// Has the thread write, though there may be no line.
+    /// Wakes the thread, even without a line.
     pub(super) fn wake(&self) {
-        // The thread behind a full queue is awake.
+        // A full queue needs no wake-up: its thread is awake.
         let _ = self.queue.try_send(Entry::Flush(sync_channel(1).0));
     }
 }
@@ -113,7 +113,7 @@ struct Writer<W> {
 }
 
 impl<W: FnMut(&[u8]) -> u64> Writer<W> {
-    /// Writes lines as they come, those that wait together.
+    /// Writes lines as they come, several with one write.
     fn run(mut self, entries: &Receiver<Entry>) {
         let mut told = 0;
         for first in entries {
@@ -136,7 +136,7 @@ impl<W: FnMut(&[u8]) -> u64> Writer<W> {
             let lost = self.lost.load(Ordering::Relaxed);
             if lost > told {
                 let notice = lost_lines_notice(self.format, lost - told);
-                // Where this fails too, the next notice counts these lines as well.
+                // If this fails, too, the next notice counts these lines as well.
                 if (self.write)(notice.as_bytes()) == 0 {
                     told = lost;
                 }

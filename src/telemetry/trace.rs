@@ -11,7 +11,7 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use crate::route::Route;
 
-/// What is known of a request. In its extensions, for whoever has something to add.
+/// What is noted of a request. It lies in the request's extensions.
 #[derive(Default)]
 pub struct Trace {
     id: String,
@@ -33,7 +33,7 @@ impl Trace {
         }
     }
 
-    /// The request's.
+    /// The trace of this request.
     pub fn of(req: &HttpRequest) -> Rc<Trace> {
         req.extensions()
             .get::<Rc<Trace>>()
@@ -41,22 +41,22 @@ impl Trace {
             .unwrap_or_default()
     }
 
-    /// Which route it takes.
+    /// Sets the route.
     pub fn set_route(&self, route: Route) {
         self.route.set(Some(route));
     }
 
-    /// The route it takes.
+    /// The route; `None` while it is not resolved, and for unknown paths.
     pub fn route(&self) -> Option<Route> {
         self.route.get()
     }
 
-    /// Who is calling: the user's id.
+    /// Sets the id of the user who calls.
     pub fn set_user(&self, user: &impl ToString) {
         self.user.replace(Some(user.to_string()));
     }
 
-    /// Counts the time until `answer` comes as the database's.
+    /// Adds the time until `answer` is ready to the database's time.
     pub async fn time_database<T>(&self, answer: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let answer = answer.await;
@@ -64,7 +64,7 @@ impl Trace {
         answer
     }
 
-    /// Counts this time as hashing, waiting for a turn included.
+    /// Adds time spent hashing, the wait in the queue included.
     pub fn add_hashing(&self, time: Duration) {
         self.hashing.set(self.hashing.get() + time);
     }
@@ -89,7 +89,7 @@ impl Trace {
         self.route.get().map_or("other", Route::label)
     }
 
-    /// How many users the answer exports, for the metrics.
+    /// Sets how many users the answer exports.
     pub fn set_exported_rows(&self, rows: u64) {
         self.exported_rows.set(Some(rows));
     }
@@ -110,14 +110,14 @@ impl Trace {
     }
 }
 
-/// Request ids of our own: random numbers of the process, counted up.
+/// Makes request ids: a random number of the process, and a counter.
 pub struct RequestIds {
     process: u64,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    /// Ids that no other process has.
+    /// Ids that no other process makes.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -132,7 +132,7 @@ impl RequestIds {
     pub fn next(&self) -> HeaderValue {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:016x}{next:016x}", self.process);
-        // Digits only.
+        // Hexadecimal digits always make a header.
         HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
     }
 }

@@ -1,4 +1,4 @@
-//! The requests that both are asked: what a caller, a browser or a scanner would send, and nothing that writes.
+//! The requests that both servers get: those of an importer, a browser or a scanner, and none that writes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,20 +6,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::compare::Allowance;
 use super::credentials::Credentials;
 
-/// As whom a request is sent.
+/// Whose credentials a request carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum Caller {
     Anonymous,
     Cookie,
     Basic,
 }
 
-impl Who {
+impl Caller {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Who::Anonymous => "anonymous",
-            Who::Cookie => "cookie",
-            Who::Basic => "password",
+            Caller::Anonymous => "anonymous",
+            Caller::Cookie => "cookie",
+            Caller::Basic => "password",
         }
     }
 }
@@ -27,34 +27,34 @@ impl Who {
 /// One request.
 pub(super) struct Case {
     pub(super) method: &'static str,
-    /// Behind the mount
+    /// Path and query after the mount
     pub(super) target: &'static str,
-    pub(super) who: Who,
-    /// What is special about it
+    pub(super) caller: Caller,
+    /// What is special about it, for the table
     note: &'static str,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) host: Option<&'static str>,
     pub(super) allowance: Allowance,
     pub(super) is_export: bool,
-    /// Whether a 401 or 403 means that the caller is not admitted
-    pub(super) shows_whether_admitted: bool,
+    /// Whether a 401 or 403 means that Django does not admit the caller
+    pub(super) shows_admission: bool,
 }
 
 const EXPORT: &str = "/export-users/";
 const STATS: &str = "/export-stats/";
 
 impl Case {
-    fn new(method: &'static str, target: &'static str, who: Who, note: &'static str) -> Case {
+    fn new(method: &'static str, target: &'static str, caller: Caller, note: &'static str) -> Case {
         Case {
             method,
             target,
-            who,
+            caller,
             note,
             headers: Vec::new(),
             host: None,
             allowance: Allowance::Nothing,
             is_export: target.starts_with("/export-users"),
-            shows_whether_admitted: false,
+            shows_admission: false,
         }
     }
 
@@ -67,23 +67,23 @@ impl Case {
         Case { allowance, ..self }
     }
 
-    /// Caller and note.
-    pub(super) fn caller(&self) -> String {
+    /// Caller and note, for the table.
+    pub(super) fn label(&self) -> String {
         match self.note {
-            "" => self.who.name().to_owned(),
-            note => format!("{}, {note}", self.who.name()),
+            "" => self.caller.name().to_owned(),
+            note => format!("{}, {note}", self.caller.name()),
         }
     }
 }
 
-/// All of them, the first one anonymous.
+/// All requests, the first one anonymous.
 pub(super) fn cases(
     credentials: &Credentials,
     same_mount: bool,
     is_debug: bool,
     cookie_name: &str,
 ) -> Vec<Case> {
-    let anonymous = |method, target, note| Case::new(method, target, Who::Anonymous, note);
+    let anonymous = |method, target, note| Case::new(method, target, Caller::Anonymous, note);
     let basic = |text: &str| format!("Basic {text}");
     let nobody = STANDARD.encode("watchtower-verify-nobody:not-a-password");
     let page = match is_debug {
@@ -115,14 +115,14 @@ pub(super) fn cases(
         cases.push(anonymous("GET", "/export-stats", "no slash at the end"));
     }
     let given = [
-        (Who::Cookie, credentials.cookie.is_some()),
-        (Who::Basic, credentials.basic.is_some()),
+        (Caller::Cookie, credentials.cookie.is_some()),
+        (Caller::Basic, credentials.basic.is_some()),
     ];
-    for (who, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
-        let case = |method, target, note| Case::new(method, target, who, note);
+    for (caller, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+        let case = |method, target, note| Case::new(method, target, caller, note);
         cases.extend([
             Case {
-                shows_whether_admitted: true,
+                shows_admission: true,
                 ..case("GET", STATS, "")
             },
             case("GET", EXPORT, ""),
@@ -135,7 +135,9 @@ pub(super) fn cases(
             case("GET", "/export-stats/?format=json", ""),
             case("GET", STATS, "Accept: text/html")
                 .with("Accept", "text/html")
-                .allowing(Allowance::Page("text/html is a page of the sidecar's own")),
+                .allowing(Allowance::Page(
+                    "the sidecar has its own page for text/html",
+                )),
         ]);
     }
     cases

@@ -1,13 +1,15 @@
-//! Two answers side by side: status, headers, then the bodies piece by piece, so that memory stays flat.
+//! Compares two answers: status, headers, then the bodies piece by piece, so that memory stays flat.
 //!
-//! `tests/differential/compare.py` compares in the same way, and the README's "Where we differ" says why something
-//! is left out here.
+//! `tests/differential/compare.py` compares in the same way, and "Where we differ" has the reasons for what is left out.
 
 use std::collections::BTreeMap;
+use std::io::Read;
+
+use ureq::BodyReader;
 
 use crate::http_client::Answer;
 
-/// The servers' own, not Django's.
+/// Headers of the web server, not of Django.
 const NOT_COMPARED: [&str; 6] = [
     "server",
     "x-request-id",
@@ -17,84 +19,87 @@ const NOT_COMPARED: [&str; 6] = [
     "keep-alive",
 ];
 
-/// What the sidecar may add.
+/// Headers that the sidecar may add.
 const MAY_BE_ADDED: [&str; 3] = ["cache-control", "retry-after", "etag"];
 
-/// What follows from a body; a length only where Django tells it.
-const OF_BODY: [&str; 2] = ["content-length", "etag"];
+/// Headers that follow from the body. A length is compared only where Django sends one.
+const FROM_BODY: [&str; 2] = ["content-length", "etag"];
 
-/// What Django before 4.2 does for its plainest pages.
+/// The difference to a Django before 4.2, whose plain pages name no charset.
 const NO_CHARSET: &str =
     "header content-type: Django \"text/html\", sidecar \"text/html; charset=utf-8\"";
 
-/// Bytes of a body that are shown before and behind its first difference.
-const BEFORE: usize = 40;
-const BEHIND: usize = 60;
+/// How many bytes of a body are shown before and after the first difference.
+const SHOWN_BEFORE: usize = 40;
+const SHOWN_AFTER: usize = 60;
 
 const PIECE: usize = 64 * 1024;
 
-/// What two answers are to each other.
-pub(super) enum Verdict {
+/// The result of comparing two answers.
+pub(super) enum Comparison {
     Same,
-    /// Different on purpose, and why
+    /// Different on purpose, for this reason
     Intended(&'static str),
-    /// Different, and where first
+    /// The first difference
     Different(String),
 }
 
-/// What of an answer may differ.
+/// Which difference is intended.
 #[derive(Clone, Copy)]
 pub(super) enum Allowance {
     Nothing,
-    /// The page and its headers, for this reason; never the status
+    /// Body and headers, for this reason, but not the status
     Page(&'static str),
-    /// That an older Django names no charset for the page
+    /// An older Django names no charset for the page
     Charset,
 }
 
-/// Compares them; bytes of a private body are not shown.
+/// Compares two answers. The result shows no bytes of a private body.
+///
+/// # Errors
+/// An answer broke off or took too long.
 pub(super) fn compare(
     django: Answer,
     sidecar: Answer,
     allowance: Allowance,
     is_private: bool,
-) -> std::io::Result<Verdict> {
+) -> std::io::Result<Comparison> {
     if django.status != sidecar.status {
         let text = format!(
             "status: Django {}, sidecar {}",
             django.status, sidecar.status
         );
-        return Ok(Verdict::Different(text));
+        return Ok(Comparison::Different(text));
     }
-    if let Allowance::Page(why) = allowance {
-        return Ok(Verdict::Intended(why));
+    if let Allowance::Page(reason) = allowance {
+        return Ok(Comparison::Intended(reason));
     }
-    // What follows from a body says less than the body.
-    let of_body = header(&django.headers, &sidecar.headers, |name| {
-        OF_BODY.contains(&name)
+    // The body itself tells more than the headers that follow from it.
+    let from_body = header(&django.headers, &sidecar.headers, |name| {
+        FROM_BODY.contains(&name)
     });
-    let of_answer = header(&django.headers, &sidecar.headers, |name| {
-        !OF_BODY.contains(&name)
+    let other = header(&django.headers, &sidecar.headers, |name| {
+        !FROM_BODY.contains(&name)
     });
-    let older = match (allowance, &of_answer) {
+    let older = match (allowance, &other) {
         (Allowance::Charset, Some(text)) => text.starts_with(NO_CHARSET),
         _ => false,
     };
     if older {
-        return Ok(Verdict::Intended(
+        return Ok(Comparison::Intended(
             "where Django versions differ, the newest is followed",
         ));
     }
-    let difference = match of_answer {
+    let difference = match other {
         Some(text) => Some(text),
-        None => bodies(django, sidecar, is_private)?.or(of_body),
+        None => bodies(django, sidecar, is_private)?.or(from_body),
     };
-    Ok(difference.map_or(Verdict::Same, Verdict::Different))
+    Ok(difference.map_or(Comparison::Same, Comparison::Different))
 }
 
 type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
-/// The first header that differs of those that are `wanted`.
+/// Describes the first `wanted` header that differs.
 fn header(
     django: &[(String, String)],
     sidecar: &[(String, String)],
@@ -117,20 +122,20 @@ fn header(
         django.get(*name) != sidecar.get(*name) && !is_addition
     };
     let name = names.into_iter().find(differs)?;
-    let shown = |headers: &Headers<'_>| match headers.get(name) {
-        // The value may be a session.
+    let described = |headers: &Headers<'_>| match headers.get(name) {
+        // The value may be a session key.
         Some(_) if name == "set-cookie" => "one".to_owned(),
         Some(values) => format!("{:?}", values.join(", ")),
         None => "none".to_owned(),
     };
     Some(format!(
         "header {name}: Django {}, sidecar {}",
-        shown(&django),
-        shown(&sidecar)
+        described(&django),
+        described(&sidecar)
     ))
 }
 
-/// Values by name, in the form in which they are compared.
+/// The values of each header that is compared, sorted.
 fn comparable(headers: &[(String, String)]) -> Headers<'_> {
     let mut found: Headers<'_> = BTreeMap::new();
     for (name, value) in headers {
@@ -152,30 +157,30 @@ fn comparable(headers: &[(String, String)]) -> Headers<'_> {
     found
 }
 
-/// A body as far as it is read.
-struct Body {
-    answer: Answer,
+/// A body, read up to the piece that is compared.
+struct Pieces {
+    body: BodyReader<'static>,
     piece: Vec<u8>,
     length: u64,
     has_ended: bool,
 }
 
-impl Body {
-    fn new(answer: Answer) -> Body {
-        Body {
-            answer,
+impl Pieces {
+    fn new(answer: Answer) -> Pieces {
+        Pieces {
+            body: answer.body,
             piece: Vec::new(),
             length: 0,
             has_ended: false,
         }
     }
 
-    /// Has at least `wanted` bytes in its piece, or all that are left.
+    /// Reads until the piece has at least `wanted` bytes, or all that are left.
     fn fill(&mut self, wanted: usize) -> std::io::Result<()> {
         while !self.has_ended && self.piece.len() < wanted {
             let old = self.piece.len();
             self.piece.resize(old + PIECE, 0);
-            let read = self.answer.read(&mut self.piece[old..]);
+            let read = self.body.read(&mut self.piece[old..]);
             let length = *read.as_ref().unwrap_or(&0);
             self.piece.truncate(old + length);
             read?;
@@ -185,7 +190,7 @@ impl Body {
         Ok(())
     }
 
-    /// Reads to the end; how long it is.
+    /// Reads to the end, and gives the whole body's length in bytes.
     fn measure(&mut self) -> std::io::Result<u64> {
         while !self.has_ended {
             self.piece.clear();
@@ -195,9 +200,9 @@ impl Body {
     }
 }
 
-/// Where two bodies differ first.
+/// Describes the first difference between two bodies.
 fn bodies(django: Answer, sidecar: Answer, is_private: bool) -> std::io::Result<Option<String>> {
-    let (mut django, mut sidecar) = (Body::new(django), Body::new(sidecar));
+    let (mut django, mut sidecar) = (Pieces::new(django), Pieces::new(sidecar));
     let mut offset = 0;
     loop {
         django.fill(1)?;
@@ -216,11 +221,11 @@ fn bodies(django: Answer, sidecar: Answer, is_private: bool) -> std::io::Result<
         if django.piece.is_empty() && sidecar.piece.is_empty() {
             return Ok(None);
         }
-        django.fill(same + BEHIND)?;
-        sidecar.fill(same + BEHIND)?;
-        let from = same.saturating_sub(BEFORE);
-        let shown = |body: &Body| {
-            let to = body.piece.len().min(same + BEHIND);
+        django.fill(same + SHOWN_AFTER)?;
+        sidecar.fill(same + SHOWN_AFTER)?;
+        let from = same.saturating_sub(SHOWN_BEFORE);
+        let shown = |body: &Pieces| {
+            let to = body.piece.len().min(same + SHOWN_AFTER);
             format!("{:?}", String::from_utf8_lossy(&body.piece[from..to]))
         };
         let context = match is_private {

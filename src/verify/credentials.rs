@@ -1,4 +1,5 @@
-//! The session cookie and the name and password that both sides are shown, from files: a command line is no secret.
+//! The session cookie and the user and password that both servers get. They come from files, since other users of the machine
+//! can read a command line.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,19 +8,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// Header values. No `Debug`: they are secrets.
+/// Values of headers. They are secrets, so there is no `Debug`.
 pub(super) struct Credentials {
-    /// Of `Cookie`
+    /// The value of `Cookie`
     pub(super) cookie: Option<Zeroizing<String>>,
-    /// Of `Authorization`
+    /// The value of `Authorization`
     pub(super) basic: Option<Zeroizing<String>>,
 }
 
 impl Credentials {
-    /// Reads the files that are named.
+    /// Reads the files.
     ///
     /// # Errors
-    /// A sentence.
+    /// A sentence that names the option.
     pub(super) fn read(
         cookie_file: Option<&Path>,
         basic_file: Option<&Path>,
@@ -58,9 +59,9 @@ fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(text)
 }
 
-/// The `Cookie` header that a file's text means.
+/// The value of `Cookie` out of a file's text.
 fn cookie(text: &str, name: &str) -> Result<Zeroizing<String>, String> {
-    // curl's file: a line of seven fields for each cookie.
+    // curl's file has a line of seven fields for each cookie.
     let fields = |line: &'_ str| -> Option<(String, String)> {
         let line = line.strip_prefix("#HttpOnly_").unwrap_or(line);
         let fields: Vec<&str> = line.split('\t').collect();
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_is_read_from_every_form_in_which_people_have_one() {
+    fn a_cookie_is_read_as_a_value_a_header_or_a_file_of_curl() {
         let jar = "# Netscape HTTP Cookie File\n\n\
                    127.0.0.1\tFALSE\t/\tFALSE\t0\tcsrftoken\tother\n\
                    #HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t1999999999\tsessionid\tabcdefgh\n";

@@ -24,7 +24,7 @@ from provide import clusters, environments  # noqa: E402
 from provide.environments import REPOSITORY, SUITE, target_directory  # noqa: E402
 from scenarios import SCENARIOS, say  # noqa: E402
 
-README = REPOSITORY / "README.md"
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -124,7 +124,7 @@ def parsed_options():
     add("--json", type=Path, default=results, help="where the figures are written as JSON (target/bench/results.json)")
     add("--binary", type=Path, default=binary, help="the sidecar (target/release/watchtower-sidecar)")
     add("--no-build", action="store_true", help="measure what is built already")
-    add("--update-readme", action="store_true", help="put the table into README.md")
+    add("--update-readme", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     if options.rounds % 2 == 0:
         parser.error("--rounds must be odd, or there is no median")
@@ -156,7 +156,7 @@ def run(options):
     print(text, end="", flush=True)
     report.write_json(found, options.json)
     if options.update_readme:
-        report.update_readme(README, text)
+        report.update_document(DOCUMENT, text)
 
 
 def main():
@@ -176,7 +176,7 @@ def main():
     try:
         if options.update_readme:
             # Before minutes of measuring are spent.
-            report.around_the_table(README)
+            report.around_the_table(DOCUMENT)
         run(options)
     except KeyboardInterrupt:
         return "stopped"

@@ -97,6 +97,8 @@ class Sidecar(WebServer):
             "DJANGO_SECRET_KEY": SECRET_KEY,
             "DJANGO_ALLOWED_HOSTS": '["*"]',
             "SIDECAR_BIND": f"127.0.0.1:{self.port}",
+            # As the unit and the image set it.
+            "MALLOC_ARENA_MAX": "2",
         }
         deadline = time.perf_counter() + START_SECONDS
         self.launch([str(self.binary), "serve"], environment)

@@ -1,4 +1,4 @@
-"""The figures as one Markdown table, as JSON, and between the marks in the README."""
+"""The figures as one Markdown table, as JSON, and between the marks in docs/performance.md."""
 
 import json
 from statistics import median
@@ -96,15 +96,15 @@ def write_json(report, path):
     path.write_text(json.dumps(report | {"figures": figures}, indent=2, ensure_ascii=False) + "\n")
 
 
-def around_the_table(readme):
-    """What stands before and after the table in the README, marks included."""
-    before, start, rest = readme.read_text().partition(MARKS[0])
+def around_the_table(document):
+    """The document's text before and after the table, marks included."""
+    before, start, rest = document.read_text().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not (start and end):
-        raise ValueError(f"{readme.name} has no {MARKS[0]} and {MARKS[1]}")
+        raise ValueError(f"{document.name} has no {MARKS[0]} and {MARKS[1]}")
     return before + start, end + after
 
 
-def update_readme(readme, text):
-    before, after = around_the_table(readme)
-    readme.write_text(f"{before}\n{text}{after}")
+def update_document(document, text):
+    before, after = around_the_table(document)
+    document.write_text(f"{before}\n{text}{after}")

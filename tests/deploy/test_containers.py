@@ -90,6 +90,7 @@ def test_the_image_runs_without_rights_on_a_read_only_root(tmp_path):
     [health] = of(dockerfile, "HEALTHCHECK")
     health = shlex.join(json.loads(health.split("CMD ", 1)[1]))
     settings = dict(pair.split("=", 1) for line in of(dockerfile, "ENV") for pair in line.split())
+    assert settings["MALLOC_ARENA_MAX"] == "2"
     new_database(tmp_path / "db.sqlite3")
     tmp_path.chmod(0o755)
     settings |= {

@@ -110,7 +110,7 @@ DATABASES = {
 }
 VIEWS = [
     "export-{}: throttles are not applied", "export-{}: the version in a request", "export-{}: OPTIONS is answered as",
-    "export-{}: whoever accepts text/html alone",
+    "export-{}: a client that accepts only text/html",
 ]
 WARNED = {
     "production": (

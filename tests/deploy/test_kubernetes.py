@@ -83,6 +83,8 @@ def test_it_may_do_nothing_that_it_need_not(manifest):
     assert its["seccompProfile"] == {"type": "RuntimeDefault"}
     assert (its["allowPrivilegeEscalation"], its["readOnlyRootFilesystem"]) == (False, True)
     assert its["capabilities"] == {"drop": ["ALL"]}
+    # The limit of its memory is for two heaps.
+    assert container["env"] == [{"name": "MALLOC_ARENA_MAX", "value": "2"}]
     # Exports are spooled here, since the rest can't be written to.
     assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]
 

@@ -123,7 +123,9 @@ class Sidecar(Server):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        environment = variant.sidecar_environment(url) | {"SIDECAR_BIND": f"127.0.0.1:{self.port}"}
+        environment = variant.sidecar_environment(url) | {
+            "SIDECAR_BIND": f"127.0.0.1:{self.port}", "MALLOC_ARENA_MAX": "2",
+        }
         self.launch([binary(), "serve"], environment)
         deadline = time.monotonic() + START_SECONDS
         while True:

@@ -315,7 +315,7 @@ fn sighup_reads_keys_and_hosts_anew_and_a_mistake_changes_nothing() {
     write("fallbacks", &format!(r#"["{OLD_KEY}"]"#));
     write("hosts", r#"["new.example.com"]"#);
     assert_eq!(status(&session, "127.0.0.1"), 403);
-    reload("keys and hosts are read anew");
+    reload("keys and hosts were read again");
     assert_eq!(status(&session, "new.example.com"), 200);
     assert_eq!(status(&old, "new.example.com"), 200);
     assert_eq!(status(&session, "127.0.0.1"), 400);

@@ -32,6 +32,8 @@ impl Program {
             .env("DJANGO_SECRET_KEY", KEY)
             .env("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)
             .env("SIDECAR_BIND", "127.0.0.1:0")
+            // As the unit and the image set it.
+            .env("MALLOC_ARENA_MAX", "2")
             .envs(variables.iter().copied())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

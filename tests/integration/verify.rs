@@ -67,7 +67,7 @@ fn two_that_answer_alike_are_the_same() {
     assert_eq!(code, 0);
     assert_eq!(
         table,
-        "note: nobody who is admitted was tried: give --cookie-file or --basic-file\n\
+        "note: no caller was tried who is admitted: give --cookie-file or --basic-file\n\
          13 requests: 13 same, 0 different on purpose, 0 different\n"
     );
 }

@@ -100,7 +100,7 @@ def test_an_administrator_looks_searches_downloads_and_leaves(sidecar, browser, 
     rows = driver.find_elements(By.CSS_SELECTOR, "#joined-table tbody tr")
     numbers = [[int(cell.text) for cell in row.find_elements(By.TAG_NAME, "td")] for row in rows]
     note = driver.find_element(By.CSS_SELECTOR, "#joined figcaption").text
-    earlier = int(re.fullmatch(r"Not in the picture: (\d+) joined before \w+ \d+\.", note)[1])
+    earlier = int(re.fullmatch(r"Not in the chart: (\d+) joined before \w+ \d+\.", note)[1])
     assert (len(rows), sum(map(sum, numbers)) + earlier) == (36, stats["total_active_users"])
 
     found = names(driver)
