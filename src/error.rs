@@ -1,7 +1,7 @@
 //! Every answer that is not a success: the one file that pairs a status with a body.
 //!
 //! Which error type where: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
-//! [`Error::answer`] says how that is told. [`crate::db::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
+//! [`Error::answer`] says how that is told. [`crate::db::error::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
 //! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
 //!
 //! The bodies are DRF's (`rest_framework.views.exception_handler`, DRF 3.18), those of the customer's views, Django's plain

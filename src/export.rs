@@ -217,7 +217,7 @@ fn collect_users(
     let users = spool.finish().map_err(ExportError::Spool)?;
     let is_full = |limit: u32| users.count() == u64::from(limit);
     let last = last.filter(|_| selection.page.is_some_and(|page| is_full(page.limit)));
-    // A key is digits, or a UUID in JSON's quotes.
+    // A key is an integer, or a UUID in JSON's quotes.
     let last = last.and_then(|key| String::from_utf8(key).ok());
     Ok((users, last.map(|key| key.trim_matches('"').to_owned())))
 }

@@ -103,8 +103,8 @@ pub enum Users {
 
 impl Users {
     /// A page of users that match `search`. `root` is the relative URL of the mount.
-    pub fn new(preview: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
-        let rows: Vec<_> = preview.rows.iter().map(|row| UserRow::new(row)).collect();
+    pub fn new(users: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
+        let rows: Vec<_> = users.rows.iter().map(|row| UserRow::new(row)).collect();
         let query =
             percent_encoding::utf8_percent_encode(search, percent_encoding::NON_ALPHANUMERIC);
         let query = match search {
@@ -120,9 +120,9 @@ impl Users {
             query => format!("{root}?{query}"),
         };
         Users::Page {
-            first: (!is_first && (preview.has_previous || rows.is_empty())).then_some(first),
-            previous: url("before", rows.first().filter(|_| preview.has_previous)),
-            next: url("after", rows.last().filter(|_| preview.has_next)),
+            first: (!is_first && (users.has_previous || rows.is_empty())).then_some(first),
+            previous: url("before", rows.first().filter(|_| users.has_previous)),
+            next: url("after", rows.last().filter(|_| users.has_next)),
             rows,
         }
     }

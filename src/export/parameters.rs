@@ -2,7 +2,7 @@
 //! a sentence that names the parameter as the URL does.
 
 use std::borrow::Cow;
-use std::time::Instant as Deadline;
+use std::time::Instant;
 
 use jiff::fmt::temporal::Pieces;
 
@@ -53,7 +53,7 @@ impl Parameters {
         self,
         db: &Db,
         clock: &Clock,
-        deadline: Deadline,
+        deadline: Instant,
     ) -> Result<Selection, ParameterError> {
         let joined_after = self.joined_after.map(|text| joined_after(&text, clock));
         let joined_after = joined_after.transpose()?;

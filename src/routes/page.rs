@@ -60,24 +60,24 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Error> {
     let query = PageQuery::of(req)?;
     let until = deadline(req);
-    let lookup = UserSearch::new(query.search.as_deref(), query.place, USERS_ON_PAGE);
+    let user_search = UserSearch::new(query.search.as_deref(), query.cursor, USERS_ON_PAGE);
     let queries = join(
         state.db.users_by_month(until),
-        state.db.user_page(until, &state.dates, lookup),
+        state.db.user_page(until, &state.dates, user_search),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
-    let (joined, preview) = trace.time_database(queries).await;
-    let joined = joined.map_err(|error| stats_error(log, &error, admin.renderer))?;
+    let (by_month, user_page) = trace.time_database(queries).await;
+    let by_month = by_month.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
     let search = query.search.unwrap_or_default();
-    let users = match preview {
-        Ok(preview) => {
+    let users = match user_page {
+        Ok(user_page) => {
             // The answer to HEAD shows no users.
             if req.method() == Method::GET {
-                trace.audit_page(&admin.username, preview.rows.len(), !search.is_empty());
+                trace.audit_page(&admin.username, user_page.rows.len(), !search.is_empty());
             }
-            let is_first = matches!(query.place, Cursor::First);
-            Users::new(&preview, &search, root, is_first)
+            let is_first = matches!(query.cursor, Cursor::First);
+            Users::new(&user_page, &search, root, is_first)
         }
         Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
             return Err(Error::unavailable(&error, admin.renderer));
@@ -100,8 +100,8 @@ pub(super) async fn show(
     };
     let overview = Overview {
         frame: frame(state, req),
-        stats: joined.stats,
-        chart: Chart::new(&joined),
+        stats: by_month.stats,
+        chart: Chart::new(&by_month),
         now: now(),
         search,
         users,
@@ -142,7 +142,7 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
 /// The query string of a page.
 struct PageQuery {
     search: Option<String>,
-    place: Cursor,
+    cursor: Cursor,
 }
 
 impl PageQuery {
@@ -150,7 +150,7 @@ impl PageQuery {
         let query = Query::parse(req.query_string());
         let query = query.map_err(|_| Error::bad_request_page())?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
-        let place = match (key("after"), key("before")) {
+        let cursor = match (key("after"), key("before")) {
             (Some(id), _) => Cursor::After(id),
             (None, Some(id)) => Cursor::Before(id),
             (None, None) => Cursor::First,
@@ -158,7 +158,7 @@ impl PageQuery {
         let search = query.last("q").map(|text| text.trim().to_owned());
         Ok(PageQuery {
             search: search.filter(|text| !text.is_empty()),
-            place,
+            cursor,
         })
     }
 }

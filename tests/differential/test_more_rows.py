@@ -76,13 +76,6 @@ def ties_keep_the_order_of_the_rows_not_of_their_making(w):
     return ASK
 
 
-@cases(200, databases=SQLITE)
-def dates_are_ordered_as_text_by_sqlite(w):
-    w.listed(date_joined="2016-01-01T00:00:00")
-    w.listed(date_joined="2016-01-01 23:00:00")
-    return ASK
-
-
 @cases(200)
 def five_hundred_users_are_exported(w):
     start = utc(2015, 1, 1)

@@ -299,7 +299,7 @@ impl Database {
         };
         let query = diesel::sql_query(format!(
             "SELECT CAST(id AS {integer}) AS count, username, email, first_name, last_name, date_joined FROM auth_user \
-             WHERE is_active AND is_tv_user ORDER BY date_joined"
+             WHERE is_active AND is_tv_user ORDER BY date_joined, id"
         ));
         let rows: Vec<Count> = match &self.kind {
             Kind::Sqlite(path) => query

@@ -29,7 +29,7 @@ LISTED = [
     ("tv-only", "Tina", "Vogel", "2020-01-01T00:00:00", True, False, True),
     ("tv-and-movie", "Mo", "Vie", "2020-01-01T00:00:00.000001", True, True, True),
     ("movie-only", "Max", "Film", "2020-01-02T00:00:00", False, True, True),
-    ("neither", "No", "Service", "2020-01-02T00:00:00", False, False, True),
+    ("neither", "No", "Service", "2020-01-02T00:00:01", False, False, True),
     ("tv-inactive", "Ina", "Ktiv", "2020-01-03T00:00:00", True, False, False),
     ("movie-inactive", "Ida", "Ktiv", "2020-01-03T00:00:00", False, True, False),
     ("umlaut-ä", "Jürgen", "Größe", "2019-12-31T23:59:59.999999", True, False, True),
