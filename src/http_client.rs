@@ -56,7 +56,7 @@ impl ServerUrl {
             return Err("holds a name or password: those come by --basic-file");
         }
         if uri.query().is_some() || url.contains('#') {
-            return Err("has more behind its path");
+            return Err("has a query or a fragment");
         }
         if authority.port_u16().is_none() && authority.as_str() != authority.host() {
             return Err("has a port that is no number");
@@ -100,7 +100,7 @@ pub struct Answer {
     pub body: BodyReader<'static>,
 }
 
-/// Sends requests to one server. Each gets a connection of its own.
+/// Sends requests to one server. Each request opens its own connection.
 pub struct Client {
     agent: Agent,
     base: String,

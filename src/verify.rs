@@ -1,8 +1,8 @@
 //! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints which answers are
 //! the same and where the others differ, before the reverse proxy is pointed at the sidecar.
 //!
-//! It logs nobody in and changes nothing that reading requests would not change. Cookie and password come from files. Bodies
-//! of the export hold personal data and are printed only with `--show-bodies`.
+//! It does not log in, and sends no request that writes. Cookie and password come from files. Bodies of the export hold
+//! personal data and are printed only with `--show-bodies`.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
