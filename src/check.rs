@@ -105,9 +105,9 @@ impl Findings {
     }
 
     /// The answer to a question; a failed one is a finding.
-    fn answer<T>(&self, what: &str, answer: Result<T, crate::db::DbError>) -> Option<T> {
+    fn answer<T>(&self, what: &str, answer: Result<T, crate::db::error::DbError>) -> Option<T> {
         let advice = "ask again; if it stays so, run the statement that is named in the server's log by hand";
-        let failed = |error: &crate::db::DbError| {
+        let failed = |error: &crate::db::error::DbError| {
             self.error(
                 "database.question",
                 format!("asking for {what} failed: {error}"),

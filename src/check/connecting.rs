@@ -3,8 +3,10 @@
 
 use super::{Findings, file};
 use crate::config::{Backend, Config, DatabaseUrl};
-use crate::db::inspection::{Inspector, Server};
-use crate::db::{SessionSettings, most_connections};
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::server::Server;
+use crate::db::most_connections;
 
 /// PgBouncer's refusal of what it does not know.
 const REFUSED_OPTIONS: &str = "unsupported startup parameter";

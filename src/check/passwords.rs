@@ -2,8 +2,10 @@
 
 use super::{Findings, many};
 use crate::config::Config;
-use crate::db::inspection::{Inspector, Passwords};
-use crate::db::{Clock, UserTable};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::passwords::Passwords;
+use crate::db::models::user_table::UserTable;
+use crate::db::types::stored_time::Clock;
 use crate::django::hashers::{Unusable, Work};
 
 /// Later than now by more seconds than clocks may differ.

@@ -2,7 +2,7 @@
 
 use super::{Findings, connecting, tables};
 use crate::config::Config;
-use crate::db::inspection::Inspector;
+use crate::db::inspection::inspector::Inspector;
 
 /// Behind by more seconds than an export's reader would expect.
 const LATE: f64 = 60.0;

@@ -2,8 +2,10 @@
 
 use super::Findings;
 use crate::config::{Backend, Config};
-use crate::db::UserTable;
-use crate::db::inspection::{Inspector, Need, Table};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::privileges::ExcessPrivilege;
+use crate::db::inspection::tables::{RequiredGrant, Table};
+use crate::db::models::user_table::UserTable;
 
 /// Without these nobody is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
@@ -91,24 +93,24 @@ pub(super) fn users(
     let mut needs = Vec::new();
     if !hidden.is_empty() {
         // Or a column that was forgotten looks like one that the model does not have.
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "REFERENCES",
             columns: Vec::new(),
         });
     }
-    needs.push(Need {
+    needs.push(RequiredGrant {
         privilege: "SELECT",
         columns: read,
     });
     if is_there("is_movie_user") {
         // By itself, since nobody can tell yet whether the model has a column that is hidden.
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "SELECT",
             columns: vec!["is_movie_user"],
         });
     }
     if writes && is_there("last_login") {
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "UPDATE",
             columns: vec!["last_login"],
         });
@@ -168,16 +170,16 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
             findings,
         );
     }
-    let mut needs = vec![Need {
+    let mut needs = vec![RequiredGrant {
         privilege: "SELECT",
         columns: SESSION.to_vec(),
     }];
     if config.login {
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "INSERT",
             columns: SESSION.to_vec(),
         });
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "DELETE",
             columns: Vec::new(),
         });
@@ -237,8 +239,8 @@ fn missing_table(
     findings: &Findings,
 ) {
     let id = format!("{prefix}.table");
-    let elsewhere = inspector.elsewhere(name).unwrap_or_default();
-    if let Some(found) = elsewhere.first() {
+    let other_schemas = inspector.other_schemas(name).unwrap_or_default();
+    if let Some(found) = other_schemas.first() {
         let schema = &found.schema;
         let (why, advice) = match found.is_usable {
             true => (
@@ -351,7 +353,7 @@ fn grants(
     inspector: &mut Inspector,
     table: &Table,
     hidden: &[&str],
-    needs: &[Need<'_>],
+    needs: &[RequiredGrant<'_>],
     findings: &Findings,
 ) -> Option<bool> {
     let server = findings.answer("the role", inspector.server())?;
@@ -377,11 +379,11 @@ fn grants(
 
 fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
     const ID: &str = "role.too-powerful";
-    match findings.answer("the role's powers", inspector.excess(table)) {
-        Some(Some((power, grants))) => findings.warning(
+    match findings.answer("the role's powers", inspector.excess_privilege(table)) {
+        Some(Some(ExcessPrivilege { privilege, grants })) => findings.warning(
             ID,
             format!(
-                "the database role {power}, which the sidecar never needs: whoever takes the sidecar over can do it too"
+                "the database role {privilege}, which the sidecar never needs: whoever takes the sidecar over can do it too"
             ),
             format!("give the sidecar a role of its own with {grants}"),
         ),
