@@ -35,8 +35,6 @@ COMPARISONS = [(database, SUITE) for database in reversed(DATABASES)]
 COMPARISONS += [("sqlite", django) for django in environments.VERSIONS if django != SUITE]
 # Each comparison waits half of its time, on one request after another: three keep two cores busy.
 COMPARISONS_AT_ONCE = 3
-# Some Rust tests wait for a timeout and take no processor meanwhile.
-RUST_TEST_THREADS = 4
 
 
 class Run:
@@ -159,7 +157,7 @@ class Run:
 
     def rust(self, features):
         corpora = self.corpora(self.pythons[SUITE]) if self.pythons.get(SUITE) else {}
-        if not self.cargo("test", *features, RUST_TEST_THREADS=str(RUST_TEST_THREADS), **corpora):
+        if not self.cargo("test", *features, **corpora):
             self.fail("cargo test")
 
     def corpora(self, python):
