@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use zeroize::Zeroizing;
 
-use crate::db::User;
+use crate::db::models::users::User;
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;

@@ -16,7 +16,12 @@ use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
-use crate::db::{Clock, DateShape, Db, DbOptions, ExportError, SessionSettings, deadline};
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::error::ExportError;
+use crate::db::pool::task::deadline;
+use crate::db::types::stored_time::Clock;
+use crate::db::views::exportable_users::DateShape;
+use crate::db::{Db, DbOptions};
 use crate::django::negotiation::Renderer;
 use crate::export::parameters::{ParameterError, Parameters};
 use crate::export::{Csv, Export, ExportRequest, Layout, stats_json};

@@ -15,7 +15,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use crate::db::DbError;
+use crate::db::error::DbError;
 use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::response;

@@ -16,7 +16,12 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::db::{Connection, DateShape, Db, ExportError, Order, Selection, Stats, UserTable};
+use crate::db::Db;
+use crate::db::connection::Connection;
+use crate::db::error::ExportError;
+use crate::db::models::user_table::UserTable;
+use crate::db::views::exportable_users::{DateShape, Selection};
+use crate::db::views::statistics::Stats;
 use crate::django::negotiation::Renderer;
 use crate::response::{self, Compressible};
 
@@ -199,36 +204,22 @@ fn collect_users(
         selection,
         layout,
     } = request;
-    let streams_rows = connection.streams_rows();
     let mut scratch = Vec::new();
     let mut last = None;
-    let mut read = |order| {
-        let mut spool = Spool::new();
-        let are_ranked = table.export(connection, dates, selection, order, |rank, row| {
-            progress.fetch_add(1, Ordering::Relaxed);
-            if order == Order::ByKey {
-                last = Some(key(row).to_vec());
-            }
-            spool.push(rank, layout.spooled(row, &mut scratch).unwrap_or(row))
-        })?;
-        let sorted = spool.finish().map_err(ExportError::Spool)?;
-        Ok((sorted, are_ranked))
-    };
-    if let Some(page) = &selection.page {
-        let users = read(Order::ByKey)?.0;
-        let is_full = users.count() == u64::from(page.limit);
-        let last = last.filter(|_| is_full);
-        // A key is an integer, or a UUID in JSON's quotes.
-        let last = last.and_then(|key| String::from_utf8(key).ok());
-        return Ok((users, last.map(|key| key.trim_matches('"').to_owned())));
-    }
-    match read(Order::AsFound) {
-        Ok((users, true)) => Ok((users, None)),
-        Err(error @ (ExportError::Database(_) | ExportError::Spool(_))) => Err(error),
-        Err(error) if !streams_rows => Err(error),
-        // The rows can't be ranked here, or several may be broken and the first one in Django's order decides the error.
-        _ => Ok((read(Order::ByDatabase)?.0, None)),
-    }
+    let mut spool = Spool::new();
+    table.export(connection, dates, selection, |rank, row| {
+        progress.fetch_add(1, Ordering::Relaxed);
+        if selection.page.is_some() {
+            last = Some(key(row).to_vec());
+        }
+        spool.push(rank, layout.spooled(row, &mut scratch).unwrap_or(row))
+    })?;
+    let users = spool.finish().map_err(ExportError::Spool)?;
+    let is_full = |limit: u32| users.count() == u64::from(limit);
+    let last = last.filter(|_| selection.page.is_some_and(|page| is_full(page.limit)));
+    // A key is digits, or a UUID in JSON's quotes.
+    let last = last.and_then(|key| String::from_utf8(key).ok());
+    Ok((users, last.map(|key| key.trim_matches('"').to_owned())))
 }
 
 /// Starts to make the next chunk on the blocking pool.

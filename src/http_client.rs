@@ -1,13 +1,14 @@
-//! The HTTP client of `healthcheck` and `verify`: ureq without redirects, proxies, cookies, kept connections and headers of
-//! its own, so that a request and its answer are compared as they are.
+//! The HTTP client of `healthcheck` and `verify`: ureq, set to follow no redirect, use no proxy, keep no connection, add no
+//! header and decompress nothing, so that a request and its answer are compared as they are.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ureq::config::Config;
 use ureq::http::{HeaderValue, Request, Uri, header};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
+use ureq::unversioned::transport::TcpConnector;
 use ureq::{Agent, BodyReader};
 
 use crate::config::Bind;
@@ -126,20 +127,10 @@ impl Client {
                 // An address, so that no name is looked up.
                 base: "http://127.0.0.1".to_owned(),
             },
-            ServerUrl::Tcp(url) => {
-                let connector = TcpConnector::default();
-                #[cfg(feature = "postgres")]
-                let connector = Connector::<()>::chain(
-                    connector,
-                    transport::tls::TlsConnector {
-                        ca_file: ca_file.map(Path::to_owned),
-                    },
-                );
-                Client {
-                    agent: Agent::with_parts(config, connector, resolver),
-                    base: url.clone(),
-                }
-            }
+            ServerUrl::Tcp(url) => Client {
+                agent: tcp_agent(config, resolver, ca_file),
+                base: url.clone(),
+            },
         }
     }
 
@@ -177,6 +168,22 @@ impl Client {
     }
 }
 
+#[cfg(feature = "postgres")]
+fn tcp_agent(config: Config, resolver: DefaultResolver, ca_file: Option<&Path>) -> Agent {
+    use ureq::unversioned::transport::Connector;
+
+    let ca_file = ca_file.map(Path::to_owned);
+    let tls = transport::tls::TlsConnector { ca_file };
+    let connector = Connector::<()>::chain(TcpConnector::default(), tls);
+    Agent::with_parts(config, connector, resolver)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn tcp_agent(config: Config, resolver: DefaultResolver, _: Option<&Path>) -> Agent {
+    Agent::with_parts(config, TcpConnector::default(), resolver)
+}
+
+/// The network's error in one sentence, without ureq's prefix.
 fn in_words(error: ureq::Error) -> io::Error {
     match error {
         ureq::Error::Timeout(_) => io::Error::new(ErrorKind::TimedOut, "no answer in time"),

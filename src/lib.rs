@@ -14,7 +14,16 @@
 //! * [`route`]: the names of the route table's entries
 //! * [`telemetry`]: log lines, audit lines, what is noted of a request, metrics for Prometheus
 //! * [`blocking`]: worker threads and queues for blocking jobs, and queries that concurrent callers share
-//! * [`db`]: connections, the user table, `django_session`, the queries of the views
+//! * [`db::types`](db): what a column holds, as Django's backend reads and writes it
+//! * [`db::error`](db): why the database, or a view over it, gave no answer
+//! * [`db::connection`](db): one connection to any of the three databases: opened, limited, its transactions
+//! * [`db::sql`](db): statements over tables whose names are known at run time
+//! * [`db::pool`](db): connections that are kept, the jobs that run on them, and jobs that hang
+//! * [`db::models`](db): Django's two tables
+//! * [`db::views`](db): the queries of the two views and of the HTML page
+//! * [`db::inspection`](db): what `check` reads
+//! * [`db`]: `Db`, through which the rest of the program runs its queries
+//! * [`session_store`]: Django's sessions for any Actix application
 //! * [`response`]: what DRF puts around a body
 //! * [`error`]: every answer that is not a success
 //! * [`passwords`]: checks passwords on worker threads, and limits failed logins
@@ -58,6 +67,7 @@ pub mod response;
 pub mod route;
 pub mod routes;
 pub mod server;
+pub mod session_store;
 pub mod state;
 pub mod telemetry;
 pub mod verify;

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::db::{Preview, Stats, Value, values};
+use crate::db::views::exported_row::{Value, values};
+use crate::db::views::statistics::Stats;
+use crate::db::views::users_page::UserPage;
 
 mod chart;
 mod format;
@@ -101,7 +103,7 @@ pub enum Users {
 
 impl Users {
     /// A page of users that match `search`. `root` is the relative URL of the mount.
-    pub fn new(preview: &Preview, search: &str, root: &str, is_first: bool) -> Users {
+    pub fn new(preview: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
         let rows: Vec<_> = preview.rows.iter().map(|row| UserRow::new(row)).collect();
         let query =
             percent_encoding::utf8_percent_encode(search, percent_encoding::NON_ALPHANUMERIC);

@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking::Lanes;
 use crate::config::Rate;
-use crate::db::{DbError, User};
+use crate::db::error::DbError;
+use crate::db::models::users::User;
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_unknown_user};
 use crate::django::negotiation::Renderer;

@@ -39,7 +39,7 @@ pub fn deadline(req: &HttpRequest) -> Instant {
     if let Some(Deadline(deadline)) = extensions.get() {
         return *deadline;
     }
-    let deadline = db::deadline();
+    let deadline = db::pool::task::deadline();
     extensions.insert(Deadline(deadline));
     deadline
 }

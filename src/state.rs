@@ -9,7 +9,10 @@ use tokio::sync::Semaphore;
 
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, ConfigErrors};
-use crate::db::{Clock, DateShape, Db, DbOptions, SessionSettings};
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::types::stored_time::Clock;
+use crate::db::views::exportable_users::DateShape;
+use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
 use crate::passwords::Passwords;
 use crate::telemetry::RateLimitedLog;

@@ -65,7 +65,7 @@ impl Repository {
     }
 
     /// Text in backticks is taken for a path if its first folder stands in the root or beside the document, and then must
-    /// exist relative to either. A Rust file or a Python test may be named without its folder.
+    /// exist relative to either. A Rust file or a Python test may be named without its folder; `x.rs` stands for any.
     fn missing_path(&self, file: &str, span: &str) -> Option<String> {
         let path = span.split_whitespace().next()?.trim_end_matches('/');
         let is_there = |path: &str| self.exists(path) || self.exists(&beside(file, path));
@@ -76,7 +76,7 @@ impl Repository {
             }
             None => {
                 let is_test = path.starts_with("test_") && path.ends_with(".py");
-                let is_source = path.ends_with(".rs") || is_test;
+                let is_source = path.ends_with(".rs") && path != "x.rs" || is_test;
                 is_source && !self.files.iter().any(|file| file.ends_with(path))
             }
         };

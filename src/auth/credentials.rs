@@ -9,7 +9,9 @@ use actix_web::rt::time::sleep;
 use log::Level;
 use zeroize::Zeroizing;
 
-use crate::db::{Connection, User, UserTable};
+use crate::db::connection::Connection;
+use crate::db::models::user_table::UserTable;
+use crate::db::models::users::User;
 use crate::django::hashers::Unusable;
 use crate::django::sessions::UserId;
 use crate::passwords::{

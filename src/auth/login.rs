@@ -10,9 +10,12 @@ use zeroize::Zeroizing;
 
 use super::credentials;
 use super::session::{self, SessionAccess};
-use crate::db::{
-    Clock, Connection, DbError, Instant, SessionRow, User, UserTable, new_session_key,
-};
+use crate::db::connection::Connection;
+use crate::db::error::DbError;
+use crate::db::models::sessions::{SessionRow, new_session_key};
+use crate::db::models::user_table::UserTable;
+use crate::db::models::users::User;
+use crate::db::types::stored_time::{Clock, StoredTime};
 use crate::django::backends::authenticating;
 use crate::django::cookies;
 use crate::django::negotiation::Renderer;
@@ -157,7 +160,7 @@ struct NewSession {
     user: User,
     key: String,
     old_key: Option<String>,
-    now: Instant,
+    now: StoredTime,
     clock: Clock,
     settings: Arc<Settings>,
 }

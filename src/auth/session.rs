@@ -6,7 +6,12 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::db::{Connection, DbError, Instant, SessionRow, User, UserTable};
+use crate::db::connection::Connection;
+use crate::db::error::DbError;
+use crate::db::models::sessions::SessionRow;
+use crate::db::models::user_table::UserTable;
+use crate::db::models::users::User;
+use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
 use crate::django::sessions::{
@@ -150,7 +155,7 @@ pub fn caller(
     table: &UserTable,
     settings: &Settings,
     key: &str,
-    now: Instant,
+    now: StoredTime,
 ) -> Result<Caller, DbError> {
     if !is_plausible(key) {
         return Ok(SessionOutcome::ShortKey.into());

@@ -4,8 +4,9 @@ use super::findings::*;
 use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
-use crate::db::inspection::Inspector;
-use crate::db::{Clock, UserTable};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::models::user_table::UserTable;
+use crate::db::types::stored_time::Clock;
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable};
 use crate::django::sessions::{AuthHash, Undecodable};
@@ -23,7 +24,7 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
         return;
     };
     let now = clock.now_plus(0);
-    let decided = inspector.ask(&|connection| caller(connection, &table, settings, key, now));
+    let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
     let Some(caller) = findings.answer("the session", decided) else {
         return;
     };
@@ -116,7 +117,7 @@ pub(super) fn user(
     let Some(table) = table(config, inspector, findings) else {
         return;
     };
-    let found = inspector.ask(&|connection| table.find_by_username(connection, name));
+    let found = inspector.read(&|connection| table.find_by_username(connection, name));
     let Some(user) = findings.answer("the user", found) else {
         return;
     };
@@ -218,7 +219,7 @@ fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &F
 
 fn table(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Option<UserTable> {
     let table = inspector.user_table(config);
-    let why = |error: &crate::db::DbError| {
+    let why = |error: &crate::db::error::DbError| {
         findings.error(&USER_TABLE, error.to_string());
     };
     table.inspect_err(why).ok()

@@ -3,8 +3,10 @@
 use super::findings::*;
 use super::{client_errors, file};
 use crate::config::{Backend, Config, DatabaseUrl};
-use crate::db::inspection::{Inspector, Server};
-use crate::db::{SessionSettings, most_connections};
+use crate::db::connection::session_settings::SessionSettings;
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::server::Server;
+use crate::db::most_connections;
 
 /// How PgBouncer refuses a startup parameter that it does not know.
 const REFUSED_OPTIONS: &str = "unsupported startup parameter";

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use serde::Serialize;
 
-use crate::db::DbError;
+use crate::db::error::DbError;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

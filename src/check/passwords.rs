@@ -2,8 +2,10 @@
 
 use super::findings::*;
 use crate::config::Config;
-use crate::db::inspection::{Inspector, Passwords};
-use crate::db::{Clock, UserTable};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::passwords::Passwords;
+use crate::db::models::user_table::UserTable;
+use crate::db::types::stored_time::Clock;
 use crate::django::hashers::{Unusable, Work};
 
 /// How many seconds after now a date may be because clocks differ.

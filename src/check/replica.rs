@@ -3,7 +3,7 @@
 use super::findings::*;
 use super::{connecting, tables};
 use crate::config::Config;
-use crate::db::inspection::Inspector;
+use crate::db::inspection::inspector::Inspector;
 
 /// The lag in seconds from which a warning is worth it.
 const LATE: f64 = 60.0;

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::findings::*;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::config::Config;
-use crate::db::inspection::Inspector;
-use crate::db::{Clock, UserTable};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::models::user_table::UserTable;
+use crate::db::types::stored_time::Clock;
 use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData, Undecodable};
 use crate::django::signing::SecretKeys;
 
@@ -51,7 +52,7 @@ pub(super) fn check(
     let mut tally = Tally::default();
     for (key, data) in sample {
         tally.all += 1;
-        let decided = inspector.ask(&|connection| caller(connection, table, settings, &key, now));
+        let decided = inspector.read(&|connection| caller(connection, table, settings, &key, now));
         let Some(caller) = findings.answer("a session's user", decided) else {
             return;
         };

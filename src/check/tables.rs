@@ -2,8 +2,10 @@
 
 use super::findings::*;
 use crate::config::{Backend, Config};
-use crate::db::UserTable;
-use crate::db::inspection::{Inspector, Need, Table};
+use crate::db::inspection::inspector::Inspector;
+use crate::db::inspection::privileges::ExcessPrivilege;
+use crate::db::inspection::tables::{RequiredGrant, Table};
+use crate::db::models::user_table::UserTable;
 
 /// The columns by which a user is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
@@ -91,24 +93,24 @@ pub(super) fn users(
     let mut needs = Vec::new();
     if !hidden.is_empty() {
         // Without it, a column that was forgotten in a grant looks like one that the model does not have.
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "REFERENCES",
             columns: Vec::new(),
         });
     }
-    needs.push(Need {
+    needs.push(RequiredGrant {
         privilege: "SELECT",
         columns: read,
     });
     if is_there("is_movie_user") {
         // In a grant of its own: whether the model has a column that is hidden is not known here.
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "SELECT",
             columns: vec!["is_movie_user"],
         });
     }
     if writes && is_there("last_login") {
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "UPDATE",
             columns: vec!["last_login"],
         });
@@ -167,16 +169,16 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
             findings,
         );
     }
-    let mut needs = vec![Need {
+    let mut needs = vec![RequiredGrant {
         privilege: "SELECT",
         columns: SESSION.to_vec(),
     }];
     if config.login {
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "INSERT",
             columns: SESSION.to_vec(),
         });
-        needs.push(Need {
+        needs.push(RequiredGrant {
             privilege: "DELETE",
             columns: Vec::new(),
         });
@@ -234,8 +236,8 @@ fn missing_table(
     findings: &Findings,
 ) {
     let kind = TABLE.of(prefix);
-    let elsewhere = inspector.elsewhere(name).unwrap_or_default();
-    if let Some(found) = elsewhere.first() {
+    let other_schemas = inspector.other_schemas(name).unwrap_or_default();
+    if let Some(found) = other_schemas.first() {
         let schema = &found.schema;
         let (why, advice) = match found.is_usable {
             true => (
@@ -345,7 +347,7 @@ fn grants(
     inspector: &mut Inspector,
     table: &Table,
     hidden: &[&str],
-    needs: &[Need<'_>],
+    needs: &[RequiredGrant<'_>],
     findings: &Findings,
 ) -> Option<bool> {
     let server = findings.answer("the role", inspector.server())?;
@@ -369,11 +371,11 @@ fn grants(
 }
 
 fn role(inspector: &mut Inspector, table: &UserTable, findings: &Findings) {
-    match findings.answer("the role's powers", inspector.excess(table)) {
-        Some(Some((power, grants))) => findings.warning(
+    match findings.answer("the role's powers", inspector.excess_privilege(table)) {
+        Some(Some(ExcessPrivilege { privilege, grants })) => findings.warning(
             &TOO_POWERFUL.advising(format!("give the sidecar a role of its own with {grants}")),
             format!(
-                "the database role {power}, which the sidecar never needs: an attacker who takes the sidecar over could do it too"
+                "the database role {privilege}, which the sidecar never needs: an attacker who takes the sidecar over could do it too"
             ),
         ),
         Some(None) if inspector.backend() != Backend::Sqlite => {

@@ -1,13 +1,10 @@
-//! One connection to any of the three databases: how it is opened, and the limits under which a job runs on it.
+//! A connection to any of the three databases, and the limits under which a job runs on it.
 //!
-//! Every transaction but login's is read-only, and on a server every statement has a limit of time, both enforced by the
-//! database. (SQLite has none for a statement that computes: its progress handler is not to be had through Diesel.) A
-//! connection sets both, and what else an answer depends on, when it is opened: `session_settings`. Behind a pooler that
-//! hands a connection to others after each transaction (PgBouncer's transaction mode) nothing may stay on it, and every
+//! Every transaction but login's is read-only, and on a server every statement has a timeout. The database enforces both.
+//! (On SQLite a statement that computes has no timeout: Diesel does not offer SQLite's progress handler.) A new connection
+//! gets these settings, and all others that an answer depends on, from `session_settings`. Behind a pooler that hands a
+//! connection to other clients after each transaction (PgBouncer's transaction mode) no setting may stay on it, so every
 //! transaction makes the settings for itself.
-//!
-//! The backend is known from the URL, so a failed connection reports its own error; Diesel's derived
-//! `MultiConnection::establish` would try every backend in turn and hide it.
 
 use std::time::Duration;
 
@@ -20,22 +17,19 @@ use diesel::r2d2::R2D2Connection;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 
-use super::DbError;
-#[cfg(feature = "postgres")]
-use super::sockets::LONGEST_ATTEMPT;
-use super::source::JobKind;
-use crate::config::{Backend, DatabaseUrl};
+use crate::config::Backend;
+use crate::db::error::DbError;
 
-mod session_settings;
+pub(crate) mod job_kind;
+pub(crate) mod opener;
+pub mod session_settings;
 
-pub use session_settings::SessionSettings;
+use job_kind::JobKind;
+use session_settings::SessionSettings;
+#[cfg(feature = "mysql")]
+use session_settings::limit_mysql_statements;
 #[cfg(feature = "sqlite")]
 use session_settings::{READING, WRITING};
-#[cfg(feature = "mysql")]
-use session_settings::{limit_mysql_statements, set_on_mysql};
-
-/// How long a statement that reads a few rows may take, and any statement may wait for a lock.
-pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(4);
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -51,14 +45,14 @@ pub enum Connection {
     Mysql(diesel::MysqlConnection),
 }
 
-/// What another session is doing.
+/// What another session of the server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doing {
     /// It runs a statement
     Work,
-    /// It runs one that waits for somebody else's lock
+    /// Its statement waits for a lock
     Wait,
-    /// It runs none, or is not there
+    /// It runs no statement, or does not exist
     Nothing,
 }
 
@@ -68,7 +62,8 @@ struct Number {
     number: i64,
 }
 
-/// Runs one expression with whichever connection it is. A function can't: the expression's type bounds differ by backend.
+/// Evaluates an expression with the Diesel connection inside a [`Connection`]. It is a macro because the expression's
+/// trait bounds differ by backend.
 macro_rules! with_connection {
     ($connection:expr, $conn:ident => $body:expr) => {
         match $connection {
@@ -84,7 +79,19 @@ macro_rules! with_connection {
 pub(super) use with_connection;
 
 impl Connection {
-    /// Asks the server for a sign of life. A file is there, though it may be locked.
+    /// Which database it leads to.
+    pub(super) fn backend(&self) -> Backend {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Connection::Sqlite(_) => Backend::Sqlite,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => Backend::Postgres,
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(_) => Backend::Mysql,
+        }
+    }
+
+    /// Pings the server. An open SQLite file always answers, even while it is locked.
     pub(super) fn is_alive(&mut self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]
@@ -94,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// The server's number for this session; `None`: it has none that others could ask for.
+    /// The number by which other sessions can ask for this one; `None` on SQLite.
     pub(super) fn session(&mut self) -> Option<i64> {
         let query: Option<&str> = match self {
             #[cfg(feature = "postgres")]
@@ -107,7 +114,7 @@ impl Connection {
         self.number(query?)
     }
 
-    /// What the session of this number is doing, as another session of the same role may see it.
+    /// What the session with this number is doing, as far as the server shows it to a session of the same role.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(unused_variables, reason = "a file has no sessions")
@@ -143,14 +150,15 @@ impl Connection {
         row.map(|row| row.number).ok()
     }
 
-    /// Whether it was left in the middle of something.
+    /// Whether a transaction was left open.
     pub(super) fn is_broken(&mut self) -> bool {
         with_connection!(self, conn => conn.is_broken())
     }
 
-    /// Whether an error stays with the statement that it came from. Diesel reads MySQL's error of a prepared statement
-    /// before its next use, and takes the last one for a new one, for ever. PostgreSQL refuses a prepared statement for
-    /// ever when a migration has changed the type of a column that it reads.
+    /// Whether a prepared statement that failed once can fail again without reason, so that the connection must be closed
+    /// after an error. Diesel's MySQL connection reads the error of a prepared statement before it runs it again, and takes
+    /// the old error for a new one. PostgreSQL keeps refusing a prepared statement after a migration has changed the type of
+    /// a column that it reads.
     pub(super) fn is_spoilt_by_errors(&self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]
@@ -160,8 +168,8 @@ impl Connection {
         }
     }
 
-    /// Prepares no statement any more and uses none that is prepared, where the server may refuse such a one and not its
-    /// text. (The server's words for that are in its own language.)
+    /// On PostgreSQL, runs all further statements unprepared, and returns true: the server may have refused the prepared
+    /// statement alone. (The server's message can't tell, since it is translated.)
     pub(super) fn forget_statements(&mut self) -> bool {
         match self {
             #[cfg(feature = "postgres")]
@@ -174,11 +182,8 @@ impl Connection {
         }
     }
 
-    /// Runs `job` under the limits of its kind, what writes in one transaction: all of its writes, or none. `left` is what
-    /// remains of the caller's time.
-    ///
-    /// # Errors
-    /// The job's, or the database's.
+    /// Runs `job` under the limits of its kind. A job that writes runs in one transaction. `left` is the time until the
+    /// caller's deadline.
     pub(super) fn limited<T, E: From<DbError>>(
         &mut self,
         settings: &SessionSettings,
@@ -191,13 +196,13 @@ impl Connection {
         let ended = match (begun, kind, &result) {
             (false, ..) => Ok(()),
             (true, JobKind::Writes, Ok(_)) => with_connection!(self, conn => commit(conn)),
-            // The job's error tells more than a failed roll-back; a connection in an open transaction is broken for the
-            // pool, which closes it.
+            // The job's error tells more than that of the roll-back. The pool closes a connection whose transaction is
+            // still open.
             (true, JobKind::Writes, Err(_)) => {
                 let _ = with_connection!(self, conn => rollback(conn));
                 Ok(())
             }
-            // Also after a view's error, which leaves the connection as it is.
+            // Also after a view's error, which leaves the transaction open.
             (true, ..) => self.end_reading(),
         };
         let value = result?;
@@ -205,7 +210,7 @@ impl Connection {
         Ok(value)
     }
 
-    /// Sets the limits of a job; whether anything has to be ended after it.
+    /// Sets the limits of a job. Returns whether [`Connection::limited`] has to end a transaction or reset a limit.
     #[cfg_attr(
         not(all(feature = "sqlite", feature = "postgres")),
         expect(unused_variables, reason = "each is for one backend")
@@ -220,13 +225,14 @@ impl Connection {
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
-                // Django's own writers hold the file for moments; so it is let count for each statement anew.
+                // The timeout counts for each statement: Django's own writers hold the file for moments.
                 let access = if writes { WRITING } else { READING };
                 conn.batch_execute(&format!(
                     "PRAGMA busy_timeout = {}; {access}",
                     left.as_millis()
                 ))?;
-                // As a writer from the start: a reader that turns into one is refused at once where another writes.
+                // IMMEDIATE takes the write lock now. A transaction that reads first and then writes would be refused at
+                // once while another one writes.
                 if writes {
                     AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
                 }
@@ -256,7 +262,7 @@ impl Connection {
         }
     }
 
-    /// Ends what a job that reads has begun: there is nothing to keep.
+    /// Ends the transaction of a job that reads, or resets its limit.
     fn end_reading(&mut self) -> diesel::QueryResult<()> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -267,16 +273,6 @@ impl Connection {
             Connection::Mysql(conn) => limit_mysql_statements(conn, JobKind::Short),
         }
     }
-
-    /// Whether rows can be had one by one: MySQL's client stores all of a result before the first.
-    pub fn streams_rows(&self) -> bool {
-        match self {
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => false,
-            #[allow(unreachable_patterns)]
-            _ => true,
-        }
-    }
 }
 
 fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
@@ -285,114 +281,6 @@ fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
 
 fn rollback<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
     C::TransactionManager::rollback_transaction(conn)
-}
-
-/// How a connection is opened.
-pub(super) struct ConnectionOpener {
-    /// The database
-    pub(super) url: DatabaseUrl,
-    /// Without, SQLite's file is opened read-only
-    pub(super) writable: bool,
-    pub(super) settings: SessionSettings,
-}
-
-impl ConnectionOpener {
-    /// Opens one. This is the one place where a client library has the URL, and may repeat its passwords.
-    ///
-    /// # Errors
-    /// The client library's, without the URL's passwords.
-    pub(super) fn establish(&self) -> diesel::ConnectionResult<Connection> {
-        self.open().map_err(|error| {
-            let text = self.url.without_secrets(&error.to_string());
-            diesel::ConnectionError::BadConnection(text)
-        })
-    }
-
-    fn open(&self) -> diesel::ConnectionResult<Connection> {
-        match self.url.backend() {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite => {
-                diesel::SqliteConnection::establish(&self.sqlite_uri()).map(Connection::Sqlite)
-            }
-            #[cfg(feature = "postgres")]
-            Backend::Postgres => {
-                let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
-                if self.settings.prepares {
-                    self.settings
-                        .after_connecting_to_postgres(&mut conn, !self.chooses_by_writability())
-                        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-                } else {
-                    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
-                }
-                Ok(Connection::Postgres(conn))
-            }
-            #[cfg(feature = "mysql")]
-            Backend::Mysql => {
-                let mut conn = diesel::MysqlConnection::establish(self.url.target())?;
-                set_on_mysql(&mut conn)
-                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
-                Ok(Connection::Mysql(conn))
-            }
-            // `DatabaseUrl::parse` refuses a backend that is not built in, with a sentence for the operator.
-            #[allow(unreachable_patterns)]
-            other => Err(diesel::ConnectionError::BadConnection(format!(
-                "this build has no {}",
-                other.feature()
-            ))),
-        }
-    }
-
-    /// An SQLite URI that never creates the file.
-    #[cfg(feature = "sqlite")]
-    fn sqlite_uri(&self) -> String {
-        use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-        const NOT_IN_A_URI_PATH: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
-        let path = utf8_percent_encode(self.url.target(), NOT_IN_A_URI_PATH);
-        let mode = if self.writable { "rw" } else { "ro" };
-        format!("file:{path}?mode={mode}")
-    }
-
-    /// Whether libpq is to take one of several hosts by what a new session may do there
-    /// (`target_session_attrs=read-write`, `read-only`). It must not be told then that ours may only read, or it would take
-    /// none, or any.
-    #[cfg(feature = "postgres")]
-    fn chooses_by_writability(&self) -> bool {
-        self.url.target().contains("target_session_attrs=read-")
-    }
-
-    /// The URL with what the operator has not set: limits to the time that connecting may take, a name for
-    /// `pg_stat_activity`, and the settings of the session.
-    #[cfg(feature = "postgres")]
-    fn postgres_url(&self) -> zeroize::Zeroizing<String> {
-        let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
-        let longest_attempt = LONGEST_ATTEMPT.as_secs().to_string();
-        for (name, value) in [
-            ("connect_timeout", longest_attempt.as_str()),
-            // A server that vanished without a word is noticed within half a minute.
-            ("keepalives_idle", "10"),
-            ("keepalives_interval", "5"),
-            ("keepalives_count", "3"),
-            ("tcp_user_timeout", "15000"),
-            ("fallback_application_name", "watchtower-sidecar"),
-        ] {
-            if !url.contains(&format!("{name}=")) {
-                let separator = if url.contains('?') { '&' } else { '?' };
-                url.push_str(&format!("{separator}{name}={value}"));
-            }
-        }
-        if self.settings.prepares {
-            // Options of the operator's own come later in the line, and so win.
-            let ours = self
-                .settings
-                .postgres_options(!self.chooses_by_writability());
-            match url.find("?options=").or_else(|| url.find("&options=")) {
-                Some(place) => url.insert_str(place + "?options=".len(), &format!("{ours}%20")),
-                // Some parameter stands there already.
-                None => url.push_str(&format!("&options={ours}")),
-            }
-        }
-        url
-    }
 }
 
 #[cfg(test)]

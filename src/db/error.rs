@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use super::values::ValueError;
+use super::types::value::ValueError;
 
 /// Why the database gave no answer. Its texts are for the log, never for a client.
 #[derive(Debug)]
 pub enum DbError {
-    /// It is away, full, or locked: asking again later may help.
+    /// It is unreachable, full, or locked: a retry may help.
     Unavailable(String),
     /// It refused the statement.
     Refused(DieselError),
@@ -43,9 +43,9 @@ impl From<DieselError> for DbError {
     }
 }
 
-/// Whether the trouble is the server's or the file's, and not the statement's.
+/// Whether the message tells of trouble with the server or the file, and not with the statement.
 fn is_passing(message: &str) -> bool {
-    // SQLite's whole messages: SQLITE_BUSY (after the busy timeout), CANTOPEN, IOERR, PROTOCOL, FULL.
+    // The messages of SQLITE_BUSY (after the busy timeout), CANTOPEN, IOERR, PROTOCOL, FULL.
     let of_sqlite = [
         "database is locked",
         "unable to open database file",
@@ -53,8 +53,8 @@ fn is_passing(message: &str) -> bool {
         "locking protocol",
         "database or disk is full",
     ];
-    // An operator's interruption, or that of a standby which has to catch up with its primary; a full disk, under a
-    // sort for example.
+    // An operator or a standby that has to catch up with its primary has cancelled the statement; the disk is full, under
+    // a sort for example.
     let of_servers = [
         "canceling statement",
         "Query execution was interrupted",
@@ -63,13 +63,13 @@ fn is_passing(message: &str) -> bool {
     of_sqlite.contains(&message) || of_servers.iter().any(|words| message.contains(words))
 }
 
-/// An error that may be the database's.
+/// An error that may come from the database.
 pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.
     fn db_error(&self) -> Option<&DbError>;
 
-    /// The error after so long: what a database refuses only when a time limit has passed, it could not do. Its words for
-    /// that are in the server's language.
+    /// Turns a refusal that came after `limit` into an outage: the statement has run into a timeout of the database. (The
+    /// message can't tell, since servers translate it.)
     fn after(self, elapsed: Duration, limit: Duration) -> Self {
         match self.db_error() {
             Some(error @ DbError::Refused(_)) if elapsed >= limit => {
@@ -98,13 +98,13 @@ impl MayBeDbError for ExportError {
 /// Why a view could not answer.
 #[derive(Debug)]
 pub enum ExportError {
-    /// The database's fault.
+    /// The database failed.
     Database(DbError),
     /// An exception inside the view's `try` in Django; the text is `str(e)`.
     View(String),
-    /// An exception outside of it, while the answer is rendered.
+    /// An exception while Django renders the answer, outside of the view's `try`.
     Unrenderable,
-    /// The spool could not take the bytes.
+    /// The spool could not be written.
     Spool(std::io::Error),
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_of_the_disk_is_an_outage_and_a_refused_statement_is_none() {
+    fn a_disk_error_is_an_outage_and_a_refused_statement_is_not() {
         for (message, is_outage) in [
             ("database is locked", true),
             ("unable to open database file", true),

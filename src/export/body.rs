@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::csv::{self, Csv};
 use super::spool::Sorted;
-use crate::db::{JSON_ADDS, write_json};
+use crate::db::views::exported_row::{JSON_ADDS, write_json};
 use crate::django::negotiation::Renderer;
 use crate::response::Reshaper;
 

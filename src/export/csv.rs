@@ -4,7 +4,7 @@
 //! a text, and after each separator in it: a spreadsheet may split cells at other separators than commas, even within quotes.
 //! `formulas=keep` leaves the texts as they are.
 
-use crate::db::{Value, values};
+use crate::db::views::exported_row::{Value, values};
 
 /// The header row, with its line end.
 pub(super) const HEADER: &str =

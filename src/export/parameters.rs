@@ -6,7 +6,12 @@ use std::time::Instant as Deadline;
 
 use jiff::fmt::temporal::Pieces;
 
-use crate::db::{Clock, Connection, Db, DbError, Instant, KeyPage, Selection, UserTable};
+use crate::db::Db;
+use crate::db::connection::Connection;
+use crate::db::error::DbError;
+use crate::db::models::user_table::UserTable;
+use crate::db::types::stored_time::{Clock, StoredTime};
+use crate::db::views::exportable_users::{KeyPage, Selection};
 use crate::django::sessions::{KeyType, UserId};
 
 /// The limit of a page's users.
@@ -74,7 +79,7 @@ impl Parameters {
 
 /// A date, or a date and time, by ISO 8601 and RFC 3339: years 0001 to 9999, up to nine digits of a second's fraction (stored
 /// values have six), and an offset of less than a day. Without an offset it is in the time zone of the settings.
-fn joined_after(text: &str, clock: &Clock) -> Result<Instant, String> {
+fn joined_after(text: &str, clock: &Clock) -> Result<StoredTime, String> {
     let text = with_plus(text);
     let pieces = Pieces::parse(text.as_bytes()).ok().filter(|pieces| {
         let offset = pieces.to_numeric_offset();

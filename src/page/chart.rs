@@ -1,7 +1,7 @@
 //! The chart of users joined per month: stacked bars as rectangles of an SVG, and a table of the numbers.
 
 use super::format::thousands;
-use crate::db::{Joined, Month};
+use crate::db::views::months::{Month, UsersByMonth};
 
 /// How many months are shown, up to the last one in which a user joined.
 const MONTHS_SHOWN: i32 = 36;
@@ -57,7 +57,7 @@ pub(super) struct Row {
 
 impl Chart {
     /// The chart; `None` if no user has a date.
-    pub fn new(joined: &Joined) -> Option<Chart> {
+    pub fn new(joined: &UsersByMonth) -> Option<Chart> {
         let number = |month: &Month| month.year * 12 + i32::from(month.month) - 1;
         let last = number(joined.months.last()?);
         let first = number(joined.months.first()?).max(last - MONTHS_SHOWN + 1);
@@ -205,9 +205,9 @@ fn round_up(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Stats;
+    use crate::db::views::statistics::Stats;
 
-    fn joined(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> Joined {
+    fn joined(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> UsersByMonth {
         let months = months
             .iter()
             .map(|&(year, month, tv, movie_only, others)| Month {
@@ -217,7 +217,7 @@ mod tests {
                 movie_only,
                 others,
             });
-        Joined {
+        UsersByMonth {
             stats: Stats {
                 total_active_users: 0,
                 tv_users: 0,

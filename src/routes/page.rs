@@ -14,7 +14,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::view_error::stats_error;
 use crate::auth::{AdminUser, CallerName};
-use crate::db::{DbError, ExportError, Lookup, Place};
+use crate::db::error::{DbError, ExportError};
+use crate::db::views::users_page::{Cursor, UserSearch};
 use crate::django::negotiation::Renderer;
 use crate::django::renderers::Indenter;
 use crate::django::request::Query;
@@ -59,10 +60,10 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Error> {
     let query = PageQuery::of(req)?;
     let until = deadline(req);
-    let lookup = Lookup::new(query.search.as_deref(), query.place, USERS_ON_PAGE);
+    let lookup = UserSearch::new(query.search.as_deref(), query.place, USERS_ON_PAGE);
     let queries = join(
-        state.db.joined(until),
-        state.db.preview(until, &state.dates, lookup),
+        state.db.users_by_month(until),
+        state.db.user_page(until, &state.dates, lookup),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
     let (joined, preview) = trace.time_database(queries).await;
@@ -75,7 +76,7 @@ pub(super) async fn show(
             if req.method() == Method::GET {
                 trace.audit_page(&admin.username, preview.rows.len(), !search.is_empty());
             }
-            let is_first = matches!(query.place, Place::First);
+            let is_first = matches!(query.place, Cursor::First);
             Users::new(&preview, &search, root, is_first)
         }
         Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
@@ -141,7 +142,7 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
 /// The query string of a page.
 struct PageQuery {
     search: Option<String>,
-    place: Place,
+    place: Cursor,
 }
 
 impl PageQuery {
@@ -150,9 +151,9 @@ impl PageQuery {
         let query = query.map_err(|_| Error::bad_request_page())?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
         let place = match (key("after"), key("before")) {
-            (Some(id), _) => Place::After(id),
-            (None, Some(id)) => Place::Before(id),
-            (None, None) => Place::First,
+            (Some(id), _) => Cursor::After(id),
+            (None, Some(id)) => Cursor::Before(id),
+            (None, None) => Cursor::First,
         };
         let search = query.last("q").map(|text| text.trim().to_owned());
         Ok(PageQuery {

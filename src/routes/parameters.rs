@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::AdminUser;
-use crate::db::Selection;
+use crate::db::views::exportable_users::Selection;
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
 use crate::error::{Error, Kind};

@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use crate::db::{DbError, ExportError};
+use crate::db::error::{DbError, ExportError};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, Kind};
 use crate::telemetry::{RateLimitedLog, truncated};

@@ -1,4 +1,4 @@
-"""Where the sidecar differs from Django on purpose: docs/differences.md, as the suite checks it.
+"""Where the sidecar differs from Django on purpose: the table "Where we differ" of docs/differences.md, as the suite checks it.
 
 A case that names one of these asserts both halves: what Django did, and what the sidecar did instead.
 """

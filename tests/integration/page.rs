@@ -118,7 +118,7 @@ fn pages_of_users_lead_through_all_of_them_and_back() {
         for gone in ["?after=99999", "?before=12345678123456781234567812345678"] {
             let page = get(&format!("{PAGE}{gone}"));
             assert_eq!((page.status, names(&page).len()), (200, 0));
-            assert!(page.text().contains("There is nobody here any more."));
+            assert!(page.text().contains("No users are left on this page."));
             assert_eq!(link(&page, "id=\"first\"").as_deref(), Some(PAGE));
         }
     }

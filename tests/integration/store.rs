@@ -9,7 +9,10 @@ use actix_web::cookie::Key;
 use actix_web::cookie::time::Duration;
 use actix_web::{App, HttpResponse, test, web};
 use watchtower_sidecar::config::Config;
-use watchtower_sidecar::db::{Clock, Db, DbOptions, DjangoSessionStore, SessionSettings};
+use watchtower_sidecar::db::connection::session_settings::SessionSettings;
+use watchtower_sidecar::db::types::stored_time::Clock;
+use watchtower_sidecar::db::{Db, DbOptions};
+use watchtower_sidecar::session_store::DjangoSessionStore;
 use watchtower_sidecar::telemetry::metrics::Metrics;
 
 use crate::app::{KEY, OLD_KEY, insert_session};

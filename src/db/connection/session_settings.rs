@@ -1,12 +1,12 @@
-//! The settings of a database session that an answer depends on, the same whatever the server, the database or the role has as
-//! defaults. This file is the only one that makes them.
+//! The settings of a database session that an answer depends on. They override the defaults of the server, the database and
+//! the role. No other file makes them.
 //!
 //! Mirrors what Django 6.1 sets (`init_connection_state` and `get_connection_params` of `django.db.backends.postgresql.base`
-//! and `django.db.backends.mysql.base`): PostgreSQL's time zone, MySQL's autocommit and isolation level. What Django leaves
-//! to the server and what changes its answers stays the server's: `search_path`, MySQL's time zone. Diesel itself sets the
-//! character set, PostgreSQL's time zone to UTC, and MySQL's to `+00:00`.
+//! and `django.db.backends.mysql.base`): PostgreSQL's time zone, MySQL's autocommit and isolation level. Where Django leaves
+//! a setting to the server and the setting changes Django's answers, the server's value stays: `search_path`, MySQL's time
+//! zone. Diesel itself sets the character set, PostgreSQL's time zone to UTC, and MySQL's to `+00:00`.
 //!
-//! SQLite has no defaults on a server; each job sets how long it waits for a lock, and whether it may write.
+//! On SQLite each job sets how long it waits for a lock, and whether it may write.
 
 #[cfg(feature = "mysql")]
 use diesel::RunQueryDsl;
@@ -16,21 +16,17 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Nullable, Text};
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
-use super::{Duration, JobKind, STATEMENT_LIMIT};
+use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 use crate::django::settings::Settings;
 
-/// How long a statement that reads a whole table may take.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-const WHOLE_TABLE_LIMIT: Duration = Duration::from_secs(60);
-
-/// What SQLite has in place of read-only transactions: every job begins as a reader.
+/// SQLite's substitute for read-only transactions.
 #[cfg(feature = "sqlite")]
 pub(super) const READING: &str = "PRAGMA query_only = ON";
 #[cfg(feature = "sqlite")]
 pub(super) const WRITING: &str = "PRAGMA query_only = OFF";
 
-/// PostgreSQL reads a whole table with one process, whatever cores there are, and finds rows in the order in which they are
-/// stored, so that the digest of an export stays the same.
+/// PostgreSQL reads a whole table with one process, however many cores there are, and returns rows in the order in which
+/// they are stored, so that the digest of an export stays the same.
 #[cfg(feature = "postgres")]
 const AS_A_GUEST: &str =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
@@ -39,22 +35,22 @@ const AS_A_GUEST: &str =
 #[cfg(feature = "postgres")]
 const MODES: &str = "ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE";
 
-/// What the configuration says of a session.
+/// The settings that come from the configuration.
 #[derive(Debug, Clone)]
 pub struct SessionSettings {
-    /// Whether anything may stay on a session from one transaction to the next: settings, prepared statements
-    pub(in crate::db) prepares: bool,
+    /// Whether settings and prepared statements may stay on a session from one transaction to the next
+    pub(crate) prepares: bool,
     /// PostgreSQL's `TimeZone`, an IANA name
     #[cfg_attr(
         not(feature = "postgres"),
-        expect(dead_code, reason = "only PostgreSQL is told")
+        expect(dead_code, reason = "only PostgreSQL needs it")
     )]
-    pub(in crate::db) time_zone: String,
+    pub(crate) time_zone: String,
 }
 
 impl SessionSettings {
-    /// `prepares`: not behind a pooler that hands a connection to others after each transaction. The time zone is that of
-    /// `BaseDatabaseWrapper.timezone_name` (Django 6.1): UTC with `USE_TZ`, `TIME_ZONE` without.
+    /// `prepares` is false behind a pooler that hands a connection to other clients after each transaction. The time zone is
+    /// that of `BaseDatabaseWrapper.timezone_name` (Django 6.1): UTC with `USE_TZ`, `TIME_ZONE` without.
     pub fn new(prepares: bool, settings: &Settings) -> SessionSettings {
         let time_zone = match settings.use_tz {
             true => "UTC",
@@ -69,9 +65,9 @@ impl SessionSettings {
 
 #[cfg(feature = "postgres")]
 impl SessionSettings {
-    /// The names and values of what is set on a session, or else in each transaction.
+    /// Names and values of the settings, made once for a session or else in each transaction.
     fn postgres(&self) -> [(&'static str, String); 7] {
-        let limit = STATEMENT_LIMIT.as_millis().to_string();
+        let limit = STATEMENT_TIMEOUT.as_millis().to_string();
         [
             ("statement_timeout", limit.clone()),
             ("lock_timeout", limit),
@@ -105,10 +101,7 @@ impl SessionSettings {
         .to_string()
     }
 
-    /// Sets what Diesel has overwritten since the connection was made, and what libpq must not know while it chooses a host.
-    ///
-    /// # Errors
-    /// The server does not know the time zone, or the connection broke.
+    /// Restores the settings that Diesel has overwritten, and makes those that libpq must not know while it chooses a host.
     pub(super) fn after_connecting_to_postgres(
         &self,
         conn: &mut diesel::PgConnection,
@@ -127,7 +120,7 @@ impl SessionSettings {
         }
     }
 
-    /// How the transaction of a job of this kind begins; `None`: it needs none.
+    /// The statements that begin the transaction of a job; `None` for a job that needs no transaction.
     pub(super) fn begin_postgres(&self, kind: JobKind) -> Option<String> {
         if kind == JobKind::Short && self.prepares {
             return None;
@@ -141,7 +134,7 @@ impl SessionSettings {
             begin.push_str(&format!("; SET LOCAL {name} = '{value}'"));
         }
         if kind == JobKind::Long {
-            let limit = WHOLE_TABLE_LIMIT.as_millis();
+            let limit = WHOLE_TABLE_TIMEOUT.as_millis();
             begin.push_str(&format!(
                 "; SET LOCAL statement_timeout = {limit}; {AS_A_GUEST}"
             ));
@@ -150,14 +143,13 @@ impl SessionSettings {
     }
 }
 
-/// MySQL's and MariaDB's, but for the limits of time. Reads wait for no lock there but that of a statement that alters or locks
-/// the whole table.
+/// The settings of MySQL and MariaDB, except for the timeouts.
 ///
-/// * `autocommit`, `completion_type`: otherwise a transaction stays open, and its snapshot grows old
-/// * `sql_auto_is_null`: as Django has it
-/// * `sql_select_limit`, `sql_big_selects`: an export is whole
-/// * `sql_mode`: how the text of a statement is read, but `PAD_CHAR_TO_FULL_LENGTH`, which changes what Django reads
-/// * `lc_messages`: an interrupted statement is told by its English words
+/// * `autocommit`, `completion_type`: with other values a transaction stays open, and its snapshot grows old
+/// * `sql_auto_is_null`: as Django sets it
+/// * `sql_select_limit`, `sql_big_selects`: with other values an export could be cut
+/// * `sql_mode`: how the server reads a statement; `PAD_CHAR_TO_FULL_LENGTH` stays, since it changes what Django reads
+/// * `lc_messages`: an interrupted statement is recognised by its English message
 #[cfg(feature = "mysql")]
 const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
      sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \
@@ -172,14 +164,11 @@ struct InitConnect {
 }
 
 /// Makes the settings of a session on MySQL or MariaDB.
-///
-/// # Errors
-/// The server's.
 #[cfg(feature = "mysql")]
 pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<()> {
     let found: InitConnect =
         diesel::sql_query("SELECT @@GLOBAL.init_connect AS init_connect").get_result(conn)?;
-    // Diesel has overwritten the time zone, which Django leaves as the server and its `init_connect` make it.
+    // Diesel has overwritten the time zone. Django leaves it as the server and its `init_connect` set it.
     conn.batch_execute("SET SESSION time_zone = DEFAULT")?;
     if let Some(sql) = found.init_connect
         && sql.to_ascii_lowercase().contains("time_zone")
@@ -187,7 +176,7 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
         conn.batch_execute(&sql)?;
         conn.batch_execute("SET NAMES utf8mb4")?;
     }
-    let lock = STATEMENT_LIMIT.as_secs();
+    let lock = STATEMENT_TIMEOUT.as_secs();
     conn.batch_execute(&format!(
         "SET SESSION TRANSACTION READ ONLY; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}, \
          lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
@@ -195,20 +184,17 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
     limit_mysql_statements(conn, JobKind::Short)
 }
 
-/// Limits the time of each statement, as a job of this kind needs it.
-///
-/// # Errors
-/// The server's.
+/// Sets the timeout of each statement for a job of this kind.
 #[cfg(feature = "mysql")]
 pub(super) fn limit_mysql_statements(
     conn: &mut diesel::MysqlConnection,
     kind: JobKind,
 ) -> diesel::QueryResult<()> {
     let limit = match kind {
-        JobKind::Long => WHOLE_TABLE_LIMIT,
-        JobKind::Short | JobKind::Writes => STATEMENT_LIMIT,
+        JobKind::Long => WHOLE_TABLE_TIMEOUT,
+        JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
     };
-    // MariaDB's name for it, in seconds, or MySQL's, in milliseconds.
+    // The first is MariaDB's, in seconds. The second is MySQL's, in milliseconds.
     conn.batch_execute(&format!(
         "SET SESSION max_statement_time = {}",
         limit.as_secs()

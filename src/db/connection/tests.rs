@@ -1,7 +1,9 @@
-//! What a connection lets a job do, and the limits that stay on it; MariaDB's on the server that `TEST_MYSQL_URL` names.
+//! What a job may do on a connection, and the limits that stay on it. MariaDB's need the server of `TEST_MYSQL_URL`.
 
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
-use super::*;
+use super::{job_kind::STATEMENT_TIMEOUT, opener::ConnectionOpener, *};
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+use crate::config::DatabaseUrl;
 
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 fn settings() -> SessionSettings {
@@ -31,7 +33,7 @@ fn on_sqlite_only_a_job_that_is_to_write_can() {
         JobKind::Long,
         JobKind::Short,
     ] {
-        let done = connection.limited(&settings(), kind, STATEMENT_LIMIT, &write);
+        let done = connection.limited(&settings(), kind, STATEMENT_TIMEOUT, &write);
         match kind {
             JobKind::Writes => done.unwrap(),
             _ => assert!(done.unwrap_err().to_string().contains("readonly")),
@@ -56,19 +58,24 @@ fn on_mysql() -> Option<Connection> {
 #[cfg(feature = "mysql")]
 #[test]
 fn after_a_view_that_fails_the_limit_of_short_statements_is_back() {
-    use super::super::ExportError;
+    use crate::db::error::ExportError;
     let Some(mut connection) = on_mysql() else {
         return;
     };
     let limit = |connection: &mut Connection| {
         connection.number("SELECT CAST(@@max_statement_time AS SIGNED) AS number")
     };
-    let short = i64::try_from(STATEMENT_LIMIT.as_secs()).ok();
+    let short = i64::try_from(STATEMENT_TIMEOUT.as_secs()).ok();
     assert_eq!(limit(&mut connection), short);
-    let failed = connection.limited(&settings(), JobKind::Long, STATEMENT_LIMIT, &|connection| {
-        assert_ne!(limit(connection), short);
-        Err::<(), _>(ExportError::Unrenderable)
-    });
+    let failed = connection.limited(
+        &settings(),
+        JobKind::Long,
+        STATEMENT_TIMEOUT,
+        &|connection| {
+            assert_ne!(limit(connection), short);
+            Err::<(), _>(ExportError::Unrenderable)
+        },
+    );
     assert!(matches!(failed, Err(ExportError::Unrenderable)));
     assert_eq!(limit(&mut connection), short);
 }

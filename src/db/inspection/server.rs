@@ -1,40 +1,39 @@
-//! Facts about the server, and about the role that asks.
+//! Facts about the server and about the role.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Inspector, Question, TextRow};
+use super::inspector::Inspector;
+use super::text_row::TextRow;
 use crate::config::Backend;
-use crate::db::DbError;
+use crate::db::error::DbError;
+use crate::db::sql::Sql;
 
 /// What a server says of itself.
 pub struct Server {
     /// Name and version
     pub version: String,
-    /// The role as the server knows it; empty: there are no roles
+    /// The role as the server names it; empty on SQLite
     pub role: String,
-    /// Whether nothing can be written there, as on a standby
+    /// Whether the server is read-only, as a standby is
     pub is_standby: bool,
-    /// Whether the limits that were sent when connecting are there
+    /// Whether the server has taken the timeouts that were sent when connecting
     pub has_limits: bool,
-    /// How far its clock is ahead of ours, in seconds
+    /// The seconds by which its clock is ahead of ours
     pub clock_ahead: f64,
     /// SQLite's journal mode; empty elsewhere
     pub journal_mode: String,
 }
 
-/// So many connections at most.
+/// A limit to the number of connections.
 pub struct Limit {
-    /// Whose limit it is
+    /// What the limit belongs to
     pub of: &'static str,
     /// The number
     pub connections: i64,
 }
 
 impl Inspector {
-    /// Asks it.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Reads them.
     pub fn server(&mut self) -> Result<Server, DbError> {
         let sql = match self.backend() {
             Backend::Sqlite => {
@@ -51,7 +50,7 @@ impl Inspector {
             }
         };
         let before = unix_seconds();
-        let row = self.row(&Question::new(sql))?;
+        let row = self.row(&Sql::new(sql))?;
         let ours = (before + unix_seconds()) / 2.0;
         Ok(Server {
             version: row.text(0).to_owned(),
@@ -63,10 +62,7 @@ impl Inspector {
         })
     }
 
-    /// What limits the role's connections.
-    ///
-    /// # Errors
-    /// The database's.
+    /// The limits that apply to the role's connections.
     pub fn limits(&mut self) -> Result<Vec<Limit>, DbError> {
         let sql = match self.backend() {
             Backend::Sqlite => return Ok(Vec::new()),
@@ -80,7 +76,7 @@ impl Inspector {
                 "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)"
             }
         };
-        let row = self.row(&Question::new(sql))?;
+        let row = self.row(&Sql::new(sql))?;
         let none = match self.backend() {
             Backend::Mysql => 0,
             _ => -1,
@@ -97,35 +93,29 @@ impl Inspector {
         Ok(limits.into_iter().flatten().collect())
     }
 
-    /// Where a PostgreSQL's log of writes stands: on a standby, up to where it has followed.
-    ///
-    /// # Errors
-    /// The database's.
+    /// The position in PostgreSQL's write-ahead log; on a standby, the position up to which it was replayed.
     pub fn position(&mut self) -> Result<Option<i64>, DbError> {
         if self.backend() != Backend::Postgres {
             return Ok(None);
         }
-        let row = self.row(&Question::new(
+        let row = self.row(&Sql::new(
             "SELECT pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
              ELSE pg_current_wal_lsn() END, '0/0')::text",
         ))?;
         Ok(row.number(0))
     }
 
-    /// How old the latest transaction is that a standby has followed, in seconds.
-    ///
-    /// # Errors
-    /// The database's.
+    /// The age in seconds of the latest transaction that a standby has replayed.
     pub fn age_of_replay(&mut self) -> Result<Option<f64>, DbError> {
-        let row = self.row(&Question::new(
+        let row = self.row(&Sql::new(
             "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::text",
         ))?;
         Ok(row.number(0))
     }
 
-    /// The lines of `SHOW GRANTS`, cut before the account, behind which a password's hash may stand.
+    /// The lines of `SHOW GRANTS`, up to the account: a password's hash may stand behind it.
     pub(super) fn mysql_grants(&mut self) -> Result<Vec<String>, DbError> {
-        let lines = self.rows(&Question::new("SHOW GRANTS"))?;
+        let lines = self.rows(&Sql::new("SHOW GRANTS"))?;
         let before_account = |row: &TextRow| row.text(0).split(" TO ").next().map(str::to_owned);
         Ok(lines.iter().filter_map(before_account).collect())
     }

@@ -1,0 +1,41 @@
+//! The user table's primary key: the type of its column, and keys as parameters of a statement.
+
+use super::user_table::UserTable;
+use crate::db::sql::Parameter;
+use crate::db::types::compared_text::ComparedText;
+use crate::django::sessions::{KeyType, UserId};
+
+/// The type of the key's column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyColumn {
+    /// Any integer type
+    Integer,
+    /// The database's own UUID type
+    Uuid,
+    /// Django's `char(32)` of hexadecimal digits
+    UuidText,
+}
+
+impl UserTable {
+    /// The type of a user's key, for reading `_auth_user_id` (`Field.to_python` of the key).
+    pub fn key_type(&self) -> KeyType {
+        match self.key {
+            KeyColumn::Integer => KeyType::Integer,
+            KeyColumn::Uuid | KeyColumn::UuidText => KeyType::Uuid,
+        }
+    }
+
+    /// A key as the value of a placeholder that is compared with the column `id`.
+    pub(crate) fn key_parameter(&self, id: &UserId) -> Parameter {
+        match (id, self.key) {
+            (UserId::Integer(id), _) => match i64::try_from(*id) {
+                Ok(id) => Parameter::Integer(id),
+                Err(_) => Parameter::Unsigned(id.to_string()),
+            },
+            (UserId::Uuid(_), KeyColumn::UuidText) => {
+                Parameter::AnyText(ComparedText(id.to_string().replace('-', "")))
+            }
+            (UserId::Uuid(_), _) => Parameter::Uuid(id.to_string()),
+        }
+    }
+}

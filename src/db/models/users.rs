@@ -1,0 +1,129 @@
+//! One user of the user table: found by key or by name, and marked as logged in.
+
+use diesel::row::Row;
+use zeroize::Zeroizing;
+
+use super::column_text::can_hold;
+use super::user_table::UserTable;
+use crate::db::connection::Connection;
+use crate::db::error::DbError;
+use crate::db::sql::{Parameter, Sql};
+use crate::db::types::compared_text::ComparedText;
+use crate::db::types::row::{FromRow, optional, required};
+use crate::db::types::stored_time::StoredTime;
+use crate::db::types::value::{DjangoBackend, ValueError};
+use crate::django::sessions::UserId;
+
+/// The columns of the user table that authentication needs.
+pub struct User {
+    /// The primary key
+    pub id: UserId,
+    /// The username column
+    pub username: String,
+    /// The encoded password
+    pub password: Zeroizing<String>,
+    /// `is_active`
+    pub is_active: bool,
+    /// `is_staff`
+    pub is_staff: bool,
+}
+
+impl FromRow for User {
+    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<User, ValueError> {
+        let text = |index| optional(row, index, |value| DB::text(value, str::to_owned));
+        let is_true = |index| {
+            let value = optional(row, index, DB::boolean)?;
+            Ok(value.is_some_and(|value| value.is_true()))
+        };
+        Ok(User {
+            id: required(row, 0, DB::id)?,
+            username: text(1)?.unwrap_or_default(),
+            password: Zeroizing::new(text(2)?.unwrap_or_default()),
+            is_active: is_true(3)?,
+            is_staff: is_true(4)?,
+        })
+    }
+}
+
+/// By what a user is found.
+enum By {
+    Key(Parameter),
+    Username(Parameter),
+}
+
+impl UserTable {
+    /// The user with this key (`ModelBackend.get_user`).
+    pub fn find_by_id(
+        &self,
+        connection: &mut Connection,
+        id: &UserId,
+    ) -> Result<Option<User>, DbError> {
+        self.find(connection, By::Key(self.key_parameter(id)))
+    }
+
+    /// The user with this name (`UserManager.get_by_natural_key`).
+    pub fn find_by_username(
+        &self,
+        connection: &mut Connection,
+        username: &str,
+    ) -> Result<Option<User>, DbError> {
+        if !can_hold(connection, &self.name, &self.username_field, username)? {
+            return Ok(None);
+        }
+        let username = Parameter::AnyText(ComparedText(username.to_owned()));
+        self.find(connection, By::Username(username))
+    }
+
+    /// The database compares by the column's own type and collation, as it does for Django.
+    fn find(&self, connection: &mut Connection, by: By) -> Result<Option<User>, DbError> {
+        let UserTable {
+            users, username, ..
+        } = self;
+        let (column, value) = match by {
+            By::Key(key) => ("id", key),
+            By::Username(name) => (username.as_str(), name),
+        };
+        // Two rows are enough to see that there is more than one (`QuerySet.get` limits its query, too).
+        let sql = Sql::new(format!(
+            "SELECT id, {username}, password, is_active, is_staff FROM {users} WHERE {column} = $1 LIMIT 2"
+        ));
+        let mut found = match sql.bind(value).load(connection) {
+            // A user whose row can't be read is not authenticated.
+            Err(diesel::result::Error::DeserializationError(why)) => {
+                let message = format!("a user's row can't be read: {why}");
+                self.rate_limited_log
+                    .warn_hourly(module_path!(), (), &message);
+                return Ok(None);
+            }
+            found => found?,
+        };
+        Ok(match found.len() {
+            1 => found.pop(),
+            // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
+            _ => None,
+        })
+    }
+
+    /// Sets `last_login` (`django.contrib.auth.models.update_last_login`).
+    pub fn update_last_login(
+        &self,
+        connection: &mut Connection,
+        id: &UserId,
+        now: StoredTime,
+    ) -> Result<(), DbError> {
+        if !self.has("last_login") {
+            return Ok(());
+        }
+        let users = &self.users;
+        Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
+            .bind(now)
+            .bind(self.key_parameter(id))
+            .execute(connection)?;
+        Ok(())
+    }
+
+    /// Selects the columns that authentication reads, to see that the role may read them.
+    pub(crate) fn probe(&self, connection: &mut Connection) -> Result<(), DbError> {
+        self.find_by_username(connection, "").map(drop)
+    }
+}

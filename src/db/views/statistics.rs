@@ -1,0 +1,60 @@
+//! The query of `export_stats` in the customer's `admin_views.py`.
+
+use diesel::row::Row;
+
+use crate::db::connection::Connection;
+use crate::db::error::{DbError, ExportError};
+use crate::db::models::user_table::UserTable;
+use crate::db::sql::Sql;
+use crate::db::types::row::{FromRow, required};
+use crate::db::types::value::{DjangoBackend, ValueError, count_of};
+
+/// The numbers of `export_stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Users with `is_active`
+    pub total_active_users: i64,
+    /// ... and `is_tv_user`
+    pub tv_users: i64,
+    /// ... and `is_movie_user`; 0 for a model without that field
+    pub movie_users: i64,
+}
+
+impl FromRow for Stats {
+    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Stats, ValueError> {
+        let count = |index| count_of(required(row, index, DB::id)?);
+        Ok(Stats {
+            total_active_users: count(0)?,
+            tv_users: count(1)?,
+            movie_users: count(2)?,
+        })
+    }
+}
+
+impl UserTable {
+    /// The three counts, in one scan of the table.
+    ///
+    /// # Errors
+    /// [`ExportError::View`] for a model without `is_tv_user`.
+    pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
+        self.require_field("is_tv_user")?;
+        let users = &self.users;
+        let [is_active, is_tv_user] =
+            ["is_active", "is_tv_user"].map(|column| self.is_true(column));
+        let movie_users = match self.has("is_movie_user") {
+            true => format!(
+                "COUNT(CASE WHEN {} THEN 1 END)",
+                self.is_true("is_movie_user")
+            ),
+            false => "0".to_owned(),
+        };
+        let sql = Sql::new(format!(
+            "SELECT COUNT(*), COUNT(CASE WHEN {is_tv_user} THEN 1 END), {movie_users} \
+             FROM {users} WHERE {is_active}"
+        ));
+        let stats = sql.load(connection).map_err(DbError::from)?;
+        stats.into_iter().next().ok_or_else(|| {
+            ExportError::Database(DbError::Schema("a count of users gave no row".into()))
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! A page of the exportable users, ordered by `date_joined` and key, for the HTML page.
+
+use diesel::QueryResult;
+
+use super::exportable_users::DateShape;
+use super::exported_row::ExportedRow;
+use super::search::pattern;
+use crate::db::connection::Connection;
+use crate::db::error::ExportError;
+use crate::db::models::user_table::UserTable;
+use crate::db::sql::Sql;
+use crate::django::sessions::{KeyType, UserId};
+
+/// Where a page begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// Begins with the first user
+    First,
+    /// Begins behind this user
+    After(UserId),
+    /// Ends before this user
+    Before(UserId),
+}
+
+/// Which of the exportable users a page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSearch {
+    text: Option<String>,
+    cursor: Cursor,
+    limit: usize,
+}
+
+/// The longest text that is searched for, in characters: no username or e-mail address is longer.
+const LONGEST_TEXT: usize = 254;
+
+impl UserSearch {
+    /// At most `limit` users whose name or e-mail address contains `text`.
+    pub fn new(text: Option<&str>, cursor: Cursor, limit: usize) -> UserSearch {
+        UserSearch {
+            text: text.map(str::to_owned),
+            cursor,
+            limit,
+        }
+    }
+
+    /// Whether no user can match: the text has a NUL or is too long, or the cursor's key has another type.
+    fn matches_nobody(&self, key_type: KeyType) -> bool {
+        let is_impossible =
+            |text: &String| text.contains('\0') || text.chars().count() > LONGEST_TEXT;
+        let is_of_another_type = match self.cursor {
+            Cursor::First => false,
+            Cursor::After(id) | Cursor::Before(id) => id.key_type() != key_type,
+        };
+        is_of_another_type || self.text.as_ref().is_some_and(is_impossible)
+    }
+}
+
+/// A page of the exportable users, by `date_joined` and key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserPage {
+    /// Each in the form that [`values`](super::exported_row::values) reads
+    pub rows: Vec<Vec<u8>>,
+    /// Whether there are users before them
+    pub has_previous: bool,
+    /// Whether there are users behind them
+    pub has_next: bool,
+}
+
+impl UserTable {
+    /// A page of the exportable users. It is empty if the cursor's user does not exist.
+    ///
+    /// # Errors
+    /// [`ExportError::View`] and [`ExportError::Unrenderable`] where Django's view fails.
+    pub(crate) fn user_page(
+        &self,
+        connection: &mut Connection,
+        dates: &DateShape,
+        search: &UserSearch,
+    ) -> Result<UserPage, ExportError> {
+        self.require_attributes(connection)?;
+        if search.matches_nobody(self.key_type()) {
+            return Ok(UserPage::default());
+        }
+        let condition = match &search.text {
+            Some(text) => match self.contains(connection, text)? {
+                Some(condition) => format!(" AND ({condition})"),
+                None => return Ok(UserPage::default()),
+            },
+            None => String::new(),
+        };
+        let sql = self.select_page(dates.use_tz, &condition, search);
+        let mut rows = match dates.use_tz {
+            true => rows::<true>(sql, connection)?,
+            false => rows::<false>(sql, connection)?,
+        };
+        let has_more = rows.len() > search.limit;
+        rows.truncate(search.limit);
+        let (has_previous, has_next) = match search.cursor {
+            Cursor::First => (false, has_more),
+            Cursor::After(_) => (true, has_more),
+            Cursor::Before(_) => {
+                rows.reverse();
+                (has_more, true)
+            }
+        };
+        Ok(UserPage {
+            rows,
+            has_previous,
+            has_next,
+        })
+    }
+
+    /// Selects one user more than the page has, to see whether there are more. `$1` is the pattern of the search, `$2` the
+    /// cursor's key.
+    fn select_page(&self, use_tz: bool, condition: &str, search: &UserSearch) -> Sql {
+        let users = &self.users;
+        let select = self.select_exportable(use_tz);
+        let (key, compared, order) = match &search.cursor {
+            Cursor::First => (None, ">", "ASC"),
+            Cursor::After(id) => (Some(id), ">", "ASC"),
+            Cursor::Before(id) => (Some(id), "<", "DESC"),
+        };
+        let from_cursor = match key {
+            Some(_) => format!(
+                " AND (date_joined, id) {compared} (SELECT date_joined, id FROM {users} WHERE id = $2)"
+            ),
+            None => String::new(),
+        };
+        let limit = search.limit + 1;
+        let text = format!(
+            "{select}{condition}{from_cursor} ORDER BY date_joined {order}, id {order} LIMIT {limit}"
+        );
+        let pattern = pattern(search.text.as_deref().unwrap_or_default());
+        let sql = Sql::new(text).bind(pattern.as_str());
+        key.map(|id| self.key_parameter(id))
+            .into_iter()
+            .fold(sql, Sql::bind)
+    }
+}
+
+fn rows<const AWARE: bool>(
+    sql: Sql,
+    connection: &mut Connection,
+) -> Result<Vec<Vec<u8>>, ExportError> {
+    let rows: QueryResult<Vec<ExportedRow<AWARE>>> = sql.load(connection);
+    Ok(rows?.into_iter().map(|row| row.bytes).collect())
+}
