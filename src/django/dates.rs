@@ -3,7 +3,7 @@
 
 mod parse;
 
-pub use parse::{parse_datetime, rank_of_stored_text};
+pub use parse::parse_datetime;
 
 use jiff::civil;
 use std::fmt;
@@ -45,17 +45,6 @@ impl fmt::Display for YearOutOfRange {
 }
 
 impl std::error::Error for YearOutOfRange {}
-
-/// A number that grows with a date and time; `fields` are month, day, hour, minute and second.
-pub fn rank(year: u32, fields: [u32; 5], microsecond: u32) -> i64 {
-    let seconds = fields
-        .into_iter()
-        .zip([13, 32, 24, 60, 60])
-        .fold(i64::from(year), |number, (field, range)| {
-            number * range + i64::from(field)
-        });
-    seconds * 1_000_000 + i64::from(microsecond)
-}
 
 impl DateTime {
     /// `datetime.min`; naive
@@ -116,6 +105,19 @@ impl DateTime {
         let days = (date - civil::date(1970, 1, 1)).get_days();
         let [hours, minutes, seconds] = [self.hour, self.minute, self.second].map(i64::from);
         let seconds = ((i64::from(days) * 24 + hours) * 60 + minutes) * 60 + seconds;
+        seconds * 1_000_000 + i64::from(self.microsecond)
+    }
+
+    /// A number that grows with the fields from the year to the microsecond, as a database compares them: the offset does not
+    /// count.
+    pub fn rank(&self) -> i64 {
+        let fields = [self.month, self.day, self.hour, self.minute, self.second];
+        let seconds = fields
+            .into_iter()
+            .zip([13, 32, 24, 60, 60])
+            .fold(i64::from(self.year), |number, (field, range)| {
+                number * range + i64::from(field)
+            });
         seconds * 1_000_000 + i64::from(self.microsecond)
     }
 

@@ -5,7 +5,7 @@ use diesel::mysql::data_types::MysqlTime;
 use diesel::mysql::{Mysql, MysqlType, MysqlValue};
 use diesel::sql_types::{BigInt, Datetime, Unsigned};
 
-use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, rank, unreadable, uuid};
+use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, uuid};
 use crate::django::dates::DateTime;
 use crate::django::sessions::UserId;
 
@@ -65,7 +65,7 @@ impl DjangoBackend for Mysql {
             microsecond,
             offset_seconds: None,
         };
-        let rank = rank(&datetime);
+        let rank = datetime.rank();
         Ok((datetime, rank))
     }
 }

@@ -76,13 +76,6 @@ pub(crate) trait DjangoBackend: Backend {
 /// A date and time, and a number by which dates sort as the database sorts them.
 pub(crate) type RankedDate = (DateTime, i64);
 
-/// The rank of a date in a database that compares the fields from the year to the microsecond.
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
-pub(super) fn rank(date: &DateTime) -> i64 {
-    let middle = [date.month, date.day, date.hour, date.minute, date.second].map(u32::from);
-    crate::django::dates::rank(date.year.unsigned_abs(), middle, date.microsecond)
-}
-
 /// The result of `COUNT`, which is read like an integer key.
 pub(crate) fn count_of(id: UserId) -> Result<i64, ValueError> {
     let count = match id {
@@ -94,20 +87,8 @@ pub(crate) fn count_of(id: UserId) -> Result<i64, ValueError> {
 
 /// A UUID in 32 hexadecimal digits, with or without hyphens.
 pub(super) fn uuid(text: &str) -> Result<UserId, ValueError> {
-    let mut digits = text
-        .bytes()
-        .filter(|b| *b != b'-')
-        .map(|b| char::from(b).to_digit(16));
-    let mut bytes = [0u8; 16];
-    for byte in &mut bytes {
-        match (digits.next().flatten(), digits.next().flatten()) {
-            // Two hexadecimal digits are at most 255.
-            (Some(high), Some(low)) => *byte = (high * 16 + low) as u8,
-            _ => return unreadable("badly formed hexadecimal UUID string"),
-        }
-    }
-    match digits.next() {
-        None => Ok(UserId::Uuid(bytes)),
-        Some(_) => unreadable("badly formed hexadecimal UUID string"),
+    match uuid::Uuid::try_parse(text) {
+        Ok(id) => Ok(UserId::Uuid(id.into_bytes())),
+        Err(_) => unreadable("badly formed hexadecimal UUID string"),
     }
 }
