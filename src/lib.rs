@@ -22,7 +22,15 @@
 //! * [`db::models`](db): Django's two tables
 //! * [`db::views`](db): the queries of the two views and of the HTML page
 //! * [`db::inspection`](db): what `check` reads
-//! * [`db`]: `Db`, through which the rest of the program runs its queries
+//! * `db::types`: what a column holds, as Django's backend reads and writes it
+//! * `db::error`: why the database, or a view over it, gave no answer
+//! * `db::connection`: one connection to any of the three databases
+//! * `db::sql`: statements over tables whose names are known at run time
+//! * `db::pool`: connections that are kept, the jobs on them, and jobs that hang
+//! * `db::models`: Django's two tables
+//! * `db::views`: the queries of the two views and of the page
+//! * `db::inspection`: the queries of `check`
+//! * [`db`]: everything that the rest of the program may ask of the database
 //! * [`session_store`]: Django's sessions for any Actix application
 //! * [`response`]: what DRF puts around a body
 //! * [`error`]: every answer that is not a success

@@ -177,6 +177,50 @@ fn no_room_imports_a_higher_one() {
 }
 
 #[test]
+fn files_of_one_room_import_each_other_in_one_direction() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    modules(&src, "", &mut files);
+    files.retain(|(module, _)| module != "lib" && module != "main" && !module.ends_with("tests"));
+    let names: Vec<String> = files.iter().map(|(module, _)| module.clone()).collect();
+    let arrows: Vec<Vec<usize>> = files
+        .iter()
+        .map(|(module, path)| {
+            let text = fs::read_to_string(path).unwrap();
+            let imports = imports(module, &text);
+            let targets = imports.iter().filter_map(|(_, path)| room(&names, path));
+            targets.filter(|target| names[*target] != *module).collect()
+        })
+        .collect();
+    let rings: Vec<String> = (0..names.len())
+        .filter_map(|start| ring(start, &arrows))
+        .map(|ring| {
+            let ring: Vec<&str> = ring.iter().map(|file| names[*file].as_str()).collect();
+            ring.join(" -> ")
+        })
+        .collect();
+    assert!(rings.is_empty(), "\n{}", rings.join("\n"));
+}
+
+/// A shortest way from a file back to itself.
+fn ring(start: usize, arrows: &[Vec<usize>]) -> Option<Vec<usize>> {
+    let mut paths = vec![vec![start]];
+    let mut seen = vec![false; arrows.len()];
+    while let Some(path) = (!paths.is_empty()).then(|| paths.remove(0)) {
+        for next in &arrows[*path.last().unwrap()] {
+            let longer: Vec<usize> = path.iter().chain([next]).copied().collect();
+            if *next == start {
+                return Some(longer);
+            }
+            if !std::mem::replace(&mut seen[*next], true) {
+                paths.push(longer);
+            }
+        }
+    }
+    None
+}
+
+#[test]
 fn an_import_of_a_higher_room_is_found_with_its_file_and_line() {
     let rooms: Vec<String> = ["db::types", "db", "auth", "server"]
         .map(String::from)

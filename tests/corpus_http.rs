@@ -14,7 +14,8 @@ use watchtower_sidecar::django::cookies::{
     CookieAttributes, SameSite, cookie, delete_cookie, set_cookie,
 };
 use watchtower_sidecar::django::csrf::{CsrfRequest, CsrfSettings, check};
-use watchtower_sidecar::django::dates::{DateTime, http_date, parse_datetime};
+use watchtower_sidecar::django::dates::parse::parse_datetime;
+use watchtower_sidecar::django::dates::{DateTime, http_date};
 use watchtower_sidecar::django::negotiation::{Format, NotNegotiated, negotiate};
 use watchtower_sidecar::django::renderers::{Indenter, write_json_string};
 use watchtower_sidecar::django::request::{

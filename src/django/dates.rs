@@ -1,9 +1,7 @@
 //! Dates as Python prints them: `datetime.isoformat()`, `str(datetime)` and `django.utils.http.http_date` (Django 5.2 and
 //! 6.1). Leaves out time zones other than fixed offsets, `fold`, and the fraction of a second in an offset.
 
-mod parse;
-
-pub use parse::parse_datetime;
+pub mod parse;
 
 use jiff::civil;
 use std::fmt;

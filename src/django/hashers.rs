@@ -8,13 +8,14 @@ mod argon2;
 mod bcrypt;
 mod pbkdf2;
 mod scrypt;
+mod work;
 
 use argon2::Argon2;
 use bcrypt::Bcrypt;
 use pbkdf2::{Digest, Pbkdf2};
 use scrypt::Scrypt;
 use std::hint::black_box;
-use subtle::ConstantTimeEq;
+pub use work::{Unusable, Work};
 
 /// The project's default hasher, Django's `PBKDF2PasswordHasher`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,21 +33,6 @@ pub struct Verification {
     pub work: Work,
 }
 
-/// The work of a hash, so that tests compare costs without a clock: equal work takes equal time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Work {
-    /// Iterations of PBKDF2 over HMAC-SHA256
-    Pbkdf2Sha256(u32),
-    /// Iterations of PBKDF2 over HMAC-SHA1
-    Pbkdf2Sha1(u32),
-    /// KiB of memory, passes and lanes
-    Argon2(u32, u32, u32),
-    /// The binary logarithm of the number of rounds
-    Bcrypt(u32),
-    /// N, r and p
-    Scrypt(u64, u32, u32),
-}
-
 /// A user's password column, parsed. No `Debug`: it is a hash.
 pub enum EncodedPassword {
     /// `pbkdf2_sha256`, `pbkdf2_sha1`
@@ -59,19 +45,6 @@ pub enum EncodedPassword {
     Scrypt(Scrypt),
     /// A text that no password matches.
     Unusable(Unusable),
-}
-
-/// Why no password can match.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Unusable {
-    /// `set_unusable_password()`: the text begins with `!`.
-    NoPassword,
-    /// Empty, plain text, or an algorithm outside the default `PASSWORD_HASHERS`.
-    UnknownAlgorithm,
-    /// A known algorithm in a form that raises in Django, or that can never equal what Django would encode.
-    Malformed,
-    /// A known algorithm whose cost passes the sidecar's limits.
-    TooCostly,
 }
 
 impl EncodedPassword {
@@ -162,22 +135,6 @@ pub fn verify_unknown_user(password: &str, hashing: &Hashing) -> Verification {
         correct: false,
         work: Work::Pbkdf2Sha256(iterations),
     }
-}
-
-/// `constant_time_compare`
-fn equal(computed: &[u8], stored: &[u8]) -> bool {
-    computed.ct_eq(stored).into()
-}
-
-/// A number as `%d` prints it. `None` for any other spelling that Python's `int()` takes: Django encodes the hash again, and the
-/// text then differs from the stored one.
-fn canonical_number(text: &str) -> Option<u64> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    // More digits than 64 bits hold are a number all the same, beyond every limit.
-    canonical
-        .then(|| text.parse().ok())
-        .flatten()
-        .or_else(|| (canonical && text.len() > 19).then_some(u64::MAX))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The user table's primary key: the type of its column, and keys as parameters of a statement.
 
-use super::user_table::UserTable;
 use crate::db::sql::Parameter;
 use crate::db::types::compared_text::ComparedText;
 use crate::django::sessions::{KeyType, UserId};
@@ -16,18 +15,18 @@ pub(crate) enum KeyColumn {
     UuidText,
 }
 
-impl UserTable {
+impl KeyColumn {
     /// The type of a user's key, for reading `_auth_user_id` (`Field.to_python` of the key).
-    pub fn key_type(&self) -> KeyType {
-        match self.key {
+    pub(crate) fn key_type(self) -> KeyType {
+        match self {
             KeyColumn::Integer => KeyType::Integer,
             KeyColumn::Uuid | KeyColumn::UuidText => KeyType::Uuid,
         }
     }
 
     /// A key as the value of a placeholder that is compared with the column `id`.
-    pub(crate) fn key_parameter(&self, id: &UserId) -> Parameter {
-        match (id, self.key) {
+    pub(crate) fn parameter(self, id: &UserId) -> Parameter {
+        match (id, self) {
             (UserId::Integer(id), _) => match i64::try_from(*id) {
                 Ok(id) => Parameter::Integer(id),
                 Err(_) => Parameter::Unsigned(id.to_string()),

@@ -14,6 +14,7 @@ use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Sql, quoted};
 use crate::db::types::row::{FromRow, required};
 use crate::db::types::value::{DjangoBackend, ValueError};
+use crate::django::sessions::KeyType;
 use crate::telemetry::RateLimitedLog;
 
 /// The user table: `AUTH_USER_MODEL` as the database knows it.
@@ -53,6 +54,11 @@ impl FromRow for Column {
 }
 
 impl UserTable {
+    /// The type of a user's key, for reading `_auth_user_id` (`Field.to_python` of the key).
+    pub fn key_type(&self) -> KeyType {
+        self.key.key_type()
+    }
+
     /// Reads the columns of the table `name` from the catalogue. `none_fields` are the fields that the model has set to
     /// `None`.
     ///

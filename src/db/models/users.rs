@@ -58,7 +58,7 @@ impl UserTable {
         connection: &mut Connection,
         id: &UserId,
     ) -> Result<Option<User>, DbError> {
-        self.find(connection, By::Key(self.key_parameter(id)))
+        self.find(connection, By::Key(self.key.parameter(id)))
     }
 
     /// The user with this name (`UserManager.get_by_natural_key`).
@@ -117,7 +117,7 @@ impl UserTable {
         let users = &self.users;
         Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
             .bind(now)
-            .bind(self.key_parameter(id))
+            .bind(self.key.parameter(id))
             .execute(connection)?;
         Ok(())
     }

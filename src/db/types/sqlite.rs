@@ -3,7 +3,7 @@
 use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 
 use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, uuid};
-use crate::django::dates::parse_datetime;
+use crate::django::dates::parse::parse_datetime;
 use crate::django::sessions::UserId;
 
 impl DjangoBackend for Sqlite {

@@ -81,7 +81,7 @@ impl UserTable {
         }
         if let Some(page) = selection.page {
             if let Some(after) = page.after {
-                parameters.push(self.key_parameter(&after));
+                parameters.push(self.key.parameter(&after));
                 text.push_str(&format!(" AND id > ${}", parameters.len()));
             }
             text.push_str(&format!(" ORDER BY id LIMIT {}", page.limit));

@@ -132,7 +132,7 @@ impl UserTable {
         );
         let pattern = pattern(search.text.as_deref().unwrap_or_default());
         let sql = Sql::new(text).bind(pattern.as_str());
-        key.map(|id| self.key_parameter(id))
+        key.map(|id| self.key.parameter(id))
             .into_iter()
             .fold(sql, Sql::bind)
     }

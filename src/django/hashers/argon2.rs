@@ -2,7 +2,7 @@
 //! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
 //! other than 16 and 19, which libargon2 computes but nothing writes.
 
-use super::{Unusable, Work, equal};
+use super::work::{Unusable, Work, equal};
 use ::argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

@@ -3,7 +3,7 @@
 //! 72 bytes raises in it, and is wrong here.
 
 use super::super::python::hex;
-use super::{Unusable, Work, equal};
+use super::work::{Unusable, Work, equal};
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::NO_PAD;
 use base64::{Engine as _, alphabet};

@@ -1,6 +1,6 @@
 //! `PBKDF2PasswordHasher` and `PBKDF2SHA1PasswordHasher`: `algorithm$iterations$salt$base64`.
 
-use super::{Unusable, Work, canonical_number, equal};
+use super::work::{Unusable, Work, canonical_number, equal};
 use ::pbkdf2::pbkdf2_hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,7 @@
 //! `ScryptPasswordHasher`: `scrypt$N$salt$r$p$base64`, the salt second and r before p.
 //! Mirrors `hashlib.scrypt(..., maxmem=0)`, whose OpenSSL refuses more than 32 MiB.
 
-use super::{Unusable, Work, canonical_number, equal};
+use super::work::{Unusable, Work, canonical_number, equal};
 use ::scrypt::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
