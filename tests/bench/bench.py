@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from bench import data, machine, report
+from bench.before import compare
 from bench.contenders import Sidecar, WrongAnswer
 from bench.scenarios import SCENARIOS, say
 from support import clusters, environments
@@ -118,6 +119,7 @@ def parsed_options():
     add("--only", type=several(str, parts), default=parts, help=f"of {','.join(parts)} (all)")
     add("--json", type=Path, default=results, help="where the figures are written as JSON (target/bench/results.json)")
     add("--binary", type=Path, default=binary, help="the sidecar (target/release/watchtower-sidecar)")
+    add("--before", type=Path, help="another build of the sidecar: compares the two, and nothing else")
     add("--no-build", action="store_true", help="measure what is built already")
     add("--update-readme", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
@@ -140,6 +142,9 @@ def run(options):
     directory.chmod(0o711)
     bench = Bench(options, directory)
     try:
+        if options.before:
+            print(compare(bench, options.before.resolve()), end="", flush=True)
+            return
         for name in options.only:
             found["figures"].extend(SCENARIOS[name](bench))
     except BaseException:
