@@ -1,9 +1,5 @@
-//! Jobs that block, and those who wait for them: so many jobs at a time, or one for all who ask.
+//! Blocking jobs: a bounded number at a time ([`workers`]), or one run that concurrent callers share ([`shared_query`]).
 
-mod lanes;
-mod shared_query;
-mod turns;
-
-pub use lanes::Lanes;
-pub use shared_query::SharedQuery;
-pub use turns::{Answer, Waited};
+pub mod pending_job;
+pub mod shared_query;
+pub mod workers;

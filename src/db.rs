@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use prometheus::Histogram;
 
-use crate::blocking::Lanes;
+use crate::blocking::workers::Workers;
 use crate::config::{Backend, DatabaseUrl};
 
 pub mod connection;
@@ -95,10 +95,10 @@ type Scan<T> = SharedJob<Result<T, Arc<ExportError>>>;
 
 struct Shared {
     databases: Databases,
-    queries: Arc<Lanes>,
-    writes: Arc<Lanes>,
-    exports: Arc<Lanes>,
-    user_pages: Arc<Lanes>,
+    queries: Arc<Workers>,
+    writes: Arc<Workers>,
+    exports: Arc<Workers>,
+    user_pages: Arc<Workers>,
     stats: Scan<Stats>,
     users_by_month: Scan<UsersByMonth>,
     primary_probe: SharedJob<Readiness>,
@@ -125,13 +125,13 @@ impl Db {
                 .read_url
                 .map(|url| (Role::Replica, opener(url, false))),
         );
-        let pings = Lanes::new(options.exports_at_once + 5);
+        let pings = Workers::new(options.exports_at_once + 5);
         let mut databases = Database::all(openers, u32::try_from(size).unwrap_or(u32::MAX), &pings);
         let replica = (databases.len() > 1).then(|| databases.remove(1));
-        let queries = Lanes::new(QUERIES_AT_ONCE);
+        let queries = Workers::new(QUERIES_AT_ONCE);
         // SQLite has one writer at a time; others would retry until they time out.
         let writes = match backend {
-            Backend::Sqlite => Lanes::new(1),
+            Backend::Sqlite => Workers::new(1),
             Backend::Postgres | Backend::Mysql => Arc::clone(&queries),
         };
         Db {
@@ -146,8 +146,8 @@ impl Db {
                 },
                 queries,
                 writes,
-                exports: Lanes::new(options.exports_at_once),
-                user_pages: Lanes::new(1),
+                exports: Workers::new(options.exports_at_once),
+                user_pages: Workers::new(1),
                 stats: Scan::new(),
                 users_by_month: Scan::new(),
                 primary_probe: SharedJob::new(),
@@ -238,7 +238,7 @@ impl Db {
 
     async fn run_on<T, E>(
         &self,
-        workers: &Arc<Lanes>,
+        workers: &Arc<Workers>,
         role: Role,
         task: Task,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::blocking::Lanes;
+use crate::blocking::workers::Workers;
 use crate::config::Rate;
 use crate::db::error::DbError;
 use crate::db::models::users::User;
@@ -35,7 +35,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The worker threads that check passwords, their queue, and the limit to failed logins. One core stays free for all other
 /// work; passwords beyond the queue's length are refused.
 pub struct Passwords {
-    workers: Arc<Lanes>,
+    workers: Arc<Workers>,
     queue: Arc<Semaphore>,
     queue_size: usize,
     throttle: Throttle,
@@ -90,7 +90,7 @@ impl Passwords {
         let workers = cores.saturating_sub(1).max(1);
         let queue_size = workers + workers * QUEUE_PER_WORKER;
         Arc::new(Passwords {
-            workers: Lanes::new(workers),
+            workers: Workers::new(workers),
             queue: Arc::new(Semaphore::new(queue_size)),
             queue_size,
             throttle: Throttle::new(rate),

@@ -1,50 +1,49 @@
-//! One query for all who ask at the same time, as databases commit in groups: whoever asks while it runs waits, with all
-//! others who do, for the next one. So nobody gets an answer that is older than the question, and never does more than one
-//! query run.
+//! One run of a query for all concurrent callers, like group commit: callers that come while it runs share the next run. So no
+//! result is older than its caller's question, and at most one run is in progress.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::lanes::Lanes;
-use super::turns::{Answer, Asker, asker};
+use super::pending_job::{JobResult, PendingJob, pending_job};
+use super::workers::Workers;
 
-/// Those who wait for a query, and the lane in which it runs.
+/// The callers that wait for a query, and its one worker.
 pub struct SharedQuery<T> {
-    lane: Arc<Lanes>,
-    askers: Mutex<Vec<Asker<T>>>,
+    worker: Arc<Workers>,
+    callers: Mutex<Vec<JobResult<T>>>,
 }
 
 impl<T: Clone + Send + 'static> SharedQuery<T> {
-    /// A query that nobody waits for yet.
+    /// A query without callers.
     pub fn new() -> Arc<Self> {
         Arc::new(SharedQuery {
-            lane: Lanes::new(1),
-            askers: Mutex::default(),
+            worker: Workers::new(1),
+            callers: Mutex::default(),
         })
     }
 
-    /// The answer of a run of `query`, or of another asker's, that begins after this call.
-    pub fn ask(self: &Arc<Self>, query: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
-        let (asker, answer) = asker();
-        self.lock().push(asker);
+    /// The result of a run that begins after this call: of this `query`, or of another caller's.
+    pub fn ask(self: &Arc<Self>, query: impl FnOnce() -> T + Send + 'static) -> PendingJob<T> {
+        let (caller, pending) = pending_job();
+        self.lock().push(caller);
         let shared = Arc::clone(self);
-        self.lane.queue(move || {
-            // Whoever has been answered by the run before has nobody left to ask for.
-            let askers = std::mem::take(&mut *shared.lock());
-            let askers: Vec<_> = askers.into_iter().filter_map(Asker::begin).collect();
-            if askers.is_empty() {
+        self.worker.queue(move || {
+            // Callers that the run before has answered are no longer here.
+            let callers = std::mem::take(&mut *shared.lock());
+            let callers: Vec<_> = callers.into_iter().filter_map(JobResult::begin).collect();
+            if callers.is_empty() {
                 return;
             }
             let answer = query();
-            for asker in askers {
-                let _ = asker.send(answer.clone());
+            for caller in callers {
+                let _ = caller.send(answer.clone());
             }
         });
-        answer
+        pending
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Asker<T>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<JobResult<T>>> {
         // No code that can panic runs under the lock.
-        self.askers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,7 +58,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn those_who_ask_while_it_runs_share_the_next_run() {
+    fn callers_that_come_while_it_runs_share_the_next_run() {
         actix_web::rt::System::new().block_on(async {
             let shared = SharedQuery::new();
             let runs = Arc::new(AtomicU64::new(0));
@@ -92,15 +91,15 @@ mod tests {
             }
             end.send(()).unwrap();
             assert_eq!(first.await.unwrap(), Some(1));
-            for asker in late {
-                assert_eq!(asker.await.unwrap(), Some(2));
+            for caller in late {
+                assert_eq!(caller.await.unwrap(), Some(2));
             }
             assert_eq!(runs.load(Ordering::SeqCst), 2);
         });
     }
 
     #[test]
-    fn a_query_that_panics_turns_its_askers_away_and_the_next_one_runs() {
+    fn a_query_that_panics_fails_its_callers_and_the_next_one_runs() {
         actix_web::rt::System::new().block_on(async {
             let shared = SharedQuery::<u8>::new();
             assert_eq!(

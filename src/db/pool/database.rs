@@ -13,7 +13,7 @@ use super::attempts::{Attempts, UnderWay};
 use super::lifeline::Hold;
 use super::role::Role;
 use super::task::Task;
-use crate::blocking::Lanes;
+use crate::blocking::workers::Workers;
 use crate::config::{Backend, DatabaseUrl};
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT};
@@ -57,7 +57,7 @@ pub(crate) struct Database {
     settings: SessionSettings,
     size: u32,
     /// The workers that ping the database while jobs run
-    pub(super) pings: Arc<Lanes>,
+    pub(super) pings: Arc<Workers>,
 }
 
 /// What jobs and attempts to connect have shown.
@@ -80,7 +80,7 @@ impl Database {
     pub(crate) fn all(
         openers: Vec<(Role, ConnectionOpener)>,
         size: u32,
-        pings: &Arc<Lanes>,
+        pings: &Arc<Workers>,
     ) -> Vec<Arc<Database>> {
         let urls = openers.iter().map(|(_, opener)| &opener.url);
         let under_way = UnderWay::new(urls.flat_map(DatabaseUrl::ports).collect());
@@ -98,7 +98,7 @@ impl Database {
         opener: ConnectionOpener,
         size: u32,
         under_way: &Arc<UnderWay>,
-        pings: Arc<Lanes>,
+        pings: Arc<Workers>,
     ) -> Database {
         let settings = opener.settings.clone();
         let file = (opener.url.backend() == Backend::Sqlite).then(|| opener.url.target().into());

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::database::Database;
 use super::lifeline::Lifeline;
 use super::task::{self, Task};
-use crate::blocking::SharedQuery;
+use crate::blocking::shared_query::SharedQuery;
 use crate::db::connection::job_kind::JobKind;
 
 /// A job whose answer several callers get. Each of them gets an answer from a run that began after its call.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::database::Database;
 use super::task::Task;
-use crate::blocking::{Answer, Waited};
+use crate::blocking::pending_job::{PendingJob, Wait};
 use crate::db::connection::job_kind::JobKind;
 use crate::db::connection::{Connection, Doing};
 use crate::db::error::DbError;
@@ -53,7 +53,7 @@ impl Database {
     pub(crate) async fn supervise<T: Send + 'static>(
         self: &Arc<Self>,
         task: Task,
-        mut answer: Answer<T>,
+        mut answer: PendingJob<T>,
     ) -> Option<T> {
         let database = Arc::clone(self);
         let (sender, receiver) = oneshot::channel();
@@ -65,9 +65,9 @@ impl Database {
             };
             let mut progress = task.lifeline.progress().load(Ordering::Relaxed);
             let mut interval = PING_TIMEOUT;
-            while task.kind == JobKind::Long && matches!(waited, Waited::Running) {
+            while task.kind == JobKind::Long && matches!(waited, Wait::Running) {
                 waited = answer.wait(interval).await;
-                let goes_on = matches!(waited, Waited::Running)
+                let goes_on = matches!(waited, Wait::Running)
                     && task.deadline.elapsed() < LONGEST_JOB
                     && database.makes_progress(&task, &mut progress).await;
                 if !goes_on {
@@ -79,23 +79,23 @@ impl Database {
             // at that later deadline.
             let left = task.lifeline.left();
             let mut sender = Some(sender);
-            if matches!(waited, Waited::Running) && !left.is_zero() {
+            if matches!(waited, Wait::Running) && !left.is_zero() {
                 sender = None;
                 waited = answer.wait(left).await;
             }
             // The job is cut more than once, since it may have gone on to another connection.
             for _ in 0..5 {
                 match waited {
-                    Waited::Answered(answer) => {
+                    Wait::Done(answer) => {
                         if let Some(sender) = sender {
                             let _ = sender.send(answer);
                         }
                         return;
                     }
-                    Waited::Nothing => return,
+                    Wait::Dropped => return,
                     // The caller does not wait for the end of the job.
-                    Waited::Running if task.deadline <= Instant::now() => sender = None,
-                    Waited::Running => {}
+                    Wait::Running if task.deadline <= Instant::now() => sender = None,
+                    Wait::Running => {}
                 }
                 if task.lifeline.cut() {
                     database.distrust_idle();
@@ -146,13 +146,13 @@ impl Database {
             database.run(&limits, &|connection| Ok::<_, DbError>(query(connection)))
         });
         match answer.wait(PING_TIMEOUT).await {
-            Waited::Answered(Ok(answer)) => Ping::Answer(answer),
-            Waited::Answered(Err(_)) => Ping::Silence,
-            Waited::Running => {
+            Wait::Done(Ok(answer)) => Ping::Answer(answer),
+            Wait::Done(Err(_)) => Ping::Silence,
+            Wait::Running => {
                 task.lifeline.cut();
                 Ping::Silence
             }
-            Waited::Nothing => Ping::NotSent,
+            Wait::Dropped => Ping::NotSent,
         }
     }
 }

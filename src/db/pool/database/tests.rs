@@ -23,7 +23,7 @@ fn database(url: DatabaseUrl) -> Database {
         writable: false,
         settings,
     };
-    Database::new(Role::Primary, opener, 1, &under_way, Lanes::new(1))
+    Database::new(Role::Primary, opener, 1, &under_way, Workers::new(1))
 }
 
 #[test]

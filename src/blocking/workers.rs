@@ -1,15 +1,15 @@
-//! Jobs that block, so many at a time, each on a thread of the blocking pool. A lane that is done with a job takes up the
-//! next one by itself: however many wait, none of them holds a thread.
+//! A queue of blocking jobs and a bounded number of workers, each on a thread of tokio's blocking pool. A worker takes the next
+//! job from the queue by itself, so a waiting job holds no thread.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::turns::{Answer, asker};
+use super::pending_job::{PendingJob, pending_job};
 
-/// A queue of jobs and the lanes in which they run.
-pub struct Lanes {
+/// A queue of jobs and the workers that run them.
+pub struct Workers {
     most: usize,
     queue: Mutex<Queue>,
 }
@@ -22,30 +22,30 @@ struct Queue {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-impl Lanes {
-    /// At most so many jobs run at once.
-    pub fn new(most: usize) -> Arc<Lanes> {
-        Arc::new(Lanes {
+impl Workers {
+    /// A queue with at most `most` workers, which start when jobs come.
+    pub fn new(most: usize) -> Arc<Workers> {
+        Arc::new(Workers {
             most,
             queue: Mutex::default(),
         })
     }
 
-    /// Queues `job`; what it returns is the answer.
+    /// Queues `job`.
     pub fn start<T: Send + 'static>(
         self: &Arc<Self>,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Answer<T> {
-        let (asker, answer) = asker();
+    ) -> PendingJob<T> {
+        let (result, pending) = pending_job();
         self.queue(move || {
-            if let Some(asker) = asker.begin() {
-                let _ = asker.send(job());
+            if let Some(sender) = result.begin() {
+                let _ = sender.send(job());
             }
         });
-        answer
+        pending
     }
 
-    /// Puts a job into the queue. It is dropped unrun if the system has no thread for any lane.
+    /// Queues a job. If the system has no thread for any worker, the job is dropped.
     pub(super) fn queue(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.lock();
         queue.jobs.push_back(Box::new(job));
@@ -54,23 +54,22 @@ impl Lanes {
         }
         queue.running += 1;
         drop(queue);
-        let lane = Lane {
-            lanes: Arc::clone(self),
+        let worker = Worker {
+            workers: Arc::clone(self),
             is_claimed: Arc::default(),
         };
-        let is_claimed = Arc::clone(&lane.is_claimed);
-        // Where no thread is to be had, tokio panics, and keeps the lane for when it has one again.
+        let is_claimed = Arc::clone(&worker.is_claimed);
+        // Without a thread tokio panics, but keeps the worker and may run it later.
         let spawned = catch_unwind(AssertUnwindSafe(|| {
-            drop(actix_web::web::block(move || lane.run()));
+            drop(actix_web::web::block(move || worker.run()));
         }));
         if spawned.is_err() {
-            self.close_unclaimed(&is_claimed);
+            self.free_slot(&is_claimed);
         }
     }
 
-    /// Closes a lane, unless it runs or is closed already. Where it was the last one, nobody is left to run the jobs: those
-    /// who wait for them are told so.
-    fn close_unclaimed(&self, is_claimed: &AtomicBool) {
+    /// Frees the slot of a worker that got no thread. If no worker is left, drops the queue, so that callers fail at once.
+    fn free_slot(&self, is_claimed: &AtomicBool) {
         if is_claimed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -89,36 +88,36 @@ impl Lanes {
     }
 }
 
-/// One lane. It runs, or is closed, once: whoever claims it first does that.
-struct Lane {
-    lanes: Arc<Lanes>,
+/// One worker. It runs or its slot is freed, whichever claims it first.
+struct Worker {
+    workers: Arc<Workers>,
     is_claimed: Arc<AtomicBool>,
 }
 
-impl Lane {
+impl Worker {
     fn run(&self) {
         if self.is_claimed.swap(true, Ordering::AcqRel) {
             return;
         }
         while let Some(job) = self.next_job() {
-            // Whoever waits for the job is told by its end; the lane goes on.
+            // A panic drops the job's result, which tells its caller; the worker goes on.
             let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
 
-    /// The next job; without one the lane is closed.
+    /// The next job; without one, frees the worker's slot.
     fn next_job(&self) -> Option<Job> {
-        let mut queue = self.lanes.lock();
+        let mut queue = self.workers.lock();
         let job = queue.jobs.pop_front();
         queue.running -= usize::from(job.is_none());
         job
     }
 }
 
-impl Drop for Lane {
-    /// A runtime that ends drops a lane unrun.
+impl Drop for Worker {
+    /// A runtime that ends drops a worker before it has run.
     fn drop(&mut self) {
-        self.lanes.close_unclaimed(&self.is_claimed);
+        self.workers.free_slot(&self.is_claimed);
     }
 }
 
@@ -130,20 +129,20 @@ mod tests {
 
     use futures_util::future::join_all;
 
-    use super::super::turns::Waited;
+    use super::super::pending_job::Wait;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn no_more_jobs_run_at_once_than_there_are_lanes_and_all_are_done() {
+    fn no_more_jobs_run_at_once_than_there_are_workers_and_all_are_done() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(3);
+            let workers = Workers::new(3);
             let running = Arc::new(AtomicUsize::new(0));
             let most = Arc::new(AtomicUsize::new(0));
             let jobs = (0..500).map(|number| {
                 let (running, most) = (Arc::clone(&running), Arc::clone(&most));
-                lanes
+                workers
                     .start(move || {
                         most.fetch_max(
                             running.fetch_add(1, Ordering::SeqCst) + 1,
@@ -158,69 +157,72 @@ mod tests {
             let done = join_all(jobs).await;
             assert_eq!(done, (0..500).map(Some).collect::<Vec<_>>());
             assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
-            // A lane answers first and looks for the next job then.
-            while lanes.lock().running > 0 {
+            // A worker sends the result before it looks for the next job.
+            while workers.lock().running > 0 {
                 actix_web::rt::task::yield_now().await;
             }
         });
     }
 
     #[test]
-    fn a_job_that_panics_costs_no_lane() {
+    fn a_job_that_panics_costs_no_worker() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
-            let panics = lanes.start(|| -> u8 { panic!("on purpose") });
+            let workers = Workers::new(1);
+            let panics = workers.start(|| -> u8 { panic!("on purpose") });
             assert_eq!(panics.once_begun(LONG).await, None);
-            assert_eq!(lanes.start(|| 7).once_begun(LONG).await, Some(7));
+            assert_eq!(workers.start(|| 7).once_begun(LONG).await, Some(7));
         });
     }
 
     #[test]
-    fn a_lane_that_got_no_thread_turns_its_askers_away_and_leaves_room_for_the_next() {
+    fn a_worker_that_got_no_thread_fails_its_callers_and_frees_its_slot() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
-            let (asker, answer) = asker::<u8>();
-            lanes.lock().jobs.push_back(Box::new(move || drop(asker)));
-            lanes.lock().running = 1;
-            let lost = Lane {
-                lanes: Arc::clone(&lanes),
+            let workers = Workers::new(1);
+            let (result, pending) = pending_job::<u8>();
+            workers
+                .lock()
+                .jobs
+                .push_back(Box::new(move || drop(result)));
+            workers.lock().running = 1;
+            let lost = Worker {
+                workers: Arc::clone(&workers),
                 is_claimed: Arc::default(),
             };
-            lanes.close_unclaimed(&lost.is_claimed);
-            assert_eq!(answer.once_begun(LONG).await, None);
-            assert_eq!(lanes.start(|| 7).once_begun(LONG).await, Some(7));
+            workers.free_slot(&lost.is_claimed);
+            assert_eq!(pending.once_begun(LONG).await, None);
+            assert_eq!(workers.start(|| 7).once_begun(LONG).await, Some(7));
             // It may get a thread after all, later, or be dropped.
             lost.run();
             drop(lost);
-            assert_eq!(lanes.start(|| 8).once_begun(LONG).await, Some(8));
-            while lanes.lock().running > 0 {
+            assert_eq!(workers.start(|| 8).once_begun(LONG).await, Some(8));
+            while workers.lock().running > 0 {
                 actix_web::rt::task::yield_now().await;
             }
         });
     }
 
     #[test]
-    fn patience_ends_with_the_wait_for_a_turn_and_not_within_it() {
+    fn the_timeout_counts_for_the_wait_in_the_queue_and_not_for_the_run() {
         actix_web::rt::System::new().block_on(async {
-            let lanes = Lanes::new(1);
+            let workers = Workers::new(1);
             let short = Duration::from_millis(20);
             let (begin, has_begun) = mpsc::channel();
             let (end, may_end) = mpsc::channel::<()>();
-            let mut first = lanes.start(move || {
+            let mut first = workers.start(move || {
                 begin.send(()).unwrap();
                 may_end.recv().is_ok()
             });
             let begun = actix_web::web::block(move || has_begun.recv()).await;
             begun.unwrap().unwrap();
-            assert_eq!(first.wait(short).await, Waited::Running);
+            assert_eq!(first.wait(short).await, Wait::Running);
             // It waits for the first job, which ends only when it has given up.
             let ran = Arc::new(AtomicUsize::new(0));
             let counted = Arc::clone(&ran);
-            let mut late = lanes.start(move || counted.fetch_add(1, Ordering::SeqCst));
-            assert_eq!(late.wait(short).await, Waited::Nothing);
+            let mut late = workers.start(move || counted.fetch_add(1, Ordering::SeqCst));
+            assert_eq!(late.wait(short).await, Wait::Dropped);
             end.send(()).unwrap();
             assert_eq!(first.once_begun(short).await, Some(true));
-            let slow = lanes.start(move || std::thread::sleep(4 * short));
+            let slow = workers.start(move || std::thread::sleep(4 * short));
             assert_eq!(slow.once_begun(short).await, Some(()));
             assert_eq!(ran.load(Ordering::SeqCst), 0);
         });
