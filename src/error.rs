@@ -1,7 +1,7 @@
 //! Every answer that is not a success: the one file that pairs a status with a body.
 //!
 //! Which error type where: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
-//! [`Error::answer`] says how that is told. [`crate::db::error::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
+//! [`Error::answer`] gives its status and body. [`crate::db::error::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
 //! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
 //!
 //! The bodies are DRF's (`rest_framework.views.exception_handler`, DRF 3.18), those of the customer's views, Django's plain
@@ -176,7 +176,7 @@ enum Body<'a> {
 }
 
 impl Error {
-    /// The table: how each kind is told.
+    /// The table of all kinds: the status and the body.
     fn answer(&self) -> (StatusCode, Body<'_>) {
         use StatusCode as S;
         let detail = |text: &'static str| Body::Detail(text.into());

@@ -15,7 +15,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use crate::auth::session::{self, SessionAccess};
-use crate::client_connection::{Activity, Body, Sending};
+use crate::client_connection::activity::{Activity, Body, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;

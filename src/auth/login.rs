@@ -107,7 +107,7 @@ pub async fn log_in(
     })
 }
 
-/// Logs out: deletes the session's row and the cookie, also where the session is nobody's.
+/// Logs out: deletes the session's row and the cookie, also for an anonymous session.
 ///
 /// # Errors
 /// An outage, rendered as `renderer` says.

@@ -236,7 +236,7 @@ pub(super) const USER_GONE: Kind = kind(
     "session.user-gone",
     "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and point DATABASE_URL at Django's database",
 );
-pub(super) const NOBODY: Kind = kind("session.nobody", "log in to Django once, and check again");
+pub(super) const NO_LOGINS: Kind = kind("session.nobody", "log in to Django once, and check again");
 
 // Stored passwords, and dates without a zone.
 pub(super) const HASHERS: Kind = kind("passwords.hashers", "");

@@ -194,7 +194,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
         );
     } else if tally.unknown_backends.is_empty() {
         findings.warning(
-            &NOBODY,
+            &NO_LOGINS,
             "no living session is an active user's: whether auth hashes fit could not be tried",
         );
     }

@@ -3,6 +3,7 @@
 mod attempts;
 pub mod database;
 mod lifeline;
+mod pooled;
 pub(crate) mod role;
 pub(crate) mod shared_job;
 mod sockets;

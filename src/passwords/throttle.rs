@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_too_many_holds_up_the_address_and_the_name_and_nobody_else() {
+    fn one_failure_too_many_holds_up_the_address_and_the_name_alone() {
         let throttle = throttle();
         fail(&throttle, address(1), "alice", 3);
         assert!(is_held_up(&throttle, address(1), "alice"));

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::csrf;
 use crate::auth::login::{log_in, log_out};
-use crate::client_connection::Body;
+use crate::client_connection::activity::Body;
 use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::django::request::Query;

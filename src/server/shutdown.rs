@@ -85,7 +85,7 @@ async fn finish(servers: Vec<ServerHandle>) {
     pending::<()>().await;
 }
 
-/// Reads the configuration again at each SIGHUP, for ever; without `reload` it does nothing.
+/// Reads the configuration again at each SIGHUP; without `reload` it does nothing.
 pub(super) async fn reload_at_hang_up(
     state: &State,
     mut hang_ups: Signals,

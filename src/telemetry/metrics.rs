@@ -66,14 +66,14 @@ impl Metrics {
             authentications: IntCounterVec::new(
                 Opts::new(
                     "sidecar_authentications_total",
-                    "Callers by how they said who they are, and what came of it",
+                    "Attempts to authenticate, by authenticator and outcome",
                 ),
                 &["authenticator", "outcome"],
             )?,
             exports: IntCounterVec::new(
                 Opts::new(
                     "sidecar_exports_total",
-                    "Exports that were sent whole, failed, found no place (busy), or were cut off by the client (cut)",
+                    "Exports by outcome: sent, failed, refused at the limit (busy), or cut off by the client (cut)",
                 ),
                 &["outcome"],
             )?,
@@ -85,37 +85,34 @@ impl Metrics {
             reloads: IntCounterVec::new(
                 Opts::new(
                     "sidecar_reloads_total",
-                    "Configurations read anew at SIGHUP: applied, or refused for a mistake in them",
+                    "Configurations read again at SIGHUP: applied, or refused for a mistake in them",
                 ),
                 &["result"],
             )?,
             hashes: Histogram::with_opts(timed(
                 "sidecar_password_hash_seconds",
-                "How long passwords took to be checked, without waiting for it",
+                "Time to check a password, without the wait in the queue",
             ))?,
             waits: Histogram::with_opts(timed(
                 "sidecar_database_wait_seconds",
-                "How long questions waited for their turn and for a connection",
+                "Time that jobs waited for a worker and a connection",
             ))?,
             password_queue: IntGauge::new(
                 "sidecar_password_queue_length",
-                "Passwords that are being checked, or wait for it",
+                "Passwords that are being checked or wait",
             )?,
             connections: IntGaugeVec::new(
                 Opts::new("sidecar_database_connections", "Open connections"),
                 &["database", "state"],
             )?,
             most_connections: IntGaugeVec::new(
-                Opts::new(
-                    "sidecar_database_connections_max",
-                    "The most connections there will be",
-                ),
+                Opts::new("sidecar_database_connections_max", "The size of the pool"),
                 &["database"],
             )?,
             is_up: IntGaugeVec::new(
                 Opts::new(
                     "sidecar_database_up",
-                    "0 where the database is known to be away",
+                    "0 while the database is known to be down",
                 ),
                 &["database"],
             )?,

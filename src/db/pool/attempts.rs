@@ -59,7 +59,7 @@ impl Attempt {
         foreign.is_some_and(|foreign| !foreign.contains(socket))
             && match peer {
                 Peer::Server(Some(port)) => self.ports.contains(port),
-                Peer::Server(None) | Peer::Nobody => true,
+                Peer::Server(None) | Peer::Unconnected => true,
             }
     }
 
@@ -71,7 +71,7 @@ impl Attempt {
         self.own = own.map(|(socket, _)| *socket).collect();
     }
 
-    /// Counts its time anew where it has a socket that it did not have before: that is to the server's next address.
+    /// Starts its timeout again once it has a new socket, which leads to the server's next address.
     fn notice_progress(&mut self) {
         if self.own.iter().any(|socket| !self.seen.contains(socket)) {
             self.since = Instant::now();
@@ -124,7 +124,7 @@ impl UnderWay {
         let connected: Vec<Socket> = connected.map(|(socket, _)| *socket).collect();
         let is_own = |socket: &&Socket| attempt.own.contains(*socket);
         let is_others = |socket: &&Socket| others.iter().any(|other| other.own.contains(*socket));
-        // What was known to be its own before others began; or what is nobody's.
+        // Its own sockets from before other attempts began; or those that no attempt owns.
         let mut brought: Vec<Socket> = connected.iter().filter(is_own).copied().collect();
         if brought.is_empty() {
             brought = connected
@@ -238,7 +238,7 @@ impl Attempts {
         Ok((established, socket))
     }
 
-    /// Ends an attempt that hangs, be it before it is connected or after; whether one is to be expected soon.
+    /// Ends an attempt that hangs, before or after it is connected. Returns whether another is expected soon.
     pub(super) fn end_overdue(&self) -> bool {
         match self.all.end_older_than(CONNECT_TIMEOUT, self.database) {
             true => true,

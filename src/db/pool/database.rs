@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use diesel::ConnectionError;
-use diesel::r2d2::{ManageConnection, Pool};
+use diesel::r2d2::Pool;
 use nix::unistd::{AccessFlags, access};
 
 use super::attempts::{Attempts, UnderWay};
-use super::lifeline::Hold;
+use super::pooled::{Health, LogConnectionErrors, Opener, Pooled};
 use super::role::Role;
 use super::task::Task;
 use crate::blocking::workers::Workers;
@@ -20,16 +19,12 @@ use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT};
 use crate::db::connection::opener::ConnectionOpener;
 use crate::db::connection::session_settings::SessionSettings;
 use crate::db::error::{DbError, MayBeDbError};
-use crate::telemetry::RateLimitedLog;
 
 /// Twice the longest pause between two attempts to connect.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// How long a job waits for a connection before it checks whether the database is down.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// An attempt to connect that fails within this time did not wait for a silent server.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// When a job is cut, connections that answered within this time before it stay trusted: the job hung for longer.
 const LATELY: Duration = Duration::from_secs(1);
@@ -58,20 +53,6 @@ pub(crate) struct Database {
     size: u32,
     /// The workers that ping the database while jobs run
     pub(super) pings: Arc<Workers>,
-}
-
-/// What jobs and attempts to connect have shown.
-struct Health {
-    /// `None` for a file, since opening it does not hang
-    attempts: Option<Attempts>,
-    latest_failed: AtomicBool,
-    is_closed: AtomicBool,
-    /// A job has hung, and no connection was opened since
-    is_suspected: AtomicBool,
-    /// How often that has happened. Connections of earlier generations are not trusted
-    generation: AtomicU64,
-    /// Connections whose latest answer is older are not trusted
-    trusted_since: Mutex<Instant>,
 }
 
 impl Database {
@@ -292,116 +273,6 @@ impl Database {
             }
             self.is_being_tried();
         }
-    }
-}
-
-impl Health {
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    fn trusted_since(&self) -> MutexGuard<'_, Instant> {
-        // No code that can panic runs under the lock.
-        self.trusted_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A pooled connection.
-struct Pooled {
-    connection: Connection,
-    generation: u64,
-    hold: Hold,
-    /// When it was opened, or its latest job ended
-    answered: Instant,
-    /// Whether an error has shown that the connection must be closed
-    dead: bool,
-}
-
-/// Opens connections for r2d2.
-struct Opener {
-    opener: ConnectionOpener,
-    health: Arc<Health>,
-}
-
-impl ManageConnection for Opener {
-    type Connection = Pooled;
-    type Error = ConnectionError;
-
-    fn connect(&self) -> Result<Pooled, ConnectionError> {
-        let establish = || {
-            if self.health.is_closed.load(Ordering::Acquire) {
-                return Err(ConnectionError::BadConnection(
-                    "shutting down: no new connections".into(),
-                ));
-            }
-            let before = self.health.generation();
-            let mut connection = self.opener.establish()?;
-            let after = self.health.generation();
-            // The first query belongs to the attempt, since a server may fall silent before it answers one. Behind a
-            // pooler the session can change at any time, so its number is of no use.
-            let session = match self.opener.settings.prepares {
-                true => connection.session(),
-                false => None,
-            };
-            // This query was answered, so a suspicion from before it does not concern this connection.
-            let generation = match session {
-                Some(_) => after,
-                None => before,
-            };
-            Ok((connection, session, generation))
-        };
-        let connected = match &self.health.attempts {
-            None => establish().map(|connected| (connected, None)),
-            // An operator may end a session as it begins. That does not mean that the server is down, so it is tried again.
-            Some(attempts) => attempts.watch(|| {
-                let began = Instant::now();
-                establish().or_else(|error| match began.elapsed() < AT_ONCE {
-                    true => establish(),
-                    false => Err(error),
-                })
-            }),
-        };
-        let failed = connected.is_err();
-        self.health.latest_failed.store(failed, Ordering::Release);
-        let ((connection, session, generation), socket) = connected?;
-        if generation == self.health.generation() {
-            self.health.is_suspected.store(false, Ordering::Release);
-        }
-        Ok(Pooled {
-            hold: Hold { socket, session },
-            answered: Instant::now(),
-            connection,
-            generation,
-            dead: false,
-        })
-    }
-
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
-        match pooled.connection.is_alive() {
-            true => Ok(()),
-            false => Err(ConnectionError::BadConnection(
-                "the connection is dead".into(),
-            )),
-        }
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        // A job that panicked may have left a transaction open without Diesel's knowledge.
-        pooled.dead || std::thread::panicking() || pooled.connection.is_broken()
-    }
-}
-
-/// Logs failed connections, one line a minute: r2d2 retries in the background, many times a minute.
-#[derive(Debug, Default)]
-struct LogConnectionErrors(RateLimitedLog);
-
-impl r2d2::HandleError<ConnectionError> for LogConnectionErrors {
-    fn handle_error(&self, error: ConnectionError) {
-        let message = format_args!("can't connect to the database: {error}");
-        self.0
-            .every_minute(log::Level::Warn, module_path!(), message);
     }
 }
 

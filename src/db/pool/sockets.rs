@@ -18,8 +18,8 @@ use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, getsockname, shut
 pub(super) enum Peer {
     /// A server's port, or (`None`) a named unix socket: those who connect to us have no name
     Server(Option<u16>),
-    /// Nobody yet, or nobody any more
-    Nobody,
+    /// Not connected yet, or no longer
+    Unconnected,
 }
 
 /// A socket: its descriptor, whose number the next one may get, and its inode, which no other has.
@@ -66,7 +66,7 @@ pub(super) fn sockets(ports: &[u16]) -> io::Result<Vec<(Socket, Peer)>> {
     Ok(sockets)
 }
 
-/// The TCP ports on which anybody listens here: the kernel's tables begin with them.
+/// The TCP ports of this machine's listeners, with which the kernel's tables begin.
 fn listening_ports() -> io::Result<HashSet<u16>> {
     const LISTENS: &str = "0A";
     let mut ports = HashSet::new();
@@ -101,11 +101,11 @@ fn is_ours(descriptor: RawFd, listening: &HashSet<u16>) -> bool {
     }
 }
 
-/// `None`: no socket, or its other end is somebody else.
+/// The other end; `None` if it is no socket, or leads elsewhere.
 fn peer(descriptor: RawFd, ports: &[u16]) -> Option<Peer> {
     let address = match getpeername::<SockaddrStorage>(descriptor) {
         Ok(address) => address,
-        Err(Errno::ENOTCONN) => return Some(Peer::Nobody),
+        Err(Errno::ENOTCONN) => return Some(Peer::Unconnected),
         Err(_) => return None,
     };
     match address.as_unix_addr() {

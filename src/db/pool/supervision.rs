@@ -1,4 +1,4 @@
-//! Watches running jobs, and ends those that hang: a client library may wait for an answer for ever.
+//! Watches running jobs, and ends those that hang: a client library may wait for an answer without end.
 //!
 //! A short job has until its caller's deadline. A job that reads a whole table may take longer, while it counts rows or the
 //! server says that its session is active. A job without progress is cut. A database that then answers no ping either is

@@ -44,7 +44,7 @@ impl UserSearch {
     }
 
     /// Whether no user can match: the text has a NUL or is too long, or the cursor's key has another type.
-    fn matches_nobody(&self, key_type: KeyType) -> bool {
+    fn matches_no_user(&self, key_type: KeyType) -> bool {
         let is_impossible =
             |text: &String| text.contains('\0') || text.chars().count() > LONGEST_TEXT;
         let is_of_another_type = match self.cursor {
@@ -78,7 +78,7 @@ impl UserTable {
         search: &UserSearch,
     ) -> Result<UserPage, ExportError> {
         self.require_attributes(connection)?;
-        if search.matches_nobody(self.key_type()) {
+        if search.matches_no_user(self.key_type()) {
             return Ok(UserPage::default());
         }
         let condition = match &search.text {

@@ -1,0 +1,120 @@
+//! What the requests of a connection report to it: which are in progress, and what bodies they have.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::rt::time::Instant;
+use actix_web::web::Bytes;
+
+/// What the requests of a connection tell it about themselves.
+pub struct Activity {
+    pub(super) requests: Cell<u64>,
+    pub(super) body: Cell<Body>,
+    pub(super) in_progress: Cell<u32>,
+    pub(super) latest: Cell<Instant>,
+    /// The connection's task, while it waits for a request to be answered before it reads on
+    pub(super) reader: Cell<Option<Waker>>,
+    pub(super) is_head_too_large: Cell<bool>,
+}
+
+/// The kind of body that a request announces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing, or `Content-Length: 0`
+    None,
+    /// A known number of bytes
+    Length,
+    /// Chunks, which may never end: the request is the connection's last
+    Chunked,
+}
+
+impl Body {
+    /// The kind that these headers announce.
+    pub fn of(headers: &HeaderMap) -> Body {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            return Body::Chunked;
+        }
+        let length = headers.get(header::CONTENT_LENGTH);
+        match length.is_none_or(|length| length.as_bytes().iter().all(|digit| *digit == b'0')) {
+            true => Body::None,
+            false => Body::Length,
+        }
+    }
+}
+
+/// A request that is being answered. Dropping it marks the answer as sent.
+pub struct InProgress(Rc<Activity>);
+
+impl Default for Activity {
+    /// A connection without requests.
+    fn default() -> Activity {
+        Activity {
+            requests: Cell::new(0),
+            body: Cell::new(Body::None),
+            in_progress: Cell::new(0),
+            latest: Cell::new(Instant::now()),
+            reader: Cell::new(None),
+            is_head_too_large: Cell::new(false),
+        }
+    }
+}
+
+impl Activity {
+    /// Whether the latest request replaces one whose head was too large.
+    pub fn is_head_too_large(&self) -> bool {
+        self.is_head_too_large.get()
+    }
+
+    /// Notes the begin of a request.
+    pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
+        self.body.set(body);
+        self.requests.set(self.requests.get() + 1);
+        self.in_progress.set(self.in_progress.get() + 1);
+        InProgress(Rc::clone(self))
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.set(self.0.in_progress.get() - 1);
+        self.0.latest.set(Instant::now());
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// An answer's body, which keeps its request in progress until all of it is written.
+pub struct Sending<B> {
+    body: B,
+    _in_progress: Option<InProgress>,
+}
+
+impl<B> Sending<B> {
+    /// The body of this request's answer.
+    pub fn new(body: B, in_progress: Option<InProgress>) -> Sending<B> {
+        Sending {
+            body,
+            _in_progress: in_progress,
+        }
+    }
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Sending<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
