@@ -8,11 +8,9 @@
 
 use std::time::Duration;
 
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 #[cfg(feature = "postgres")]
-use diesel::connection::CacheSize;
-use diesel::connection::{
-    AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
-};
+use diesel::connection::{CacheSize, Connection as _};
 use diesel::r2d2::R2D2Connection;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};

@@ -1,7 +1,8 @@
 //! Connections that are kept, the jobs that run on them, and what is done about a job that hangs.
 
 mod attempts;
-pub mod database;
+pub(crate) mod database;
+pub mod figures;
 mod lifeline;
 mod pooled;
 pub(crate) mod role;
