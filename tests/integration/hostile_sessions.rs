@@ -240,7 +240,7 @@ fn what_is_wrong_with_a_row_is_logged_once_and_without_the_rows_secrets() {
         program.said()
     );
     assert_eq!(
-        complaints("what is stored for user 1"),
+        complaints("no password can match what is stored for user 1"),
         1,
         "{}",
         program.said()
