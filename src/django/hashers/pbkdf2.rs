@@ -1,7 +1,7 @@
 //! `PBKDF2PasswordHasher` and `PBKDF2SHA1PasswordHasher`: `algorithm$iterations$salt$base64`.
 
 use super::work::{Unusable, Work, canonical_number, equal};
-use ::pbkdf2::pbkdf2_hmac;
+use ::pbkdf2::{Algorithm, Params, pbkdf2_hmac, pbkdf2_hmac_with_params};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
@@ -93,7 +93,18 @@ impl Digest {
         };
         let mut derived = Zeroizing::new(vec![0; length]);
         match self {
-            Digest::Sha256 => pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut derived),
+            Digest::Sha256 => match Params::new(iterations) {
+                // This function is not generic, so debug builds call the crate's optimized code.
+                Ok(params) => pbkdf2_hmac_with_params(
+                    password,
+                    salt,
+                    Algorithm::Pbkdf2Sha256,
+                    params,
+                    &mut derived,
+                ),
+                // Fewer iterations than the crate recommends
+                Err(_) => pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut derived),
+            },
             Digest::Sha1 => pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut derived),
         }
         derived
