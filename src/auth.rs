@@ -130,7 +130,7 @@ async fn authenticate(
     for authenticator in &settings.rest_authentication {
         match authenticator {
             Authenticator::Session => {
-                // The answer varies with the cookie, even where the database is away.
+                // The answer varies with the cookie, even if the database is unavailable.
                 req.extensions_mut()
                     .insert(SessionAccess { is_dead: false });
                 let caller = session::authenticate(state, req).await.map_err(|error| {
@@ -138,16 +138,16 @@ async fn authenticate(
                     Error::unavailable(&error, renderer)
                 })?;
                 req.extensions_mut().insert(SessionAccess {
-                    is_dead: caller.why.is_dead(),
+                    is_dead: caller.outcome.is_dead(),
                 });
-                match (caller.user, caller.why) {
+                match (caller.user, caller.outcome) {
                     (Some(user), _) => {
                         let enforced = csrf::enforce(state, req, renderer);
                         enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
                         return Ok(Identity::User(user, "session"));
                     }
                     (None, SessionOutcome::NoCookie) => {}
-                    (None, why) => metrics.authenticated("session", why.label()),
+                    (None, outcome) => metrics.authenticated("session", outcome.label()),
                 }
             }
             Authenticator::Basic => {

@@ -150,7 +150,7 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
     let metrics = Metrics::new().map_err(|error| other(&error))?;
     Ok(Service {
-        clock: Clock::new(settings.use_tz, &settings.time_zone).map_err(|error| other(&error))?,
+        clock: Clock::new(settings.use_tz, &settings.time_zone),
         dates: DateShape {
             use_tz: settings.use_tz,
         },

@@ -1,7 +1,7 @@
 //! Every answer that is not a success: the one file that pairs a status with a body.
 //!
-//! Which error type where: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
-//! [`Error::answer`] gives its status and body. [`crate::db::error::DbError`] and [`crate::db::ExportError`] are the database's; routes turn
+//! Three error types: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
+//! [`Error::answer`] gives its status and body. [`crate::db::error::DbError`] and [`crate::db::error::ExportError`] are the database's; routes turn
 //! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
 //!
 //! The bodies are DRF's (`rest_framework.views.exception_handler`, DRF 3.18), those of the customer's views, Django's plain
@@ -15,7 +15,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use crate::db::error::DbError;
 use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::response;
@@ -134,9 +133,9 @@ impl Error {
     }
 
     /// An outage. Its cause goes to the log (`middleware/access_log.rs`) and never to the client.
-    pub fn unavailable(error: &DbError, renderer: Renderer) -> Self {
+    pub fn unavailable(cause: &impl fmt::Display, renderer: Renderer) -> Self {
         Error {
-            cause: Some(error.to_string()),
+            cause: Some(cause.to_string()),
             ..Error::rendered(Kind::Unavailable, renderer)
         }
     }

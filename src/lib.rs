@@ -12,16 +12,8 @@
 //! * [`client_address`]: the client's address behind trusted proxies
 //! * [`config`]: environment variables, parsed once, with every mistake reported at once
 //! * [`route`]: the names of the route table's entries
-//! * [`telemetry`]: log lines, audit lines, what is noted of a request, metrics for Prometheus
+//! * [`telemetry`]: log lines, audit lines, data collected about a request, metrics for Prometheus
 //! * [`blocking`]: worker threads and queues for blocking jobs, and queries that concurrent callers share
-//! * [`db::types`](db): what a column holds, as Django's backend reads and writes it
-//! * [`db::error`](db): why the database, or a view over it, gave no answer
-//! * [`db::connection`](db): one connection to any of the three databases: opened, limited, its transactions
-//! * [`db::sql`](db): statements over tables whose names are known at run time
-//! * [`db::pool`](db): connections that are kept, the jobs that run on them, and jobs that hang
-//! * [`db::models`](db): Django's two tables
-//! * [`db::views`](db): the queries of the two views and of the HTML page
-//! * [`db::inspection`](db): what `check` reads
 //! * `db::types`: what a column holds, as Django's backend reads and writes it
 //! * `db::error`: why the database, or a view over it, gave no answer
 //! * `db::connection`: one connection to any of the three databases

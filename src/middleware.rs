@@ -50,9 +50,6 @@ enum Resolved {
 
 /// The outermost middleware: refuses a request whose head was too large. Like malformed requests, which Actix refuses, it is
 /// neither logged nor counted.
-///
-/// # Errors
-/// Those of the service it wraps.
 pub async fn limit_head(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -65,9 +62,6 @@ pub async fn limit_head(
 }
 
 /// What Django's middleware does, around every handler.
-///
-/// # Errors
-/// Those of the service it wraps.
 pub async fn django(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -147,7 +141,7 @@ pub async fn django(
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 
-/// Has the connection closed behind a request whose body was not read, so that nothing waits for the rest. A chunked body
+/// Closes the connection after a request whose body was not read, so that nothing waits for the rest. A chunked body
 /// always closes it, and so does an upgrade that reached Actix (`client_connection/request_framing.rs` removes most).
 fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
     let request = response.request();

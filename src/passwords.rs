@@ -1,7 +1,7 @@
-//! Checks passwords: on worker threads of their own, within a bounded queue, under the limit to failed logins.
+//! Checks passwords on dedicated worker threads behind a bounded queue, and limits failed logins.
 //!
-//! Every refusal takes the same time, whatever was computed for it: the time that the slowest stored kind of hash takes, as far
-//! as one of that kind has been checked since the start. So the time does not tell whether a user exists.
+//! Every refusal is held back until the slowest kind of hash that was checked since the start would be done. So its time does not
+//! tell whether a user exists. (A name that is longer than any column holds is refused at once.)
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ mod throttle;
 use throttle::Throttle;
 pub use throttle::{Attempt, LONGEST_NAME};
 
-/// Passwords that may wait for each worker thread: some seconds' worth of Django's current hashes.
+/// Queue slots per worker thread. A full queue takes some seconds at Django's default cost.
 const QUEUE_PER_WORKER: usize = 24;
 
 /// How long a password waits for a worker thread. After a flood the queue is empty by then, whatever a hash costs.
@@ -74,7 +74,7 @@ impl NotChecked {
     }
 }
 
-/// What a check came to, and how long it took.
+/// The result of a check, and its duration.
 pub struct TimedCheck {
     /// The check
     pub check: PasswordCheck,

@@ -1,4 +1,4 @@
-//! What DRF's `Response` puts around a body: the negotiated rendering, `Allow`, `Vary`, and the media type. Also entity tags
+//! Responses as DRF builds them: the negotiated rendering, `Allow`, `Vary`, and the media type. Also entity tags
 //! and 304.
 
 use actix_web::http::StatusCode;

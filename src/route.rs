@@ -50,7 +50,7 @@ impl Route {
         matches!(self, Route::Login | Route::Logout | Route::LoginForm)
     }
 
-    /// Whether it is for operators: no route of Django's.
+    /// Whether it is for operators: Django has no such route.
     pub fn is_for_operators(self) -> bool {
         matches!(self, Route::Healthz | Route::Readyz | Route::Metrics)
     }

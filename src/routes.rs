@@ -19,7 +19,7 @@ mod view_error;
 pub struct Paths(Vec<(String, Route)>);
 
 impl Paths {
-    /// The paths under `mount`; health checks also at the root, or nowhere when they have a listener of their own.
+    /// The paths under `mount`; health checks also at the root, or not at all if `SIDECAR_OPS_BIND` is set.
     pub fn new(mount: &str, login: bool, health: bool) -> Paths {
         let views = [Route::ExportUsers, Route::ExportStats]
             .map(|route| (format!("{mount}/{}/", route.label()), route));

@@ -1,4 +1,4 @@
-//! The application put together: built, run, and stopped.
+//! Builds, runs and stops the application.
 
 use std::io;
 use std::pin::pin;
@@ -32,7 +32,7 @@ impl Application {
     /// Binds the listeners and starts serving. The database may be away.
     ///
     /// # Errors
-    /// An address can't be bound, or the time zone is unknown.
+    /// An address can't be bound.
     pub fn build(config: Config) -> io::Result<Application> {
         let shutdown_delay = config.shutdown_delay;
         let connections = budget::client_connections(&config);

@@ -56,10 +56,10 @@ impl State {
     /// The state of a service with this configuration, on a machine with this number of cores. Connects to nothing.
     ///
     /// # Errors
-    /// The time zone is unknown, or the system has no random numbers.
+    /// The system has no random numbers.
     pub fn new(config: Config, cores: usize) -> io::Result<State> {
         let settings = Arc::new(config.django);
-        let clock = Clock::new(settings.use_tz, &settings.time_zone).map_err(io::Error::other)?;
+        let clock = Clock::new(settings.use_tz, &settings.time_zone);
         let metrics = Metrics::new().map_err(io::Error::other)?;
         let db = Db::new(DbOptions {
             url: config.database_url,

@@ -1,4 +1,4 @@
-//! Log lines, text or JSON, to standard error and to a file if one is configured. [`trace`]: what is noted of each request;
+//! Log lines, text or JSON, to standard error and to a file if one is configured. [`trace`]: the data collected about each request;
 //! [`audit`]: which users were shown to whom, and logins; [`metrics`]: metrics for Prometheus.
 //!
 //! Standard error may be a pipe that is never read, and the file's disk may hang: each has a queue and a thread (`sinks`), and

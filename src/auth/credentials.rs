@@ -21,10 +21,9 @@ use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// The user of this name and password, where a backend admits the user. The connection is back in the pool before hashing
-/// begins. The database is not asked while the queue of passwords is full, nor after too many failures, nor for a name that
-/// is longer than any user's. Such a name counts as a failure of its address and needs no hash: it tells nothing about who
-/// exists.
+/// Returns the user if the password is right and a backend admits the user. The connection is back in the pool before hashing
+/// begins. Sends no query if the queue is full, the limit is reached, or the name is longer than any user's. Such a name
+/// counts as a failure of its address and needs no hash: the refusal's time tells nothing about existing users.
 ///
 /// # Errors
 /// The password was not checked.

@@ -71,7 +71,10 @@ pub async fn log_in(
     trace.set_user(&user.id);
     state.metrics.authenticated("login", "admitted");
 
-    let key = new_session_key().map_err(|error| outage(DbError::Unavailable(error.to_string())))?;
+    let key = new_session_key().map_err(|error| {
+        let cause = format!("the system has no random numbers for a session key: {error}");
+        Error::unavailable(&cause, renderer)
+    })?;
     let now = state.clock.now_plus(0);
     let settings = state.settings();
     let (id, username, is_staff) = (user.id, user.username.clone(), user.is_staff);

@@ -40,7 +40,7 @@ pub struct Caller {
     /// The user, if the session is good and the user active
     pub user: Option<User>,
     /// The step that decided it
-    pub why: SessionOutcome,
+    pub outcome: SessionOutcome,
 }
 
 /// The step at which a session is refused, in the order of the steps; the last is success.
@@ -49,7 +49,7 @@ pub enum SessionOutcome {
     /// The request has no session cookie
     NoCookie,
     /// The key is too short or too long to be looked up
-    ShortKey,
+    ImplausibleKey,
     /// There is no row of this key, or it has expired
     NoRow,
     /// The row's data can't be read
@@ -75,7 +75,7 @@ impl SessionOutcome {
     pub fn is_dead(self) -> bool {
         matches!(
             self,
-            SessionOutcome::ShortKey | SessionOutcome::NoRow | SessionOutcome::WrongAuthHash
+            SessionOutcome::ImplausibleKey | SessionOutcome::NoRow | SessionOutcome::WrongAuthHash
         )
     }
 
@@ -83,7 +83,7 @@ impl SessionOutcome {
     pub fn label(self) -> &'static str {
         match self {
             SessionOutcome::NoCookie => "no_cookie",
-            SessionOutcome::ShortKey => "short_key",
+            SessionOutcome::ImplausibleKey => "short_key",
             SessionOutcome::NoRow => "no_session",
             SessionOutcome::Undecodable(_) => "undecodable",
             SessionOutcome::NoUser => "no_user",
@@ -98,8 +98,11 @@ impl SessionOutcome {
 }
 
 impl From<SessionOutcome> for Caller {
-    fn from(why: SessionOutcome) -> Caller {
-        Caller { user: None, why }
+    fn from(outcome: SessionOutcome) -> Caller {
+        Caller {
+            user: None,
+            outcome,
+        }
     }
 }
 
@@ -115,21 +118,18 @@ pub fn is_plausible(key: &str) -> bool {
 }
 
 /// The caller by the request's session cookie. At most two queries, on one connection.
-///
-/// # Errors
-/// The database's.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
     let Some(key) = cookie(state, req) else {
         return Ok(SessionOutcome::NoCookie.into());
     };
     if !is_plausible(&key) {
-        return Ok(SessionOutcome::ShortKey.into());
+        return Ok(SessionOutcome::ImplausibleKey.into());
     }
     let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
     let now = state.clock.now_plus(0);
     let decide = move |connection: &mut Connection, table: &UserTable| {
         let caller = caller(connection, table, &settings, &key, now)?;
-        match caller.why {
+        match caller.outcome {
             SessionOutcome::Undecodable(reason) => {
                 let message = format!("a session's data can't be decoded: {reason:?}");
                 log.warn_hourly(module_path!(), &key, &message);
@@ -147,9 +147,6 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
 }
 
 /// The caller whose session has this key. Blocking. `check` shows the same decision to an operator.
-///
-/// # Errors
-/// The database's.
 pub fn caller(
     connection: &mut Connection,
     table: &UserTable,
@@ -158,7 +155,7 @@ pub fn caller(
     now: StoredTime,
 ) -> Result<Caller, DbError> {
     if !is_plausible(key) {
-        return Ok(SessionOutcome::ShortKey.into());
+        return Ok(SessionOutcome::ImplausibleKey.into());
     }
     let Some(data) = SessionRow::find(connection, key, now)? else {
         return Ok(SessionOutcome::NoRow.into());
@@ -184,7 +181,7 @@ pub fn caller(
     let Some(user) = table.find_by_id(connection, &user_id)? else {
         return Ok(SessionOutcome::UserGone.into());
     };
-    // `ModelBackend.get_user`: an inactive user is no user, and the hash is not looked at.
+    // `ModelBackend.get_user`: an inactive user counts as missing, and the hash is not compared.
     if !user.is_active && !admits_inactive(&backend) {
         return Ok(SessionOutcome::Inactive.into());
     }
@@ -197,7 +194,7 @@ pub fn caller(
         }
         AuthHash::Current | AuthHash::Fallback => Caller {
             user: Some(user),
-            why: SessionOutcome::Good(hash),
+            outcome: SessionOutcome::Good(hash),
         },
     })
 }

@@ -19,10 +19,7 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
     let Some(table) = table(config, inspector, findings) else {
         return;
     };
-    let Ok(clock) = Clock::new(settings.use_tz, &settings.time_zone) else {
-        // The configuration knows the zone for one.
-        return;
-    };
+    let clock = Clock::new(settings.use_tz, &settings.time_zone);
     let now = clock.now_plus(0);
     let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
     let Some(caller) = findings.answer("the session", decided) else {
@@ -37,10 +34,10 @@ pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, fin
             "DJANGO_REST_AUTHENTICATION does not name session: no session is looked at",
         );
     }
-    let (kind, why) = match caller.why {
-        SessionOutcome::NoCookie | SessionOutcome::ShortKey => (
+    let (kind, why) = match caller.outcome {
+        SessionOutcome::NoCookie | SessionOutcome::ImplausibleKey => (
             REFUSED_KEY,
-            "the key has fewer than 8 characters: Django looks up none so short".to_owned(),
+            "the key has fewer than 8 or more than 254 characters: it is never looked up".to_owned(),
         ),
         SessionOutcome::NoRow => match inspector.session_end(key) {
             Ok(Some(end)) => (REFUSED_EXPIRED, format!("the session ended at {end}")),

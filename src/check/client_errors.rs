@@ -1,6 +1,6 @@
 //! What the errors of the databases' client libraries mean, and what the operator can do.
 
-/// A cause, told by the words of an error.
+/// A cause, recognised by phrases in an error.
 struct Cause {
     /// Alternatives; of one of them every word must occur in the error, in lower case.
     words: &'static [&'static [&'static str]],

@@ -72,7 +72,7 @@ pub(super) fn connect(
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     findings.error(
         &UNREACHABLE.of(prefix).advising(advice),
-        format!("{variable}: {meaning} (the client library's words: {words})"),
+        format!("{variable}: {meaning} (the client library reports: {words})"),
     );
     None
 }

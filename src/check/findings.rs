@@ -67,7 +67,7 @@ impl Findings {
     /// The answer of a query; a failed query is a finding.
     pub(super) fn answer<T>(&self, what: &str, answer: Result<T, DbError>) -> Option<T> {
         let failed = |error: &DbError| {
-            self.error(&QUESTION, format!("asking for {what} failed: {error}"));
+            self.error(&QUESTION, format!("the query for {what} failed: {error}"));
         };
         answer.inspect_err(failed).ok()
     }

@@ -8,7 +8,7 @@ use crate::db::inspection::inspector::Inspector;
 /// The lag in seconds from which a warning is worth it.
 const LATE: f64 = 60.0;
 
-/// The difference in users that may arise between two counts.
+/// The difference in users tolerated between the two counts.
 const FEW: i64 = 100;
 
 /// Checks the replica, if one is configured.

@@ -39,10 +39,7 @@ pub(super) fn check(
     findings: &Findings,
 ) {
     let settings = &config.django;
-    let Ok(clock) = Clock::new(settings.use_tz, &settings.time_zone) else {
-        // The configuration knows the zone for one.
-        return;
-    };
+    let clock = Clock::new(settings.use_tz, &settings.time_zone);
     let now = clock.now_plus(0);
     let sample = inspector.newest_sessions(now, SAMPLE);
     let Some(sample) = findings.answer("sessions", sample) else {
@@ -56,13 +53,13 @@ pub(super) fn check(
         let Some(caller) = findings.answer("a session's user", decided) else {
             return;
         };
-        match caller.why {
+        match caller.outcome {
             SessionOutcome::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
             SessionOutcome::Undecodable(_) => tally.no_json += 1,
             _ if SessionData::decode(&data, &newest).is_ok() => tally.current += 1,
             _ => tally.fallback += 1,
         }
-        match caller.why {
+        match caller.outcome {
             SessionOutcome::Good(AuthHash::Current | AuthHash::Fallback) => tally.good += 1,
             SessionOutcome::WrongAuthHash => tally.wrong_hash += 1,
             SessionOutcome::BadUserId => tally.bad_id += 1,
@@ -186,7 +183,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
         findings.error(
             &USER_GONE,
             format!(
-                "the users of all {} that somebody logged in with are not in the configured user table, whose keys \
+                "the users of all {} that belong to a login are not in the configured user table, whose keys \
                  are {:?}s",
                 many(tally.bad_id + tally.user_gone, "session"),
                 table.key_type()

@@ -10,7 +10,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::rt::time::Instant;
 use actix_web::web::Bytes;
 
-/// What the requests of a connection tell it about themselves.
+/// The state that the requests of a connection share with it.
 pub struct Activity {
     pub(super) requests: Cell<u64>,
     pub(super) body: Cell<Body>,
@@ -69,7 +69,7 @@ impl Activity {
         self.is_head_too_large.get()
     }
 
-    /// Notes the begin of a request.
+    /// Records the start of a request.
     pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
         self.body.set(body);
         self.requests.set(self.requests.get() + 1);

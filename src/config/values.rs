@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::types::{Bind, LogFormat, LoginMode, Rate};
 use crate::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
@@ -112,11 +114,8 @@ pub(super) fn same_site(text: &str) -> Result<Option<SameSite>, String> {
     }
 }
 
-pub(super) fn time_zone(text: &str) -> Result<String, String> {
-    match jiff::tz::TimeZone::get(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("is not the name of a time zone".into()),
-    }
+pub(super) fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| "is not the name of a time zone".into())
 }
 
 pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {

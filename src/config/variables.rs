@@ -195,7 +195,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain(
         "SIDECAR_OPS_BIND",
-        "A listener of its own for healthz and readyz, which then leave the main one",
+        "A second listener for healthz, readyz and metrics; the main one then has none of them",
         None,
         "127.0.0.1:9000",
     ),

@@ -3,6 +3,8 @@
 //! Only those that the two endpoints, login and logout depend on. `config` gives them Django's defaults (Django 5.2,
 //! `django/conf/global_settings.py`).
 
+use jiff::tz::TimeZone;
+
 use super::cookies::{CookieAttributes, SameSite};
 use super::hashers::Hashing;
 use super::signing::SecretKeys;
@@ -60,8 +62,8 @@ pub struct Settings {
     pub append_slash: bool,
     /// `USE_TZ`
     pub use_tz: bool,
-    /// `TIME_ZONE`, an IANA name
-    pub time_zone: String,
+    /// `TIME_ZONE`
+    pub time_zone: TimeZone,
     /// `AUTHENTICATION_BACKENDS`, dotted paths
     pub authentication_backends: Vec<String>,
     /// DRF's `DEFAULT_AUTHENTICATION_CLASSES`, in order, never empty

@@ -14,7 +14,7 @@ use crate::db::types::stored_time::{Clock, StoredTime};
 use crate::db::views::exportable_users::{KeyPage, Selection};
 use crate::django::sessions::{KeyType, UserId};
 
-/// The limit of a page's users.
+/// The largest `limit`.
 const MOST_USERS: u32 = 10_000;
 
 /// The number of users on a page without `limit`.
@@ -30,7 +30,7 @@ pub struct Parameters {
     pub limit: Option<String>,
 }
 
-/// Why there is no selection.
+/// Why parsing failed.
 pub enum ParameterError {
     /// A parameter is wrong, with a sentence
     Wrong(String),

@@ -27,9 +27,6 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 128;
 
 /// Gives the request an id and a [`Trace`], and logs and counts it at its end.
-///
-/// # Errors
-/// Those of the service it wraps.
 pub async fn access_log(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

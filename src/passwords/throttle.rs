@@ -29,7 +29,7 @@ pub const LONGEST_NAME: usize = 254;
 /// The limit and the failures so far.
 pub struct Throttle {
     rate: Option<Rate>,
-    /// Its key is random, so a client can't find two names that share a bucket
+    /// Seeded at random, so a client can't find two names that share a bucket
     hashing: RandomState,
     seen: Mutex<Seen>,
 }

@@ -8,7 +8,7 @@ use crate::db::most_connections;
 /// The most connections of clients that are kept, whatever the limit of descriptors.
 const MOST_CLIENTS: usize = 10_000;
 
-/// The fewest, and as many as the operators' listener has.
+/// The minimum. The operators' listener gets exactly this number.
 pub(super) const FEWEST_CLIENTS: usize = 8;
 
 /// Descriptors for standard streams, listeners, the log file, and files that are read for a moment.

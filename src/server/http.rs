@@ -58,6 +58,7 @@ pub(super) fn start(
 ) -> io::Result<Server> {
     let server_address = ServerAddress(match address {
         Bind::Tcp(address) => *address,
+        // A unix socket has no address that WSGI could call `SERVER_NAME` and `SERVER_PORT`.
         Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
     });
     let (state, paths) = (state.clone(), Data::new(paths));

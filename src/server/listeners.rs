@@ -31,7 +31,7 @@ pub(super) fn listeners(main: &Bind, ops: Option<&Bind>) -> io::Result<(Bound, O
     let wanted = 1 + usize::from(ops.is_some());
     if inherited.len() > wanted {
         return Err(io::Error::other(format!(
-            "systemd hands over {} sockets, but only {wanted} are wanted: the main one, then SIDECAR_OPS_BIND's",
+            "systemd hands over {} sockets, but only {wanted} are used: the main one, then SIDECAR_OPS_BIND's",
             inherited.len()
         )));
     }
@@ -53,7 +53,7 @@ fn listener(inherited: &mut ListenFd, index: usize, bind: &Bind) -> io::Result<B
     Ok((address, listener))
 }
 
-/// The socket that systemd hands over in this place, if there is one.
+/// The socket that systemd hands over at this index, if there is one.
 fn taken(inherited: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
     if let Ok(listener) = inherited.take_tcp_listener(index) {
         return Ok(listener.map(Listener::Tcp));

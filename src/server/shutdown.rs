@@ -25,9 +25,6 @@ pub(super) const LONGEST_FINISH: Duration = Duration::from_secs(30);
 const LAST_ACCEPTED: Duration = Duration::from_millis(100);
 
 /// The signals that stop the service, registered: from now on they don't end the process by themselves.
-///
-/// # Errors
-/// The system's.
 pub(super) fn stop_signals(reloads: bool) -> io::Result<Signals> {
     let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
     if !reloads {
@@ -37,9 +34,6 @@ pub(super) fn stop_signals(reloads: bool) -> io::Result<Signals> {
 }
 
 /// SIGHUP, registered.
-///
-/// # Errors
-/// The system's.
 pub(super) fn hang_ups() -> io::Result<Signals> {
     Signals::new(&[SignalKind::hangup()])
 }
@@ -77,7 +71,7 @@ async fn pause(servers: &[ServerHandle], delay: Duration) {
     sleep(LAST_ACCEPTED).await;
 }
 
-/// Has the servers answer what they have read, and end.
+/// Tells the servers to finish running requests and stop.
 async fn finish(servers: Vec<ServerHandle>) {
     for server in servers {
         drop(server.stop(true));

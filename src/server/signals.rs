@@ -10,9 +10,6 @@ pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
     /// Registers the signals: from now on they do not end the process by themselves.
-    ///
-    /// # Errors
-    /// The system's.
     pub(super) fn new(kinds: &[SignalKind]) -> io::Result<Signals> {
         let signals = kinds.iter().map(|kind| signal(*kind));
         Ok(Signals(signals.collect::<io::Result<_>>()?))

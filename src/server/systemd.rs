@@ -36,6 +36,6 @@ pub(super) async fn feed_watchdog() {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!("systemd can't be told: {error}");
+        log::warn!("can't notify systemd: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Audit lines: which answer showed users to whom, who logged in or out, and which account a refused password was tried on.
+//! Audit lines: exports and pages with the caller who received them, logins and logouts, and refused passwords.
 //! They are written at every level of `SIDECAR_LOG` (unless it names `audit`), and hold ids, never what a client sent.
 
 use super::trace::Trace;

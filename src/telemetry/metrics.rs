@@ -35,7 +35,7 @@ pub struct Metrics {
     connections: IntGaugeVec,
     most_connections: IntGaugeVec,
     is_up: IntGaugeVec,
-    statistics_questions: IntCounter,
+    statistics_requests: IntCounter,
     statistics_queries: IntCounter,
     lost_lines: IntCounter,
     memory: Gauge,
@@ -116,8 +116,8 @@ impl Metrics {
                 ),
                 &["database"],
             )?,
-            statistics_questions: IntCounter::new(
-                "sidecar_statistics_questions_total",
+            statistics_requests: IntCounter::new(
+                "sidecar_statistics_requests_total",
                 "Requests for the statistics that reached the database",
             )?,
             statistics_queries: IntCounter::new(
@@ -169,7 +169,7 @@ impl Metrics {
             Box::new(self.connections.clone()),
             Box::new(self.most_connections.clone()),
             Box::new(self.is_up.clone()),
-            Box::new(self.statistics_questions.clone()),
+            Box::new(self.statistics_requests.clone()),
             Box::new(self.statistics_queries.clone()),
             Box::new(self.lost_lines.clone()),
             Box::new(self.memory.clone()),
@@ -188,7 +188,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Counts what came of a caller's session, or name and password.
+    /// Counts the outcome of an authentication.
     pub fn authenticated(&self, authenticator: &str, outcome: &str) {
         self.authentications
             .with_label_values(&[authenticator, outcome])
@@ -237,14 +237,11 @@ impl Metrics {
 
     /// Sets the numbers of requests for statistics, and of their queries, since the start.
     pub fn set_statistics(&self, questions: u64, queries: u64) {
-        raise(&self.statistics_questions, questions);
+        raise(&self.statistics_requests, questions);
         raise(&self.statistics_queries, queries);
     }
 
     /// All metrics in Prometheus' text format.
-    ///
-    /// # Errors
-    /// The encoder's.
     pub fn text(&self) -> prometheus::Result<String> {
         raise(&self.lost_lines, lost_lines());
         if let Some(bytes) = resident_memory() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-/// Limits how often a line is logged. What it remembers is kept as hashes only: a subject may be a secret.
+/// Limits how often a line is logged. It stores only hashes of keys: a subject may be a secret.
 #[derive(Debug)]
 pub struct RateLimitedLog {
     causes: Limit,

@@ -1,4 +1,4 @@
-//! What is noted of one request while it is answered, for its access line, its audit lines and the metrics.
+//! The data collected about one request, for its access line, its audit lines and the metrics.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use crate::route::Route;
 
-/// What is noted of a request. It lies in the request's extensions.
+/// Data collected about a request, stored in its extensions.
 #[derive(Default)]
 pub struct Trace {
     id: String,

@@ -85,7 +85,7 @@ pub(super) fn cases(
 ) -> Vec<Case> {
     let anonymous = |method, target, note| Case::new(method, target, Caller::Anonymous, note);
     let basic = |text: &str| format!("Basic {text}");
-    let nobody = STANDARD.encode("watchtower-verify-nobody:not-a-password");
+    let unknown_user = STANDARD.encode("watchtower-verify-nobody:not-a-password");
     let page = match is_debug {
         true => Allowance::Page("DEBUG's technical page is Django's own"),
         false => Allowance::Charset,
@@ -104,7 +104,7 @@ pub(super) fn cases(
             format!("{cookie_name}=watchtowerverifynobodyssession00"),
         ),
         anonymous("GET", STATS, "malformed Basic").with("Authorization", basic("a b")),
-        anonymous("GET", STATS, "no such user").with("Authorization", basic(&nobody)),
+        anonymous("GET", STATS, "no such user").with("Authorization", basic(&unknown_user)),
         Case {
             host: Some("watchtower-verify.invalid"),
             ..anonymous("GET", STATS, "an unknown host")

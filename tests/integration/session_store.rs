@@ -48,7 +48,7 @@ fn store(database: &Database) -> DjangoSessionStore {
     DjangoSessionStore::new(
         db,
         Arc::new(config.django),
-        Clock::new(true, "UTC").unwrap(),
+        Clock::new(true, &jiff::tz::TimeZone::UTC),
     )
 }
 

@@ -54,7 +54,7 @@ impl SessionSettings {
     pub fn new(prepares: bool, settings: &Settings) -> SessionSettings {
         let time_zone = match settings.use_tz {
             true => "UTC",
-            false => &settings.time_zone,
+            false => settings.time_zone.iana_name().unwrap_or("UTC"),
         };
         SessionSettings {
             prepares,

@@ -33,7 +33,7 @@ pub struct Limit {
 }
 
 impl Inspector {
-    /// Reads them.
+    /// Reads the server's facts.
     pub fn server(&mut self) -> Result<Server, DbError> {
         let sql = match self.backend() {
             Backend::Sqlite => {

@@ -45,7 +45,7 @@ impl FromRow for User {
     }
 }
 
-/// By what a user is found.
+/// The column by which a user is looked up.
 enum By {
     Key(Parameter),
     Username(Parameter),

@@ -56,15 +56,12 @@ pub struct Clock {
 
 impl Clock {
     /// A clock for `USE_TZ` and `TIME_ZONE`.
-    ///
-    /// # Errors
-    /// The zone is unknown.
-    pub fn new(use_tz: bool, time_zone: &str) -> std::result::Result<Clock, jiff::Error> {
+    pub fn new(use_tz: bool, time_zone: &jiff::tz::TimeZone) -> Clock {
         let zone = match use_tz {
             true => jiff::tz::TimeZone::UTC,
-            false => jiff::tz::TimeZone::get(time_zone)?,
+            false => time_zone.clone(),
         };
-        Ok(Clock { zone, use_tz })
+        Clock { zone, use_tz }
     }
 
     /// The time of a date and time at an offset; without an offset, in the zone of the settings. If the zone has that time

@@ -28,7 +28,7 @@ const END: &[u8] = b"\"}";
 /// ASCII's unit separator stands between two values. JSON escapes control characters, so it is in none of them.
 const SEPARATOR: u8 = 0x1f;
 
-/// The bytes that a row is longer as JSON.
+/// How many bytes JSON adds to a row.
 pub const JSON_ADDS: usize = {
     let (mut length, mut index) = (END.len(), 0);
     while index < BEFORE_VALUES.len() {
