@@ -14,7 +14,7 @@ use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
-use crate::error::{BASIC_CHALLENGE, Error, Kind};
+use crate::error::{BASIC_CHALLENGE, Error, ErrorKind};
 use crate::request::wsgi_header;
 use crate::route::Route;
 use crate::state::State;
@@ -83,20 +83,20 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
         Identity::User(user, authenticator) => (user, authenticator),
         Identity::Anonymous => {
             state.metrics.authenticated("none", "anonymous");
-            return fail(Kind::NotAuthenticated);
+            return fail(ErrorKind::NotAuthenticated);
         }
-        Identity::Refused(detail) => return fail(Kind::AuthenticationFailed(detail)),
+        Identity::Refused(detail) => return fail(ErrorKind::AuthenticationFailed(detail)),
     };
     trace.set_user(&user.id);
     let name = CallerName(user.username.clone());
     req.extensions_mut().insert(name);
     if !user.is_staff {
         state.metrics.authenticated(authenticator, "not_staff");
-        return fail(Kind::PermissionDenied);
+        return fail(ErrorKind::PermissionDenied);
     }
     state.metrics.authenticated(authenticator, "admitted");
     if !is_page && !matches!(*req.method(), Method::GET | Method::OPTIONS) {
-        return fail(Kind::MethodNotAllowed(req.method().to_string()));
+        return fail(ErrorKind::MethodNotAllowed(req.method().to_string()));
     }
     Ok(AdminUser {
         username: user.username,

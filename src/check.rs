@@ -11,7 +11,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
-use findings::{Finding, Findings, INVALID, Kind, Level, SILENT, many};
+use findings::{Finding, FindingKind, Findings, INVALID, Level, SILENT, many};
 
 mod caller;
 mod client_errors;
@@ -159,7 +159,7 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) {
 fn configuration(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
-        let kind = Kind::new(format!("configuration.{id}"), warning.advice);
+        let kind = FindingKind::new(format!("configuration.{id}"), warning.advice);
         findings.warning(&kind, warning.text);
     }
 }

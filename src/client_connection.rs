@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub mod activity;
 mod request_framing;
 
-use activity::{Activity, Body};
+use activity::{Activity, BodyFraming};
 use request_framing::RequestFraming;
 
 /// The most bytes that are read before the worker's other connections get their turn.
@@ -102,8 +102,8 @@ impl<T> TimedConnection<T> {
     /// wait for the end of an answer.
     fn head_deadline(&self, since: Instant) -> Instant {
         let behind_an_answer = match self.activity.body.get() {
-            Body::None => self.limits.head,
-            Body::Length | Body::Chunked => self.limits.rest,
+            BodyFraming::None => self.limits.head,
+            BodyFraming::Length | BodyFraming::Chunked => self.limits.rest,
         };
         (since + self.limits.head).max(self.activity.latest.get() + behind_an_answer)
     }
@@ -122,7 +122,7 @@ impl<T> TimedConnection<T> {
             (Some((since, earlier)), _) if earlier == requests.get() => self.head_deadline(since),
             // The next head began in the same read as the latest request.
             (Some(_), _) if self.framing.is_within_head() => latest.get() + head,
-            (_, Body::Chunked) => latest.get() + self.limits.rest,
+            (_, BodyFraming::Chunked) => latest.get() + self.limits.rest,
             _ => latest.get() + self.limits.idle,
         }
     }

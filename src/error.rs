@@ -1,6 +1,6 @@
 //! Every answer that is not a success: the one file that pairs a status with a body.
 //!
-//! Three error types: [`Error`] is what handlers and extractors return; [`Kind`] says what went wrong, and the table in
+//! Three error types: [`Error`] is what handlers and extractors return; [`ErrorKind`] says what went wrong, and the table in
 //! [`Error::answer`] gives its status and body. [`crate::db::error::DbError`] and [`crate::db::error::ExportError`] are the database's; routes turn
 //! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
 //!
@@ -24,7 +24,7 @@ pub const LOGGER: &str = module_path!();
 
 /// What went wrong.
 #[derive(Debug)]
-pub enum Kind {
+pub enum ErrorKind {
     /// `?format=` names no renderer (`Http404` in `filter_renderers`)
     NotFound,
     /// `exceptions.NotAcceptable`
@@ -87,7 +87,7 @@ pub enum LoginRefusal {
 /// An answer that is not a success.
 #[derive(Debug)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     renderer: Renderer,
     /// The `WWW-Authenticate` of a missing authentication, which is 401 then: as in DRF, where its first authenticator has one
     challenge: Option<&'static str>,
@@ -97,12 +97,12 @@ pub struct Error {
 
 impl Error {
     /// Rendered as JSON, compact.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: ErrorKind) -> Self {
         Error::rendered(kind, Renderer::default())
     }
 
     /// Rendered as the client asked.
-    pub fn rendered(kind: Kind, renderer: Renderer) -> Self {
+    pub fn rendered(kind: ErrorKind, renderer: Renderer) -> Self {
         Error {
             kind,
             renderer,
@@ -113,17 +113,17 @@ impl Error {
 
     /// Django's page for an uncaught exception.
     pub fn server_error_page() -> Self {
-        Error::new(Kind::ServerErrorPage)
+        Error::new(ErrorKind::ServerErrorPage)
     }
 
     /// Django's page for a request that it refuses before any view.
     pub fn bad_request_page() -> Self {
-        Error::new(Kind::BadRequestPage)
+        Error::new(ErrorKind::BadRequestPage)
     }
 
     /// Django's page for an unknown URL.
     pub fn not_found_page() -> Self {
-        Error::new(Kind::NotFoundPage)
+        Error::new(ErrorKind::NotFoundPage)
     }
 
     /// With 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
@@ -136,7 +136,7 @@ impl Error {
     pub fn unavailable(cause: &impl fmt::Display, renderer: Renderer) -> Self {
         Error {
             cause: Some(cause.to_string()),
-            ..Error::rendered(Kind::Unavailable, renderer)
+            ..Error::rendered(ErrorKind::Unavailable, renderer)
         }
     }
 }
@@ -144,8 +144,8 @@ impl Error {
 impl From<NotNegotiated> for Error {
     fn from(reason: NotNegotiated) -> Self {
         Error::new(match reason {
-            NotNegotiated::NotFound => Kind::NotFound,
-            NotNegotiated::NotAcceptable => Kind::NotAcceptable,
+            NotNegotiated::NotFound => ErrorKind::NotFound,
+            NotNegotiated::NotAcceptable => ErrorKind::NotAcceptable,
         })
     }
 }
@@ -163,7 +163,7 @@ pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// The body of an answer.
-enum Body<'a> {
+enum ErrorBody<'a> {
     /// DRF's `{"detail": …}`
     Detail(Cow<'a, str>),
     /// The customer's views: `{"success": false, "error": …}`, and `details` where there are some (`null` without DEBUG)
@@ -176,75 +176,75 @@ enum Body<'a> {
 
 impl Error {
     /// The table of all kinds: the status and the body.
-    fn answer(&self) -> (StatusCode, Body<'_>) {
+    fn answer(&self) -> (StatusCode, ErrorBody<'_>) {
         use StatusCode as S;
-        let detail = |text: &'static str| Body::Detail(text.into());
+        let detail = |text: &'static str| ErrorBody::Detail(text.into());
         let unauthenticated = match self.challenge {
             Some(_) => S::UNAUTHORIZED,
             None => S::FORBIDDEN,
         };
         match &self.kind {
-            Kind::NotFound => (S::NOT_FOUND, detail("Not found.")),
-            Kind::NotAcceptable => (
+            ErrorKind::NotFound => (S::NOT_FOUND, detail("Not found.")),
+            ErrorKind::NotAcceptable => (
                 S::NOT_ACCEPTABLE,
                 detail("Could not satisfy the request Accept header."),
             ),
-            Kind::NotAuthenticated => (
+            ErrorKind::NotAuthenticated => (
                 unauthenticated,
                 detail("Authentication credentials were not provided."),
             ),
-            Kind::AuthenticationFailed(text) => (unauthenticated, detail(text)),
-            Kind::PermissionDenied => (
+            ErrorKind::AuthenticationFailed(text) => (unauthenticated, detail(text)),
+            ErrorKind::PermissionDenied => (
                 S::FORBIDDEN,
                 detail("You do not have permission to perform this action."),
             ),
-            Kind::CsrfFailed(reason) => {
+            ErrorKind::CsrfFailed(reason) => {
                 let text = format!("CSRF Failed: {reason}");
-                (S::FORBIDDEN, Body::Detail(text.into()))
+                (S::FORBIDDEN, ErrorBody::Detail(text.into()))
             }
-            Kind::MethodNotAllowed(method) => {
+            ErrorKind::MethodNotAllowed(method) => {
                 let text = format!("Method \"{method}\" not allowed.");
-                (S::METHOD_NOT_ALLOWED, Body::Detail(text.into()))
+                (S::METHOD_NOT_ALLOWED, ErrorBody::Detail(text.into()))
             }
-            Kind::ParseError(text) => (S::BAD_REQUEST, Body::Detail(text.into())),
-            Kind::Throttled(seconds) => {
+            ErrorKind::ParseError(text) => (S::BAD_REQUEST, ErrorBody::Detail(text.into())),
+            ErrorKind::Throttled(seconds) => {
                 let plural = if *seconds == 1 { "" } else { "s" };
                 let text = format!(
                     "Request was throttled. Expected available in {seconds} second{plural}."
                 );
-                (S::TOO_MANY_REQUESTS, Body::Detail(text.into()))
+                (S::TOO_MANY_REQUESTS, ErrorBody::Detail(text.into()))
             }
-            Kind::Unavailable => (
+            ErrorKind::Unavailable => (
                 S::SERVICE_UNAVAILABLE,
                 detail("The service is temporarily unavailable."),
             ),
-            Kind::ExportFailed(details) => (
+            ErrorKind::ExportFailed(details) => (
                 S::INTERNAL_SERVER_ERROR,
-                Body::View("Failed to export users. Please try again.", Some(details)),
+                ErrorBody::View("Failed to export users. Please try again.", Some(details)),
             ),
-            Kind::StatsFailed => (
+            ErrorKind::StatsFailed => (
                 S::INTERNAL_SERVER_ERROR,
-                Body::View("Failed to get export statistics", None),
+                ErrorBody::View("Failed to get export statistics", None),
             ),
-            Kind::BadRequestPage => (S::BAD_REQUEST, Body::Page("Bad Request (400)", "")),
-            Kind::HeadTooLargePage => (
+            ErrorKind::BadRequestPage => (S::BAD_REQUEST, ErrorBody::Page("Bad Request (400)", "")),
+            ErrorKind::HeadTooLargePage => (
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Body::Page("Request Header Fields Too Large", ""),
+                ErrorBody::Page("Request Header Fields Too Large", ""),
             ),
-            Kind::NotFoundPage => (
+            ErrorKind::NotFoundPage => (
                 S::NOT_FOUND,
-                Body::Page(
+                ErrorBody::Page(
                     "Not Found",
                     "The requested resource was not found on this server.",
                 ),
             ),
-            Kind::ServerErrorPage => (
+            ErrorKind::ServerErrorPage => (
                 S::INTERNAL_SERVER_ERROR,
-                Body::Page("Server Error (500)", ""),
+                ErrorBody::Page("Server Error (500)", ""),
             ),
-            Kind::Login(refusal) => {
+            ErrorKind::Login(refusal) => {
                 let (status, reason) = refusal.answer();
-                (status, Body::Login(reason))
+                (status, ErrorBody::Login(reason))
             }
         }
     }
@@ -255,7 +255,7 @@ impl Error {
     }
 
     /// What went wrong.
-    pub fn kind(&self) -> &Kind {
+    pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
@@ -267,9 +267,11 @@ impl Error {
     /// The sentence in the body, for a page.
     pub fn sentence(&self) -> String {
         match self.answer().1 {
-            Body::Detail(text) => text.into_owned(),
-            Body::View(text, Some(Some(details))) => format!("{text} ({details})"),
-            Body::View(text, _) | Body::Login(text) | Body::Page(text, _) => text.to_owned(),
+            ErrorBody::Detail(text) => text.into_owned(),
+            ErrorBody::View(text, Some(Some(details))) => format!("{text} ({details})"),
+            ErrorBody::View(text, _) | ErrorBody::Login(text) | ErrorBody::Page(text, _) => {
+                text.to_owned()
+            }
         }
     }
 }
@@ -316,20 +318,20 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         let (status, body) = self.answer();
         let mut answer = match body {
-            Body::Page(title, text) => page(status, title, text),
-            Body::Login(reason) => {
+            ErrorBody::Page(title, text) => page(status, title, text),
+            ErrorBody::Login(reason) => {
                 let json = format!(r#"{{"success":false,"error":"{reason}"}}"#);
                 HttpResponse::build(status)
                     .content_type("application/json")
                     .body(json)
             }
-            Body::Detail(text) => {
+            ErrorBody::Detail(text) => {
                 let mut json = b"{\"detail\":".to_vec();
                 write_json_string(&mut json, &text);
                 json.push(b'}');
                 response::api(status, self.renderer, &json)
             }
-            Body::View(text, details) => {
+            ErrorBody::View(text, details) => {
                 let mut json = format!(r#"{{"success":false,"error":"{text}""#).into_bytes();
                 if let Some(details) = details {
                     json.extend_from_slice(br#","details":"#);
@@ -344,17 +346,20 @@ impl ResponseError for Error {
         };
         let headers = answer.headers_mut();
         match (&self.kind, self.challenge) {
-            (Kind::NotAuthenticated | Kind::AuthenticationFailed(_), Some(challenge)) => {
+            (ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_), Some(challenge)) => {
                 let challenge = HeaderValue::from_static(challenge);
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            (Kind::Unavailable, _) => {
+            (ErrorKind::Unavailable, _) => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
-            (Kind::Throttled(seconds) | Kind::Login(LoginRefusal::Throttled(seconds)), _) => {
+            (
+                ErrorKind::Throttled(seconds) | ErrorKind::Login(LoginRefusal::Throttled(seconds)),
+                _,
+            ) => {
                 headers.insert(header::RETRY_AFTER, (*seconds).into());
             }
-            (Kind::Login(LoginRefusal::MethodNotAllowed), _) => {
+            (ErrorKind::Login(LoginRefusal::MethodNotAllowed), _) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             }
             _ => {}

@@ -34,7 +34,7 @@ mod spool;
 pub use body::Layout;
 pub use csv::Csv;
 
-use body::{Body, CHUNK};
+use body::{CHUNK, ExportBody};
 use run::key;
 use spool::{Sorted, Spool};
 
@@ -46,7 +46,7 @@ pub struct Export {
     pub next_after: Option<String>,
     tag: EntityTag,
     length: u64,
-    body: Body,
+    body: ExportBody,
     /// The body, where it is one chunk
     whole: Option<Bytes>,
 }
@@ -94,7 +94,7 @@ impl Export {
     ) -> io::Result<Export> {
         let count = users.count();
         let tag = response::entity_tag(layout, users.digest());
-        let mut body = Body::new(users, layout, slot);
+        let mut body = ExportBody::new(users, layout, slot);
         let length = body.length()?;
         let whole = match length <= CHUNK as u64 {
             true => body.next_chunk()?,
@@ -224,8 +224,8 @@ fn collect_users(
 
 /// Starts to make the next chunk on the blocking pool.
 fn read_ahead(
-    mut body: Body,
-) -> impl Future<Output = Result<io::Result<(Option<Bytes>, Body)>, actix_web::error::BlockingError>>
+    mut body: ExportBody,
+) -> impl Future<Output = Result<io::Result<(Option<Bytes>, ExportBody)>, actix_web::error::BlockingError>>
 {
     block(move || {
         let chunk = body.next_chunk()?;

@@ -15,11 +15,11 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use crate::auth::session::{self, SessionAccess};
-use crate::client_connection::activity::{Activity, Body, Sending};
+use crate::client_connection::activity::{Activity, BodyFraming, Sending};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::request::{BodyRead, wsgi_header};
 use crate::response::vary_on;
 use crate::route::Route;
@@ -56,7 +56,7 @@ pub async fn limit_head(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let activity = req.conn_data::<Rc<Activity>>();
     if activity.is_some_and(|activity| activity.is_head_too_large()) {
-        return Ok(req.into_response(Error::new(Kind::HeadTooLargePage).error_response()));
+        return Ok(req.into_response(Error::new(ErrorKind::HeadTooLargePage).error_response()));
     }
     Ok(next.call(req).await?.map_into_boxed_body())
 }
@@ -66,7 +66,7 @@ pub async fn django(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let body = Body::of(req.headers());
+    let body = BodyFraming::of(req.headers());
     let activity = req.conn_data::<Rc<Activity>>();
     // No timeout of the connection runs while the request is answered.
     let in_progress = activity.map(|activity| activity.begin(body));
@@ -143,12 +143,12 @@ pub async fn django(
 
 /// Closes the connection after a request whose body was not read, so that nothing waits for the rest. A chunked body
 /// always closes it, and so does an upgrade that reached Actix (`client_connection/request_framing.rs` removes most).
-fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: Body) {
+fn close_behind_unread_body(response: &mut ServiceResponse<BoxBody>, body: BodyFraming) {
     let request = response.request();
     let is_read = match body {
-        Body::None => true,
-        Body::Length => request.extensions().contains::<BodyRead>(),
-        Body::Chunked => false,
+        BodyFraming::None => true,
+        BodyFraming::Length => request.extensions().contains::<BodyRead>(),
+        BodyFraming::Chunked => false,
     };
     let is_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     if !is_read || is_upgrade {

@@ -19,12 +19,12 @@ use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, veri
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
-use crate::error::{Error, Kind, whole_seconds};
+use crate::error::{Error, ErrorKind, whole_seconds};
 
 mod throttle;
 
 use throttle::Throttle;
-pub use throttle::{Attempt, LONGEST_NAME};
+pub use throttle::{LONGEST_NAME, LoginAttempt};
 
 /// Queue slots per worker thread. A full queue takes some seconds at Django's default cost.
 const QUEUE_PER_WORKER: usize = 24;
@@ -66,9 +66,9 @@ impl NotChecked {
     pub fn into_error(self, renderer: Renderer) -> Error {
         match self {
             NotChecked::Throttled(wait) => {
-                Error::rendered(Kind::Throttled(whole_seconds(wait)), renderer)
+                Error::rendered(ErrorKind::Throttled(whole_seconds(wait)), renderer)
             }
-            NotChecked::Busy => Error::rendered(Kind::Unavailable, renderer),
+            NotChecked::Busy => Error::rendered(ErrorKind::Unavailable, renderer),
             NotChecked::Unavailable(error) => Error::unavailable(&error, renderer),
         }
     }
@@ -107,7 +107,7 @@ impl Passwords {
     ///
     /// # Errors
     /// The time until the next attempt, where too many have failed.
-    pub fn attempt(&self, address: Option<IpAddr>) -> Result<Attempt, Duration> {
+    pub fn attempt(&self, address: Option<IpAddr>) -> Result<LoginAttempt, Duration> {
         self.admitted(self.throttle.attempt(address))
     }
 
@@ -115,11 +115,15 @@ impl Passwords {
     ///
     /// # Errors
     /// As [`Passwords::attempt`].
-    pub fn under_name(&self, attempt: Attempt, username: &str) -> Result<Attempt, Duration> {
+    pub fn under_name(
+        &self,
+        attempt: LoginAttempt,
+        username: &str,
+    ) -> Result<LoginAttempt, Duration> {
         self.admitted(self.throttle.under_name(attempt, username))
     }
 
-    fn admitted(&self, attempt: Attempt) -> Result<Attempt, Duration> {
+    fn admitted(&self, attempt: LoginAttempt) -> Result<LoginAttempt, Duration> {
         match self.throttle.retry_after(attempt) {
             Some(wait) => Err(wait),
             None => Ok(attempt),
@@ -127,7 +131,7 @@ impl Passwords {
     }
 
     /// Counts a failed attempt for which nothing had to be hashed.
-    pub fn record_failure(&self, attempt: Attempt) {
+    pub fn record_failure(&self, attempt: LoginAttempt) {
         self.throttle.record_failure(attempt);
     }
 
@@ -142,7 +146,7 @@ impl Passwords {
     /// The queue's timeout is over, or attempts that ran meanwhile have reached the limit.
     pub async fn run(
         self: &Arc<Self>,
-        attempt: Attempt,
+        attempt: LoginAttempt,
         check: impl FnOnce() -> PasswordCheck + Send + 'static,
     ) -> Result<TimedCheck, NotChecked> {
         let passwords = Arc::clone(self);
@@ -157,7 +161,7 @@ impl Passwords {
             .map_err(NotChecked::Throttled)
     }
 
-    fn timed(&self, attempt: Attempt, check: impl FnOnce() -> PasswordCheck) -> TimedCheck {
+    fn timed(&self, attempt: LoginAttempt, check: impl FnOnce() -> PasswordCheck) -> TimedCheck {
         let began = Instant::now();
         let check = check();
         let took = began.elapsed();

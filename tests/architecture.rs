@@ -162,6 +162,11 @@ fn no_room_imports_a_higher_one() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let rooms = rooms(&fs::read_to_string(src.join("lib.rs")).unwrap());
     assert!(rooms.len() > 20, "{rooms:?}");
+    for (place, room) in rooms.iter().enumerate() {
+        assert!(!rooms[..place].contains(room), "{room} is listed twice");
+        let file = src.join(room.replace("::", "/")).with_extension("rs");
+        assert!(file.is_file(), "there is no room {room}");
+    }
     let mut files = Vec::new();
     modules(&src, "", &mut files);
     files.retain(|(module, _)| module != "lib" && module != "main");

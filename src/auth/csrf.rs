@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use crate::django::cookies;
 use crate::django::csrf::{CsrfRequest, CsrfSettings, check};
 use crate::django::negotiation::Renderer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::request::{is_from_proxy, wsgi_header};
 use crate::state::{ServerAddress, State};
 
@@ -39,7 +39,7 @@ pub fn enforce(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(
         csrf_header: csrf_header.as_deref(),
     };
     check(&request, &CsrfSettings::default())
-        .map_err(|reason| Error::rendered(Kind::CsrfFailed(reason), renderer))
+        .map_err(|reason| Error::rendered(ErrorKind::CsrfFailed(reason), renderer))
 }
 
 /// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers`: a trusted proxy says that it ended TLS.

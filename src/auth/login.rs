@@ -24,7 +24,7 @@ use crate::django::sessions::{
     verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::error::{Error, Kind, LoginRefusal, whole_seconds};
+use crate::error::{Error, ErrorKind, LoginRefusal, whole_seconds};
 use crate::passwords::NotChecked;
 use crate::request::deadline;
 use crate::state::State;
@@ -53,7 +53,7 @@ pub async fn log_in(
     password: Zeroizing<String>,
     renderer: Renderer,
 ) -> Result<LoggedIn, Error> {
-    let refuse = |refusal| Error::rendered(Kind::Login(refusal), renderer);
+    let refuse = |refusal| Error::rendered(ErrorKind::Login(refusal), renderer);
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let checked = credentials::authenticate(state, req, username, password).await;
     let user = checked.map_err(|error| {

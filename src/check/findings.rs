@@ -29,7 +29,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(level: Level, kind: &Kind, text: impl Into<String>) -> Finding {
+    pub(super) fn new(level: Level, kind: &FindingKind, text: impl Into<String>) -> Finding {
         let advice = match level {
             Level::Ok => String::new(),
             Level::Warning | Level::Error => kind.advice.to_string(),
@@ -47,20 +47,20 @@ impl Finding {
 pub(super) struct Findings(pub(super) Sender<Finding>);
 
 impl Findings {
-    fn add(&self, level: Level, kind: &Kind, text: impl Into<String>) {
+    fn add(&self, level: Level, kind: &FindingKind, text: impl Into<String>) {
         // The other end is gone only after it gave the database up.
         let _ = self.0.send(Finding::new(level, kind, text));
     }
 
-    pub(super) fn error(&self, kind: &Kind, text: impl Into<String>) {
+    pub(super) fn error(&self, kind: &FindingKind, text: impl Into<String>) {
         self.add(Level::Error, kind, text);
     }
 
-    pub(super) fn warning(&self, kind: &Kind, text: impl Into<String>) {
+    pub(super) fn warning(&self, kind: &FindingKind, text: impl Into<String>) {
         self.add(Level::Warning, kind, text);
     }
 
-    pub(super) fn ok(&self, kind: &Kind, text: impl Into<String>) {
+    pub(super) fn ok(&self, kind: &FindingKind, text: impl Into<String>) {
         self.add(Level::Ok, kind, text);
     }
 
@@ -74,38 +74,38 @@ impl Findings {
 }
 
 /// A kind of finding.
-pub(super) struct Kind {
+pub(super) struct FindingKind {
     id: Cow<'static, str>,
     advice: Cow<'static, str>,
 }
 
-impl Kind {
-    pub(super) fn new(id: String, advice: &'static str) -> Kind {
-        Kind {
+impl FindingKind {
+    pub(super) fn new(id: String, advice: &'static str) -> FindingKind {
+        FindingKind {
             id: id.into(),
             advice: advice.into(),
         }
     }
 
     /// A kind whose id begins with what it was found of.
-    pub(super) fn of(&self, prefix: &str) -> Kind {
-        Kind {
+    pub(super) fn of(&self, prefix: &str) -> FindingKind {
+        FindingKind {
             id: format!("{prefix}.{}", self.id).into(),
             advice: self.advice.clone(),
         }
     }
 
     /// The same with other advice.
-    pub(super) fn advising(&self, advice: impl Into<Cow<'static, str>>) -> Kind {
-        Kind {
+    pub(super) fn advising(&self, advice: impl Into<Cow<'static, str>>) -> FindingKind {
+        FindingKind {
             id: self.id.clone(),
             advice: advice.into(),
         }
     }
 }
 
-const fn kind(id: &'static str, advice: &'static str) -> Kind {
-    Kind {
+const fn kind(id: &'static str, advice: &'static str) -> FindingKind {
+    FindingKind {
         id: Cow::Borrowed(id),
         advice: Cow::Borrowed(advice),
     }
@@ -141,151 +141,156 @@ const SET_BACKENDS: &str =
 const ACTIVATE: &str = "set is_active in Django's admin";
 
 // The configuration. Its warnings have advice of their own and `configuration.` with the variable's name for an id.
-pub(super) const INVALID: Kind = kind(
+pub(super) const INVALID: FindingKind = kind(
     "configuration.invalid",
     "`watchtower-sidecar serve --help` lists every variable",
 );
 
 // The connection. With `of`: the database's, or the replica's.
-pub(super) const UNREACHABLE: Kind = kind("unreachable", "");
-pub(super) const POOLER: Kind = kind("pooler", "set SIDECAR_PREPARED_STATEMENTS=off");
-pub(super) const REACHABLE: Kind = kind("reachable", "");
-pub(super) const CLOCK: Kind = kind("clock", "set both by NTP (timedatectl set-ntp true)");
-pub(super) const SILENT: Kind = kind(
+pub(super) const UNREACHABLE: FindingKind = kind("unreachable", "");
+pub(super) const POOLER: FindingKind = kind("pooler", "set SIDECAR_PREPARED_STATEMENTS=off");
+pub(super) const REACHABLE: FindingKind = kind("reachable", "");
+pub(super) const CLOCK: FindingKind = kind("clock", "set both by NTP (timedatectl set-ntp true)");
+pub(super) const SILENT: FindingKind = kind(
     "database.silent",
     "see whether the server hangs, and whether a firewall between drops connections silently",
 );
-pub(super) const QUESTION: Kind = kind(
+pub(super) const QUESTION: FindingKind = kind(
     "database.question",
     "try again; if it fails again, run the statement that is named in the server's log by hand",
 );
-pub(super) const STANDBY: Kind = kind(
+pub(super) const STANDBY: FindingKind = kind(
     "database.standby",
     "put the primary into DATABASE_URL and this one into DATABASE_READ_URL",
 );
-pub(super) const CONNECTION_LIMIT: Kind = kind("role.connection-limit", "");
+pub(super) const CONNECTION_LIMIT: FindingKind = kind("role.connection-limit", "");
 
 // SQLite's file.
-pub(super) const FILE_PERMISSIONS: Kind = kind("sqlite.permissions", "");
-pub(super) const FILE_READ_ONLY: Kind = kind(
+pub(super) const FILE_PERMISSIONS: FindingKind = kind("sqlite.permissions", "");
+pub(super) const FILE_READ_ONLY: FindingKind = kind(
     "sqlite.read-only",
     "let the sidecar's account write both, or set SIDECAR_LOGIN=off",
 );
-pub(super) const JOURNAL_MODE: Kind = kind(
+pub(super) const JOURNAL_MODE: FindingKind = kind(
     "sqlite.journal-mode",
     "let the sidecar's account write the folder, or leave WAL: PRAGMA journal_mode = delete",
 );
 
 // The tables. With `of`: the users', the sessions', or the replica's users'.
-pub(super) const TABLE: Kind = kind("table", "");
-pub(super) const COLUMNS: Kind = kind(
+pub(super) const TABLE: FindingKind = kind("table", "");
+pub(super) const COLUMNS: FindingKind = kind(
     "columns",
     "point DATABASE_URL at the database of Django's sessions",
 );
-pub(super) const EXPORT_COLUMNS: Kind = kind(
+pub(super) const EXPORT_COLUMNS: FindingKind = kind(
     "export-columns",
     "if the live view works, set DJANGO_USER_TABLE to the table that it reads",
 );
-pub(super) const TYPES: Kind = kind("types", "let Django's migrations make the column");
-pub(super) const KEY_TYPE: Kind = kind("key", "leave the two endpoints to Django");
-pub(super) const MISSING_GRANT: Kind = kind("role.missing-grant", "");
-pub(super) const TOO_POWERFUL: Kind = kind("role.too-powerful", "");
+pub(super) const TYPES: FindingKind = kind("types", "let Django's migrations make the column");
+pub(super) const KEY_TYPE: FindingKind = kind("key", "leave the two endpoints to Django");
+pub(super) const MISSING_GRANT: FindingKind = kind("role.missing-grant", "");
+pub(super) const TOO_POWERFUL: FindingKind = kind("role.too-powerful", "");
 
 // The replica.
-pub(super) const REPLICA_DATA: Kind = kind(
+pub(super) const REPLICA_DATA: FindingKind = kind(
     "replica.data",
     "see that DATABASE_READ_URL is a replica of DATABASE_URL, and that it follows",
 );
-pub(super) const REPLICA_LAG: Kind = kind(
+pub(super) const REPLICA_LAG: FindingKind = kind(
     "replica.lag",
     "see pg_stat_replication on the primary, and the standby's log",
 );
 
 // A sample of sessions.
-pub(super) const NO_SESSION: Kind = kind("session.none", "log in to Django once, and check again");
-pub(super) const SESSION_KEY: Kind = kind("session.key", "");
-pub(super) const WRONG_KEY: Kind = kind(
+pub(super) const NO_SESSION: FindingKind =
+    kind("session.none", "log in to Django once, and check again");
+pub(super) const SESSION_KEY: FindingKind = kind("session.key", "");
+pub(super) const WRONG_KEY: FindingKind = kind(
     "session.wrong-key",
     "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), and \
      DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
 );
-pub(super) const OTHER_KEY: Kind = kind(
+pub(super) const OTHER_KEY: FindingKind = kind(
     "session.other-key",
     "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are left over \
      from an older key",
 );
-pub(super) const FALLBACK_ONLY: Kind = kind(
+pub(super) const FALLBACK_ONLY: FindingKind = kind(
     "session.fallback-only",
     "compare DJANGO_SECRET_KEY with Django's SECRET_KEY",
 );
-pub(super) const SERIALIZER: Kind = kind(
+pub(super) const SERIALIZER: FindingKind = kind(
     "session.serializer",
     "Django's SESSION_SERIALIZER must be JSONSerializer (the default); pickled sessions are not read",
 );
-pub(super) const BACKEND: Kind = kind(
+pub(super) const BACKEND: FindingKind = kind(
     "session.backend",
     "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS, as a JSON array",
 );
-pub(super) const SESSION_USERS: Kind = kind("session.users", "");
-pub(super) const AUTH_HASH: Kind = kind(
+pub(super) const SESSION_USERS: FindingKind = kind("session.users", "");
+pub(super) const AUTH_HASH: FindingKind = kind(
     "session.auth-hash",
     "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, which can't \
      be honoured",
 );
-pub(super) const USER_GONE: Kind = kind(
+pub(super) const USER_GONE: FindingKind = kind(
     "session.user-gone",
     "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and point DATABASE_URL at Django's database",
 );
-pub(super) const NO_LOGINS: Kind = kind("session.nobody", "log in to Django once, and check again");
+pub(super) const NO_LOGINS: FindingKind =
+    kind("session.nobody", "log in to Django once, and check again");
 
 // Stored passwords, and dates without a zone.
-pub(super) const HASHERS: Kind = kind("passwords.hashers", "");
-pub(super) const TOO_COSTLY: Kind = kind(
+pub(super) const HASHERS: FindingKind = kind("passwords.hashers", "");
+pub(super) const TOO_COSTLY: FindingKind = kind(
     "passwords.too-costly",
     "let Django hash them at a lower cost (PASSWORD_HASHERS), and these users log in to Django once",
 );
-pub(super) const UNKNOWN_HASHER: Kind = kind(
+pub(super) const UNKNOWN_HASHER: FindingKind = kind(
     "passwords.unknown-hasher",
     "let these users log in once to a Django that prefers one of its default hashers, which re-hashes them",
 );
-pub(super) const MALFORMED: Kind = kind(
+pub(super) const MALFORMED: FindingKind = kind(
     "passwords.malformed",
     "set new passwords: manage.py changepassword NAME",
 );
-pub(super) const ITERATIONS: Kind = kind("passwords.iterations", "");
-pub(super) const TIME_ZONE: Kind = kind(
+pub(super) const ITERATIONS: FindingKind = kind("passwords.iterations", "");
+pub(super) const TIME_ZONE: FindingKind = kind(
     "settings.time-zone",
     "compare DJANGO_USE_TZ and DJANGO_TIME_ZONE with USE_TZ and TIME_ZONE",
 );
 
 // `--session`: the step at which the session is refused.
-pub(super) const REFUSED_AUTHENTICATOR: Kind = kind(
+pub(super) const REFUSED_AUTHENTICATOR: FindingKind = kind(
     "session.refused.authenticator",
     "compare it with DRF's DEFAULT_AUTHENTICATION_CLASSES",
 );
-pub(super) const REFUSED_KEY: Kind = kind("session.refused.key", "give the cookie's whole value");
-pub(super) const REFUSED_EXPIRED: Kind = kind("session.refused.expired", LOG_IN);
-pub(super) const REFUSED_ROW: Kind = kind("session.refused.row", LOG_IN);
-pub(super) const REFUSED_DATA: Kind = kind("session.refused.data", "see `check` without --session");
-pub(super) const REFUSED_NO_USER_ID: Kind = kind("session.refused.user-id", LOG_IN);
-pub(super) const REFUSED_USER_ID: Kind = kind("session.refused.user-id", SET_USER_TABLE);
-pub(super) const REFUSED_BACKEND: Kind = kind("session.refused.backend", SET_BACKENDS);
-pub(super) const REFUSED_USER: Kind = kind("session.refused.user", LOG_IN);
-pub(super) const REFUSED_INACTIVE: Kind = kind("session.refused.inactive", ACTIVATE);
-pub(super) const REFUSED_AUTH_HASH: Kind = kind("session.refused.auth-hash", LOG_IN);
+pub(super) const REFUSED_KEY: FindingKind =
+    kind("session.refused.key", "give the cookie's whole value");
+pub(super) const REFUSED_EXPIRED: FindingKind = kind("session.refused.expired", LOG_IN);
+pub(super) const REFUSED_ROW: FindingKind = kind("session.refused.row", LOG_IN);
+pub(super) const REFUSED_DATA: FindingKind =
+    kind("session.refused.data", "see `check` without --session");
+pub(super) const REFUSED_NO_USER_ID: FindingKind = kind("session.refused.user-id", LOG_IN);
+pub(super) const REFUSED_USER_ID: FindingKind = kind("session.refused.user-id", SET_USER_TABLE);
+pub(super) const REFUSED_BACKEND: FindingKind = kind("session.refused.backend", SET_BACKENDS);
+pub(super) const REFUSED_USER: FindingKind = kind("session.refused.user", LOG_IN);
+pub(super) const REFUSED_INACTIVE: FindingKind = kind("session.refused.inactive", ACTIVATE);
+pub(super) const REFUSED_AUTH_HASH: FindingKind = kind("session.refused.auth-hash", LOG_IN);
 
 // `--user`.
-pub(super) const USER_TABLE: Kind = kind("users.table", "see `check` without --session and --user");
-pub(super) const USER_NAME: Kind = kind("user.refused.name", "");
-pub(super) const USER_PASSWORD: Kind = kind("user.password", "");
-pub(super) const USER_REFUSED_PASSWORD: Kind =
+pub(super) const USER_TABLE: FindingKind =
+    kind("users.table", "see `check` without --session and --user");
+pub(super) const USER_NAME: FindingKind = kind("user.refused.name", "");
+pub(super) const USER_PASSWORD: FindingKind = kind("user.password", "");
+pub(super) const USER_REFUSED_PASSWORD: FindingKind =
     kind("user.refused.password", "manage.py changepassword");
-pub(super) const USER_INACTIVE: Kind = kind("user.refused.inactive", ACTIVATE);
-pub(super) const USER_LAST_LOGIN: Kind = kind("user.last-login", "");
-pub(super) const USER_BASIC: Kind = kind("user.basic", "");
-pub(super) const GIVEN_PASSWORD: Kind = kind("user.given-password", "");
-pub(super) const WRONG_PASSWORD: Kind = kind("user.refused.given-password", "");
+pub(super) const USER_INACTIVE: FindingKind = kind("user.refused.inactive", ACTIVATE);
+pub(super) const USER_LAST_LOGIN: FindingKind = kind("user.last-login", "");
+pub(super) const USER_BASIC: FindingKind = kind("user.basic", "");
+pub(super) const GIVEN_PASSWORD: FindingKind = kind("user.given-password", "");
+pub(super) const WRONG_PASSWORD: FindingKind = kind("user.refused.given-password", "");
 
 // Of either, with `of`: the last step, `IsAdminUser`.
-pub(super) const STAFF: Kind = kind("staff", "");
-pub(super) const NOT_STAFF: Kind = kind("refused.staff", "set is_staff in Django's admin");
+pub(super) const STAFF: FindingKind = kind("staff", "");
+pub(super) const NOT_STAFF: FindingKind = kind("refused.staff", "set is_staff in Django's admin");

@@ -3,7 +3,7 @@
 use super::findings::*;
 use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
-use crate::db::inspection::passwords::Passwords;
+use crate::db::inspection::passwords::StoredPasswords;
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
 use crate::django::hashers::{Unusable, Work};
@@ -26,7 +26,7 @@ pub(super) fn check(
     time_zone(config, inspector, table, findings);
 }
 
-fn hashers(passwords: &Passwords, findings: &Findings) {
+fn hashers(passwords: &StoredPasswords, findings: &Findings) {
     let used = passwords.usable.iter();
     let mut kinds: Vec<String> = used
         .map(|(work, (users, _))| format!("{} {users}", name(*work)))
@@ -54,7 +54,7 @@ pub(super) fn name(work: Work) -> String {
     }
 }
 
-fn unusable(passwords: &Passwords, findings: &Findings) {
+fn unusable(passwords: &StoredPasswords, findings: &Findings) {
     for (reason, kind, what) in [
         (
             Unusable::TooCostly,
@@ -89,7 +89,7 @@ fn unusable(passwords: &Passwords, findings: &Findings) {
     }
 }
 
-fn iterations(config: &Config, passwords: &Passwords, findings: &Findings) {
+fn iterations(config: &Config, passwords: &StoredPasswords, findings: &Findings) {
     let configured = config.django.hashing.pbkdf2_iterations;
     let pbkdf2 = passwords.usable.keys().filter_map(|work| match work {
         Work::Pbkdf2Sha256(iterations) => Some(*iterations),

@@ -156,9 +156,9 @@ fn sessions(config: &Config, inspector: &mut Inspector, findings: &Findings) -> 
     }
     let mut fits = true;
     for (column, kind) in [
-        ("session_key", Kind::Text),
-        ("session_data", Kind::Text),
-        ("expire_date", Kind::Date),
+        ("session_key", ColumnType::Text),
+        ("session_data", ColumnType::Text),
+        ("expire_date", ColumnType::Date),
     ] {
         fits &= has_type(
             inspector.backend(),
@@ -282,7 +282,7 @@ fn candidates(inspector: &mut Inspector) -> String {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum ColumnType {
     Text,
     Boolean,
     Date,
@@ -305,12 +305,26 @@ fn user_types(config: &Config, table: &Table, prefix: &str, findings: &Findings)
         );
     }
     for column in ["is_active", "is_staff", "is_tv_user", "is_movie_user"] {
-        fits &= has_type(backend, table, column, Kind::Boolean, prefix, findings);
+        fits &= has_type(
+            backend,
+            table,
+            column,
+            ColumnType::Boolean,
+            prefix,
+            findings,
+        );
     }
     for column in ["password", &config.username_field] {
-        fits &= has_type(backend, table, column, Kind::Text, prefix, findings);
+        fits &= has_type(backend, table, column, ColumnType::Text, prefix, findings);
     }
-    fits & has_type(backend, table, "date_joined", Kind::Date, prefix, findings)
+    fits & has_type(
+        backend,
+        table,
+        "date_joined",
+        ColumnType::Date,
+        prefix,
+        findings,
+    )
 }
 
 /// Whether a column that is there has the type that Django's migrations give it.
@@ -318,7 +332,7 @@ fn has_type(
     backend: Backend,
     table: &Table,
     column: &str,
-    kind: Kind,
+    kind: ColumnType,
     prefix: &str,
     findings: &Findings,
 ) -> bool {
@@ -326,10 +340,10 @@ fn has_type(
         return true;
     };
     let (name, words): (_, &[&str]) = match (kind, backend) {
-        (Kind::Text, _) => ("a text", &["char", "text"]),
-        (Kind::Date, _) => ("a date and time", &["timestamp", "datetime"]),
-        (Kind::Boolean, Backend::Postgres) => ("a boolean", &["bool"]),
-        (Kind::Boolean, _) => ("a boolean", &["bool", "int"]),
+        (ColumnType::Text, _) => ("a text", &["char", "text"]),
+        (ColumnType::Date, _) => ("a date and time", &["timestamp", "datetime"]),
+        (ColumnType::Boolean, Backend::Postgres) => ("a boolean", &["bool"]),
+        (ColumnType::Boolean, _) => ("a boolean", &["bool", "int"]),
     };
     let fits = words.iter().any(|word| found.contains(word));
     if !fits {

@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 /// The state that the requests of a connection share with it.
 pub struct Activity {
     pub(super) requests: Cell<u64>,
-    pub(super) body: Cell<Body>,
+    pub(super) body: Cell<BodyFraming>,
     pub(super) in_progress: Cell<u32>,
     pub(super) latest: Cell<Instant>,
     /// The connection's task, while it waits for a request to be answered before it reads on
@@ -23,7 +23,7 @@ pub struct Activity {
 
 /// The kind of body that a request announces.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Body {
+pub enum BodyFraming {
     /// Nothing, or `Content-Length: 0`
     None,
     /// A known number of bytes
@@ -32,16 +32,16 @@ pub enum Body {
     Chunked,
 }
 
-impl Body {
+impl BodyFraming {
     /// The kind that these headers announce.
-    pub fn of(headers: &HeaderMap) -> Body {
+    pub fn of(headers: &HeaderMap) -> BodyFraming {
         if headers.contains_key(header::TRANSFER_ENCODING) {
-            return Body::Chunked;
+            return BodyFraming::Chunked;
         }
         let length = headers.get(header::CONTENT_LENGTH);
         match length.is_none_or(|length| length.as_bytes().iter().all(|digit| *digit == b'0')) {
-            true => Body::None,
-            false => Body::Length,
+            true => BodyFraming::None,
+            false => BodyFraming::Length,
         }
     }
 }
@@ -54,7 +54,7 @@ impl Default for Activity {
     fn default() -> Activity {
         Activity {
             requests: Cell::new(0),
-            body: Cell::new(Body::None),
+            body: Cell::new(BodyFraming::None),
             in_progress: Cell::new(0),
             latest: Cell::new(Instant::now()),
             reader: Cell::new(None),
@@ -70,7 +70,7 @@ impl Activity {
     }
 
     /// Records the start of a request.
-    pub fn begin(self: &Rc<Self>, body: Body) -> InProgress {
+    pub fn begin(self: &Rc<Self>, body: BodyFraming) -> InProgress {
         self.body.set(body);
         self.requests.set(self.requests.get() + 1);
         self.in_progress.set(self.in_progress.get() + 1);

@@ -43,7 +43,7 @@ fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
         send(&mut client, b"A\r\n\r\n").await;
         assert!(!read(&mut connection).await.1);
         // A whole request is read and answered; the connection is idle, and then half a head comes.
-        drop(connection.activity().begin(Body::Length));
+        drop(connection.activity().begin(BodyFraming::Length));
         send(&mut client, b"GET").await;
         assert_eq!(read(&mut connection).await, (LIMITS.head.as_secs(), true));
     });
@@ -62,7 +62,7 @@ fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
             while connection.fresh.is_none() || connection.framing.is_ready() {
                 assert!(!read(&mut connection).await.1);
             }
-            drop(connection.activity().begin(Body::None));
+            drop(connection.activity().begin(BodyFraming::None));
             assert_eq!(read(&mut connection).await, (waited.as_secs(), true));
         });
     }
@@ -73,7 +73,7 @@ fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
     with_paused_clock(async {
         let (_client, server) = duplex(1024);
         let mut connection = TimedConnection::new(server, LIMITS);
-        let request = connection.activity().begin(Body::None);
+        let request = connection.activity().begin(BodyFraming::None);
         let in_progress = timeout(3 * LIMITS.idle, read(&mut connection)).await;
         assert!(in_progress.is_err());
         drop(request);
@@ -117,7 +117,7 @@ fn who_sends_without_end_lets_others_have_their_turn() {
     with_paused_clock(async {
         let (mut client, server) = duplex(64 * 1024);
         let mut connection = within_a_body(&mut client, server).await;
-        let _request = connection.activity().begin(Body::Length);
+        let _request = connection.activity().begin(BodyFraming::Length);
         send(&mut client, &[b'x'; 2 * MOST_AT_ONCE]).await;
         assert_eq!(
             polled(&mut connection).await,
@@ -150,7 +150,7 @@ fn no_more_than_the_limit_of_a_body_is_read_while_its_request_is_answered() {
         let (mut client, server) = duplex(1024 * 1024);
         let mut connection = within_a_body(&mut client, server).await;
         send(&mut client, &[b'x'; 2 * MOST_OF_BODY]).await;
-        let request = connection.activity().begin(Body::Length);
+        let request = connection.activity().begin(BodyFraming::Length);
         let mut body = 0;
         loop {
             match polled(&mut connection).await.iter().sum() {
@@ -170,7 +170,7 @@ fn nothing_is_read_behind_a_request_that_is_being_answered() {
     with_paused_clock(async {
         let (mut client, server) = duplex(1024);
         let mut connection = TimedConnection::new(server, LIMITS);
-        let request = connection.activity().begin(Body::None);
+        let request = connection.activity().begin(BodyFraming::None);
         send(&mut client, b"GET / HTTP/1.1\r\n\r\n").await;
         let next = timeout(3 * LIMITS.idle, read(&mut connection));
         assert!(next.await.is_err());

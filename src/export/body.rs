@@ -94,7 +94,7 @@ impl Layout {
 }
 
 /// A body that is written chunk by chunk.
-pub(super) struct Body {
+pub(super) struct ExportBody {
     next: Next,
     head: Vec<u8>,
     users: Sorted,
@@ -111,10 +111,14 @@ enum Next {
     Nothing,
 }
 
-impl Body {
-    pub(super) fn new(users: Sorted, layout: Layout, slot: Option<OwnedSemaphorePermit>) -> Body {
+impl ExportBody {
+    pub(super) fn new(
+        users: Sorted,
+        layout: Layout,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> ExportBody {
         let count = users.count();
-        Body {
+        ExportBody {
             next: Next::Head,
             head: layout.head(count),
             tail: layout.tail(count),

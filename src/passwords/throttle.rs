@@ -44,7 +44,7 @@ struct Seen {
 
 /// A login attempt: the keys of its buckets.
 #[derive(Debug, Clone, Copy)]
-pub struct Attempt {
+pub struct LoginAttempt {
     address: u64,
     name: Option<Name>,
 }
@@ -67,17 +67,17 @@ impl Throttle {
     }
 
     /// An attempt of the client at this address.
-    pub fn attempt(&self, address: Option<IpAddr>) -> Attempt {
-        Attempt {
+    pub fn attempt(&self, address: Option<IpAddr>) -> LoginAttempt {
+        LoginAttempt {
             address: self.hashing.hash_one(("address", address.map(network_of))),
             name: None,
         }
     }
 
     /// The same attempt under a name; spellings that [`folded`] unites share a bucket.
-    pub fn under_name(&self, attempt: Attempt, name: &str) -> Attempt {
+    pub fn under_name(&self, attempt: LoginAttempt, name: &str) -> LoginAttempt {
         let bucket = self.hashing.hash_one(("name", folded(name)));
-        Attempt {
+        LoginAttempt {
             name: Some(Name {
                 bucket,
                 known_client: self.hashing.hash_one((attempt.address, bucket)),
@@ -87,7 +87,7 @@ impl Throttle {
     }
 
     /// How long this attempt must wait; `None`: not at all.
-    pub fn retry_after(&self, attempt: Attempt) -> Option<Duration> {
+    pub fn retry_after(&self, attempt: LoginAttempt) -> Option<Duration> {
         let rate = self.rate?;
         let now = Instant::now();
         let seen = self.lock();
@@ -108,7 +108,7 @@ impl Throttle {
     }
 
     /// Counts a failure.
-    pub fn record_failure(&self, attempt: Attempt) {
+    pub fn record_failure(&self, attempt: LoginAttempt) {
         let Some(rate) = self.rate else {
             return;
         };
@@ -124,7 +124,7 @@ impl Throttle {
     }
 
     /// Remembers that this client has logged in under this name.
-    pub fn record_success(&self, attempt: Attempt) {
+    pub fn record_success(&self, attempt: LoginAttempt) {
         let (Some(_), Some(name)) = (self.rate, attempt.name) else {
             return;
         };
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    fn of(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> Attempt {
+    fn of(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> LoginAttempt {
         throttle.under_name(throttle.attempt(address), name)
     }
 

@@ -12,7 +12,7 @@ use super::{page, parameters};
 use crate::auth::AdminUser;
 use crate::django::metadata;
 use crate::django::negotiation::Format;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::export::{Export, ExportRequest, stats_json};
 use crate::request::deadline;
 use crate::response;
@@ -42,7 +42,7 @@ pub async fn export_users(
         let message = "export limit (SIDECAR_EXPORT_CONCURRENCY) reached: answering 503";
         log.every_minute(Level::Warn, module_path!(), message);
         state.metrics.exported("busy", 0, 0);
-        return Err(Error::rendered(Kind::Unavailable, renderer));
+        return Err(Error::rendered(ErrorKind::Unavailable, renderer));
     };
     let failed = |details: String| {
         let message = format!(
@@ -50,7 +50,7 @@ pub async fn export_users(
             truncated(&details)
         );
         log.every_minute(Level::Error, LOGGER, message);
-        Kind::ExportFailed(state.settings().debug.then_some(details))
+        ErrorKind::ExportFailed(state.settings().debug.then_some(details))
     };
     let trace = Trace::of(&req);
     let export = Export::collect(&state.db, deadline(&req), request, Some(slot));

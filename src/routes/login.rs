@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::auth::csrf;
 use crate::auth::login::{log_in, log_out};
-use crate::client_connection::activity::Body;
+use crate::client_connection::activity::BodyFraming;
 use crate::django::negotiation::{Format, Renderer};
 use crate::django::renderers::write_json_string;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
-use crate::error::{Error, Kind, LoginRefusal};
+use crate::error::{Error, ErrorKind, LoginRefusal};
 use crate::request::{BODY_TIMEOUT, BodyRead, wsgi_header};
 use crate::state::State;
 
@@ -149,10 +149,10 @@ async fn posted(
 
 /// Whether the body is empty. One whose first byte does not come in time is not.
 async fn has_empty_body(req: &HttpRequest, mut payload: Payload) -> bool {
-    match Body::of(req.headers()) {
-        Body::None => true,
-        Body::Length => false,
-        Body::Chunked => matches!(timeout(BODY_TIMEOUT, payload.next()).await, Ok(None)),
+    match BodyFraming::of(req.headers()) {
+        BodyFraming::None => true,
+        BodyFraming::Length => false,
+        BodyFraming::Chunked => matches!(timeout(BODY_TIMEOUT, payload.next()).await, Ok(None)),
     }
 }
 
@@ -225,5 +225,5 @@ fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
 }
 
 fn refuse(refusal: LoginRefusal, renderer: Renderer) -> Error {
-    Error::rendered(Kind::Login(refusal), renderer)
+    Error::rendered(ErrorKind::Login(refusal), renderer)
 }

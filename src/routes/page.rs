@@ -20,7 +20,7 @@ use crate::django::negotiation::Renderer;
 use crate::django::renderers::Indenter;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
-use crate::error::{Error, Kind, LoginRefusal};
+use crate::error::{Error, ErrorKind, LoginRefusal};
 use crate::page::{
     CONTENT_SECURITY_POLICY, Chart, Frame, Login, Options, Overview, Refusal, Users,
 };
@@ -47,7 +47,7 @@ pub async fn overview(
 pub async fn method_not_allowed(req: HttpRequest) -> Result<HttpResponse, Error> {
     let method = req.method().to_string();
     Err(Error::rendered(
-        Kind::MethodNotAllowed(method),
+        ErrorKind::MethodNotAllowed(method),
         Renderer::PAGE,
     ))
 }
@@ -165,31 +165,31 @@ impl PageQuery {
 
 fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
     let (heading, advice) = match error.kind() {
-        Kind::NotAuthenticated | Kind::AuthenticationFailed(_) | Kind::Login(_) => {
+        ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) | ErrorKind::Login(_) => {
             ("Please log in", None)
         }
-        Kind::PermissionDenied => (
+        ErrorKind::PermissionDenied => (
             "Not for this account",
             Some(
                 "The export is for members of staff. Log in as one of them, or ask them to make you one.",
             ),
         ),
-        Kind::Throttled(_) => ("Too many attempts", None),
-        Kind::Unavailable => (
+        ErrorKind::Throttled(_) => ("Too many attempts", None),
+        ErrorKind::Unavailable => (
             "Not available just now",
             Some("Nothing is lost. Load this page again in a few seconds."),
         ),
-        Kind::ExportFailed(_) | Kind::StatsFailed | Kind::ServerErrorPage => {
+        ErrorKind::ExportFailed(_) | ErrorKind::StatsFailed | ErrorKind::ServerErrorPage => {
             ("The export fails", Some("The log has the reason."))
         }
         _ => ("That can't be done", None),
     };
     let helps = matches!(
         error.kind(),
-        Kind::NotAuthenticated
-            | Kind::AuthenticationFailed(_)
-            | Kind::PermissionDenied
-            | Kind::Login(
+        ErrorKind::NotAuthenticated
+            | ErrorKind::AuthenticationFailed(_)
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Login(
                 LoginRefusal::InvalidCredentials
                     | LoginRefusal::Throttled(_)
                     | LoginRefusal::MalformedForm

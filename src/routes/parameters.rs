@@ -9,7 +9,7 @@ use crate::auth::AdminUser;
 use crate::db::views::exportable_users::Selection;
 use crate::django::negotiation::Download;
 use crate::django::request::Query;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::export::parameters::{ParameterError, Parameters};
 use crate::export::{Csv, Layout};
 use crate::request::deadline;
@@ -84,5 +84,5 @@ pub(super) fn next_page(query: &Query, after: Option<&str>) -> Option<HeaderValu
 }
 
 fn bad_request(admin: &AdminUser, sentence: &str) -> Error {
-    Error::rendered(Kind::ParseError(sentence.to_owned()), admin.renderer)
+    Error::rendered(ErrorKind::ParseError(sentence.to_owned()), admin.renderer)
 }

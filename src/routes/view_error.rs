@@ -4,7 +4,7 @@ use log::Level;
 
 use crate::db::error::{DbError, ExportError};
 use crate::django::negotiation::Renderer;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::telemetry::{RateLimitedLog, truncated};
 
 /// The views' own logger, which the customer's `LOGGING` writes to `watchtower.log`.
@@ -15,7 +15,7 @@ pub(super) fn stats_error(log: &RateLimitedLog, error: &ExportError, renderer: R
     view_error(log, error, renderer, |details| {
         let message = format!("Error getting export stats: {}", truncated(&details));
         log.every_minute(Level::Error, LOGGER, message);
-        Kind::StatsFailed
+        ErrorKind::StatsFailed
     })
 }
 
@@ -25,7 +25,7 @@ pub(super) fn view_error(
     log: &RateLimitedLog,
     error: &ExportError,
     renderer: Renderer,
-    failed: impl FnOnce(String) -> Kind,
+    failed: impl FnOnce(String) -> ErrorKind,
 ) -> Error {
     match error {
         ExportError::Database(error @ DbError::Unavailable(_)) => {

@@ -23,14 +23,14 @@ const ROWS_OF_A_PIECE: usize = 20_000;
 /// How the passwords of a table are stored: users counted by what verifying their password costs, and by the reason why no
 /// password can match.
 #[derive(Default)]
-pub struct Passwords {
+pub struct StoredPasswords {
     /// By what verifying a password computes: all users, and active members of staff
     pub usable: BTreeMap<Work, (u64, u64)>,
     /// By the reason why no password matches: the same two numbers
     pub unusable: BTreeMap<Unusable, (u64, u64)>,
 }
 
-impl Passwords {
+impl StoredPasswords {
     fn count(&mut self, row: &StoredPassword) {
         let counts = match (row.encoded.work(), row.encoded.unusable()) {
             (Some(work), _) => self.usable.entry(work).or_default(),
@@ -42,8 +42,8 @@ impl Passwords {
     }
 }
 
-impl Passwords {
-    fn add(&mut self, other: Passwords) {
+impl StoredPasswords {
+    fn add(&mut self, other: StoredPasswords) {
         for (work, (users, staff)) in other.usable {
             let counts = self.usable.entry(work).or_default();
             *counts = (counts.0 + users, counts.1 + staff);
@@ -57,8 +57,8 @@ impl Passwords {
 
 impl Inspector {
     /// Reads every stored password once, and keeps counts.
-    pub fn passwords(&mut self, table: &UserTable) -> Result<Passwords, DbError> {
-        let mut passwords = Passwords::default();
+    pub fn passwords(&mut self, table: &UserTable) -> Result<StoredPasswords, DbError> {
+        let mut passwords = StoredPasswords::default();
         let mut after = None;
         loop {
             let piece = self.read(&|connection| Piece::read(connection, table, after))?;
@@ -74,7 +74,7 @@ impl Inspector {
 /// The rows of one statement: on MySQL at most [`ROWS_OF_A_PIECE`], elsewhere all.
 #[derive(Default)]
 struct Piece {
-    counts: Passwords,
+    counts: StoredPasswords,
     length: usize,
     /// The key of the last row
     last: Option<UserId>,

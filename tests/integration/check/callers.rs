@@ -45,7 +45,7 @@ fn a_sessions_caller_is_refused_at_the_step_that_refuses_the_request() {
         let hash = insert_data(&database, "hash", &with(AUTH_HASH_NAME, "0"));
         let plain = insert_data(&database, "plain", &session_of("3"));
         for (key, step, words) in [
-            ("abc-123", "key", "fewer than 8 characters"),
+            ("abc-123", "key", "fewer than 8 or more than 254 characters"),
             ("there-is-no-such-session", "row", "no session of this key"),
             (
                 &ended,
