@@ -278,9 +278,7 @@ fn link(file: &File, name: &Path) -> io::Result<()> {
 
 fn failed(error: &ExportError) -> Failure {
     Failure::Other(match error {
-        ExportError::Database(error) => error.to_string(),
         ExportError::View(details) => format!("Django's view would fail, too: {details}"),
-        ExportError::Spool(error) => format!("the temporary file can't be written: {error}"),
-        ExportError::Unrenderable => "a value is not JSON serializable".into(),
+        error => error.to_string(),
     })
 }

@@ -9,7 +9,7 @@ pub mod dates;
 pub mod hashers;
 pub mod metadata;
 pub mod negotiation;
-mod python;
+pub mod python;
 pub mod renderers;
 pub mod request;
 pub mod sessions;

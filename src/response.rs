@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::django::negotiation::{Format, Renderer};
+use crate::django::python::hex;
 use crate::django::renderers::Indenter;
 
 /// An answer of one of the two views. `json` is the body as compact JSON.
@@ -38,8 +39,7 @@ pub fn entity_tag(renderer: impl std::fmt::Debug, content: &[u8]) -> EntityTag {
     let digest = Sha256::new_with_prefix(rendering)
         .chain_update(content)
         .finalize();
-    let hexadecimal = |byte: &u8| format!("{byte:02x}");
-    EntityTag::new_strong(digest[..16].iter().map(hexadecimal).collect())
+    EntityTag::new_strong(hex(&digest[..16]))
 }
 
 /// Whether the client names this tag in `If-None-Match`.

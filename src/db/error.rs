@@ -108,6 +108,17 @@ pub enum ExportError {
     Spool(std::io::Error),
 }
 
+impl std::fmt::Display for ExportError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ExportError::Database(error) => error.fmt(f),
+            ExportError::View(details) => f.write_str(details),
+            ExportError::Unrenderable => f.write_str("a value is not JSON serializable"),
+            ExportError::Spool(error) => write!(f, "the temporary file can't be written: {error}"),
+        }
+    }
+}
+
 impl From<DbError> for ExportError {
     fn from(error: DbError) -> Self {
         ExportError::Database(error)

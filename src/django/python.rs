@@ -13,7 +13,7 @@ pub(super) fn strip(text: &str) -> &str {
 }
 
 /// `bytes.hex()`: two lower-case digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     // With room for all of it: a buffer that grows would leave copies of a secret behind.
     let mut text = String::with_capacity(bytes.len() * 2);

@@ -32,7 +32,7 @@ const fn all_but(safe: &[u8]) -> AsciiSet {
 const MAX_NUMBER_FIELDS: usize = 1000;
 
 /// Whether `HttpRequest.get_host` returns instead of raising `DisallowedHost`. Without a `Host` header the name is
-/// `server_name_and_port` (the caller leaves out the scheme's own port). An empty `allowed_hosts` means the local names if
+/// `server_name_and_port`. An empty `allowed_hosts` means the local names if
 /// `debug`, and nothing otherwise.
 pub fn host_is_allowed(
     host_header: Option<&[u8]>,

@@ -83,12 +83,7 @@ pub(super) async fn show(
             return Err(Error::unavailable(&error, admin.renderer));
         }
         Err(error) => {
-            let details = match error {
-                ExportError::Database(error) => error.to_string(),
-                ExportError::View(details) => details,
-                ExportError::Spool(error) => error.to_string(),
-                ExportError::Unrenderable => "a value is not JSON serializable".to_owned(),
-            };
+            let details = error.to_string();
             let message = format!("the page can't show users: {}", truncated(&details));
             log.every_minute(Level::Error, module_path!(), message);
             let reason = "These users can't be shown: the database holds something that Django's export would fail \

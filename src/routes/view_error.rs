@@ -34,12 +34,9 @@ pub(super) fn view_error(
         ExportError::Database(error) => Error::rendered(failed(error.to_string()), renderer),
         ExportError::View(details) => Error::rendered(failed(details.clone()), renderer),
         // The disk is full, or no descriptor is left.
-        ExportError::Spool(error) => {
-            let cause = format!("an export can't be written to the temporary folder: {error}");
-            Error::unavailable(&cause, renderer)
-        }
+        ExportError::Spool(_) => Error::unavailable(error, renderer),
         ExportError::Unrenderable => {
-            let message = "Internal Server Error: a value is not JSON serializable";
+            let message = format!("Internal Server Error: {error}");
             log.every_minute(Level::Error, "django.request", message);
             Error::server_error_page()
         }

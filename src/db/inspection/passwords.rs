@@ -86,7 +86,7 @@ impl Piece {
         table: &UserTable,
         after: Option<UserId>,
     ) -> Result<Piece, DbError> {
-        let users = &table.users;
+        let users = &table.quoted_table;
         let condition = if after.is_some() {
             " WHERE id > $1"
         } else {

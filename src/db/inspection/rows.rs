@@ -38,7 +38,7 @@ impl Inspector {
 
     /// Names that differ from this one in upper and lower case alone.
     pub fn similar_names(&mut self, table: &UserTable, name: &str) -> Result<Vec<String>, DbError> {
-        let (username, users) = (&table.username, &table.users);
+        let (username, users) = (&table.quoted_username, &table.quoted_table);
         let sql = Sql::new(format!(
             "SELECT {username} FROM {users} WHERE lower({username}) = lower($1) LIMIT 5"
         ));
@@ -51,7 +51,7 @@ impl Inspector {
     /// # Errors
     /// Also if the role may not read the column, which the service itself does not read.
     pub fn last_login(&mut self, table: &UserTable, name: &str) -> Result<String, DbError> {
-        let (username, users) = (&table.username, &table.users);
+        let (username, users) = (&table.quoted_username, &table.quoted_table);
         let last_login = self.as_text("last_login");
         let sql = Sql::new(format!(
             "SELECT {last_login} FROM {users} WHERE {username} = $1"
@@ -73,7 +73,7 @@ impl Inspector {
             return Ok(0);
         }
         let count = self.as_text("COUNT(date_joined)");
-        let users = &table.users;
+        let users = &table.quoted_table;
         let sql = Sql::new(format!(
             "SELECT {count} FROM {users} WHERE date_joined > $1"
         ));

@@ -24,9 +24,9 @@ pub struct UserTable {
     pub(crate) name: String,
     pub(crate) username_field: String,
     /// The table's name, quoted for a statement
-    pub(crate) users: String,
+    pub(crate) quoted_table: String,
     /// The name of the username column, quoted for a statement
-    pub(crate) username: String,
+    pub(crate) quoted_username: String,
     pub(crate) key: KeyColumn,
     columns: BTreeSet<String>,
     none_fields: Vec<String>,
@@ -110,8 +110,8 @@ impl UserTable {
         let backend = connection.backend();
         Ok(UserTable {
             backend,
-            users: quoted(backend, name),
-            username: quoted(backend, username_field),
+            quoted_table: quoted(backend, name),
+            quoted_username: quoted(backend, username_field),
             name: name.to_owned(),
             username_field: username_field.to_owned(),
             key,

@@ -77,7 +77,9 @@ impl UserTable {
     /// The database compares by the column's own type and collation, as it does for Django.
     fn find(&self, connection: &mut Connection, by: By) -> Result<Option<User>, DbError> {
         let UserTable {
-            users, username, ..
+            quoted_table: users,
+            quoted_username: username,
+            ..
         } = self;
         let (column, value) = match by {
             By::Key(key) => ("id", key),
@@ -114,7 +116,7 @@ impl UserTable {
         if !self.has("last_login") {
             return Ok(());
         }
-        let users = &self.users;
+        let users = &self.quoted_table;
         Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
             .bind(now)
             .bind(self.key.parameter(id))

@@ -43,7 +43,7 @@ impl UserTable {
     /// The text that selects the columns of [`ExportedRow`] for all users with `filter(is_active=True, is_tv_user=True)`.
     /// Further conditions can be appended.
     pub(super) fn select_exportable(&self, use_tz: bool) -> String {
-        let users = &self.users;
+        let users = &self.quoted_table;
         let [id, username, email, first_name, last_name] =
             EXPORTED.map(|column| match self.is_none(column) {
                 true => "CAST(NULL AS CHAR)",

@@ -75,7 +75,7 @@ impl UserTable {
     }
 
     fn group_by_month(&self) -> Sql {
-        let users = &self.users;
+        let users = &self.quoted_table;
         let [is_active, is_tv] = ["is_active", "is_tv_user"].map(|column| self.is_true(column));
         // The first expression is computed for each user, the second one for each month.
         let (joined, month) = match (self.has("date_joined"), self.backend) {

@@ -22,7 +22,7 @@ impl UserTable {
     ) -> Result<Option<String>, DbError> {
         let mut conditions = Vec::new();
         let columns = [
-            (self.username_field.as_str(), self.username.as_str()),
+            (self.username_field.as_str(), self.quoted_username.as_str()),
             ("email", "email"),
         ];
         let is_email_the_username = self.username_field == "email";

@@ -38,7 +38,7 @@ impl UserTable {
     /// [`ExportError::View`] for a model without `is_tv_user`.
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_field("is_tv_user")?;
-        let users = &self.users;
+        let users = &self.quoted_table;
         let [is_active, is_tv_user] =
             ["is_active", "is_tv_user"].map(|column| self.is_true(column));
         let movie_users = match self.has("is_movie_user") {

@@ -113,7 +113,7 @@ impl UserTable {
     /// Selects one user more than the page has, to see whether there are more. `$1` is the pattern of the search, `$2` the
     /// cursor's key.
     fn select_page(&self, use_tz: bool, condition: &str, search: &UserSearch) -> Sql {
-        let users = &self.users;
+        let users = &self.quoted_table;
         let select = self.select_exportable(use_tz);
         let (key, compared, order) = match &search.cursor {
             Cursor::First => (None, ">", "ASC"),
