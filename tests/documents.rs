@@ -1,5 +1,6 @@
-//! Reads every Markdown file of the repository: relative links and anchors lead somewhere, paths in backticks exist, and
-//! docs/configuration.md lists the variables that the program reads. Needs nothing but the sources.
+//! Reads every Markdown file of the repository: relative links and anchors lead somewhere, paths in backticks exist,
+//! docs/configuration.md lists the variables that the program reads, and docs/architecture.md the rooms of src/lib.rs. Needs
+//! nothing but the sources.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,7 +66,8 @@ impl Repository {
     }
 
     /// Text in backticks is taken for a path if its first folder stands in the root or beside the document, and then must
-    /// exist relative to either. A Rust file or a Python test may be named without its folder; `x.rs` stands for any.
+    /// exist relative to either. A Rust file or a Python test may be named without its folder, but not in SECURITY.md, where
+    /// the name leads to a promise's test; `x.rs` stands for any.
     fn missing_path(&self, file: &str, span: &str) -> Option<String> {
         let path = span.split_whitespace().next()?.trim_end_matches('/');
         let is_there = |path: &str| self.exists(path) || self.exists(&beside(file, path));
@@ -77,6 +79,9 @@ impl Repository {
             None => {
                 let is_test = path.starts_with("test_") && path.ends_with(".py");
                 let is_source = path.ends_with(".rs") && path != "x.rs" || is_test;
+                if is_source && file == "SECURITY.md" {
+                    return Some(format!("{path} is named without its folder"));
+                }
                 is_source && !self.files.iter().any(|file| file.ends_with(path))
             }
         };
@@ -200,6 +205,13 @@ fn what_leads_nowhere_is_named_with_file_and_line() {
             "docs/made-up.md:5: there is no nowhere.rs",
         ]
     );
+    assert_eq!(
+        Repository::read().problems("SECURITY.md", "`src/main.rs`, `main.rs`, `test_kill.py`"),
+        [
+            "SECURITY.md:1: main.rs is named without its folder",
+            "SECURITY.md:1: test_kill.py is named without its folder",
+        ]
+    );
 }
 
 #[test]
@@ -215,4 +227,29 @@ fn the_configuration_lists_the_variables_that_the_program_reads() {
     let rows = document.lines().filter_map(|row| row.strip_prefix("| `"));
     let listed: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
     assert_eq!(listed, read);
+}
+
+#[test]
+fn the_architecture_lists_the_rooms_in_the_order_of_the_library() {
+    let repository = Repository::read();
+    let library = repository.text("src/lib.rs");
+    let entries = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! * "));
+    let names = entries.filter_map(|entry| entry.split('`').nth(1));
+    let mut rooms: Vec<String> = Vec::new();
+    for name in names.map(|name| format!("src/{}.rs", name.replace("::", "/"))) {
+        if !rooms.contains(&name) {
+            rooms.push(name);
+        }
+    }
+    let document = repository.text("docs/architecture.md");
+    // A row's first cell names its rooms.
+    let rows = document.lines().filter(|line| line.starts_with("| `src/"));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let files = cells.flat_map(|cell| code_spans(cell).1);
+    let listed: Vec<&str> = files.filter(|file| file.ends_with(".rs")).collect();
+    // The rooms of the database have a table of their own.
+    rooms.sort_by_key(|room| room.starts_with("src/db/"));
+    assert_eq!(listed, rooms);
 }

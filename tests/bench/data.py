@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench import people
+from bench.users import ADMIN, COLUMNS, IS_ACTIVE, IS_TV_USER, PLAIN, batches, in_two_weeks, user_rows
 from support import django_sessions, reference
 
 LABELS = {"postgres": "PostgreSQL", "mysql": "MariaDB", "sqlite": "SQLite"}
@@ -19,7 +19,7 @@ EXPORTED_ROWS = (
 BATCH = 5000
 # While MariaDB is filled: its default is 200 pages a second, for a disk that turns. In this order, and back in it.
 WRITE_AT_ONCE = {"innodb_io_capacity_max": 50_000, "innodb_io_capacity": 50_000, "innodb_max_dirty_pages_pct": 0}
-SESSION_KEYS = {people.ADMIN: "bench0admin0session0key000000000", people.PLAIN: "bench0plain0session0key000000000"}
+SESSION_KEYS = {ADMIN: "bench0admin0session0key000000000", PLAIN: "bench0plain0session0key000000000"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def make(kind, users, directory, server_url=None):
 
 
 class Counted:
-    """The people's rows, counting the exportable ones and keeping the callers on the way through."""
+    """The users' rows, counting the exportable ones and keeping the callers on the way through."""
 
     def __init__(self, users):
         self.users = users
@@ -74,23 +74,23 @@ class Counted:
         self.callers = {}
 
     def __iter__(self):
-        for row in people.users(self.users):
+        for row in user_rows(self.users):
             if row[0] <= 2:
-                caller = dict(zip(people.COLUMNS, row))
+                caller = dict(zip(COLUMNS, row))
                 self.callers[caller["username"]] = (caller["id"], caller["password"])
-            self.exported += row[people.IS_ACTIVE] and row[people.IS_TV_USER]
+            self.exported += row[IS_ACTIVE] and row[IS_TV_USER]
             yield row
 
     def sessions(self):
         """The rows of django_session: one for each caller."""
         for username, (key, password) in self.callers.items():
             data = django_sessions.session_data(django_sessions.login_data(key, password))
-            yield SESSION_KEYS[username], data, people.in_two_weeks().isoformat(" ")
+            yield SESSION_KEYS[username], data, in_two_weeks().isoformat(" ")
 
 
 def insertion(mark):
-    marks = ", ".join([mark] * len(people.COLUMNS))
-    return f"INSERT INTO auth_user ({', '.join(people.COLUMNS)}) VALUES ({marks})"
+    marks = ", ".join([mark] * len(COLUMNS))
+    return f"INSERT INTO auth_user ({', '.join(COLUMNS)}) VALUES ({marks})"
 
 
 def session_insertion(mark):
@@ -103,9 +103,9 @@ def fill_postgres(url, users):
     cursor.execute("SET TIME ZONE 'UTC'")
     rows = Counted(users)
     cursor.execute("BEGIN")
-    for batch in people.batches(rows, BATCH):
+    for batch in batches(rows, BATCH):
         lines = "".join("\t".join(map(copy_text, row)) + "\n" for row in batch)
-        cursor.copy_expert(f"COPY auth_user ({', '.join(people.COLUMNS)}) FROM STDIN", io.StringIO(lines))
+        cursor.copy_expert(f"COPY auth_user ({', '.join(COLUMNS)}) FROM STDIN", io.StringIO(lines))
     cursor.execute("SELECT setval(pg_get_serial_sequence('auth_user', 'id'), %s)", [users])
     cursor.executemany(session_insertion("%s"), list(rows.sessions()))
     cursor.execute("COMMIT")
@@ -132,7 +132,7 @@ def fill_mysql(url, users):
     cursor.execute("SET unique_checks = 0, foreign_key_checks = 0")
     before = set_globals(cursor, WRITE_AT_ONCE)
     rows = Counted(users)
-    for batch in people.batches(rows, BATCH):
+    for batch in batches(rows, BATCH):
         cursor.executemany(insertion("%s"), batch)
     cursor.executemany(session_insertion("%s"), list(rows.sessions()))
     connection.commit()
@@ -170,7 +170,7 @@ def fill_sqlite(url, users):
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
     rows = Counted(users)
-    for batch in people.batches(rows, BATCH):
+    for batch in batches(rows, BATCH):
         connection.executemany(insertion("?"), [tuple(map(sqlite_value, row)) for row in batch])
     connection.executemany(session_insertion("?"), rows.sessions())
     connection.execute("COMMIT")

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-from bench import contenders, data, measure, people
+from bench import contenders, data, measure, users
 from bench.contenders import STATS, Django, Sidecar, WrongAnswer
 from bench.figures import CLIENT, DJANGO, SIDECAR, Figure
 
-ADMIN, PLAIN = data.cookie(people.ADMIN), data.cookie(people.PLAIN)
+ADMIN, PLAIN = data.cookie(users.ADMIN), data.cookie(users.PLAIN)
 # A contender whose one export takes longer than this is measured once.
 SLOW_MILLISECONDS = 5000
 CONNECTIONS = (1, 8, 64)
@@ -26,9 +26,9 @@ def say(text):
 def export(bench):
     """The whole export, and what it takes in memory, at every size on every database."""
     for kind in bench.databases:
-        for users in bench.sizes:
-            database = bench.database(kind, users)
-            say(f"export: {database.label}, {users:,} users")
+        for count in bench.sizes:
+            database = bench.database(kind, count)
+            say(f"export: {database.label}, {count:,} users")
             with bench.sidecar(database) as sidecar, Django(database, bench.directory) as django:
                 django_rounds = same_export(bench, sidecar, django)
                 yield export_times(bench, database, sidecar, django, django_rounds)

@@ -31,17 +31,17 @@ def require_accessible(driver, state):
             assert driver.execute_script("return document.documentElement.scrollWidth") <= width, f"{state}, {width}"
 
 
-@pytest.mark.parametrize("state", ["login", "refused", "overview", "nobody", "linked"])
+@pytest.mark.parametrize("state", ["login", "refused", "overview", "no-results", "linked"])
 def test_axe_finds_nothing(sidecar, browser, state):
     url = sidecar(SIDECAR_LOGIN="off" if state == "linked" else "on").url
     driver = browser()
     driver.get(f"{url}/api/admin/")
     if state == "refused":
         log_in(driver, url, name="clerk")
-    elif state in ("overview", "nobody"):
+    elif state in ("overview", "no-results"):
         log_in(driver, url)
     if state == "overview":
         driver.find_element(By.CSS_SELECTOR, "#joined summary").click()
-    elif state == "nobody":
+    elif state == "no-results":
         search(driver, "nobody-has-this")
     require_accessible(driver, state)

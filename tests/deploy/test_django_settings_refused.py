@@ -175,7 +175,7 @@ AUTH_USER_MODEL = "odd.Natural"
          "PASSWORD_HASHERS lacks argon2, bcrypt_sha256, pbkdf2_sha1", "odd.models.Manager.get_by_natural_key is not Django's",
          "odd.Natural has no field is_tv_user: the export fails"],
     ),
-    # Where Basic is not spoken to, hashers are nobody's business.
+    # Without Basic, the hashers do not matter.
     "session_only": (
         """
 REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]}

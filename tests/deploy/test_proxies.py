@@ -105,7 +105,7 @@ def test_only_the_mount_goes_to_the_sidecar(site, kind):
         answer = wire.ask(here.port, get(target))
         if target != "/api/admin/healthz":
             assert is_the_sidecars(answer) is sidecars, target
-        # Nobody redirects but Django, and the sidecar as Django does.
+        # Only Django and the sidecar redirect.
         direct = wire.ask(here.sidecars[0].port if sidecars else here.django.port, get(target))
         assert (answer.status, answer.body) == (direct.status, direct.body)
         assert answer.one("Location") == direct.one("Location")
@@ -170,7 +170,7 @@ def test_an_importer_waits_its_turn_and_asks_for_nothing_twice(site, kind, tmp_p
         command = [sys.executable, str(IMPORTER), here.url(), ADMIN, str(file)]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    # The one place is taken by somebody who does not read, past the proxy.
+    # A client that does not read holds the only export slot.
     cookie = here.log_in()
     sidecar = here.sidecars[0].port
     with SlowReader(sidecar, cookie):
@@ -194,7 +194,7 @@ def sessions_made(here):
 
 
 class SlowReader:
-    """Has asked for an export, and reads no more of it than its first bytes until it is told to."""
+    """Has asked for an export, and reads no more of it than its first bytes until `finish`."""
 
     def __init__(self, port, cookie, *headers):
         self.connection = socket.socket()
@@ -318,6 +318,6 @@ def test_behind_another_balancer_its_word_is_believed(site, kind):
     assert wrong_password(here.port, "127.0.0.1", "b", said("198.51.100.8")) == 403
     # The balancer appends; what the client wrote stands before.
     assert wrong_password(here.port, "127.0.0.1", "c", said("203.0.113.9, 198.51.100.7")) == 429
-    # Somebody past the balancer is not believed.
+    # A client that bypasses the balancer is not trusted.
     tried = [wrong_password(here.port, "127.0.0.4", f"d{n}", said(f"203.0.113.{n}")) for n in range(4)]
     assert tried == [403, 403, 403, 429]

@@ -1,5 +1,5 @@
-"""More than one machine: two sidecars behind nginx, who is calling asked on a PostgreSQL primary, exports read from its
-standby."""
+"""More than one machine: two sidecars behind nginx, callers authenticated on a PostgreSQL primary, exports read from
+its standby."""
 
 import signal
 
@@ -15,7 +15,7 @@ from support.waiting import await_true
 from support.wire import EXPORT, STATS, get
 
 CALLERS = ("stats", "export", "basic", "export", "unknown session", "anonymous", "export", "stats")
-# As the README promises it.
+# As docs/operating.md promises it.
 RECOVERY_SECONDS = 5
 # Where a host that hangs stands before it in the URL: libpq waits for that one first, in two attempts at the worst.
 RECOVERY_BEHIND_A_HANGING_HOST = 10
@@ -94,7 +94,7 @@ def test_a_lagging_standby_never_decides_who_may_export(replication):
             assert allowed(first)
         assert site.post("/api/logout/", first).status == 200
         assert not allowed(first)
-        # Whom the standby has never heard of is let in.
+        # A session that the standby lacks is admitted.
         second = site.key_of(site.log_in())
         assert allowed(second)
         new = pbkdf2("another password", salt="ABCDEFGHIJKLMNOPQRSTUV")
@@ -190,7 +190,7 @@ def test_the_primary_is_gone_and_the_sidecars_find_the_promoted_standby(how, wit
                 replication.primary.freeze()
             gone = load.now()
             load.last(1 if how == "killed" else 7)
-            # Nobody may decide who is calling before there is a primary again.
+            # No standby authenticates callers before there is a primary again.
             asked = [seen for seen in load.seen if seen.began > gone + 0.5 and seen.caller == "stats"]
             assert asked and {seen.status for seen in asked} == {503}
             replication.standby.promote()

@@ -79,13 +79,13 @@ def test_a_new_password_ends_it_on_both(scenario, maker_and_other):
     assert (maker.status(key), other.status(key)) == (200, 200)
     scenario.execute("UPDATE auth_user SET password = ? WHERE id = ?", [pbkdf2("another"), user.id])
     # The sidecar first: Django deletes the row.
-    sides = sorted((maker, other), key=lambda side: side.server is scenario.pair.django)
-    assert [side.status(key) for side in sides] == [403, 403]
+    clients = sorted((maker, other), key=lambda client: client.server is scenario.pair.django)
+    assert [client.status(key) for client in clients] == [403, 403]
 
 
 def test_both_write_the_same_session(scenario, django, sidecar):
     user = scenario.user()
-    keys = [side.key_of(side.log_in(user.username)) for side in (django, sidecar)]
+    keys = [client.key_of(client.log_in(user.username)) for client in (django, sidecar)]
     of_django, of_sidecar = (scenario.session_data_of(key) for key in keys)
     assert of_sidecar == of_django
     assert list(of_sidecar) == list(of_django)
@@ -94,8 +94,8 @@ def test_both_write_the_same_session(scenario, django, sidecar):
     for key in keys:
         expiries.append(as_time(scenario.session_row(key)[1]))
     assert abs(expiries[0] - expiries[1]) < timedelta(seconds=20)
-    for side in (django, sidecar):
-        side.log_in(user.username)
+    for client in (django, sidecar):
+        client.log_in(user.username)
         lasts.append(scenario.databases[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])[0][0])
     assert abs(as_time(lasts[0]) - as_time(lasts[1])) < timedelta(seconds=20)
     assert abs(as_time(lasts[1]) - datetime.now(timezone.utc)) < timedelta(seconds=20)
@@ -103,9 +103,9 @@ def test_both_write_the_same_session(scenario, django, sidecar):
 
 def test_what_django_keeps_in_a_session_survives_the_same_users_login(scenario, sidecar, django):
     user = scenario.user()
-    for side in (django, sidecar):
+    for client in (django, sidecar):
         old = scenario.session(user, data={"cart": [1, "é☃", None], "seen": True})
-        new = side.key_of(side.log_in(user.username, cookie=old))
+        new = client.key_of(client.log_in(user.username, cookie=old))
         data = scenario.session_data_of(new)
         assert (data["cart"], data["seen"]) == ([1, "é☃", None], True)
     assert new != old and scenario.session_row(old) is None, "the sidecar always makes a new key"
@@ -113,36 +113,36 @@ def test_what_django_keeps_in_a_session_survives_the_same_users_login(scenario, 
 
 
 def test_another_users_session_is_flushed(scenario, maker_and_other):
-    side, other = maker_and_other
+    client, other = maker_and_other
     old = scenario.session(scenario.clerk, data={"cart": [1]})
-    new = side.key_of(side.log_in("admin", cookie=old))
+    new = client.key_of(client.log_in("admin", cookie=old))
     assert "cart" not in scenario.session_data_of(new)
     assert scenario.session_row(old) is None
-    assert (side.status(new), other.status(new)) == (200, 200)
+    assert (client.status(new), other.status(new)) == (200, 200)
 
 
 def test_a_session_of_the_same_user_under_an_older_password_is_flushed(scenario, maker_and_other):
-    side, _ = maker_and_other
+    client, _ = maker_and_other
     old = scenario.session(scenario.clerk, data={"cart": [1], "_auth_user_hash": "0" * 64})
-    new = side.key_of(side.log_in(cookie=old))
+    new = client.key_of(client.log_in(cookie=old))
     assert "cart" not in scenario.session_data_of(new)
     assert scenario.session_row(old) is None
 
 
 def test_an_anonymous_sessions_data_is_carried_over(scenario, maker_and_other):
-    side, other = maker_and_other
+    client, other = maker_and_other
     old = scenario.session(data={"cart": [1]})
-    new = side.key_of(side.log_in(cookie=old))
+    new = client.key_of(client.log_in(cookie=old))
     assert scenario.session_data_of(new)["cart"] == [1]
     assert scenario.session_row(old) is None
     assert other.status(new) == 200
 
 
 def test_an_expired_or_undecodable_session_leaves_nothing_behind(scenario, maker_and_other):
-    side, _ = maker_and_other
+    client, _ = maker_and_other
     for how in ({"data": {"cart": [1]}, "expires_in": -5}, {"session_data": "broken"}):
         old = scenario.session(**how)
-        new = side.key_of(side.log_in(cookie=old))
+        new = client.key_of(client.log_in(cookie=old))
         assert new != old and "cart" not in scenario.session_data_of(new)
 
 
@@ -154,10 +154,10 @@ def test_login_and_logout_set_djangos_cookie(bench, variant):
     name = variant.settings.get("SESSION_COOKIE_NAME", "sessionid")
     found = []
     for server in (scenario.pair.django, scenario.pair.sidecar):
-        side = SessionClient(server, name)
-        login = side.log_in()
-        key = side.key_of(login)
-        logout = side.post("/api/logout/", key)
+        client = SessionClient(server, name)
+        login = client.log_in()
+        key = client.key_of(login)
+        logout = client.post("/api/logout/", key)
         found.append([(compare.headers(answer)["set-cookie"], answer.one("Vary")) for answer in (login, logout)])
     scenario.clear()
     assert found[0] == found[1]
@@ -179,13 +179,13 @@ def test_a_refused_login_makes_no_session(scenario, sidecar):
 
 
 def test_an_importer_imports_and_then_finds_nothing_new(django, sidecar):
-    """TwentyFour/Seven's way: log in, export, take in who is new; again; the same on either side."""
+    """TwentyFour/Seven's way: log in, export, take in who is new; again; the same on either server."""
     imported = []
-    for side in (django, sidecar):
+    for client in (django, sidecar):
         known, counts = {}, []
         for _ in range(2):
-            key = side.key_of(side.log_in("admin"))
-            answer = ask(side.server.port, get(EXPORT, cookie=f"sessionid={key}"))
+            key = client.key_of(client.log_in("admin"))
+            answer = ask(client.server.port, get(EXPORT, cookie=f"sessionid={key}"))
             export = json.loads(answer.body)
             assert export["success"] and export["count"] == len(export["users"])
             new = [user for user in export["users"] if user["username"] not in known and user["tv_service"]]

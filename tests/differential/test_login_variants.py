@@ -38,8 +38,8 @@ VARIANTS = [
 
 
 @pytest.fixture
-def sides(bench, request):
-    """The scenario of a variant (the default one, unless the test has a parameter), and its two sides: Django, the sidecar."""
+def clients(bench, request):
+    """The scenario of a variant (the default one, unless the test has a parameter), and clients of Django and of the sidecar."""
     scenario = bench.scenario(getattr(request, "param", DEFAULT))
     if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
@@ -49,7 +49,7 @@ def sides(bench, request):
 
 
 REMOTE_ONLY = variant("remote-only", settings={"AUTHENTICATION_BACKENDS": [BACKENDS + "RemoteUserBackend"]})
-in_every_variant = pytest.mark.parametrize("sides", VARIANTS, indirect=True, ids=lambda variant: variant.name)
+in_every_variant = pytest.mark.parametrize("clients", VARIANTS, indirect=True, ids=lambda variant: variant.name)
 
 
 def user_of(scenario, **columns):
@@ -60,27 +60,27 @@ def user_of(scenario, **columns):
 
 
 @in_every_variant
-def test_a_session_made_by_either_side_is_good_on_both_until_either_ends_it(sides):
-    scenario, *both = sides
+def test_a_session_made_by_either_server_is_good_on_both_until_either_ends_it(clients):
+    scenario, *both = clients
     for maker in both:
         for ender in both:
             _, name = user_of(scenario)
             key = maker.key_of(maker.log_in(name))
-            assert [side.status(key) for side in both] == [200, 200]
+            assert [client.status(key) for client in both] == [200, 200]
             assert ender.post("/api/logout/", key).status == 200
-            assert [side.status(key) for side in both] == [403, 403]
+            assert [client.status(key) for client in both] == [403, 403]
             assert scenario.session_row(key) is None
 
 
 @in_every_variant
-def test_both_write_the_same_rows_and_cookies(sides):
-    scenario, *both = sides
+def test_both_write_the_same_rows_and_cookies(clients):
+    scenario, *both = clients
     table = scenario.databases[0].quoted(scenario.variant.table)
     found, times = [], []
-    for side in both:
+    for client in both:
         user, name = user_of(scenario)
-        login = side.log_in(name)
-        key = side.key_of(login)
+        login = client.log_in(name)
+        key = client.key_of(login)
         data = scenario.session_data_of(key)
         assert data.pop("_auth_user_id") == str(user.id)
         assert data.pop("_auth_user_hash") == django_sessions.auth_hash(
@@ -88,7 +88,7 @@ def test_both_write_the_same_rows_and_cookies(sides):
         )
         last_login = scenario.databases[0].execute(f"SELECT last_login FROM {table} WHERE username = ?", [user.username])[0][0]
         times.append([as_time(last_login), as_time(scenario.session_row(key)[1])])
-        logout = side.post("/api/logout/", key)
+        logout = client.post("/api/logout/", key)
         found.append([data] + [(compare.headers(answer)["set-cookie"], answer.one("Vary")) for answer in (login, logout)])
     assert found[0] == found[1]
     for of_django, of_sidecar in zip(*times):
@@ -131,16 +131,16 @@ SAME_USER = {
 
 
 @pytest.mark.parametrize("older", [*OLDER, *SAME_USER])
-def test_a_login_on_top_of(older, sides):
-    """The same cookie, data and number of rows on both sides, and the older row gone from both or from neither."""
-    scenario, *both = sides
+def test_a_login_on_top_of(older, clients):
+    """The same cookie, data and number of rows on both servers, and the older row gone from both or from neither."""
+    scenario, *both = clients
     found = []
-    for side in both:
+    for client in both:
         user = scenario.user()
         old = (OLDER | SAME_USER)[older](scenario, user)
         before = scenario.databases[0].rows()
-        login = side.log_in(user.username, cookie=old)
-        key = side.key_of(login)
+        login = client.log_in(user.username, cookie=old)
+        key = client.key_of(login)
         changed = scenario.changes_since(before)
         data = {name: value for name, value in scenario.session_data_of(key).items() if not name.startswith("_auth_user_")}
         backend = scenario.session_data_of(key)["_auth_user_backend"]
@@ -155,14 +155,14 @@ def test_a_login_on_top_of(older, sides):
 
 
 @pytest.mark.parametrize("older", OLDER | SAME_USER)
-def test_a_logout_from(older, sides):
-    scenario, *both = sides
+def test_a_logout_from(older, clients):
+    scenario, *both = clients
     found = []
-    for side in both:
+    for client in both:
         user = scenario.user()
         old = (OLDER | SAME_USER)[older](scenario, user)
         before = scenario.databases[0].rows()
-        logout = side.post("/api/logout/", old)
+        logout = client.post("/api/logout/", old)
         changed = scenario.changes_since(before)
         assert logout.status == 200
         found.append((sorted(changed.values()), compare.headers(logout).get("set-cookie"), logout.one("Vary")))
@@ -188,26 +188,26 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_login_carries_over(name, sides):
-    """Django, reading what either side wrote, finds what was there."""
-    scenario, *both = sides
+def test_a_login_carries_over(name, clients):
+    """Django, reading what either server wrote, finds what was there."""
+    scenario, *both = clients
     texts = []
-    for side in both:
+    for client in both:
         user = scenario.user()
         old = scenario.session(data='{"x":' + VALUES[name] + ',"last":1}')
-        data = scenario.session_data_of(side.key_of(side.log_in(user.username, cookie=old)))
+        data = scenario.session_data_of(client.key_of(client.log_in(user.username, cookie=old)))
         texts.append(json.dumps({key: value for key, value in data.items() if not key.startswith("_auth")}))
     assert texts[0] == texts[1]
 
 
-def test_a_large_session_of_djangos_is_compressed_and_survives_on_both(sides):
-    scenario, *both = sides
+def test_a_large_session_of_djangos_is_compressed_and_survives_on_both(clients):
+    scenario, *both = clients
     cart = [f"article {number}" for number in range(500)]
-    for side in both:
+    for client in both:
         user = scenario.user()
         old = scenario.session(user, data={"cart": cart}, compress=True)
         assert [one.status(old) for one in both] == [200, 200]
-        new = side.key_of(side.log_in(user.username, cookie=old))
+        new = client.key_of(client.log_in(user.username, cookie=old))
         assert scenario.session_row(new)[0].startswith(".")
         assert scenario.session_data_of(new)["cart"] == cart
         assert [one.status(new, EXPORT) for one in both] == [200, 200]
@@ -217,31 +217,31 @@ EXPIRIES = {"of_five_minutes": 300, "at_the_end_of_the_browser": 0, "that_is_nul
 
 
 @pytest.mark.parametrize("name", EXPIRIES)
-def test_an_expiry_of_the_session_s_own(name, sides):
+def test_an_expiry_of_the_session_s_own(name, clients):
     """`set_expiry` leaves `_session_expiry` in the data, which outlives a login."""
-    scenario, *both = sides
+    scenario, *both = clients
     cookies, expiries = [], []
-    for side in both:
+    for client in both:
         user = scenario.user()
         old = scenario.session(data={"_session_expiry": EXPIRIES[name]})
-        login = side.log_in(user.username, cookie=old)
+        login = client.log_in(user.username, cookie=old)
         cookies.append(compare.headers(login)["set-cookie"])
-        expiries.append(as_time(scenario.session_row(side.key_of(login))[1]))
+        expiries.append(as_time(scenario.session_row(client.key_of(login))[1]))
     assert cookies[0] == cookies[1]
     assert abs(expiries[0] - expiries[1]) < timedelta(seconds=20)
 
 
-def test_a_login_changes_last_login_alone(sides):
+def test_a_login_changes_last_login_alone(clients):
     """Nor does the sidecar re-hash an older password, which Django does."""
-    scenario, _, sidecar = sides
+    scenario, _, sidecar = clients
     user = scenario.user(encoded=pbkdf2(iterations=10))
     before = scenario.databases[0].rows()
     sidecar.key_of(sidecar.log_in(user.username))
     assert set(scenario.changes_since(before)["user", user.id]) == {"last_login"}
 
 
-@pytest.mark.parametrize("sides", [REMOTE_ONLY], indirect=True, ids=["remote-only"])
-def test_without_a_backend_that_checks_passwords_every_login_fails(sides):
-    scenario, *both = sides
-    assert [side.log_in().status for side in both] == [401, 401]
+@pytest.mark.parametrize("clients", [REMOTE_ONLY], indirect=True, ids=["remote-only"])
+def test_without_a_backend_that_checks_passwords_every_login_fails(clients):
+    scenario, *both = clients
+    assert [client.log_in().status for client in both] == [401, 401]
     assert not [key for key in scenario.databases[0].rows() if key[0] == "session"]

@@ -48,43 +48,43 @@ def variant(name, database, settings=(), prepared="on"):
     return Variant(f"defaults-{name}", dict(settings), {"database": database}, sidecar, shared=True)
 
 
-def both_sides(scenario):
+def both_clients(scenario):
     if scenario.pair.sidecar is None:
         pytest.skip("the oracle alone")
     return SessionClient(scenario.pair.django), SessionClient(scenario.pair.sidecar)
 
 
-def exports_of(sides):
-    return [ask(side.server.port, get(EXPORT, auth=basic("clerk"))) for side in sides]
+def exports_of(clients):
+    return [ask(client.server.port, get(EXPORT, auth=basic("clerk"))) for client in clients]
 
 
 def check_both_agree(scenario):
     """Who gets in, what is exported, what a login writes, and that what has ended is refused at once."""
-    sides = both_sides(scenario)
+    clients = both_clients(scenario)
     scenario.listed(username="a-listed-user")
-    django, sidecar = exports_of(sides)
+    django, sidecar = exports_of(clients)
     assert (django.status, sidecar.status) == (200, 200), (django.body, sidecar.body)
     assert django.body == sidecar.body
     lives = {}
     for hours in (-7.5, -4, -2.5, -0.5, 0.5, 2.5, 4, 7.5):
         key = scenario.session(scenario.clerk, expires_in=hours * HOUR)
-        lives[hours] = [side.status(key) for side in sides]
+        lives[hours] = [client.status(key) for client in clients]
     assert all(django == sidecar for django, sidecar in lives.values()), lives
     assert lives[-7.5] == [403, 403] and lives[7.5] == [200, 200]
     # Both write the same times, and each admits the other's session until either ends it.
     times = []
-    for maker, other in (sides, sides[::-1]):
+    for maker, other in (clients, clients[::-1]):
         user = scenario.user()
         key = maker.key_of(maker.log_in(user.username))
-        assert [side.status(key) for side in sides] == [200, 200]
+        assert [client.status(key) for client in clients] == [200, 200]
         [[last_login]] = scenario.databases[0].execute("SELECT last_login FROM auth_user WHERE id = ?", [user.id])
         times.append((as_time(scenario.session_row(key)[1]), as_time(last_login)))
         assert other.post("/api/logout/", key).status == 200
-        assert [side.status(key) for side in sides] == [403, 403]
+        assert [client.status(key) for client in clients] == [403, 403]
         key = maker.key_of(maker.log_in(user.username))
-        assert [side.status(key) for side in sides] == [200, 200]
+        assert [client.status(key) for client in clients] == [200, 200]
         scenario.execute("UPDATE auth_user SET is_active = FALSE WHERE id = ?", [user.id])
-        assert [side.status(key) for side in sides] == [403, 403]
+        assert [client.status(key) for client in clients] == [403, 403]
     for of_django, of_sidecar in zip(*times):
         assert abs((of_django - of_sidecar).total_seconds()) < 30, times
 
@@ -121,7 +121,7 @@ def test_on_postgresql_nothing_depends_on_a_databases_defaults(bench, settings, 
 
 def check_the_page_and_joined_after(scenario, columns, is_naive):
     """What Django has no view for: it follows the exported dates."""
-    _, sidecar = both_sides(scenario)
+    _, sidecar = both_clients(scenario)
     scenario.execute("SET TimeZone = 'UTC'")
     # In Berlin the clock shows this time twice.
     scenario.listed(username="seen-twice", date_joined="2020-10-25 02:45:00")
@@ -181,7 +181,7 @@ def test_on_mariadb_no_user_is_missing_because_of_a_servers_limit(mariadb):
     scenario = bench.scenario(variant("limited", "limited"))
     root.execute("SET GLOBAL init_connect = 'SET sql_select_limit = 1, max_join_size = 1'")
     try:
-        _, sidecar = both_sides(scenario)
+        _, sidecar = both_clients(scenario)
         exported = json.loads(ask(sidecar.server.port, get(EXPORT, auth=basic("clerk"))).body)
         assert exported["count"] == len(exported["users"]) > 1
     finally:

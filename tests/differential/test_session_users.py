@@ -13,7 +13,7 @@ NEVER_WRITTEN = {
     "a_number": "2", "a_float": "2.0", "blanks_around": '" 2\\n"', "a_plus": '"+2"', "leading_zeros": '"0002"', "an_underscore": '"0_2"',
     "an_arabic_digit": '"\\u0662"',
 }
-NOBODY = {"null": "null", "an_unknown_string": '"999999"', "a_negative_string": '"-2"', "false": "false"}
+NO_USER = {"null": "null", "an_unknown_string": '"999999"', "a_negative_string": '"-2"', "false": "false"}
 BROKEN = {
     "the_empty_string": '""', "letters": '"abc"', "a_fraction_as_text": '"2.0"', "a_list": "[2]", "an_object": '{"a":2}',
     "a_nul_after_the_digit": '"2\\u0000"', "more_than_4300_digits": '"' + "1" * 4301 + '"',
@@ -32,12 +32,12 @@ def with_id(json_text):
 cases.add("a_user_id_of_a_string_is_that_user", 200, with_id('"2"'))
 for name, text in NEVER_WRITTEN.items():
     cases.add(f"a_user_id_with_{name}_is_no_session", 200, with_id(text), NOT_AS_DJANGO_WRITES)
-for name, text in NOBODY.items():
-    cases.add(f"a_user_id_of_{name}_is_nobody", 403, with_id(text))
+for name, text in NO_USER.items():
+    cases.add(f"a_user_id_of_{name}_is_no_user", 403, with_id(text))
 for name, text in BROKEN.items():
     cases.add(f"a_user_id_of_{name}_is_no_session", 500, with_id(text), BROKEN_SESSION)
-cases.add("a_user_id_of_2_to_the_63_is_nobody", 403, with_id(f'"{2**63}"'), older={"4.0": 500, "4.2": 500})
-cases.add("a_user_id_of_the_largest_64_bit_number_is_nobody", 403, with_id(f'"{2**63 - 1}"'))
+cases.add("a_user_id_of_2_to_the_63_is_no_user", 403, with_id(f'"{2**63}"'), older={"4.0": 500, "4.2": 500})
+cases.add("a_user_id_of_the_largest_64_bit_number_is_no_user", 403, with_id(f'"{2**63 - 1}"'))
 
 
 @cases(200)
@@ -57,7 +57,7 @@ cases.add("a_uuid_is_that_user", 200, with_id(f'"{CLERK}"'), variant=UUIDS)
 for name, text in {"no_hyphens": f'"{CLERK.replace("-", "")}"', "braces": f'"{{{CLERK}}}"', "urn": f'"urn:uuid:{CLERK}"', "a_number": "2"}.items():
     cases.add(f"a_uuid_spelled_with_{name}_is_no_session", 200, with_id(text), NOT_AS_DJANGO_WRITES, variant=UUIDS)
 for name, text in {"null": "null", "an_unknown_uuid": '"ffffffff-ffff-ffff-ffff-ffffffffffff"'}.items():
-    cases.add(f"a_uuid_of_{name}_is_nobody", 403, with_id(text), variant=UUIDS)
+    cases.add(f"a_uuid_of_{name}_is_no_user", 403, with_id(text), variant=UUIDS)
 for name, text in {"letters": '"abc"', "a_short_text": '"2"', "a_list": "[]", "the_empty_text": '""'}.items():
     cases.add(f"a_uuid_of_{name}_is_no_session", 500, with_id(text), BROKEN_SESSION, variant=UUIDS)
 

@@ -10,7 +10,7 @@ from faults.costs import INPUTS, PLAIN, PLAIN_KEY, Costs, all_costs, get
 # A debug build takes about ten times as long.
 MOST_MILLISECONDS = 3 if os.environ.get("SIDECAR_BINARY") else 30
 MOST_MEBIBYTES = 48
-# These are no refusals: anybody may read the description.
+# These are no refusals: the API description needs no authentication.
 WELL = {"of the description", "codings, of the description"}
 
 

@@ -96,13 +96,13 @@ def test_a_killed_process_leaves_no_half_written_session(kind):
         logins = exports = 0
         for life in LIVES:
             callers = Callers(scenario.sidecar.port)
-            await_true(lambda: callers.logins, 20, "somebody logs in")
+            await_true(lambda: callers.logins, 20, "the first login")
             time.sleep(life)
             scenario.sidecar.process.kill()
             scenario.sidecar.process.wait()
             callers.join()
             logins, exports = logins + len(callers.logins), exports + len(callers.exports)
-            # Whoever was told of a login has it; one that was cut off may be there or not.
+            # Each confirmed login has its row; one that was cut off may have a row or not.
             found = check_rows(scenario)
             assert logins <= found <= logins + len(LIVES) * len(NAMES)
             scenario.start()

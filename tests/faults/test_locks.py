@@ -16,7 +16,7 @@ DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
 
 
 class Lock:
-    """Django's user table, or all of SQLite's file, held by somebody else."""
+    """Django's user table, or all of SQLite's file, locked by another connection."""
 
     def __init__(self, scenario):
         self.scenario = scenario
@@ -51,7 +51,7 @@ def test_a_lock_of_three_seconds(kind):
     with Scenario(kind) as scenario:
         lock = Lock(scenario)
         judgement = endure(scenario, lock.take, lock.release, lasts=3)
-    # Whoever came within the last seconds of it got the right answer in the end.
+    # Requests of the last seconds got the right answer in the end.
     assert [seen for seen in judgement.seen if judgement.began < seen.began and seen.right and seen.seconds > 1]
 
 
@@ -84,7 +84,7 @@ def test_what_hangs_at_a_lock_is_ended_in_the_database(kind):
             with Load(scenario.sidecar.port, callers=callers) as load:
                 await_true(lambda: scenario.busy_sessions(), 2, "a statement waits for the lock")
                 load.last(0.5)
-            # Nobody asks any more, those who did have their answers, and the lock is still there.
+            # No requests run, all were answered, the lock is still held.
             assert not [str(seen) for seen in load.seen if seen.status != 503 or seen.failed or seen.seconds > 5.5]
             await_true(lambda: not scenario.busy_sessions(), 1, "no statement waits for the lock any more")
         left_nothing_behind(scenario)
@@ -92,7 +92,7 @@ def test_what_hangs_at_a_lock_is_ended_in_the_database(kind):
 
 @pytest.mark.side_by_side
 @SERVERS
-def test_a_session_row_that_somebody_holds(kind):
+def test_a_session_row_that_another_transaction_locks(kind):
     """A logout deletes a row that another transaction has changed: it gives up in time, and is no error 500."""
     with Scenario(kind) as scenario:
         with Load(scenario.sidecar.port) as load:

@@ -61,7 +61,7 @@ def test_a_server_that_gives_out_no_connections_for_a_while(kind):
 
 
 def limit(scenario, most):
-    """So many connections for the sidecar's role from now on, after all were closed; `None` for no limit."""
+    """Limits the role to `most` connections and closes the open ones; `None` removes the limit."""
     if scenario.kind == "postgres":
         scenario.execute(f"ALTER ROLE {scenario.name} CONNECTION LIMIT {-1 if most is None else most}")
     else:

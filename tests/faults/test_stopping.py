@@ -17,7 +17,7 @@ MANY_USERS = 60_000
 
 
 class SlowExport:
-    """A client that has asked for an export, and reads it only when it is told to."""
+    """A client that has asked for an export, and reads no more of it than its first bytes until `read_on`."""
 
     def __init__(self, port):
         self.connection = socket.socket()

@@ -18,7 +18,7 @@ from support.waiting import await_true
 TALKATIVE = {"SIDECAR_LOG": "trace,actix_http=trace"}
 
 
-class Heard(Scenario):
+class ScenarioWithStderr(Scenario):
     """A scenario whose sidecar has standard error going to `stream`, a descriptor or a path."""
 
     def __init__(self, stream, **settings):
@@ -58,20 +58,20 @@ def serves_and_stops(scenario):
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("stream", ["/dev/full", "&-"])
 def test_a_standard_error_that_takes_nothing_stops_nothing(stream):
-    with Heard(stream) as scenario:
+    with ScenarioWithStderr(stream) as scenario:
         serves_and_stops(scenario)
 
 
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "unread"])
 def test_an_unread_pipe_stops_nothing(closed):
-    with pipe(closed) as stream, Heard(stream) as scenario:
+    with pipe(closed) as stream, ScenarioWithStderr(stream) as scenario:
         serves_and_stops(scenario)
 
 
 @pytest.mark.side_by_side
 def test_a_second_signal_ends_it_while_the_pipe_is_unread():
-    with pipe(closed=False) as stream, Heard(stream, SIDECAR_SHUTDOWN_DELAY="60") as scenario:
+    with pipe(closed=False) as stream, ScenarioWithStderr(stream, SIDECAR_SHUTDOWN_DELAY="60") as scenario:
         with Load(scenario.sidecar.port, pause_seconds=0) as load:
             await_true(lambda: len(load.seen) > 500, 30, "500 answers")
         scenario.sidecar.process.send_signal(signal.SIGTERM)
@@ -98,7 +98,7 @@ def test_the_log_file_is_written_while_standard_error_is_unread():
     with (
         tempfile.NamedTemporaryFile() as file,
         pipe(closed=False) as stream,
-        Heard(stream, SIDECAR_LOG_FILE=file.name) as scenario,
+        ScenarioWithStderr(stream, SIDECAR_LOG_FILE=file.name) as scenario,
     ):
         serves_and_stops(scenario)
         lines = Path(file.name).read_text().splitlines()

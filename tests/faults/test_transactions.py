@@ -89,7 +89,7 @@ class WithReplica(Scenario):
 @pytest.mark.side_by_side
 @pytest.mark.parametrize("kind", ["postgres", "mysql"])
 @pytest.mark.parametrize("fault", ["refuse", "swallow"])
-def test_a_replica_that_is_away_is_no_reason_to_refuse_or_to_admit_anybody(kind, fault):
+def test_a_replica_that_is_away_changes_no_decision_about_access(kind, fault):
     with WithReplica(kind) as scenario:
         with Load(scenario.sidecar.port) as load:
             load.await_right()

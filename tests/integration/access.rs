@@ -31,7 +31,7 @@ fn a_staff_session_is_admitted_under_the_key_and_under_a_fallback() {
         let app = App::over(&database);
         let current = insert_session(&database, "current", "1", KEY);
         let fallback = insert_session(&database, "fallback", "1", OLD_KEY);
-        let other = insert_session(&database, "other", "1", "a key that nobody ever configured");
+        let other = insert_session(&database, "other", "1", "a key that was never configured");
         assert_eq!(app.export_as(&current).status, 200, "{}", database.name());
         assert_eq!(app.export_as(&fallback).status, 200, "{}", database.name());
         assert_eq!(app.export_as(&other).status, 403, "{}", database.name());

@@ -326,7 +326,7 @@ fn sqlite_in_wal_mode_wants_a_folder_that_can_be_written() {
         // Root may write everywhere.
         command.uid(65_534).gid(65_534);
     }
-    // The files beside it stay while somebody has it open.
+    // The files beside it stay while a connection is open.
     let mut writer = database.connect();
     writer("UPDATE auth_user SET is_staff = is_staff");
     match command.output() {

@@ -11,7 +11,7 @@ fn the_header_is_read_from_the_right_and_every_spelling_of_a_client_is_one() {
         "127.0.0.0/8,10.0.0.0/8,2001:db8:f::/48",
     );
     for attempts in [
-        // What stands left of it is anybody's invention.
+        // What stands left of it may be forged.
         [
             "1.1.1.1, 198.51.100.7",
             "2.2.2.2,198.51.100.7",

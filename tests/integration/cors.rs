@@ -157,7 +157,7 @@ fn a_preflight_needs_no_credentials_and_tells_nothing() {
         );
         assert!(!headers.contains('*'), "{headers}");
     }
-    // A plain OPTIONS of that origin is the view's own, for which one must be somebody.
+    // A plain OPTIONS of that origin is the view's own, which needs authentication.
     assert_eq!(
         app.send("OPTIONS", EXPORT, &[("Origin", LISTED)], "")
             .status,

@@ -1,4 +1,4 @@
-//! Sessions that somebody could write into the database, or sign with the site's own key, to break whoever reads them.
+//! Session rows made to break the parser, some signed with the site's own key.
 
 use std::io::Write;
 use std::time::Instant;
@@ -134,7 +134,7 @@ fn hostile_sessions() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_session_that_would_break_a_parser_is_nobodys() {
+fn a_session_that_would_break_a_parser_is_anonymous() {
     for database in Database::of_every_kind() {
         let app = App::with(&database, &[("SIDECAR_LOGIN_RATE", "off")]);
         for (number, (name, data)) in hostile_sessions().into_iter().enumerate() {
@@ -146,7 +146,7 @@ fn a_session_that_would_break_a_parser_is_nobodys() {
             let began = Instant::now();
             let answer = app.export_as(&key);
             assert_eq!(answer.status, 403, "{case}: {}", answer.text());
-            // A login with such a cookie begins anew; a logout ends it.
+            // A login with such a cookie starts a new session; a logout ends it.
             assert_eq!(
                 app.login("admin", PASSWORD, Some(&key)).status,
                 200,
@@ -175,7 +175,7 @@ fn a_session_that_would_break_a_parser_is_nobodys() {
 }
 
 #[test]
-fn a_session_row_of_another_type_or_encoding_is_nobodys() {
+fn a_session_row_of_another_type_or_encoding_is_anonymous() {
     let database = Database::filled_sqlite();
     let app = App::over(&database);
     let mut wrong = Vec::new();

@@ -84,7 +84,7 @@ fn three_failures_block_a_client_and_no_other() {
         (Some("no-store"), None)
     );
 
-    // Neither a session, nor somebody else, nor a name that was not tried is held up.
+    // Neither a session, nor another client, nor a name that was not tried is held up.
     let cookie = format!("sessionid={session}");
     assert_eq!(
         app.get(
@@ -128,7 +128,7 @@ fn three_failures_block_a_name_for_every_client_whether_or_not_the_user_exists()
             }
             throttled(&ask(&app, name, PASSWORD, &from("203.0.113.9")));
         }
-        // By login as well, under another spelling; and others are let in.
+        // By login as well, under another spelling; and others are admitted.
         assert_eq!(app.login("ADMIN", PASSWORD, None).status, 429);
         assert_eq!(app.login("plain", PASSWORD, None).status, 200);
     }
@@ -153,10 +153,10 @@ fn successes_are_never_counted() {
     let app = app(&database, &[]);
     for _ in 0..8 {
         assert_eq!(ask(&app, "admin", PASSWORD, &[]).status, 200);
-        // A good password of somebody who may not look at the answer is good.
+        // The right password of a user who is not staff is right.
         assert_eq!(ask(&app, "plain", PASSWORD, &[]).status, 403);
         assert_eq!(app.login("plain", PASSWORD, None).status, 200);
-        // Neither is what names nobody.
+        // Nor are credentials without a name.
         assert_eq!(app.get(STATS, &[("Authorization", "Basic !")]).status, 403);
         assert_eq!(
             app.send(
@@ -220,7 +220,7 @@ fn who_is_held_up_costs_no_hash_and_no_query() {
         "{:?}",
         began.elapsed()
     );
-    // Whoever is not held up does ask.
+    // A client below its limit reaches the database.
     assert!(ask(&app, "plain", PASSWORD, &from("198.51.100.7")).status >= 500);
 }
 

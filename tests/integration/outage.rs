@@ -112,7 +112,7 @@ fn a_server_that_is_away_is_an_outage_and_no_refusal() {
     }
 }
 
-/// Speaks as PostgreSQL does until a client is let in and has set its session up, and then says nothing; returns when the
+/// Speaks as PostgreSQL does until a client is authenticated and has set its session up, and then says nothing; returns when the
 /// client has gone away.
 fn fall_silent(mut client: TcpStream) {
     let mut write = client.try_clone().unwrap();
@@ -143,7 +143,7 @@ fn a_server_that_falls_silent_after_login_blocks_no_request_for_ever() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let url = format!("postgres://sidecar:secret@127.0.0.1:{port}/watchtower");
-    // In a process of its own: which socket is a connection's is told among all that a process has.
+    // A separate process, because sockets are attributed among all of a process's.
     let program = Program::serve(&Database::sqlite(), &[("DATABASE_URL", &url)]);
     let (ended, has_ended) = mpsc::channel();
     std::thread::spawn(move || {

@@ -200,14 +200,18 @@ fn who_may_not_see_it_gets_the_reason_and_a_way_to_log_in() {
     );
     for target in [PAGE, "/api/admin/export-stats/", "/api/admin/export-users/"] {
         let html = ("Accept", "text/html");
-        let nobody = with_login.get(target, &[html]);
-        assert_eq!(nobody.status, 403);
+        let anonymous = with_login.get(target, &[html]);
+        assert_eq!(anonymous.status, 403);
         assert!(
-            nobody
+            anonymous
                 .text()
                 .contains("Authentication credentials were not provided.")
         );
-        assert!(nobody.text().contains("<form id=\"login\" method=\"post\""));
+        assert!(
+            anonymous
+                .text()
+                .contains("<form id=\"login\" method=\"post\"")
+        );
         let member = with_login.get(target, &[html, ("Cookie", &plain)]);
         assert_eq!(member.status, 403);
         assert!(

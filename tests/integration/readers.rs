@@ -81,8 +81,8 @@ fn a_reader_that_stops_is_cut_off_after_half_a_minute_and_a_slow_one_is_not() {
             assert!(read > length, "{read} of {length}");
         });
         assert_eq!(get(&program.address, EXPORT, &cookie).status, 503);
-        // The place, the socket and the spool are free again.
-        wait_until("a place", Duration::from_secs(45), || {
+        // The slot, the socket and the spool are free again.
+        wait_until("a slot", Duration::from_secs(45), || {
             get(&program.address, EXPORT, &cookie).status == 200
         });
         assert!(
@@ -170,7 +170,7 @@ fn beyond_four_exports_the_next_is_turned_away_at_once_and_nothing_else_is() {
             0 => reader.reset(),
             _ => drop(reader),
         }
-        wait_until("a place", Duration::from_secs(5), || {
+        wait_until("a slot", Duration::from_secs(5), || {
             get(&app.address, EXPORT, &cookie).status == 200
         });
     }
@@ -201,7 +201,7 @@ fn clients_that_go_away_in_the_middle_leave_nothing_behind() {
     wait_until("the descriptors", Duration::from_secs(10), || {
         program.descriptors() <= descriptors
     });
-    wait_until("a place", Duration::from_secs(5), || {
+    wait_until("a slot", Duration::from_secs(5), || {
         get(&program.address, EXPORT, &cookie).status == 200
     });
     let grown = program.status("Threads:").saturating_sub(threads);

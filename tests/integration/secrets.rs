@@ -48,7 +48,7 @@ fn assert_tells_nothing(what: &str, text: &str) {
 fn drive(program: &Program) -> Vec<Answer> {
     let cookie = format!("sessionid={SESSION}");
     let (right, wrong) = (basic("admin", PASSWORD), basic("admin", GUESS));
-    let nobody = basic("nobody", GUESS);
+    let unknown = basic("nobody", GUESS);
     let garbage = format!("Basic {}!", basic("admin", GUESS));
     let bearer = format!("Bearer {GUESS}");
     let get =
@@ -109,7 +109,7 @@ fn drive(program: &Program) -> Vec<Answer> {
     ];
     for target in [EXPORT, STATS] {
         answers.push(get(target, &[("Cookie", &cookie)]));
-        for authorization in [&right, &wrong, &nobody, &garbage, &bearer] {
+        for authorization in [&right, &wrong, &unknown, &garbage, &bearer] {
             answers.push(get(target, &[("Authorization", authorization)]));
         }
     }

@@ -155,12 +155,8 @@ async fn djangos_own_rows_load_under_the_key_and_its_fallbacks() {
             assert_eq!(loaded["_auth_user_id"], r#""1""#, "{}", database.name());
         }
         // As in Django: data that no key has signed is an empty session.
-        let session_key = insert_session(
-            &database,
-            "foreign",
-            "1",
-            "a key that nobody ever configured",
-        );
+        let session_key =
+            insert_session(&database, "foreign", "1", "a key that was never configured");
         assert_eq!(
             store.load(&key(&session_key)).await.unwrap(),
             Some(HashMap::new())

@@ -182,7 +182,7 @@ fn heads_and_bodies_that_do_not_come_are_given_up_within_seconds() {
                 );
             });
         }
-        // Whoever is quick is answered meanwhile.
+        // Other clients are answered meanwhile.
         for _ in 0..20 {
             assert_eq!(app.export_as(&session).status, 200);
         }

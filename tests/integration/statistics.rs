@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::app::{App, KEY, insert_session};
 use crate::database::Database;
 
-const ASKERS: i64 = 16;
-const QUESTIONS_EACH: i64 = 100;
+const CLIENTS: i64 = 16;
+const REQUESTS_EACH: i64 = 100;
 
 #[test]
-fn no_answer_is_older_than_its_question() {
+fn no_answer_is_older_than_its_request() {
     for database in Database::of_every_kind() {
         let app = App::over(&database);
         let session = insert_session(&database, "admin", "1", KEY);
@@ -25,12 +25,12 @@ fn no_answer_is_older_than_its_question() {
         // How many insertions have been committed: an answer must have seen as many as there were when it was asked for.
         let committed = AtomicI64::new(0);
         std::thread::scope(|scope| {
-            for asker in 0..ASKERS {
+            for client in 0..CLIENTS {
                 let (database, committed, total) = (&database, &committed, &total);
                 scope.spawn(move || {
                     let mut execute = database.connect();
-                    for question in 0..QUESTIONS_EACH {
-                        let id = 1000 + asker * QUESTIONS_EACH + question;
+                    for request in 0..REQUESTS_EACH {
+                        let id = 1000 + client * REQUESTS_EACH + request;
                         execute(&format!(
                             "INSERT INTO auth_user (id, username, first_name, last_name, email, password, is_superuser, is_staff, is_active, is_tv_user, is_movie_user, date_joined) \
                              VALUES ({id}, 'user{id}', '', '', '', '!', false, false, true, true, false, '2021-01-01 00:00:00')"
@@ -43,6 +43,6 @@ fn no_answer_is_older_than_its_question() {
                 });
             }
         });
-        assert_eq!(total() - before, ASKERS * QUESTIONS_EACH);
+        assert_eq!(total() - before, CLIENTS * REQUESTS_EACH);
     }
 }

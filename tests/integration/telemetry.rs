@@ -14,7 +14,7 @@ use crate::program::Program;
 pub const STATS: &str = "/api/admin/export-stats/";
 pub const EXPORT: &str = "/api/admin/export-users/";
 
-/// A free address; somebody else might take it, but nobody does.
+/// A free address; another process could take it first.
 fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
@@ -32,7 +32,7 @@ pub fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// The lines of JSON of one logger, once there are so many.
+/// The lines of JSON of one logger, once there are `count`.
 pub fn lines(program: &Program, logger: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} lines of {logger}"), || {
         let said = program.said();
@@ -269,7 +269,7 @@ fn an_export_leaves_a_line_that_tells_who_got_what() {
 }
 
 #[test]
-fn sighup_reads_keys_and_hosts_anew_and_a_mistake_changes_nothing() {
+fn sighup_reads_keys_and_hosts_again_and_a_mistake_changes_nothing() {
     let database = Database::filled_sqlite();
     let folder = tempfile::TempDir::new().unwrap();
     let write = |name: &str, text: &str| {

@@ -225,12 +225,12 @@ fn a_difference_that_is_gone_when_asked_again_is_none() {
 
 #[test]
 fn a_django_that_is_not_there_or_does_not_know_the_host_is_explained() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
+    let unused = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .to_string();
-    let (code, table, _) = verify(&nobody, &server(&[], PLAIN), &[]);
+    let (code, table, _) = verify(&unused, &server(&[], PLAIN), &[]);
     assert_eq!(code, 1);
     assert!(
         table.contains("no answer from Django: ") && table.contains("\n1 requests: "),

@@ -99,7 +99,7 @@ fn login_and_logout_are_for_the_sites_own_pages() {
             );
         }
     }
-    // Nobody was logged in, nor out.
+    // No login or logout happened.
     assert_eq!(database.count("django_session"), 1);
     assert_eq!(app.export_as(&key).status, 200);
     for headers in [
@@ -295,7 +295,7 @@ fn redirects_lead_to_known_paths_of_the_same_site_alone() {
 }
 
 #[test]
-fn every_answer_to_somebody_is_kept_from_caches_frames_and_guesses() {
+fn every_answer_to_a_caller_is_kept_from_caches_frames_and_guesses() {
     let database = Database::filled_sqlite();
     database.insert_users(100..2_100, |_| "2021-01-01 00:00:00".into());
     let session = insert_session(&database, "admin", "1", KEY);

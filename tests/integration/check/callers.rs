@@ -34,7 +34,7 @@ fn a_sessions_caller_is_refused_at_the_step_that_refuses_the_request() {
             &database,
             "foreign",
             "1",
-            "a-key-of-somebody-elses-application",
+            "a-key-of-another-application-of-ours",
         );
         let old = insert_session(&database, "fallback", "1", OLD_KEY);
         let anonymous = insert_data(&database, "anonymous", &SessionData::new());

@@ -62,7 +62,7 @@ fn sessions_that_fit_no_user_are_told_apart() {
 }
 
 #[test]
-fn passwords_that_nobody_can_use_are_counted() {
+fn passwords_that_no_user_can_use_are_counted() {
     for database in Database::of_every_kind() {
         let set = |id: u8, password: &str| {
             database.execute(&format!(

@@ -33,12 +33,12 @@ SPAN_MICROSECONDS = 10 * 365 * 86_400 * 1_000_000
 
 
 def encoded(rng):
-    """A password column as long as Django's; nobody knows the password."""
+    """A password column as long as Django's; its password is unknown."""
     salt = base64.b64encode(rng.randbytes(17), b"ab").decode().rstrip("=")[:22]
     return f"pbkdf2_sha256$1000000${salt}${base64.b64encode(rng.randbytes(32)).decode()}"
 
 
-def users(total):
+def user_rows(total):
     """`total` rows of COLUMNS, dates as naive UTC; the first two are the callers, who are not exportable."""
     rng = random.Random(SEED)
     slots = list(range(total))
