@@ -13,7 +13,7 @@ use watchtower_sidecar::django::authentication::{Basic, parse_basic};
 use watchtower_sidecar::django::cookies::{
     CookieAttributes, SameSite, cookie, delete_cookie, set_cookie,
 };
-use watchtower_sidecar::django::csrf::{CsrfRequest, CsrfSettings, check};
+use watchtower_sidecar::django::csrf::{CsrfRequest, check};
 use watchtower_sidecar::django::dates::parse::parse_datetime;
 use watchtower_sidecar::django::dates::{DateTime, http_date};
 use watchtower_sidecar::django::negotiation::{Format, NotNegotiated, negotiate};
@@ -194,18 +194,12 @@ fn csrf(input: &Value) -> Value {
         method: text(&input["method"]),
         is_secure: input["secure"].as_bool().unwrap(),
         host: text(&input["host"]),
-        server_port: u16::try_from(input["port"].as_u64().unwrap()).unwrap(),
         origin: origin.as_deref(),
         referer: referer.as_deref(),
         csrf_cookie: input["cookie"].as_str(),
         csrf_header: header.as_deref(),
     };
-    let trusted_origins = strings(&input["trusted"]);
-    let settings = CsrfSettings {
-        trusted_origins: &trusted_origins,
-        cookie_domain: input["domain"].as_str(),
-    };
-    json!(check(&request, &settings).err())
+    json!(check(&request).err())
 }
 
 fn isoformat(datetime: &DateTime) -> String {

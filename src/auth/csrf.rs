@@ -3,11 +3,11 @@
 use actix_web::HttpRequest;
 
 use crate::django::cookies;
-use crate::django::csrf::{CsrfRequest, CsrfSettings, check};
+use crate::django::csrf::{CsrfRequest, check};
 use crate::django::negotiation::Renderer;
 use crate::error::{Error, ErrorKind};
 use crate::request::{is_from_proxy, wsgi_header};
-use crate::state::{ServerAddress, State};
+use crate::state::State;
 
 /// Django's `CSRF_COOKIE_NAME`
 const COOKIE_NAME: &str = "csrftoken";
@@ -30,16 +30,12 @@ pub fn enforce(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(
         method: req.method().as_str(),
         is_secure: is_secure(state, req),
         host: &String::from_utf8_lossy(&host),
-        server_port: req
-            .app_data::<ServerAddress>()
-            .map_or(80, |ServerAddress(bound)| bound.port()),
         origin: origin.as_deref(),
         referer: referer.as_deref(),
         csrf_cookie: csrf_cookie.as_deref(),
         csrf_header: csrf_header.as_deref(),
     };
-    check(&request, &CsrfSettings::default())
-        .map_err(|reason| Error::rendered(ErrorKind::CsrfFailed(reason), renderer))
+    check(&request).map_err(|reason| Error::rendered(ErrorKind::CsrfFailed(reason), renderer))
 }
 
 /// `wsgi.url_scheme` as gunicorn sets it, with its default `secure_scheme_headers`: a trusted proxy says that it ended TLS.

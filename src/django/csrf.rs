@@ -1,7 +1,8 @@
 //! `django.middleware.csrf.CsrfViewMiddleware` (Django 5.2, 6.1) as DRF's `SessionAuthentication.enforce_csrf` uses it: whether a
 //! request with a session cookie was sent by the site's own pages.
-//! Leaves out the form field `csrfmiddlewaretoken` (no body is read), CSRF_USE_SESSIONS, a CSRF_HEADER_NAME other than
-//! Django's, and renewing the cookie (Django's business).
+//! Leaves out the form field `csrfmiddlewaretoken` (no body is read), `CSRF_TRUSTED_ORIGINS`, `CSRF_COOKIE_DOMAIN`,
+//! `CSRF_USE_SESSIONS`, a `CSRF_HEADER_NAME` other than Django's (both views take GET alone, so these decide about refusals
+//! only), and renewing the cookie, which Django does.
 
 mod urls;
 
@@ -25,8 +26,6 @@ pub struct CsrfRequest<'a> {
     pub is_secure: bool,
     /// `request.get_host()`: the `Host` header as sent, port included
     pub host: &'a str,
-    /// `request.get_port()`; only read where [`CsrfSettings::cookie_domain`] is set
-    pub server_port: u16,
     /// `Origin`
     pub origin: Option<&'a [u8]>,
     /// `Referer`
@@ -37,33 +36,24 @@ pub struct CsrfRequest<'a> {
     pub csrf_header: Option<&'a [u8]>,
 }
 
-/// The Django settings the check reads; by default Django's defaults.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CsrfSettings<'a> {
-    /// `CSRF_TRUSTED_ORIGINS`
-    pub trusted_origins: &'a [String],
-    /// `CSRF_COOKIE_DOMAIN`
-    pub cookie_domain: Option<&'a str>,
-}
-
 /// `CSRFCheck.process_view` without a form: the method, `Origin` or `Referer`, the cookie, then `X-CSRFToken`. The
 /// tokens are compared in constant time.
 ///
 /// # Errors
 /// The X in DRF's `CSRF Failed: X`.
-pub fn check(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Result<(), String> {
+pub fn check(request: &CsrfRequest<'_>) -> Result<(), String> {
     if matches!(request.method, "GET" | "HEAD" | "OPTIONS" | "TRACE") {
         return Ok(());
     }
     if let Some(origin) = request.origin {
         let origin = latin1(origin);
-        if !is_origin_verified(&origin, request, settings) {
+        if !is_origin_verified(&origin, request) {
             return Err(format!(
                 "Origin checking failed - {origin} does not match any trusted origins."
             ));
         }
     } else if request.is_secure {
-        check_referer(request, settings)?;
+        check_referer(request)?;
     }
     let cookie = request.csrf_cookie.ok_or("CSRF cookie not set.")?;
     let secret = secret_of(cookie).map_err(|reason| format!("CSRF cookie {reason}."))?;
@@ -111,40 +101,14 @@ fn index(character: u8) -> usize {
 }
 
 /// `_origin_verified`
-fn is_origin_verified(
-    origin: &str,
-    request: &CsrfRequest<'_>,
-    settings: &CsrfSettings<'_>,
-) -> bool {
+fn is_origin_verified(origin: &str, request: &CsrfRequest<'_>) -> bool {
     let scheme = if request.is_secure { "https" } else { "http" };
-    if origin
-        .strip_prefix(scheme)
-        .and_then(|rest| rest.strip_prefix("://"))
-        == Some(request.host)
-    {
-        return true;
-    }
-    let (wildcards, exact): (Vec<&String>, Vec<&String>) = settings
-        .trusted_origins
-        .iter()
-        .partition(|trusted| trusted.contains('*'));
-    if exact.into_iter().any(|trusted| trusted == origin) {
-        return true;
-    }
-    let Some(origin) = urlsplit(origin) else {
-        return false;
-    };
-    wildcards
-        .into_iter()
-        .filter_map(|trusted| urlsplit(trusted))
-        .any(|trusted| {
-            trusted.scheme == origin.scheme
-                && is_same_domain(&origin.netloc, trusted.netloc.trim_start_matches('*'))
-        })
+    let rest = origin.strip_prefix(scheme);
+    rest.and_then(|rest| rest.strip_prefix("://")) == Some(request.host)
 }
 
 /// `_check_referer`
-fn check_referer(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Result<(), String> {
+fn check_referer(request: &CsrfRequest<'_>) -> Result<(), String> {
     const MALFORMED: &str = "Referer checking failed - Referer is malformed.";
     let referer = request
         .referer
@@ -158,23 +122,7 @@ fn check_referer(request: &CsrfRequest<'_>, settings: &CsrfSettings<'_>) -> Resu
             "Referer checking failed - Referer is insecure while host is secure.".to_owned(),
         );
     }
-    let mut trusted = settings
-        .trusted_origins
-        .iter()
-        .filter_map(|trusted| urlsplit(trusted));
-    if trusted
-        .any(|trusted| is_same_domain(&referer.netloc, trusted.netloc.trim_start_matches('*')))
-    {
-        return Ok(());
-    }
-    let is_good = match settings.cookie_domain {
-        None => is_same_domain(&referer.netloc, request.host),
-        Some(domain) => match request.server_port {
-            80 | 443 => is_same_domain(&referer.netloc, domain),
-            port => is_same_domain(&referer.netloc, &format!("{domain}:{port}")),
-        },
-    };
-    if is_good {
+    if is_same_domain(&referer.netloc, request.host) {
         return Ok(());
     }
     Err(format!(
