@@ -117,7 +117,7 @@ impl Metrics {
                 &["database"],
             )?,
             statistics_requests: IntCounter::new(
-                "sidecar_statistics_requests_total",
+                "sidecar_statistics_questions_total",
                 "Requests for the statistics that reached the database",
             )?,
             statistics_queries: IntCounter::new(
