@@ -2,47 +2,17 @@
 
 import socket
 import threading
-from contextlib import contextmanager
 
 import pytest
 
 from faults.endurance import endure, left_nothing_behind
+from faults.lock import Lock, held
 from support.load import CALLERS, Load
 from support.scenario import ADMIN_KEY, REQUESTS, Scenario
 from support.waiting import await_true
 
 SERVERS = pytest.mark.parametrize("kind", ["postgres", "mysql"])
 DATABASES = pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
-
-
-class Lock:
-    """Django's user table, or all of SQLite's file, locked by another connection."""
-
-    def __init__(self, scenario):
-        self.scenario = scenario
-
-    def take(self):
-        self.connection = self.scenario.connect()
-        cursor = self.connection.cursor()
-        for statement in {
-            "postgres": ["BEGIN", "LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE"],
-            "mysql": ["LOCK TABLES auth_user WRITE"],
-            "sqlite": ["BEGIN EXCLUSIVE"],
-        }[self.scenario.kind]:
-            cursor.execute(statement)
-
-    def release(self):
-        self.connection.close()
-
-
-@contextmanager
-def held(scenario):
-    lock = Lock(scenario)
-    lock.take()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @pytest.mark.side_by_side

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from faults.endurance import left_nothing_behind
+from faults.lock import held
 from support import wire
 from support.client import Client
 from support.load import Load
@@ -89,18 +90,16 @@ def test_statements_that_an_operator_cancels(kind):
         with Load(scenario.sidecar.port, pause_seconds=0.01) as load:
             load.await_right()
             began = time.monotonic()
-            connection = scenario.connect()
-            cursor = connection.cursor()
             while time.monotonic() < began + 3:
-                if kind == "postgres":
-                    cursor.execute(
-                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
-                        f"WHERE usename = '{scenario.name}' AND state <> 'idle'"
-                    )
-                else:
+                # A statement that waits for the lock can't end before it is cancelled.
+                with held(scenario):
+                    await_true(scenario.busy_sessions, 2, "a statement waits for the lock")
                     for number, *_ in scenario.busy_sessions():
-                        scenario.kill(f"QUERY {number}")
-            connection.close()
+                        if kind == "postgres":
+                            scenario.execute(f"SELECT pg_cancel_backend({number})")
+                        else:
+                            scenario.kill(f"QUERY {number}")
+                load.last(0.1)
             load.await_right(5)
         wrong = [str(seen) for seen in load.seen if seen.failed or seen.seconds > 5.5]
         assert not wrong, wrong[:10]
