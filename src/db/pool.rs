@@ -2,7 +2,6 @@
 
 mod attempts;
 pub(crate) mod database;
-pub mod figures;
 mod lifeline;
 mod pooled;
 pub(crate) mod role;

@@ -51,7 +51,7 @@ impl Trace {
         self.route.get()
     }
 
-    /// Sets the id of the user who calls.
+    /// Sets the id of the authenticated user.
     pub fn set_user(&self, user: &impl ToString) {
         self.user.replace(Some(user.to_string()));
     }

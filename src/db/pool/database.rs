@@ -9,7 +9,6 @@ use diesel::r2d2::Pool;
 use nix::unistd::{AccessFlags, access};
 
 use super::attempts::{Attempts, UnderWay};
-use super::figures::PoolFigures;
 use super::pooled::{Health, LogConnectionErrors, Opener, Pooled};
 use super::role::Role;
 use super::task::Task;
@@ -29,6 +28,20 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// When a job is cut, connections that answered within this time before it stay trusted: the job hung for longer.
 const LATELY: Duration = Duration::from_secs(1);
+
+/// The connections of a pool, for metrics.
+pub struct PoolFigures {
+    /// `primary` or `replica`
+    pub database: &'static str,
+    /// False while the database is known to be down
+    pub is_up: bool,
+    /// Open and unused
+    pub idle: u32,
+    /// Open and used
+    pub used: u32,
+    /// The size of the pool
+    pub most: u32,
+}
 
 /// A database and the connections to it.
 pub(crate) struct Database {
