@@ -18,7 +18,7 @@
 //! * `db::error`: why the database, or a view over it, gave no answer
 //! * `db::connection`: one connection to any of the three databases
 //! * `db::sql`: statements over tables whose names are known at run time
-//! * `db::pool`: connections that are kept, the jobs on them, and jobs that hang
+//! * `db::pool`: workers, their connections, and what happens when the database hangs
 //! * `db::models`: Django's two tables
 //! * `db::views`: the queries of the two views and of the page
 //! * `db::inspection`: the queries of `check`

@@ -6,14 +6,17 @@
 //! connection to other clients after each transaction (PgBouncer's transaction mode) no setting may stay on it, so every
 //! transaction makes the settings for itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::RunQueryDsl;
 #[cfg(feature = "postgres")]
-use diesel::connection::{CacheSize, Connection as _};
-use diesel::r2d2::R2D2Connection;
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::connection::CacheSize;
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, InstrumentationEvent, SimpleConnection,
+    TransactionManager,
+};
 
 use crate::config::Backend;
 use crate::db::error::DbError;
@@ -41,23 +44,6 @@ pub enum Connection {
     /// MySQL or MariaDB
     #[cfg(feature = "mysql")]
     Mysql(diesel::MysqlConnection),
-}
-
-/// What another session of the server is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// It runs a statement
-    Work,
-    /// Its statement waits for a lock
-    Wait,
-    /// It runs no statement, or does not exist
-    Nothing,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
 }
 
 /// Evaluates an expression with the Diesel connection inside a [`Connection`]. It is a macro because the expression's
@@ -95,62 +81,26 @@ impl Connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(_) => true,
             #[allow(unreachable_patterns)]
-            other => with_connection!(other, conn => conn.ping().is_ok()),
+            other => {
+                with_connection!(other, conn => diesel::sql_query("SELECT 1").execute(conn).is_ok())
+            }
         }
     }
 
-    /// The number by which other sessions can ask for this one; `None` on SQLite.
-    pub(super) fn session(&mut self) -> Option<i64> {
-        let query: Option<&str> = match self {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => Some("SELECT pg_backend_pid()::bigint AS number"),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => Some("SELECT CAST(CONNECTION_ID() AS SIGNED) AS number"),
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => None,
+    /// Adds 1 to `answers` for each statement that ends.
+    pub(super) fn count_answers(&mut self, answers: &Arc<AtomicU64>) {
+        let answers = Arc::clone(answers);
+        let count = move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::FinishQuery { .. } = event {
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
         };
-        self.number(query?)
-    }
-
-    /// What the session with this number is doing, as far as the server shows it to a session of the same role.
-    #[cfg_attr(
-        not(any(feature = "postgres", feature = "mysql")),
-        expect(unused_variables, reason = "a file has no sessions")
-    )]
-    pub(super) fn doing(&mut self, session: i64) -> Doing {
-        let query: Option<String> = match self {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => Some(format!(
-                "SELECT CASE WHEN state <> 'active' THEN 0 WHEN wait_event_type = 'Lock' THEN 1 ELSE 2 END::bigint \
-                 AS number FROM pg_stat_activity WHERE pid = {session}"
-            )),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => Some(format!(
-                "SELECT CAST(CASE WHEN command = 'Sleep' THEN 0 WHEN state LIKE 'Waiting for%' THEN 1 ELSE 2 END AS SIGNED) \
-                 AS number FROM information_schema.processlist WHERE id = {session}"
-            )),
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => None,
-        };
-        let Some(query) = query else {
-            return Doing::Work;
-        };
-        match self.number(&query) {
-            Some(2) => Doing::Work,
-            Some(1) => Doing::Wait,
-            _ => Doing::Nothing,
-        }
-    }
-
-    fn number(&mut self, query: &str) -> Option<i64> {
-        let query = diesel::sql_query(query);
-        let row: Result<Number, _> = with_connection!(self, conn => query.get_result(conn));
-        row.map(|row| row.number).ok()
+        with_connection!(self, conn => conn.set_instrumentation(count));
     }
 
     /// Whether a transaction was left open.
     pub(super) fn is_broken(&mut self) -> bool {
-        with_connection!(self, conn => conn.is_broken())
+        with_connection!(self, conn => AnsiTransactionManager::is_broken_transaction_manager(conn))
     }
 
     /// Whether a prepared statement that failed once can fail again without reason, so that the connection must be closed

@@ -43,9 +43,8 @@ pub async fn readyz(state: Data<State>) -> HttpResponse {
 pub async fn metrics(state: Data<State>) -> HttpResponse {
     let metrics = &state.metrics;
     metrics.set_password_queue(state.passwords.queue_length());
-    for pool in state.db.pools() {
-        let connections = [pool.idle, pool.used, pool.most];
-        metrics.set_pool(pool.database, connections, pool.is_up);
+    for figures in state.db.figures() {
+        metrics.set_database(&figures);
     }
     let (questions, queries) = state.db.statistics_figures();
     metrics.set_statistics(questions, queries);
