@@ -48,12 +48,12 @@ def stop_shared_servers():
 
 
 class OwnServer:
-    """A database server that one test may stop: `with OwnServer(kind) as server`."""
+    """A database server that one test may stop: `with OwnServer(kind) as server`. `how` goes to its class."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, **how):
         self.directory = tempfile.TemporaryDirectory(prefix="faults-")
         Path(self.directory.name).chmod(0o711)
-        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind)
+        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind, **how)
 
     def __enter__(self):
         return self.server

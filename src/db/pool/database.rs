@@ -15,7 +15,7 @@ use super::task::Task;
 use crate::blocking::workers::Workers;
 use crate::config::{Backend, DatabaseUrl};
 use crate::db::connection::Connection;
-use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT};
+use crate::db::connection::job_kind::JobKind;
 use crate::db::connection::opener::ConnectionOpener;
 use crate::db::connection::session_settings::SessionSettings;
 use crate::db::error::{DbError, MayBeDbError};
@@ -191,10 +191,8 @@ impl Database {
             let attached = task.lifeline.attach(pooled.hold);
             let began = Instant::now();
             let left = task.deadline.saturating_duration_since(began);
-            let limited = |connection: &mut Connection| {
-                connection.limited(&self.settings, task.kind, left, job)
-            };
-            let result = match limited(&mut pooled.connection) {
+            let result = pooled.connection.run(&self.settings, task.kind, left, job);
+            let result = match result {
                 Err(_) if !pooled.connection.is_alive() => {
                     pooled.dead = true;
                     None
@@ -202,20 +200,7 @@ impl Database {
                 Err(error) => {
                     pooled.dead |=
                         error.db_error().is_some() && pooled.connection.is_spoilt_by_errors();
-                    // A migration may have changed a column's type since the statement was prepared.
-                    let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
-                    let result = match task.kind {
-                        JobKind::Short | JobKind::Long
-                            if is_refused
-                                && self.settings.prepares
-                                && pooled.connection.forget_statements() =>
-                        {
-                            pooled.dead = true;
-                            limited(&mut pooled.connection)
-                        }
-                        _ => Err(error),
-                    };
-                    Some(result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT)))
+                    Some(Err(error))
                 }
                 result => Some(result),
             };
