@@ -4,6 +4,7 @@ answer it."""
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -47,13 +48,16 @@ class German(Scenario):
         role = self.name if self.kind == "postgres" else f"{self.name}@'127.0.0.1'"
         self.execute(f"GRANT {f'SELECT ({columns})' if columns else 'ALL'} ON {table} TO {role}")
 
-    @contextmanager
-    def view_of_users(self, query):
+    def put_view_of_users(self, query):
         """The view stands in the table's place; `query` reads `hidden`, which is the table."""
         self.execute("ALTER TABLE auth_user RENAME TO hidden")
         self.execute(f"CREATE VIEW auth_user AS {query}")
         if self.kind == "postgres":
             self.grant("auth_user")
+
+    @contextmanager
+    def view_of_users(self, query):
+        self.put_view_of_users(query)
         try:
             yield
         finally:
@@ -90,8 +94,8 @@ class German(Scenario):
 
 
 @contextmanager
-def german(kind):
-    with OwnServer(kind, language="de") as server, German(kind, server) as scenario:
+def german(kind, **settings):
+    with OwnServer(kind, language="de") as server, German(kind, server, settings=settings) as scenario:
         with pytest.raises(Exception, match="keine (Zugriffsb|B)erechtigung"):
             connect(scenario.url).cursor().execute("CREATE DATABASE theirs")
         assert scenario.ask("export").status == 200
@@ -99,9 +103,9 @@ def german(kind):
 
 
 @pytest.mark.side_by_side
-@DATABASES
-def test_a_statement_that_an_operator_cancels_is_an_outage(kind):
-    with german(kind) as (scenario, _):
+@pytest.mark.parametrize(("kind", "prepared"), [("postgres", "on"), ("postgres", "off"), ("mysql", "on")])
+def test_a_statement_that_an_operator_cancels_is_an_outage(kind, prepared):
+    with german(kind, SIDECAR_PREPARED_STATEMENTS=prepared) as (scenario, _):
         with scenario.view_of_users(f"SELECT * FROM hidden WHERE {HANGS[kind]}"):
             for caller in ("export", "stats"):
                 for is_once in (True, False):
@@ -144,7 +148,8 @@ def test_a_disk_that_takes_no_more_is_an_outage(kind):
     """The server sorts or collects users in a temporary file that may not grow."""
     query = {
         "postgres": "SELECT * FROM hidden ORDER BY md5(email || password)",
-        "mysql": "SELECT DISTINCT * FROM hidden",
+        # Not to find the caller.
+        "mysql": "SELECT * FROM hidden WHERE id <= 2 OR (SELECT COUNT(*) FROM (SELECT DISTINCT * FROM hidden) d) > 0",
     }
     with german(kind) as (scenario, server):
         scenario.execute(SMALL_MEMORY[kind].format(role=scenario.name))
@@ -164,3 +169,38 @@ def test_a_disk_that_takes_no_more_is_an_outage(kind):
                 scenario.execute("SET GLOBAL tmp_disk_table_size = DEFAULT")
             scenario.kill_sessions()
             assert scenario.ask("export").status == 200
+
+
+class WithStandby(German):
+    """Exports from a standby that never lets a query delay what it has to replay. Each export lasts."""
+
+    standby = None
+
+    def before_start(self):
+        self.execute("ALTER SYSTEM SET max_standby_streaming_delay = 0")
+        self.put_view_of_users(f"SELECT * FROM hidden WHERE {HANGS[self.kind]}")
+        self.standby = OwnServer(self.kind, primary=self.server, language="de")
+        place = urlsplit(self.url)
+        self.settings["DATABASE_READ_URL"] = self.url.replace(f":{place.port}/", f":{self.standby.server.port}/")
+
+    def is_exporting(self):
+        connection = connect(self.settings["DATABASE_READ_URL"])
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()")
+        connection.close()
+        return cursor.rowcount
+
+    def close(self):
+        super().close()
+        if self.standby:
+            self.standby.__exit__()
+
+
+@pytest.mark.side_by_side
+def test_a_statement_that_a_standby_cancels_to_catch_up_is_an_outage():
+    with OwnServer("postgres", language="de") as primary, WithStandby("postgres", primary) as scenario:
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(scenario.ask, "export")
+            await_true(scenario.is_exporting, 2, "the export runs")
+            scenario.execute("BEGIN; LOCK TABLE hidden IN ACCESS EXCLUSIVE MODE; COMMIT")
+            scenario.is_outage("export", answer.result())

@@ -25,8 +25,9 @@ class Cluster:
 
     def __init__(self, directory, system_user, language=None):
         self.directory = Path(directory)
-        # gettext's. It needs no locale of that language.
-        self.environment = os.environ | ({"LANGUAGE": language} if language else {})
+        # A MariaDB that starts removes the temporary tables of others from its TMPDIR. LANGUAGE is gettext's, and needs no
+        # locale of that language.
+        self.environment = os.environ | {"TMPDIR": str(self.directory)} | ({"LANGUAGE": language} if language else {})
         self.directory.mkdir(mode=0o711)
         self.authority = certificates.make(self.directory)
         self.account = account(system_user)
@@ -48,7 +49,8 @@ class Cluster:
 
     def run(self, *command):
         done = subprocess.run(
-            command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, **self.identity()
+            command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment,
+            **self.identity(),
         )
         if done.returncode != 0:
             raise Unavailable(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
