@@ -29,14 +29,15 @@ const CANCEL_ITSELF: &str = "SELECT pg_sleep(1) WHERE pg_cancel_backend(pg_backe
 
 /// The numbers of outages on MySQL and MariaDB.
 ///
-/// * 3, 1021, 1026, 1030, 1114: a file can't be written, or the disk or a temporary table is full
-/// * 1037, 1038, 1041: no memory
+/// * 3, 20, 1021, 1026, 1030, 1114: a file can't be written, or the disk or a temporary table is full
+/// * 5, 1037, 1038, 1041: no memory
 /// * 1053, 1927: shutdown, a killed connection
 /// * 1205, 1213: a timeout of a lock, a deadlock
-/// * 1317, 1969, 3024: an operator, MariaDB's timeout or MySQL's has interrupted the statement
+/// * 1317, 1969, 3024: an operator, MariaDB's timeout or MySQL's has interrupted the statement; 1028: while it sorted
 #[cfg(feature = "mysql")]
-const OUTAGES_OF_MYSQL: [i64; 15] = [
-    3, 1021, 1026, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 1969, 3024,
+const OUTAGES_OF_MYSQL: [i64; 18] = [
+    3, 5, 20, 1021, 1026, 1028, 1030, 1037, 1038, 1041, 1053, 1114, 1205, 1213, 1317, 1927, 1969,
+    3024,
 ];
 
 #[cfg(feature = "mysql")]
@@ -98,7 +99,7 @@ impl Connection {
     }
 
     /// Turns a refusal of the latest statement into an outage if its number says so.
-    pub(super) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
+    pub(in crate::db) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
         let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
         match self {
             #[cfg(feature = "mysql")]
@@ -111,11 +112,14 @@ impl Connection {
     }
 }
 
-/// The number of the latest statement's error. Neither statement here can be prepared before the first has run: preparing
-/// one would clear the error.
+/// The number of the latest statement's error: the last condition, since warnings may stand before it. `GET DIAGNOSTICS` can't
+/// be prepared, so it leaves the number in a variable.
 #[cfg(feature = "mysql")]
 fn latest_number(conn: &mut diesel::MysqlConnection) -> diesel::QueryResult<i64> {
-    conn.batch_execute("GET DIAGNOSTICS CONDITION 1 @sidecar_error = MYSQL_ERRNO")?;
+    conn.batch_execute(
+        "GET DIAGNOSTICS @sidecar_conditions = NUMBER; \
+         GET DIAGNOSTICS CONDITION @sidecar_conditions @sidecar_error = MYSQL_ERRNO",
+    )?;
     let number = diesel::sql_query("SELECT CAST(@sidecar_error AS SIGNED) AS number");
     let number: ErrorNumber = number.get_result(conn)?;
     Ok(number.number.unwrap_or_default())

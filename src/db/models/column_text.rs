@@ -79,7 +79,8 @@ pub(crate) fn can_hold(
             let converted =
                 format!("SELECT CONVERT(CONVERT(? USING {character_set}) USING utf8mb4) AS text");
             let converted = diesel::sql_query(converted).bind::<Text, _>(text);
-            match converted.get_result::<Answer>(conn).map_err(DbError::from) {
+            let converted = converted.get_result::<Answer>(conn);
+            match converted.map_err(|error| connection.told_by_number(DbError::from(error))) {
                 Ok(converted) => Ok(converted.text.as_deref() == Some(text)),
                 Err(DbError::Refused(_)) => Ok(false),
                 Err(error) => Err(error),
