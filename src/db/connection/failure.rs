@@ -51,7 +51,7 @@ impl Connection {
     /// Runs `job` as [`Connection::limited`] does. On PostgreSQL a refused job that only reads runs once more, if the caller
     /// still waits. `left` is the time until the caller's deadline. After an error of the database the connection must be
     /// closed if [`Connection::is_spoilt_by_errors`].
-    pub(in crate::db) fn run<T, E: MayBeDbError>(
+    pub(crate) fn run<T, E: MayBeDbError>(
         &mut self,
         settings: &SessionSettings,
         kind: JobKind,
@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// Turns a refusal of the latest statement into an outage if its number says so.
-    pub(in crate::db) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
+    pub(crate) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
         let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
         match self {
             #[cfg(feature = "mysql")]
