@@ -19,8 +19,9 @@ use diesel::connection::{
 };
 
 use crate::config::Backend;
-use crate::db::error::DbError;
+use crate::db::error::{DbError, MayBeDbError};
 
+mod failure;
 pub(crate) mod job_kind;
 pub(crate) mod opener;
 pub mod session_settings;
@@ -132,15 +133,16 @@ impl Connection {
 
     /// Runs `job` under the limits of its kind. A job that writes runs in one transaction. `left` is the time until the
     /// caller's deadline.
-    pub(super) fn limited<T, E: From<DbError>>(
+    pub(super) fn limited<T, E: MayBeDbError>(
         &mut self,
         settings: &SessionSettings,
         kind: JobKind,
         left: Duration,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begun = self.begin(settings, kind, left).map_err(DbError::from)?;
-        let result = job(self);
+        let begun = self.begin(settings, kind, left);
+        let begun = begun.map_err(|error| self.told_by_number(DbError::from(error)))?;
+        let result = job(self).map_err(|error| self.told_by_number(error));
         let ended = match (begun, kind, &result) {
             (false, ..) => Ok(()),
             (true, JobKind::Writes, Ok(_)) => with_connection!(self, conn => commit(conn)),

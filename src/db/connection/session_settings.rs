@@ -149,7 +149,7 @@ impl SessionSettings {
 /// * `sql_auto_is_null`: as Django sets it
 /// * `sql_select_limit`, `sql_big_selects`: with other values an export could be cut
 /// * `sql_mode`: how the server reads a statement; `PAD_CHAR_TO_FULL_LENGTH` stays, since it changes what Django reads
-/// * `lc_messages`: an interrupted statement is recognised by its English message
+/// * `lc_messages`: `check` recognises a denied column by the English message
 #[cfg(feature = "mysql")]
 const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
      sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \

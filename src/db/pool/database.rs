@@ -13,7 +13,7 @@ use crate::blocking::pending_job::{Callers, PendingJob};
 use crate::blocking::workers::Workers;
 use crate::config::Backend;
 use crate::db::connection::Connection;
-use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT};
+use crate::db::connection::job_kind::JobKind;
 use crate::db::connection::opener::ConnectionOpener;
 use crate::db::error::{DbError, MayBeDbError};
 use crate::telemetry::RateLimitedLog;
@@ -192,34 +192,15 @@ impl Database {
         task: &Task,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
-        let settings = &self.opener.settings;
-        let began = Instant::now();
-        let left = task.deadline.saturating_duration_since(began);
+        let left = task.deadline.saturating_duration_since(Instant::now());
         let connection = lease.connection();
-        let result = connection.limited(settings, task.kind, left, job);
-        let Err(error) = result else {
-            return Some(result);
-        };
-        if !connection.is_alive() {
+        let (result, may_stay) = connection.run(&self.opener.settings, task.kind, left, job);
+        if result.is_err() && !connection.is_alive() {
             lease.is_broken = true;
             return None;
         }
-        let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
-        let mut is_broken = error.db_error().is_some() && connection.is_spoilt_by_errors();
-        // A migration may have changed a column's type since the statement was prepared.
-        let runs_unprepared = is_refused
-            && task.kind != JobKind::Writes
-            && settings.prepares
-            && connection.forget_statements();
-        let result = match runs_unprepared {
-            true => {
-                is_broken = true;
-                connection.limited(settings, task.kind, left, job)
-            }
-            false => Err(error),
-        };
-        lease.is_broken = is_broken;
-        Some(result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT)))
+        lease.is_broken = !may_stay;
+        Some(result)
     }
 
     /// Runs a job that writes on a new connection. SQLite opens a file without a word for reading alone where it may not be
@@ -233,7 +214,9 @@ impl Database {
         let mut connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
         task.callers.begin();
         let left = task.deadline.saturating_duration_since(Instant::now());
-        connection.limited(&self.opener.settings, task.kind, left, job)
+        connection
+            .run(&self.opener.settings, task.kind, left, job)
+            .0
     }
 
     /// Opens the circuit and replaces the generation: shuts down every socket that leads to the database, so that each hung
