@@ -2,11 +2,13 @@
 //! `healthcheck`. Exit codes: 0 stopped by a signal or done, 1 failed, 64 bad configuration.
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
+use futures_util::FutureExt;
 use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, VARIABLES};
@@ -154,9 +156,11 @@ async fn serve(
         reopened.reopen_file();
         Config::from_vars(variable)
     });
-    let code = run(config, started, is_operators.then_some(reload)).await;
+    let run = run(config, started, is_operators.then_some(reload));
+    // Actix panics if it gets no thread for a worker.
+    let code = AssertUnwindSafe(run).catch_unwind().await;
     log.flush();
-    code
+    code.unwrap_or(FAILED)
 }
 
 async fn run(config: Config, started: impl FnOnce(&str), reload: Option<Reload>) -> i32 {
