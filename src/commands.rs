@@ -194,9 +194,11 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     // The bar is shown on standard error, and only if that is a terminal.
     let progress = ProgressBar::new_spinner().with_message("reading the users");
     progress.enable_steady_tick(Duration::from_millis(100));
-    let export = Export::collect(&service.db, deadline(), request, None).await;
-    let export = export.map_err(|error| failed(&error))?;
-    let (users, length) = (export.count, export.length());
+    let export = Export::collect(&service.db, deadline(), request).await;
+    let mut export = export.map_err(|error| failed(&error))?;
+    let length = export.length().map_err(ExportError::Spool);
+    let length = length.map_err(|error| failed(&error))?;
+    let users = export.count;
     progress.set_length(length);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}") {
         progress.set_style(style);

@@ -27,7 +27,7 @@
 //! * [`response`]: what DRF puts around a body
 //! * [`error`]: every answer that is not a success
 //! * [`passwords`]: checks passwords on worker threads, and limits failed logins
-//! * [`export`]: the exported rows: sorted in a spool, written as JSON, CSV or NDJSON
+//! * [`export`]: the exported rows: sorted in a spool, written as JSON, CSV or NDJSON, compressed
 //! * [`page`]: the templates of the HTML page
 //! * [`state`]: what every handler shares
 //! * [`client_connection`]: a client's connection, with its timeouts and limits
@@ -35,7 +35,7 @@
 //! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method; login and logout
 //! * [`routes`]: the route table and the handlers
 //! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies; the
-//!   access log, compression, cross-origin sharing
+//!   access log, cross-origin sharing
 //! * [`server`]: the application put together, started, and stopped
 //! * `http_client`: the HTTP client of the two commands below
 //! * [`check`]: `check`: whether configuration and database are right
