@@ -156,15 +156,12 @@ class MariaDb(Cluster):
     def __init__(self, directory, language=None):
         server, install = program("mariadbd"), program("mariadb-install-db")
         super().__init__(directory, "mysql")
-        # A server that starts deletes the temporary tables in its tmpdir: other servers' too.
-        data, temporary = self.directory / "data", self.directory / "tmp"
-        for directory in (data, temporary):
-            directory.mkdir(mode=0o700)
-            self.hand_over(directory)
-        places = f"--datadir={data}", f"--tmpdir={temporary}"
+        data = self.directory / "data"
+        data.mkdir(mode=0o700)
+        self.hand_over(data)
         self.run(
-            install, "--no-defaults", *places, "--auth-root-authentication-method=normal", "--skip-test-db",
-            "--skip-name-resolve",
+            install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
+            "--skip-test-db", "--skip-name-resolve",
         )
         first = self.directory / "first.sql"
         first.write_text(
@@ -174,7 +171,7 @@ class MariaDb(Cluster):
         )
         self.hand_over(first)
         self.start(
-            server, "--no-defaults", *places, f"--socket={self.directory}/socket",
+            server, "--no-defaults", f"--datadir={data}", f"--socket={self.directory}/socket",
             f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.directory}/pid",
             f"--init-file={first}", "--skip-name-resolve", "--character-set-server=utf8mb4",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync",
