@@ -15,6 +15,7 @@ use crate::db::views::exportable_users::DateShape;
 use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
 use crate::passwords::Passwords;
+use crate::session_reader::SessionReader;
 use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::RequestIds;
@@ -23,6 +24,8 @@ use crate::telemetry::trace::RequestIds;
 pub struct State {
     /// The database
     pub db: Db,
+    /// Decodes large sessions
+    pub session_reader: SessionReader,
     settings: RwLock<Arc<Settings>>,
     /// The time, as the settings want it stored
     pub clock: Clock,
@@ -73,6 +76,7 @@ impl State {
             waits: metrics.waits(),
         });
         Ok(State {
+            session_reader: SessionReader::new(db.clone()),
             db,
             dates: DateShape {
                 use_tz: settings.use_tz,

@@ -15,6 +15,8 @@ pub enum DbError {
     Refused(DieselError),
     /// The tables are not those of the configured Django project.
     Schema(String),
+    /// Work beside the database, named here, left no time for it.
+    Busy(&'static str),
 }
 
 impl std::fmt::Display for DbError {
@@ -23,6 +25,7 @@ impl std::fmt::Display for DbError {
             DbError::Unavailable(why) => write!(f, "the database is unavailable: {why}"),
             DbError::Refused(error) => write!(f, "the database refused a statement: {error}"),
             DbError::Schema(why) => write!(f, "the database does not fit: {why}"),
+            DbError::Busy(what) => write!(f, "no time was left: {what}"),
         }
     }
 }
