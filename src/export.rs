@@ -30,6 +30,7 @@ mod csv;
 pub mod parameters;
 mod run;
 mod spool;
+pub mod temporary_folder;
 
 pub use body::Layout;
 pub use csv::Csv;

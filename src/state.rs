@@ -14,6 +14,7 @@ use crate::db::types::stored_time::Clock;
 use crate::db::views::exportable_users::DateShape;
 use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
+use crate::export::temporary_folder::TemporaryFolder;
 use crate::passwords::Passwords;
 use crate::session_reader::SessionReader;
 use crate::telemetry::RateLimitedLog;
@@ -35,6 +36,8 @@ pub struct State {
     pub passwords: Arc<Passwords>,
     /// Permits for exports that are made and sent
     pub exports: Arc<Semaphore>,
+    /// Where large exports are spooled
+    pub temporary_folder: TemporaryFolder,
     /// The proxies whose `X-Forwarded-For` counts
     pub trusted_proxies: TrustedProxies,
     /// Other sites whose pages may read the answers
@@ -83,6 +86,7 @@ impl State {
             },
             passwords: Passwords::new(cores, config.login_rate),
             exports: Arc::new(Semaphore::new(config.export_concurrency)),
+            temporary_folder: TemporaryFolder::new(),
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             rate_limited_log: Arc::default(),

@@ -107,7 +107,7 @@ pub enum ExportError {
     View(String),
     /// An exception while Django renders the answer, outside of the view's `try`.
     Unrenderable,
-    /// The spool could not be written.
+    /// The spool could not be written or read.
     Spool(std::io::Error),
 }
 
@@ -117,7 +117,11 @@ impl std::fmt::Display for ExportError {
             ExportError::Database(error) => error.fmt(f),
             ExportError::View(details) => f.write_str(details),
             ExportError::Unrenderable => f.write_str("a value is not JSON serializable"),
-            ExportError::Spool(error) => write!(f, "the temporary file can't be written: {error}"),
+            ExportError::Spool(error) => {
+                let folder = std::env::temp_dir();
+                let folder = folder.display();
+                write!(f, "the temporary folder {folder} can't be used: {error}")
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use futures_util::future::join;
 use log::Level;
 
 use crate::error::RETRY_AFTER_SECONDS;
@@ -19,24 +20,26 @@ pub async fn healthz() -> HttpResponse {
         .body(r#"{"status":"ok"}"#)
 }
 
-/// `GET readyz`: 200 if the database answers and both tables can be read; otherwise 503 and the name of the check that failed.
-/// Also 503 once the service stops.
+/// `GET readyz`: 200 if the database answers, both tables can be read, and large exports can be spooled; otherwise 503 and the
+/// name of the check that failed. Also 503 once the service stops.
 pub async fn readyz(state: Data<State>) -> HttpResponse {
     if state.is_stopping.load(Ordering::Relaxed) {
         return unavailable(r#"{"status":"stopping"}"#.to_owned());
     }
-    match state.db.ready().await {
-        Ok(()) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(r#"{"status":"ok"}"#),
-        Err(failed) => {
-            let (check, error) = &*failed;
-            let message = format_args!("not ready: {check}: {error}");
-            let log = &state.rate_limited_log;
-            log.every_minute(Level::Warn, module_path!(), message);
-            unavailable(format!(r#"{{"status":"unavailable","failed":"{check}"}}"#))
+    let (database, folder) = join(state.db.ready(), state.temporary_folder.check()).await;
+    let (check, error) = match (database, folder) {
+        (Err(failed), _) => (failed.0, failed.1.to_string()),
+        (Ok(()), Err(error)) => ("temporary_folder", error.to_string()),
+        (Ok(()), Ok(())) => {
+            return HttpResponse::Ok()
+                .content_type("application/json")
+                .body(r#"{"status":"ok"}"#);
         }
-    }
+    };
+    let message = format_args!("not ready: {check}: {error}");
+    let log = &state.rate_limited_log;
+    log.every_minute(Level::Warn, module_path!(), message);
+    unavailable(format!(r#"{{"status":"unavailable","failed":"{check}"}}"#))
 }
 
 /// `GET metrics`: the metrics for Prometheus, on the operators' listener alone.
