@@ -34,12 +34,13 @@ class BrokenFolder(Scenario):
         super().__init__(kind, users=USERS)
         self.shell = shell(self.directory, fault)
 
-    def command(self, *arguments):
-        environment = os.environ | {
-            "DATABASE_URL": self.url, "DJANGO_SECRET_KEY": "reference-secret-key-of-the-tests", "DJANGO_ALLOWED_HOSTS": '["*"]',
-        }
-        command = ["sh", "-c", self.shell, "sh", environments.binary(), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+def command(scenario, shell, *arguments):
+    environment = os.environ | {
+        "DATABASE_URL": scenario.url, "DJANGO_SECRET_KEY": "reference-secret-key", "DJANGO_ALLOWED_HOSTS": '["*"]',
+    }
+    program = ["sh", "-c", shell, "sh", environments.binary(), *arguments]
+    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.side_by_side
@@ -63,9 +64,16 @@ def test_a_broken_temporary_folder_is_named(fault, kind):
         # All else is served.
         assert wire.ask(port, REQUESTS["stats"][0]).status == 200
 
-        found = scenario.command("check", "--format", "json")
+        found = command(scenario, scenario.shell, "check", "--format", "json")
         [finding] = [one for one in json.loads(found.stdout)["findings"] if one["id"] == "export.temporary-folder"]
         assert finding["level"] == "error" and tells(finding["text"]) and "TMPDIR" in finding["advice"]
         assert found.returncode == 1
-        export = scenario.command("export")
+        export = command(scenario, scenario.shell, "export")
         assert export.returncode == 1 and tells(export.stderr), export.stderr
+
+
+@pytest.mark.side_by_side
+def test_an_export_on_the_command_line_reports_a_limit_of_file_sizes():
+    with Scenario("sqlite", users=USERS) as scenario:
+        export = command(scenario, 'ulimit -S -f 1024; exec "$@"', "export")
+        assert (export.returncode, export.stdout) == (1, "") and "File too large" in export.stderr, export
