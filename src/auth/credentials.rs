@@ -21,8 +21,8 @@ use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// How long a refusal is held back while the queue is full. Clients that ask again at once would otherwise take the cores that
-/// all other requests need.
+/// How long a refusal is held back while the queue is full. Without it, clients that ask again at once take all cores for their
+/// refusals.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Returns the user if the password is right and a backend admits the user. The connection is back in the pool before hashing
