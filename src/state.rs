@@ -86,7 +86,7 @@ impl State {
             },
             passwords: Passwords::new(cores, config.login_rate),
             exports: Arc::new(Semaphore::new(config.export_concurrency)),
-            temporary_folder: TemporaryFolder::new(),
+            temporary_folder: TemporaryFolder::default(),
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             rate_limited_log: Arc::default(),

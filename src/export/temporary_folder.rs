@@ -20,15 +20,16 @@ pub struct TemporaryFolder {
     worker: Arc<Workers>,
 }
 
-impl TemporaryFolder {
-    /// The folder, not yet looked at.
-    pub fn new() -> TemporaryFolder {
+impl Default for TemporaryFolder {
+    fn default() -> Self {
         TemporaryFolder {
             permit: Arc::new(Semaphore::new(1)),
             worker: Workers::new(1),
         }
     }
+}
 
+impl TemporaryFolder {
     /// Writes a small file that has no name, and sees that there is room for more.
     ///
     /// # Errors
