@@ -17,9 +17,9 @@ use crate::db::types::stored_time::StoredTime;
 use crate::django::sessions::KeyType;
 
 /// The most bytes of session data that the query which reads them also decodes. Usual sessions have some hundred.
-pub const DECODED_IN_QUERY: usize = 32 * 1024;
+pub const DECODED_IN_QUERY: i32 = 32 * 1024;
 
-/// How many sessions are held in memory, read or about to be read.
+/// How many sessions are read at a time: each is held in memory until it is decoded.
 const HELD: usize = 8;
 
 /// Reads and decodes sessions.

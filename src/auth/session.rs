@@ -150,13 +150,11 @@ async fn find_caller(state: &State, deadline: Instant, key: String) -> Result<Ca
     let (settings, now) = (state.settings(), state.clock.now_plus(0));
     let (job_key, job_settings) = (key.clone(), Arc::clone(&settings));
     let job = move |connection: &mut Connection, table: &UserTable| {
-        let data = SessionRow::find(connection, &job_key, now)?;
-        if data
-            .as_ref()
-            .is_some_and(|data| data.len() > DECODED_IN_QUERY)
-        {
+        let data = SessionRow::find_up_to(DECODED_IN_QUERY, connection, &job_key, now)?;
+        if data == Some(None) {
             return Ok(None);
         }
+        let data = data.flatten();
         caller_of_row(connection, table, &job_settings, data.as_deref()).map(Some)
     };
     if let Some(caller) = state.db.run(deadline, job).await? {
