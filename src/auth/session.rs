@@ -120,7 +120,7 @@ pub fn is_plausible(key: &str) -> bool {
     (SHORTEST_KEY..=LONGEST_KEY).contains(&key.chars().count())
 }
 
-/// The caller by the request's session cookie. At most two queries, on one connection; for a large session three.
+/// The caller by the request's session cookie. At most two queries, in one job; for a large session three, in three jobs.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
     let Some(key) = cookie(state, req) else {
         return Ok(SessionOutcome::NoCookie.into());
