@@ -10,8 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::libc::SIGXFSZ;
 use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
@@ -169,6 +171,8 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
 }
 
 async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<(), Failure> {
+    // A file at its size limit is handled as a full disk is; by default this signal ends the process.
+    let _ = signal(SignalKind::from_raw(SIGXFSZ));
     let parameters = Parameters {
         joined_after: arguments.joined_after.clone(),
         after_id: arguments.after_id.clone(),

@@ -28,6 +28,7 @@ mod csv;
 pub mod parameters;
 mod run;
 mod spool;
+pub mod temporary_folder;
 mod transfer;
 
 pub use body::Layout;

@@ -23,6 +23,7 @@
 //! * `db::views`: the queries of the two views and of the page
 //! * `db::inspection`: the queries of `check`
 //! * [`db`]: everything that the rest of the program may ask of the database
+//! * [`session_reader`]: decodes large sessions beside the queries
 //! * [`session_store`]: Django's sessions for any Actix application
 //! * [`response`]: what DRF puts around a body
 //! * [`error`]: every answer that is not a success
@@ -67,6 +68,7 @@ pub mod response;
 pub mod route;
 pub mod routes;
 pub mod server;
+pub mod session_reader;
 pub mod session_store;
 pub mod state;
 pub mod telemetry;

@@ -15,6 +15,8 @@ pub enum DbError {
     Refused(DieselError),
     /// The tables are not those of the configured Django project.
     Schema(String),
+    /// Work beside the database, named here, left no time for it.
+    Busy(&'static str),
 }
 
 impl std::fmt::Display for DbError {
@@ -23,6 +25,7 @@ impl std::fmt::Display for DbError {
             DbError::Unavailable(why) => write!(f, "the database is unavailable: {why}"),
             DbError::Refused(error) => write!(f, "the database refused a statement: {error}"),
             DbError::Schema(why) => write!(f, "the database does not fit: {why}"),
+            DbError::Busy(what) => write!(f, "no time was left: {what}"),
         }
     }
 }
@@ -124,7 +127,7 @@ pub enum ExportError {
     View(String),
     /// An exception while Django renders the answer, outside of the view's `try`.
     Unrenderable,
-    /// The spool could not be written.
+    /// The spool could not be written or read.
     Spool(std::io::Error),
 }
 
@@ -134,7 +137,11 @@ impl std::fmt::Display for ExportError {
             ExportError::Database(error) => error.fmt(f),
             ExportError::View(details) => f.write_str(details),
             ExportError::Unrenderable => f.write_str("a value is not JSON serializable"),
-            ExportError::Spool(error) => write!(f, "the temporary file can't be written: {error}"),
+            ExportError::Spool(error) => {
+                let folder = std::env::temp_dir();
+                let folder = folder.display();
+                write!(f, "the temporary folder {folder} can't be used: {error}")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use futures_util::future::join;
 use log::Level;
 use tokio::sync::Semaphore;
 
@@ -29,8 +30,8 @@ impl ReadinessPermits {
     }
 }
 
-/// `GET readyz`: 200 if the database answers and both tables can be read; otherwise 503 and the name of the check that failed.
-/// Also 503 once the service stops, and without a permit.
+/// `GET readyz`: 200 if the database answers, both tables can be read, and large exports can be spooled; otherwise 503 and the
+/// name of the check that failed. Also 503 once the service stops, and without a permit.
 pub async fn readyz(state: Data<State>, permits: Data<ReadinessPermits>) -> HttpResponse {
     if state.is_stopping.load(Ordering::Relaxed) {
         return unavailable(r#"{"status":"stopping"}"#.to_owned());
@@ -38,9 +39,10 @@ pub async fn readyz(state: Data<State>, permits: Data<ReadinessPermits>) -> Http
     let Ok(_permit) = permits.0.try_acquire() else {
         return not_ready(&state, "database", &"too many requests wait for its answer");
     };
-    match state.db.ready().await {
-        Ok(()) => ok(),
-        Err(failed) => not_ready(&state, failed.0, &failed.1),
+    match join(state.db.ready(), state.temporary_folder.check()).await {
+        (Ok(()), Ok(())) => ok(),
+        (Err(failed), _) => not_ready(&state, failed.0, &failed.1),
+        (Ok(()), Err(error)) => not_ready(&state, "temporary_folder", &error),
     }
 }
 
