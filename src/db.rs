@@ -118,14 +118,19 @@ impl Db {
             settings: options.session.clone(),
         };
         let workers = [QUERIES_AT_ONCE, options.exports_at_once];
-        let primary = opener(options.url, options.writable);
-        let replica = options.read_url.map(|url| opener(url, false));
+        let database = |role, opener| Database::new(role, opener, size, workers);
+        let primary = database(Role::Primary, opener(options.url, options.writable));
+        let replica = options
+            .read_url
+            .map(|url| database(Role::Replica, opener(url, false)));
+        if let Some(replica) = &replica {
+            primary.link(replica);
+        }
         Db {
             shared: Arc::new(Shared {
                 databases: Databases {
-                    primary: Database::new(Role::Primary, primary, size, workers),
-                    replica: replica
-                        .map(|replica| Database::new(Role::Replica, replica, size, workers)),
+                    primary,
+                    replica,
                     table_name: options.user_table,
                     username_field: options.username_field,
                     none_fields: options.none_fields,

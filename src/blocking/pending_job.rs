@@ -61,6 +61,15 @@ impl<T> Callers for Caller<T> {
     }
 }
 
+/// For a job that the program runs for itself.
+impl Callers for () {
+    fn are_waiting(&self) -> bool {
+        true
+    }
+
+    fn begin(&self) {}
+}
+
 impl<T> Callers for Vec<Caller<T>> {
     fn are_waiting(&self) -> bool {
         self.iter().any(Caller::are_waiting)

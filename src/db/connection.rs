@@ -29,7 +29,7 @@ pub mod session_settings;
 use job_kind::JobKind;
 use session_settings::SessionSettings;
 #[cfg(feature = "mysql")]
-use session_settings::limit_mysql_statements;
+use session_settings::mysql_limit;
 #[cfg(feature = "sqlite")]
 use session_settings::{READING, WRITING};
 
@@ -200,7 +200,7 @@ impl Connection {
             #[cfg(feature = "mysql")]
             Connection::Mysql(conn) => match kind {
                 JobKind::Short => Ok(false),
-                JobKind::Long => limit_mysql_statements(conn, kind).map(|()| true),
+                JobKind::Long => conn.batch_execute(&mysql_limit(kind)).map(|()| true),
                 JobKind::Writes => {
                     AnsiTransactionManager::begin_transaction_sql(
                         conn,
@@ -220,7 +220,7 @@ impl Connection {
             #[cfg(feature = "postgres")]
             Connection::Postgres(conn) => conn.batch_execute("ROLLBACK"),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => limit_mysql_statements(conn, JobKind::Short),
+            Connection::Mysql(conn) => conn.batch_execute(&mysql_limit(JobKind::Short)),
         }
     }
 }

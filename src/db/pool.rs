@@ -7,8 +7,10 @@
 mod connections;
 pub(crate) mod database;
 mod generation;
+mod jobs;
 pub(crate) mod lane;
 pub(crate) mod role;
 mod sockets;
+mod state;
 pub mod task;
 mod watch;

@@ -1,24 +1,14 @@
 //! The connections of a database: how a job gets one, and how they are opened.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::database::{Database, State};
-use super::sockets::Socket;
+use super::database::Database;
+use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State, Used};
 use super::task::Task;
-use crate::config::Backend;
 use crate::db::connection::Connection;
-use crate::db::connection::job_kind::JobKind;
 use crate::db::error::DbError;
-
-/// The timeout of an attempt to connect, for each of a server's addresses. A silent address is followed by the next.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The timeout of every fourth attempt while the circuit is open, and of all attempts after one that needed it: on a link of
-/// 300 ms a packet the handshake takes 5 s.
-pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// An attempt that fails within this time is repeated at once: an operator may end a session as it begins.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -28,56 +18,6 @@ const ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a retry waits for the circuit to close.
 const GRACE: Duration = Duration::from_millis(250);
-
-/// A connection of the pool.
-pub(super) struct Pooled {
-    pub(super) connection: Connection,
-    pub(super) generation: u64,
-    pub(super) opened: Instant,
-    /// When it was opened, or its latest job ended
-    pub(super) answered: Instant,
-    /// How many statements the server has answered
-    answers: Arc<AtomicU64>,
-}
-
-impl Pooled {
-    fn new(mut connection: Connection, generation: u64) -> Pooled {
-        let answers = Arc::new(AtomicU64::new(0));
-        connection.count_answers(&answers);
-        Pooled {
-            connection,
-            generation,
-            opened: Instant::now(),
-            answered: Instant::now(),
-            answers,
-        }
-    }
-}
-
-/// A connection that a job uses, as the watching thread sees it.
-pub(super) struct Used {
-    id: u64,
-    pub(super) kind: JobKind,
-    pub(super) opened: Instant,
-    pub(super) began: Instant,
-    answers: Arc<AtomicU64>,
-    rows: Arc<AtomicU64>,
-    seen: u64,
-    /// When a statement or a row was last seen to arrive
-    pub(super) progressed: Instant,
-    pub(super) has_overrun: bool,
-}
-
-impl Used {
-    /// How long nothing has arrived.
-    pub(super) fn quiet(&mut self) -> Duration {
-        let now = self.answers.load(Ordering::Relaxed) + self.rows.load(Ordering::Relaxed);
-        if std::mem::replace(&mut self.seen, now) != now {
-            self.progressed = Instant::now();
-        }
-        self.progressed.elapsed()
-    }
-}
 
 /// A connection that a job has taken from the pool. It goes back when this is dropped, unless it is broken.
 pub(super) struct Lease<'a> {
@@ -191,18 +131,8 @@ impl Database {
 
     fn lease(&self, state: &mut State, pooled: Pooled, task: &Task) -> Lease<'_> {
         state.leases += 1;
-        let now = Instant::now();
-        state.used.push(Used {
-            id: state.leases,
-            kind: task.kind,
-            opened: pooled.opened,
-            began: now,
-            seen: pooled.answers.load(Ordering::Relaxed) + task.rows.load(Ordering::Relaxed),
-            answers: Arc::clone(&pooled.answers),
-            rows: Arc::clone(task.rows),
-            progressed: now,
-            has_overrun: false,
-        });
+        let used = Used::new(state.leases, &pooled, task);
+        state.used.push(used);
         Lease {
             database: self,
             id: state.leases,
@@ -222,18 +152,20 @@ impl Database {
         state.attempts += 1;
         state.attempts_made += 1;
         state.latest_attempt = Instant::now();
-        let timeout = match state.is_suspect && state.attempts_made.is_multiple_of(4) {
+        let is_probe = state.is_suspect;
+        state.probes += usize::from(is_probe);
+        let timeout = match is_probe && state.attempts_made.is_multiple_of(2) {
             true => SLOW_CONNECT_TIMEOUT,
             false => state.connect_timeout,
         };
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-connect".to_owned());
-        if let Err(error) = thread.spawn(move || database.attempt(timeout)) {
-            self.attempted(state, Err(format!("no thread: {error}")));
+        if let Err(error) = thread.spawn(move || database.attempt(is_probe, timeout)) {
+            self.attempted(state, is_probe, Err(format!("no thread: {error}")));
         }
     }
 
-    fn attempt(self: Arc<Self>, timeout: Duration) {
+    fn attempt(self: Arc<Self>, is_probe: bool, timeout: Duration) {
         let began = Instant::now();
         let establish = || self.opener.establish(timeout);
         let established = establish().or_else(|error| match began.elapsed() < AT_ONCE {
@@ -248,23 +180,19 @@ impl Database {
                 false => CONNECT_TIMEOUT,
             };
         }
-        self.attempted(&mut state, established.map_err(|error| error.to_string()));
+        let result = established.map_err(|error| error.to_string());
+        self.attempted(&mut state, is_probe, result);
     }
 
     /// Takes the result of an attempt. The first connection closes the circuit; a failure opens it if there is no other
     /// connection.
-    fn attempted(&self, state: &mut State, result: Result<Connection, String>) {
+    fn attempted(&self, state: &mut State, is_probe: bool, result: Result<Connection, String>) {
         state.attempts -= 1;
+        state.probes -= usize::from(is_probe);
         state.attempts_quiet_since = Instant::now();
         match result {
             Ok(connection) => {
-                // MySQL's client gives no timeout to the other attempts, and no socket can be told from another: all begin again.
-                let others_may_hang = state.is_suspect
-                    && state.attempts > 0
-                    && self.opener.url.backend() == Backend::Mysql;
-                if others_may_hang {
-                    self.sockets().into_iter().for_each(Socket::shut_down);
-                } else if !state.is_closed {
+                if !state.is_closed {
                     let pooled = Pooled::new(connection, state.generation.number);
                     state.idle.push(pooled);
                 }

@@ -1,30 +1,24 @@
 //! One database: its circuit, its generations of workers, and the jobs that run on it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::connections::{CONNECT_TIMEOUT, Lease, Pooled, Used};
 use super::generation::Generation;
 use super::lane::Lane;
 use super::role::Role;
 use super::sockets::{Socket, sockets_to};
-use super::task::Task;
+use super::state::State;
 use crate::blocking::pending_job::{Callers, PendingJob};
 use crate::blocking::workers::Workers;
 use crate::config::Backend;
-use crate::db::connection::Connection;
-use crate::db::connection::job_kind::JobKind;
 use crate::db::connection::opener::ConnectionOpener;
-use crate::db::error::{DbError, MayBeDbError};
+use crate::db::error::DbError;
 use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::DatabaseFigures;
 
 /// How many replaced generations may have running workers. With more, the circuit stays open. Where sockets can be shut down,
 /// their workers end at once.
 const MOST_GENERATIONS: usize = 3;
-
-/// How long the retry of a job that ran beyond its deadline may wait for a connection.
-const LATE_RETRY: Duration = Duration::from_secs(1);
 
 /// A database, its connections, and its workers.
 pub(crate) struct Database {
@@ -35,50 +29,11 @@ pub(crate) struct Database {
     queries: usize,
     exports: usize,
     state: Mutex<State>,
+    /// The other database, if it has one of this one's ports: its sockets are shut down together with this one's
+    sibling: OnceLock<Weak<Database>>,
     /// A connection was opened or has come back, or the circuit has opened or closed
     pub(super) changed: Condvar,
     pub(super) log: RateLimitedLog,
-}
-
-/// What changes while the database is used.
-pub(super) struct State {
-    pub(super) generation: Arc<Generation>,
-    replaced: Vec<Arc<Generation>>,
-    /// The circuit is open: the database hangs, or can't be connected to
-    pub(super) is_suspect: bool,
-    /// Why it is, for the log
-    pub(super) reason: String,
-    pub(super) is_closed: bool,
-    pub(super) is_watched: bool,
-    pub(super) idle: Vec<Pooled>,
-    pub(super) used: Vec<Used>,
-    pub(super) leases: u64,
-    /// Jobs that wait for a connection
-    pub(super) waiting: usize,
-    /// Attempts to connect that are under way
-    pub(super) attempts: usize,
-    pub(super) attempts_made: u64,
-    pub(super) latest_attempt: Instant,
-    /// Since when attempts are under way without a result
-    pub(super) attempts_quiet_since: Instant,
-    pub(super) connect_timeout: Duration,
-    /// When the ping was sent that is not answered yet
-    pub(super) ping: Option<Instant>,
-    pub(super) latest_ping: Option<Instant>,
-    pub(super) pings: u64,
-    pub(super) overruns: u64,
-}
-
-impl State {
-    /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
-        self.idle.len() + self.used.len() + usize::from(self.ping.is_some())
-    }
-
-    /// The error of a job while the circuit is open.
-    pub(super) fn unavailable(&self) -> DbError {
-        DbError::Unavailable(self.reason.clone())
-    }
 }
 
 impl Database {
@@ -89,37 +44,33 @@ impl Database {
         size: usize,
         [queries, exports]: [usize; 2],
     ) -> Arc<Database> {
-        let now = Instant::now();
         Arc::new(Database {
             role,
             opener,
             size,
             queries,
             exports,
-            state: Mutex::new(State {
-                generation: Generation::new(0, queries, exports),
-                replaced: Vec::new(),
-                is_suspect: false,
-                reason: String::new(),
-                is_closed: false,
-                is_watched: false,
-                idle: Vec::new(),
-                used: Vec::new(),
-                leases: 0,
-                waiting: 0,
-                attempts: 0,
-                attempts_made: 0,
-                latest_attempt: now,
-                attempts_quiet_since: now,
-                connect_timeout: CONNECT_TIMEOUT,
-                ping: None,
-                latest_ping: None,
-                pings: 0,
-                overruns: 0,
-            }),
+            state: Mutex::new(State::new(Generation::new(0, queries, exports))),
+            sibling: OnceLock::new(),
             changed: Condvar::new(),
             log: RateLimitedLog::default(),
         })
+    }
+
+    /// Tells two databases of each other.
+    pub(crate) fn link(self: &Arc<Self>, other: &Arc<Database>) {
+        let ports = self.opener.url.ports();
+        let shares_port = other
+            .opener
+            .url
+            .ports()
+            .iter()
+            .any(|port| ports.contains(port));
+        if shares_port {
+            // Each has one other at most.
+            let _ = self.sibling.set(Arc::downgrade(other));
+            let _ = other.sibling.set(Arc::downgrade(self));
+        }
     }
 
     /// Queues `job` in a lane.
@@ -145,78 +96,6 @@ impl Database {
             true => Err(state.unavailable()),
             false => Ok(Arc::clone(state.generation.workers(lane))),
         }
-    }
-
-    /// Runs `job`. If its connection broke, runs it once more on another one, unless it writes, its callers have left, or its
-    /// deadline has passed. Blocks.
-    ///
-    /// # Errors
-    /// The job's, or [`DbError::Unavailable`] if there was no connection before the deadline.
-    pub(crate) fn run<T, E: MayBeDbError>(
-        self: &Arc<Self>,
-        task: &Task,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let writes = task.kind == JobKind::Writes;
-        if writes && self.opener.url.backend() == Backend::Sqlite {
-            return self.write_to_file(task, job);
-        }
-        // A job that writes runs once, on a connection that has answered a ping: if the answer is lost, the write may have
-        // succeeded.
-        let mut lease = self.take(task, false, writes)?;
-        if let Some(result) = self.run_on(&mut lease, task, job) {
-            return result;
-        }
-        drop(lease);
-        let may_retry = !writes && task.callers.are_waiting();
-        // A job that reads a whole table may run beyond its deadline.
-        let deadline = match task.kind {
-            JobKind::Long => task.deadline.max(Instant::now() + LATE_RETRY),
-            JobKind::Short | JobKind::Writes => task.deadline,
-        };
-        if may_retry && Instant::now() < deadline {
-            let task = Task { deadline, ..*task };
-            // After a restart of the server every idle connection is dead.
-            let mut lease = self.take(&task, true, true)?;
-            if let Some(result) = self.run_on(&mut lease, &task, job) {
-                return result;
-            }
-        }
-        Err(DbError::Unavailable("the connection broke".into()).into())
-    }
-
-    /// Runs `job` once; `None` if the connection broke.
-    fn run_on<T, E: MayBeDbError>(
-        &self,
-        lease: &mut Lease,
-        task: &Task,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Option<Result<T, E>> {
-        let left = task.deadline.saturating_duration_since(Instant::now());
-        let connection = lease.connection();
-        let (result, may_stay) = connection.run(&self.opener.settings, task.kind, left, job);
-        if result.is_err() && !connection.is_alive() {
-            lease.is_broken = true;
-            return None;
-        }
-        lease.is_broken = !may_stay;
-        Some(result)
-    }
-
-    /// Runs a job that writes on a new connection. SQLite opens a file without a word for reading alone where it may not be
-    /// written, so a connection from that time would refuse each later write.
-    fn write_to_file<T, E: MayBeDbError>(
-        &self,
-        task: &Task,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let opened = self.opener.establish(CONNECT_TIMEOUT);
-        let mut connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        task.callers.begin();
-        let left = task.deadline.saturating_duration_since(Instant::now());
-        connection
-            .run(&self.opener.settings, task.kind, left, job)
-            .0
     }
 
     /// Opens the circuit and replaces the generation: shuts down every socket that leads to the database, so that each hung
@@ -245,6 +124,21 @@ impl Database {
         self.sockets().into_iter().for_each(Socket::shut_down);
         drop(idle);
         self.connect(&mut self.lock());
+        if let Some(sibling) = self.sibling.get().and_then(Weak::upgrade) {
+            sibling.lose_connections();
+        }
+    }
+
+    /// Drops the idle connections, whose sockets are shut down, and attempts to connect at once. Running jobs find their
+    /// connections broken, and run once more.
+    fn lose_connections(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let idle = std::mem::take(&mut state.idle);
+        if !idle.is_empty() {
+            self.connect(&mut state);
+        }
+        drop(state);
+        drop(idle);
     }
 
     /// Closes the circuit after an answer, unless the threads of too many generations still hang.
@@ -252,6 +146,7 @@ impl Database {
         state.replaced.retain(|generation| generation.busy() > 0);
         if state.is_suspect && state.replaced.len() < MOST_GENERATIONS {
             state.is_suspect = false;
+            state.probe_sockets = (Instant::now(), self.sockets());
         }
     }
 

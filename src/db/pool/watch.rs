@@ -9,9 +9,9 @@ use std::sync::{Arc, MutexGuard, Weak};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
-use super::connections::{Pooled, SLOW_CONNECT_TIMEOUT};
-use super::database::{Database, State};
+use super::database::Database;
 use super::sockets::Socket;
+use super::state::{Pooled, SLOW_CONNECT_TIMEOUT, State};
 use crate::config::Backend;
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
@@ -21,6 +21,9 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 
 /// The time between two attempts to connect while the circuit is open.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An attempt that began while the circuit was open and has not ended so long after it closed hangs.
+const HUNG_PROBE: Duration = Duration::from_secs(9);
 
 /// How many attempts to connect may be under way while the circuit is open.
 const MOST_PROBES: usize = 12;
@@ -108,6 +111,11 @@ impl Database {
             return Some(TICK);
         }
         sockets.clear();
+        if state.probes > 0 && state.probe_sockets.0.elapsed() >= HUNG_PROBE {
+            // MySQL's client gives an attempt no timeout. A healthy connection among them is replaced when it is used.
+            let hung = std::mem::take(&mut state.probe_sockets.1);
+            hung.into_iter().for_each(Socket::shut_down);
+        }
         if state.open() == 0 && state.attempts == 0 {
             // A job that starts now finds no watching thread, and starts one.
             state.is_watched = state.waiting > 0;
