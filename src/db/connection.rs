@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use diesel::RunQueryDsl;
 #[cfg(feature = "postgres")]
 use diesel::connection::CacheSize;
 use diesel::connection::{
@@ -76,15 +75,15 @@ impl Connection {
         }
     }
 
-    /// Pings the server. An open SQLite file always answers, even while it is locked.
+    /// Pings the server, in one round trip. An open SQLite file always answers, even while it is locked.
     pub(super) fn is_alive(&mut self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(_) => true,
-            #[allow(unreachable_patterns)]
-            other => {
-                with_connection!(other, conn => diesel::sql_query("SELECT 1").execute(conn).is_ok())
-            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(conn) => conn.batch_execute("SELECT 1").is_ok(),
+            #[cfg(feature = "mysql")]
+            Connection::Mysql(conn) => conn.batch_execute("DO 0").is_ok(),
         }
     }
 

@@ -128,7 +128,7 @@ def test_an_address_that_is_silent_is_followed_by_the_next(fault):
         getattr(scenario.silent, fault)()
         began = time.monotonic()
         assert wire.ask(scenario.sidecar.port, REQUESTS["stats"][0]).status == 200
-        assert 2.5 < time.monotonic() - began < 5.5
+        assert 1.5 < time.monotonic() - began < 5.5
         scenario.proxy.delay(0)
         left_nothing_behind(scenario)
 

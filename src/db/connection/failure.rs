@@ -109,8 +109,9 @@ impl Connection {
         match self {
             #[cfg(feature = "mysql")]
             Connection::Mysql(conn) if is_refused => match latest_number(conn) {
-                Ok(number) if OUTAGES_OF_MYSQL.contains(&number) => error.into_outage(),
-                _ => error,
+                Ok(number) if !OUTAGES_OF_MYSQL.contains(&number) => error,
+                // These questions fail only if they are interrupted as well.
+                _ => error.into_outage(),
             },
             _ => error,
         }

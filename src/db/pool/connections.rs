@@ -116,7 +116,7 @@ impl Database {
             }
             state.waiting += 1;
             if !state.is_suspect {
-                if state.attempts < state.waiting {
+                if state.attempts - state.probes < state.waiting {
                     self.connect(&mut state);
                 }
                 awaited = Some(state.generation.number);
@@ -163,7 +163,8 @@ impl Database {
 
     /// Attempts to connect on a thread of its own, unless the pool is full.
     pub(super) fn connect(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
-        if state.is_closed || state.open() + state.attempts >= self.size {
+        let attempts = state.attempts - state.probes;
+        if state.is_closed || state.open() + attempts >= self.size {
             return;
         }
         if state.attempts == 0 {
@@ -192,13 +193,15 @@ impl Database {
             true => establish(),
             false => Err(error),
         });
+        let took = began.elapsed();
         let mut state = self.lock();
         if established.is_ok() {
-            let was_slow = timeout == SLOW_CONNECT_TIMEOUT && began.elapsed() > CONNECT_TIMEOUT;
+            let was_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
             state.connect_timeout = match was_slow {
                 true => SLOW_CONNECT_TIMEOUT,
                 false => CONNECT_TIMEOUT,
             };
+            self.close_circuit(&mut state, took);
         }
         let result = established.map_err(|error| error.to_string());
         self.attempted(&mut state, is_probe, result);
@@ -216,7 +219,6 @@ impl Database {
                     let pooled = Pooled::new(connection, state.generation.number);
                     state.idle.push(pooled);
                 }
-                self.close_circuit(state);
             }
             Err(error) => {
                 let message = format_args!("can't connect to the database: {error}");

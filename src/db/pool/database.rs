@@ -20,6 +20,9 @@ use crate::telemetry::metrics::DatabaseFigures;
 /// their workers end at once.
 const MOST_GENERATIONS: usize = 3;
 
+/// The least time that is left to the other attempts to connect when one has closed the circuit.
+const SHORTEST_PROBE: Duration = Duration::from_secs(3);
+
 /// A database, its connections, and its workers.
 pub(crate) struct Database {
     role: Role,
@@ -141,12 +144,13 @@ impl Database {
         drop(idle);
     }
 
-    /// Closes the circuit after an answer, unless the threads of too many generations still hang.
-    pub(super) fn close_circuit(&self, state: &mut State) {
+    /// Closes the circuit after an attempt that took this time, unless the threads of too many generations still hang.
+    pub(super) fn close_circuit(&self, state: &mut State, took: Duration) {
         state.replaced.retain(|generation| generation.busy() > 0);
         if state.is_suspect && state.replaced.len() < MOST_GENERATIONS {
             state.is_suspect = false;
-            state.probe_sockets = (Instant::now(), self.sockets());
+            state.probes_end = Instant::now() + 2 * took + SHORTEST_PROBE;
+            state.probe_sockets = self.sockets();
         }
     }
 

@@ -12,11 +12,11 @@ use crate::db::connection::job_kind::JobKind;
 use crate::db::error::DbError;
 
 /// The timeout of an attempt to connect, for each of a server's addresses. A silent address is followed by the next.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The timeout of every second attempt while the circuit is open, and of all attempts after one that needed it: on a link of
-/// 300 ms a packet the handshake takes 5 s.
-pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(12);
+/// 300 ms a packet the handshake takes 5 to 10 s.
+pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A connection of the pool.
 pub(super) struct Pooled {
@@ -104,8 +104,9 @@ pub(super) struct State {
     pub(super) attempts_made: u64,
     /// Those of them that began while the circuit was open
     pub(super) probes: usize,
-    /// When the circuit closed, and the sockets that there were then
-    pub(super) probe_sockets: (Instant, Vec<Socket>),
+    /// The sockets that there were when the circuit closed, and when those of attempts that hang are shut down
+    pub(super) probe_sockets: Vec<Socket>,
+    pub(super) probes_end: Instant,
     pub(super) latest_attempt: Instant,
     /// Since when attempts are under way without a result
     pub(super) attempts_quiet_since: Instant,
@@ -135,7 +136,8 @@ impl State {
             attempts: 0,
             attempts_made: 0,
             probes: 0,
-            probe_sockets: (now, Vec::new()),
+            probe_sockets: Vec::new(),
+            probes_end: now,
             latest_attempt: now,
             attempts_quiet_since: now,
             connect_timeout: CONNECT_TIMEOUT,

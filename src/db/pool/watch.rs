@@ -21,11 +21,8 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The time between two attempts to connect while the circuit is open.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// An attempt that began while the circuit was open and has not ended so long after it closed hangs.
-const HUNG_PROBE: Duration = Duration::from_secs(9);
-
 /// How many attempts to connect may be under way while the circuit is open.
-const MOST_PROBES: usize = 12;
+const MOST_PROBES: usize = 15;
 
 /// Attempts that bring no connection for so long open the circuit, if there is no other connection.
 const NO_CONNECTION: Duration = Duration::from_millis(3500);
@@ -107,9 +104,9 @@ impl Database {
             return self.tick_without_connections(state, attempts);
         }
         attempts.sockets.clear();
-        if state.probes > 0 && state.probe_sockets.0.elapsed() >= HUNG_PROBE {
+        if state.probes > 0 && state.probes_end <= Instant::now() {
             // MySQL's client gives an attempt no timeout. A healthy connection among them is replaced when it is used.
-            let hung = std::mem::take(&mut state.probe_sockets.1);
+            let hung = std::mem::take(&mut state.probe_sockets);
             hung.into_iter().for_each(Socket::shut_down);
         }
         let tick = match state.used.is_empty() && state.attempts == 0 {
