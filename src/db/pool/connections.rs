@@ -46,7 +46,9 @@ impl Drop for Lease<'_> {
         let mut state = self.database.lock();
         state.used.retain(|used| used.id != self.id);
         pooled.answered = Instant::now();
-        let closed = match is_broken || pooled.generation != state.generation.number {
+        let is_outdated = pooled.generation != state.generation.number
+            || (pooled.is_probe && state.has_hung_probes());
+        let closed = match is_broken || is_outdated {
             true => Some(pooled),
             false => {
                 state.idle.push(pooled);
@@ -145,7 +147,7 @@ impl Database {
         let mut state = self.lock();
         state.is_suspect = opened.is_err();
         let connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let pooled = Pooled::new(connection, state.generation.number);
+        let pooled = Pooled::new(connection, state.generation.number, false);
         Ok(self.lease(&mut state, pooled, task))
     }
 
@@ -182,7 +184,8 @@ impl Database {
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-connect".to_owned());
         if let Err(error) = thread.spawn(move || database.attempt(is_probe, timeout)) {
-            self.attempted(state, is_probe, Err(format!("no thread: {error}")));
+            state.probes -= usize::from(is_probe);
+            self.failed_to_connect(state, format!("no thread: {error}"));
         }
     }
 
@@ -195,40 +198,56 @@ impl Database {
         });
         let took = began.elapsed();
         let mut state = self.lock();
-        if established.is_ok() {
-            let was_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
-            state.connect_timeout = match was_slow {
-                true => SLOW_CONNECT_TIMEOUT,
-                false => CONNECT_TIMEOUT,
-            };
-            self.close_circuit(&mut state, took);
-        }
-        let result = established.map_err(|error| error.to_string());
-        self.attempted(&mut state, is_probe, result);
-    }
-
-    /// Takes the result of an attempt. The first connection closes the circuit; a failure opens it if there is no other
-    /// connection.
-    fn attempted(&self, state: &mut State, is_probe: bool, result: Result<Connection, String>) {
-        state.attempts -= 1;
         state.probes -= usize::from(is_probe);
-        state.attempts_quiet_since = Instant::now();
-        match result {
+        let surplus = match established {
             Ok(connection) => {
-                if !state.is_closed {
-                    let pooled = Pooled::new(connection, state.generation.number);
-                    state.idle.push(pooled);
-                }
+                let was_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
+                state.connect_timeout = match was_slow {
+                    true => SLOW_CONNECT_TIMEOUT,
+                    false => CONNECT_TIMEOUT,
+                };
+                self.connected(&mut state, connection, is_probe, took)
             }
             Err(error) => {
-                let message = format_args!("can't connect to the database: {error}");
-                self.log
-                    .every_minute(log::Level::Warn, module_path!(), message);
-                if state.open() == 0 {
-                    state.is_suspect = true;
-                    state.reason = error;
-                }
+                self.failed_to_connect(&mut state, error.to_string());
+                None
             }
+        };
+        drop(state);
+        // Closing may send to the server.
+        drop(surplus);
+    }
+
+    /// Takes a new connection, which closes the circuit. Returns it if the pool is full.
+    fn connected(
+        &self,
+        state: &mut State,
+        connection: Connection,
+        is_probe: bool,
+        took: Duration,
+    ) -> Option<Connection> {
+        state.attempts -= 1;
+        state.attempts_quiet_since = Instant::now();
+        self.close_circuit(state, took);
+        if state.is_closed || state.open() >= self.size {
+            return Some(connection);
+        }
+        let pooled = Pooled::new(connection, state.generation.number, is_probe);
+        state.idle.push(pooled);
+        self.changed.notify_all();
+        None
+    }
+
+    /// Ends an attempt that failed, and opens the circuit if there is no connection.
+    fn failed_to_connect(&self, state: &mut State, error: String) {
+        state.attempts -= 1;
+        state.attempts_quiet_since = Instant::now();
+        let message = format_args!("can't connect to the database: {error}");
+        self.log
+            .every_minute(log::Level::Warn, module_path!(), message);
+        if state.open() == 0 {
+            state.is_suspect = true;
+            state.reason = error;
         }
         self.changed.notify_all();
     }

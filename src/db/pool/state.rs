@@ -22,6 +22,8 @@ pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     pub(super) generation: u64,
+    /// Whether its attempt began while the circuit was open
+    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     /// When it was opened, or its latest job ended
     pub(super) answered: Instant,
@@ -30,12 +32,13 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
-    pub(super) fn new(mut connection: Connection, generation: u64) -> Pooled {
+    pub(super) fn new(mut connection: Connection, generation: u64, is_probe: bool) -> Pooled {
         let answers = Arc::new(AtomicU64::new(0));
         connection.count_answers(&answers);
         Pooled {
             connection,
             generation,
+            is_probe,
             opened: Instant::now(),
             answered: Instant::now(),
             answers,
@@ -47,6 +50,7 @@ impl Pooled {
 pub(super) struct Used {
     pub(super) id: u64,
     pub(super) kind: JobKind,
+    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     pub(super) began: Instant,
     answers: Arc<AtomicU64>,
@@ -64,6 +68,7 @@ impl Used {
         Used {
             id,
             kind: task.kind,
+            is_probe: pooled.is_probe,
             opened: pooled.opened,
             began: now,
             seen: answers.load(Ordering::Relaxed) + rows.load(Ordering::Relaxed),
@@ -151,6 +156,11 @@ impl State {
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
         self.idle.len() + self.used.len() + usize::from(self.ping.is_some())
+    }
+
+    /// Whether attempts from the time of the open circuit have not ended long after it closed.
+    pub(super) fn has_hung_probes(&self) -> bool {
+        self.probes > 0 && !self.probe_sockets.is_empty() && self.probes_end <= Instant::now()
     }
 
     /// The error of a job while the circuit is open.

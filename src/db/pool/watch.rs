@@ -104,8 +104,8 @@ impl Database {
             return self.tick_without_connections(state, attempts);
         }
         attempts.sockets.clear();
-        if state.probes > 0 && state.probes_end <= Instant::now() {
-            // MySQL's client gives an attempt no timeout. A healthy connection among them is replaced when it is used.
+        if state.has_hung_probes() && state.used.iter().all(|used| !used.is_probe) {
+            // MySQL's client gives an attempt no timeout. All other connections of that time have been closed.
             let hung = std::mem::take(&mut state.probe_sockets);
             hung.into_iter().for_each(Socket::shut_down);
         }
@@ -235,13 +235,15 @@ impl SeenSockets {
 }
 
 impl State {
-    /// Takes idle connections that are too old, or were not used for long.
+    /// Takes idle connections that are too old, were not used for long, or can't be told from attempts that hang.
     fn take_outdated(&mut self) -> Vec<Pooled> {
-        self.idle
-            .extract_if(.., |pooled| {
-                pooled.answered.elapsed() >= IDLE_TIMEOUT || pooled.opened.elapsed() >= LIFETIME
-            })
-            .collect()
+        let has_hung_probes = self.has_hung_probes();
+        let is_outdated = |pooled: &mut Pooled| {
+            pooled.answered.elapsed() >= IDLE_TIMEOUT
+                || pooled.opened.elapsed() >= LIFETIME
+                || (pooled.is_probe && has_hung_probes)
+        };
+        self.idle.extract_if(.., is_outdated).collect()
     }
 
     /// Looks at all running jobs, and counts those that overrun.
