@@ -314,10 +314,10 @@ impl Db {
         let database = self.shared.databases.of(role);
         let workers = database.workers(lane).map_err(&unavailable)?;
         let pending = query.join();
-        let (shared, query) = (Arc::clone(&self.shared), Arc::clone(query));
+        let (shared, turn) = (Arc::clone(&self.shared), query.turn());
         let (kind, patience) = (limits.kind, limits.patience());
         workers.queue(move || {
-            query.run(|callers| {
+            turn.run(|callers| {
                 // This run may be for callers who came later.
                 let limits = Limits::new(kind, pool::task::deadline());
                 run(&shared.databases, &limits.task(callers)).map_err(Arc::new)

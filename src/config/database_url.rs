@@ -1,6 +1,8 @@
 //! `DATABASE_URL` as Django's own tools read it (dj-database-url 2, django-environ), turned into what Diesel takes.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -238,6 +240,20 @@ impl DatabaseUrl {
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// Whether this is the path of the server's unix socket: one that the URL names, or one with the usual name.
+    pub(crate) fn has_socket(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let is_usual = match self.backend {
+            Backend::Sqlite => false,
+            Backend::Postgres => name.starts_with(".s.PGSQL."),
+            Backend::Mysql => matches!(name, "mysqld.sock" | "mysql.sock"),
+        };
+        is_usual
+            || path
+                .to_str()
+                .is_some_and(|path| decoded(&self.target).contains(path))
     }
 
     /// The argument of the driver: a URL, or SQLite's path.

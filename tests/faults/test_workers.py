@@ -104,22 +104,28 @@ def test_on_a_slow_link_the_first_connection_takes_long_and_then_all_is_served(k
 class Silent(Scenario):
     """The database's host has a name, and the name server is silent."""
 
+    def __init__(self, kind, address):
+        super().__init__(kind)
+        self.address = address
+
     def before_start(self):
         folder = self.directory
-        (folder / "resolv.conf").write_text(f"nameserver {ADDRESS}\n")
+        (folder / "resolv.conf").write_text(f"nameserver {self.address}\n")
         (folder / "nsswitch.conf").write_text("hosts: dns\n")
         mounts = " && ".join(f"mount --bind {folder}/{name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf"))
         self.shell = f"""exec unshare --mount sh -c '{mounts} && exec "$@"' sh "$@" """
         self.url = self.url.replace("127.0.0.1", "database.test")
 
 
-ADDRESS = "127.0.0.99"
+ADDRESSES = {"postgres": "127.0.0.98", "mysql": "127.0.0.99"}
 
 
 @pytest.mark.side_by_side
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a resolv.conf, which root alone may do")
-def test_behind_a_silent_name_server_the_database_is_known_to_be_down():
-    with NameServer(ADDRESS) as name_server, Silent() as scenario:
+@SERVERS
+def test_behind_a_silent_name_server_the_database_is_known_to_be_down(kind):
+    address = ADDRESSES[kind]
+    with NameServer(address) as name_server, Silent(kind, address) as scenario:
         with Load(scenario.sidecar.port) as load:
             load.last(9)
             name_server.answers = True

@@ -159,7 +159,7 @@ fn a_server_that_falls_silent_after_login_blocks_no_request_for_ever() {
         "",
     );
     assert_eq!(answer.status, 503);
-    has_ended.recv_timeout(Duration::from_secs(10)).unwrap();
+    has_ended.recv_timeout(Duration::from_secs(20)).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! on PostgreSQL only a superuser may change the language. So no word of a server's message is known here:
 //!
 //! * MySQL and MariaDB tell the number of the latest error when asked for it.
-//! * On PostgreSQL the session first cancels a statement of its own. If an operator has cancelled the job's statement, the two
+//! * On PostgreSQL the session first has the server cancel a statement. If an operator has cancelled the job's statement, the two
 //!   messages are equal. Otherwise the job runs a second time, unprepared. A refusal comes back with the same message: a
 //!   missing privilege, a value that a view can't compute. A result or another message shows that the first failure has
 //!   passed: a migration had changed a prepared statement, or the disk was full (the message names a new temporary file).
@@ -47,16 +47,36 @@ struct ErrorNumber {
     number: Option<i64>,
 }
 
+/// The result of a job.
+pub(crate) struct Ran<T, E> {
+    pub(crate) result: Result<T, E>,
+    /// Whether the connection may be used again
+    pub(crate) may_stay: bool,
+    /// Whether the job ran twice
+    pub(crate) was_repeated: bool,
+}
+
+impl<T, E> Ran<T, E> {
+    fn once(result: Result<T, E>, may_stay: bool) -> Ran<T, E> {
+        Ran {
+            result,
+            may_stay,
+            was_repeated: false,
+        }
+    }
+}
+
 impl Connection {
-    /// Runs `job` as [`Connection::limited`] does. On PostgreSQL a refused job that only reads runs once more, if the caller
-    /// still waits. `left` is the time until the caller's deadline. Returns also whether the connection may be used again.
+    /// Runs `job` as [`Connection::limited`] does. On PostgreSQL a refused job that only reads runs once more before its deadline,
+    /// if `may_repeat`. `left` is the time until the deadline.
     pub(crate) fn run<T, E: MayBeDbError>(
         &mut self,
         settings: &SessionSettings,
         kind: JobKind,
         left: Duration,
+        may_repeat: bool,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> (Result<T, E>, bool) {
+    ) -> Ran<T, E> {
         let began = Instant::now();
         let once = |connection: &mut Connection| {
             let began = Instant::now();
@@ -65,19 +85,20 @@ impl Connection {
         };
         let error = match once(self) {
             Err(error) if error.db_error().is_some() => error,
-            result => return (result, true),
+            result => return Ran::once(result, true),
         };
         let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
         if !is_refused
+            || !may_repeat
             || kind == JobKind::Writes
             || began.elapsed() >= left
             || !self.forget_statements()
         {
-            return (Err(error), !self.is_spoilt_by_errors());
+            return Ran::once(Err(error), !self.is_spoilt_by_errors());
         }
         let message = error.db_error().and_then(DbError::unclear_message);
         if message.is_some() && message == self.message_of_a_cancelled_statement().as_deref() {
-            return (Err(error.into_outage()), false);
+            return Ran::once(Err(error.into_outage()), false);
         }
         let result = once(self).map_err(|again| {
             let is_other = |other| message.is_some_and(|message| message != other);
@@ -86,7 +107,10 @@ impl Connection {
                 _ => again,
             }
         });
-        (result, false)
+        Ran {
+            was_repeated: true,
+            ..Ran::once(result, false)
+        }
     }
 
     /// What this server says, in its language, of a statement that an operator cancels.

@@ -1,5 +1,8 @@
 //! What a job may do on a connection, and the limits that stay on it. MariaDB's need the server of `TEST_MYSQL_URL`.
 
+#[cfg(feature = "mysql")]
+use diesel::RunQueryDsl;
+
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 use super::{job_kind::STATEMENT_TIMEOUT, opener::ConnectionOpener, *};
 #[cfg(any(feature = "sqlite", feature = "mysql"))]

@@ -13,7 +13,7 @@ use crate::db::error::DbError;
 /// An attempt that fails within this time is repeated at once: an operator may end a session as it begins.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How long a job waits for a connection before another one is attempted.
+/// How long a job waits for a connection before it looks again whether one should be attempted.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a retry waits for the circuit to close.
@@ -55,8 +55,12 @@ impl Drop for Lease<'_> {
                 None
             }
         };
+        let is_closed = state.is_closed;
         drop(state);
-        self.database.changed.notify_one();
+        match is_closed {
+            true => self.database.changed.notify_all(),
+            false => self.database.changed.notify_one(),
+        }
         // Closing may send to the server.
         drop(closed);
     }
@@ -76,11 +80,13 @@ impl Database {
         let fails = Instant::now() + if is_retry { GRACE } else { Duration::ZERO };
         loop {
             let mut lease = self.wait_for_connection(task, fails)?;
-            if !is_verified || lease.connection().is_alive() {
-                task.callers.begin();
-                return Ok(lease);
+            if is_verified && !lease.connection().is_alive() {
+                lease.is_broken = true;
+                continue;
             }
-            lease.is_broken = true;
+            task.refuse_if_left()?;
+            task.callers.begin();
+            return Ok(lease);
         }
     }
 
@@ -103,6 +109,7 @@ impl Database {
             {
                 return Err(state.unavailable());
             }
+            task.refuse_if_left()?;
             if let Some(pooled) = state.idle.pop() {
                 return Ok(self.lease(&mut state, pooled, task));
             }
@@ -111,14 +118,14 @@ impl Database {
                 true => fails,
                 false => task.deadline.min(now + ATTEMPT_INTERVAL),
             };
-            if task.deadline <= now {
-                return Err(DbError::Unavailable(
-                    "no connection was free in time".into(),
-                ));
-            }
             state.waiting += 1;
             if !state.is_suspect {
-                if state.attempts - state.probes < state.waiting {
+                // An attempt that hangs, as one through a frozen balancer may, holds up no job for long.
+                let fresh = match state.latest_attempt.elapsed() < 2 * CONNECT_TIMEOUT {
+                    true => state.attempts - state.probes,
+                    false => 0,
+                };
+                if fresh < state.waiting {
                     self.connect(&mut state);
                 }
                 awaited = Some(state.generation.number);
@@ -163,7 +170,7 @@ impl Database {
         }
     }
 
-    /// Attempts to connect on a thread of its own, unless the pool is full.
+    /// Attempts to connect on a new thread, unless the pool is full.
     pub(super) fn connect(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
         let attempts = state.attempts - state.probes;
         if state.is_closed || state.open() + attempts >= self.size {

@@ -154,6 +154,12 @@ impl Database {
         }
     }
 
+    /// Whether hung attempts may be cut off: no connection of the other database has one of the same ports.
+    pub(super) fn is_alone(&self) -> bool {
+        let sibling = self.sibling.get().and_then(Weak::upgrade);
+        sibling.is_none_or(|sibling| sibling.lock().open() == 0)
+    }
+
     /// Whether it is an SQLite file.
     pub(super) fn is_file(&self) -> bool {
         self.opener.url.backend() == Backend::Sqlite
@@ -163,7 +169,9 @@ impl Database {
     pub(super) fn sockets(&self) -> Vec<Socket> {
         match self.is_file() {
             true => Vec::new(),
-            false => sockets_to(&self.opener.url.ports()),
+            false => sockets_to(&self.opener.url.ports(), |path| {
+                self.opener.url.has_socket(path)
+            }),
         }
     }
 
@@ -192,7 +200,7 @@ impl Database {
         state.reason = "shutting down".to_owned();
         state.generation.close();
         self.sockets().into_iter().for_each(Socket::shut_down);
-        let is_busy = |state: &mut State| state.attempts > 0 || !state.used.is_empty();
+        let is_busy = |state: &mut State| state.attempts > 0 || state.open() > state.idle.len();
         let second = Duration::from_secs(1);
         let waited = self.changed.wait_timeout_while(state, second, is_busy);
         drop(waited);

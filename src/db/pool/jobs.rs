@@ -32,7 +32,7 @@ impl Database {
         // A job that writes runs once, on a connection that has answered a ping: if the answer is lost, the write may have
         // succeeded.
         let mut lease = self.take(task, false, writes)?;
-        if let Some(result) = self.run_on(&mut lease, task, job) {
+        if let Some(result) = self.run_on(&mut lease, task, true, job) {
             return result;
         }
         drop(lease);
@@ -46,7 +46,7 @@ impl Database {
             let task = Task { deadline, ..*task };
             // After a restart of the server every idle connection is dead.
             let mut lease = self.take(&task, true, true)?;
-            if let Some(result) = self.run_on(&mut lease, &task, job) {
+            if let Some(result) = self.run_on(&mut lease, &task, false, job) {
                 return result;
             }
         }
@@ -58,17 +58,18 @@ impl Database {
         &self,
         lease: &mut Lease,
         task: &Task,
+        may_repeat: bool,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
         let left = task.deadline.saturating_duration_since(Instant::now());
         let connection = lease.connection();
-        let (result, may_stay) = connection.run(&self.opener.settings, task.kind, left, job);
-        if result.is_err() && !connection.is_alive() {
+        let ran = connection.run(&self.opener.settings, task.kind, left, may_repeat, job);
+        if ran.result.is_err() && !ran.was_repeated && !connection.is_alive() {
             lease.is_broken = true;
             return None;
         }
-        lease.is_broken = !may_stay;
-        Some(result)
+        lease.is_broken = !ran.may_stay;
+        Some(ran.result)
     }
 
     /// Runs a job that writes on a new connection. SQLite opens a file without a word for reading alone where it may not be
@@ -82,8 +83,7 @@ impl Database {
         let mut connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
         task.callers.begin();
         let left = task.deadline.saturating_duration_since(Instant::now());
-        connection
-            .run(&self.opener.settings, task.kind, left, job)
-            .0
+        let ran = connection.run(&self.opener.settings, task.kind, left, false, job);
+        ran.result
     }
 }

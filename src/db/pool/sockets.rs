@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 
@@ -36,9 +37,9 @@ impl Socket {
     }
 }
 
-/// The sockets of this process that are connected, or are being connected, to these TCP ports or to a named unix socket.
-/// Sockets that this process's listeners accepted are not among them.
-pub(super) fn sockets_to(ports: &[u16]) -> Vec<Socket> {
+/// The sockets of this process that are connected, or are being connected, to these TCP ports, or to a unix socket for whose
+/// path `is_server` is true. Sockets that this process's listeners accepted are not among them.
+pub(super) fn sockets_to(ports: &[u16], is_server: impl Fn(&Path) -> bool) -> Vec<Socket> {
     let tcp = tcp_connections_to(ports);
     let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
         return Vec::new();
@@ -46,7 +47,10 @@ pub(super) fn sockets_to(ports: &[u16]) -> Vec<Socket> {
     let names = descriptors.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     names
         .filter_map(Socket::at)
-        .filter(|socket| tcp.contains(&socket.inode) || leads_to_a_path(socket.descriptor))
+        .filter(|socket| {
+            tcp.contains(&socket.inode)
+                || peer_path(socket.descriptor).is_some_and(|path| is_server(&path))
+        })
         .collect()
 }
 
@@ -81,13 +85,10 @@ fn port(fields: &[&str], index: usize) -> Option<u16> {
     u16::from_str_radix(port, 16).ok()
 }
 
-/// Whether it is a client's end of a unix socket. The clients of our own unix socket have no path.
-fn leads_to_a_path(descriptor: RawFd) -> bool {
-    let peer = getpeername::<SockaddrStorage>(descriptor);
-    peer.is_ok_and(|peer| {
-        peer.as_unix_addr()
-            .is_some_and(|peer| peer.path().is_some())
-    })
+/// The path of the server's end of a unix socket. The clients of our own unix socket have none.
+fn peer_path(descriptor: RawFd) -> Option<PathBuf> {
+    let peer = getpeername::<SockaddrStorage>(descriptor).ok()?;
+    peer.as_unix_addr()?.path().map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -112,7 +113,7 @@ mod tests {
         let healthy = TcpStream::connect(other.local_addr().unwrap()).unwrap();
         let accepted = server.accept().unwrap().0;
         // A client whose own port is the database's: its connection was accepted by a listener of this process.
-        let found = sockets_to(&[port, healthy.local_addr().unwrap().port()]);
+        let found = sockets_to(&[port, healthy.local_addr().unwrap().port()], |_| false);
         assert_eq!(descriptors(&found), HashSet::from([hung.as_raw_fd()]));
         let read = std::thread::spawn(move || hung.read(&mut [0]).unwrap());
         found.into_iter().for_each(Socket::shut_down);
@@ -147,8 +148,10 @@ mod tests {
         let server = UnixListener::bind(&path).unwrap();
         let client = UnixStream::connect(&path).unwrap();
         let accepted = server.accept().unwrap().0;
-        let found = descriptors(&sockets_to(&[]));
+        let found = descriptors(&sockets_to(&[], |other| other == path));
         assert!(found.contains(&client.as_raw_fd()));
         assert!(!found.contains(&accepted.as_raw_fd()));
+        // As the journal's socket, to which standard error may lead.
+        assert!(sockets_to(&[], |_| false).is_empty());
     }
 }

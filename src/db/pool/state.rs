@@ -56,7 +56,7 @@ pub(super) struct Used {
     answers: Arc<AtomicU64>,
     rows: Arc<AtomicU64>,
     seen: u64,
-    /// When a statement or a row was last seen to arrive
+    /// When a statement or a row was last seen to arrive; before that, when the job began
     pub(super) progressed: Instant,
     pub(super) has_overrun: bool,
 }
@@ -106,9 +106,9 @@ pub(super) struct State {
     pub(super) waiting: usize,
     /// Attempts to connect that are under way
     pub(super) attempts: usize,
-    pub(super) attempts_made: u64,
-    /// Those of them that began while the circuit was open
+    /// Those of the attempts that began while the circuit was open
     pub(super) probes: usize,
+    pub(super) attempts_made: u64,
     /// The sockets that there were when the circuit closed, and when those of attempts that hang are shut down
     pub(super) probe_sockets: Vec<Socket>,
     pub(super) probes_end: Instant,
@@ -119,6 +119,8 @@ pub(super) struct State {
     /// When the ping was sent that is not answered yet
     pub(super) ping: Option<Instant>,
     pub(super) latest_ping: Option<Instant>,
+    /// When a ping was answered by a connection from before the doubtful job
+    pub(super) older_answered: Option<Instant>,
     pub(super) pings: u64,
     pub(super) overruns: u64,
 }
@@ -148,6 +150,7 @@ impl State {
             connect_timeout: CONNECT_TIMEOUT,
             ping: None,
             latest_ping: None,
+            older_answered: None,
             pings: 0,
             overruns: 0,
         }

@@ -28,6 +28,16 @@ pub(crate) struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// Fails a job that must not begin any more: its deadline has passed, or its callers have left.
+    pub(super) fn refuse_if_left(&self) -> Result<(), DbError> {
+        match self.deadline <= Instant::now() || !self.callers.are_waiting() {
+            true => Err(DbError::Unavailable(
+                "no connection was free in time".into(),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// A short job that must run before this one, with the same deadline.
     pub(crate) fn preparing(&self) -> Self {
         Task {
@@ -90,7 +100,6 @@ impl Patience {
 
     /// The error of a caller that got no result.
     pub(crate) fn exhausted(&self) -> DbError {
-        let seconds = (REQUEST_TIMEOUT + self.run_timeout).as_secs();
-        DbError::Unavailable(format!("no answer within {seconds} seconds, or a panic"))
+        DbError::Unavailable("no answer before the deadline, or a panic".to_owned())
     }
 }

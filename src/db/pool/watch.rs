@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Database;
 use super::sockets::Socket;
-use super::state::{Pooled, SLOW_CONNECT_TIMEOUT, State};
+use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State};
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
 /// How often the thread looks, while anything runs and while nothing does.
@@ -33,8 +33,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A ping is sent when a job has got no answer for this time. It is also the least time between two pings.
 const PING_AFTER: Duration = Duration::from_secs(3);
 
-/// What a statement may take beyond the database's own timeout before the job counts as an overrun.
+/// What a statement may take beyond the database's own timeout before the job counts as an overrun; on a slow link more, since
+/// an answer takes as long as its packets.
 const MARGIN: Duration = Duration::from_millis(500);
+const SLOW_MARGIN: Duration = Duration::from_secs(2);
 
 /// The generation is replaced when more jobs than these have overrun, or one of them by `LONGEST_OVERRUN`, even if the
 /// database answers pings.
@@ -47,13 +49,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// How old a connection may get.
 const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// After how long without an answer a job of this kind has overrun.
+/// After how long the database itself ends a statement of a job of this kind.
 fn longest_statement(kind: JobKind) -> Duration {
-    MARGIN
-        + match kind {
-            JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
-            JobKind::Long => WHOLE_TABLE_TIMEOUT,
-        }
+    match kind {
+        JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
+        JobKind::Long => WHOLE_TABLE_TIMEOUT,
+    }
 }
 
 /// What a look at the jobs found.
@@ -80,12 +81,14 @@ impl Database {
 
     /// One look; `None` ends the thread, otherwise the time until the next one.
     fn look(self: &Arc<Self>, attempts: &mut SeenSockets) -> Option<Duration> {
+        // Before this database is locked: the other one may look at this one at the same time.
+        let is_alone = self.is_alone();
         let mut state = self.lock();
         if state.is_closed {
             return None;
         }
         let closed = state.take_outdated();
-        let tick = self.tick(state, attempts);
+        let tick = self.tick(state, is_alone, attempts);
         // Closing may send to the server.
         drop(closed);
         tick
@@ -94,6 +97,7 @@ impl Database {
     fn tick(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
+        is_alone: bool,
         attempts: &mut SeenSockets,
     ) -> Option<Duration> {
         if self.is_file() {
@@ -101,10 +105,10 @@ impl Database {
             return state.is_watched.then_some(IDLE_TICK);
         }
         if state.is_suspect || state.open() == 0 {
-            return self.tick_without_connections(state, attempts);
+            return self.tick_without_connections(state, is_alone, attempts);
         }
         attempts.sockets.clear();
-        if state.has_hung_probes() && state.used.iter().all(|used| !used.is_probe) {
+        if state.has_hung_probes() && state.used.iter().all(|used| !used.is_probe) && is_alone {
             // MySQL's client gives an attempt no timeout. All other connections of that time have been closed.
             let hung = std::mem::take(&mut state.probe_sockets);
             hung.into_iter().for_each(Socket::shut_down);
@@ -114,7 +118,8 @@ impl Database {
             false => TICK,
         };
         match state.examine() {
-            Finding::Fine => {}
+            // A ping that hangs on a dead connection while all jobs get answers tells nothing.
+            Finding::Fine => drop(state.ping.take_if(|sent| sent.elapsed() >= PING_TIMEOUT)),
             Finding::Hangs => self.replace_generation(state),
             Finding::Doubtful { since, has_overrun } => self.doubt(state, since, has_overrun),
         }
@@ -125,6 +130,7 @@ impl Database {
     fn tick_without_connections(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
+        is_alone: bool,
         attempts: &mut SeenSockets,
     ) -> Option<Duration> {
         if !state.is_suspect && state.attempts == 0 {
@@ -139,12 +145,18 @@ impl Database {
         }
         if state.is_suspect
             && state.latest_attempt.elapsed() >= PROBE_INTERVAL
-            && state.attempts < MOST_PROBES
+            && state.probes < MOST_PROBES
         {
             self.connect(&mut state);
         }
+        if !state.idle.is_empty() {
+            // Threads of older generations hung when it was opened.
+            self.close_circuit(&mut state, Duration::ZERO);
+        }
+        let are_all_slots_taken = state.probes >= MOST_PROBES;
         drop(state);
-        if attempts.latest_look.elapsed() >= PROBE_INTERVAL {
+        let is_due = attempts.latest_look.elapsed() >= PROBE_INTERVAL;
+        if is_due && (are_all_slots_taken || is_alone) {
             attempts.shut_down_hung(self.sockets());
         }
         Some(TICK)
@@ -158,7 +170,9 @@ impl Database {
         since: Instant,
         has_overrun: bool,
     ) {
-        if let Some(sent) = state.ping {
+        if let Some(sent) = state.ping
+            && sent >= since
+        {
             if sent.elapsed() >= PING_TIMEOUT {
                 self.replace_generation(state);
             }
@@ -168,7 +182,9 @@ impl Database {
             return;
         }
         let older = state.idle.iter().position(|pooled| pooled.opened < since);
-        if older.is_none() && has_overrun {
+        let is_recent =
+            |time: Option<Instant>| time.is_some_and(|time| time.elapsed() < PING_AFTER);
+        if older.is_none() && has_overrun && !is_recent(state.older_answered) {
             self.replace_generation(state);
             return;
         }
@@ -179,31 +195,41 @@ impl Database {
             return;
         }
         if state.idle.is_empty() {
-            if state.attempts == 0 {
+            let patience = match state.connect_timeout {
+                CONNECT_TIMEOUT => NO_CONNECTION,
+                slow => slow,
+            };
+            if state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience {
+                self.replace_generation(state);
+            } else if state.attempts == 0 && state.latest_attempt.elapsed() >= PROBE_INTERVAL {
                 self.connect(&mut state);
             }
             return;
         }
         let pooled = state.idle.remove(older.unwrap_or(0));
-        let now = Instant::now();
-        state.ping = Some(now);
-        state.latest_ping = Some(now);
-        state.pings += 1;
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-ping".to_owned());
-        if thread.spawn(move || database.ping(pooled)).is_err() {
-            state.ping = None;
+        if thread
+            .spawn(move || database.ping(pooled, older.is_some()))
+            .is_ok()
+        {
+            state.ping = Some(Instant::now());
+            state.latest_ping = state.ping;
+            state.pings += 1;
         }
     }
 
     /// Pings on this connection. A refusal says only that this connection is dead.
-    fn ping(self: Arc<Self>, mut pooled: Pooled) {
+    fn ping(self: Arc<Self>, mut pooled: Pooled, is_older: bool) {
         let is_alive = pooled.connection.is_alive();
         let mut state = self.lock();
         if pooled.generation == state.generation.number {
             state.ping = None;
             if is_alive {
                 pooled.answered = Instant::now();
+                if is_older {
+                    state.older_answered = Some(pooled.answered);
+                }
                 state.idle.push(pooled);
             } else {
                 state.latest_ping = None;
@@ -250,9 +276,13 @@ impl State {
     fn examine(&mut self) -> Finding {
         let mut finding = Finding::Fine;
         let mut overrunning = 0;
+        let margin = match self.connect_timeout {
+            CONNECT_TIMEOUT => MARGIN,
+            _ => SLOW_MARGIN,
+        };
         for used in &mut self.used {
             let quiet = used.quiet();
-            let limit = longest_statement(used.kind);
+            let limit = longest_statement(used.kind) + margin;
             let has_overrun = quiet >= limit;
             if has_overrun {
                 overrunning += 1;
@@ -272,7 +302,8 @@ impl State {
     /// Whether a connection that was opened before `since` has answered within the timeout of a ping.
     fn has_answered(&self, since: Instant) -> bool {
         let idle = self.idle.iter().map(|one| (one.opened, one.answered));
-        let used = self.used.iter().map(|one| (one.opened, one.progressed));
+        let used = self.used.iter().filter(|one| one.progressed > one.began);
+        let used = used.map(|one| (one.opened, one.progressed));
         idle.chain(used)
             .any(|(opened, answered)| opened < since && answered.elapsed() < PING_TIMEOUT)
     }
