@@ -313,13 +313,12 @@ impl Db {
         let unavailable = |error| Arc::new(unavailable(error));
         let database = self.shared.databases.of(role);
         let workers = database.workers(lane).map_err(&unavailable)?;
-        let pending = query.join();
+        let pending = query.join(limits.deadline);
         let (shared, turn) = (Arc::clone(&self.shared), query.turn());
         let (kind, patience) = (limits.kind, limits.patience());
         workers.queue(move || {
-            turn.run(|callers| {
-                // This run may be for callers who came later.
-                let limits = Limits::new(kind, pool::task::deadline());
+            turn.run(|callers, deadline| {
+                let limits = Limits::new(kind, deadline);
                 run(&shared.databases, &limits.task(callers)).map_err(Arc::new)
             });
         });

@@ -2,11 +2,15 @@
 //! result is older than its caller's question.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::pending_job::{Caller, Callers, PendingJob, pending_job};
 
-/// The callers that wait for the next run of a query. A lane with one worker runs it.
-pub struct SharedQuery<T>(Mutex<Vec<Caller<T>>>);
+/// A caller whose deadline is nearer when a run begins is not answered: the run might wait for a lock.
+const LEAST_TIME: Duration = Duration::from_secs(1);
+
+/// The callers that wait for the next run of a query, with their deadlines. A lane with one worker runs it.
+pub struct SharedQuery<T>(Mutex<Vec<(Instant, Caller<T>)>>);
 
 impl<T> Default for SharedQuery<T> {
     fn default() -> Self {
@@ -15,7 +19,7 @@ impl<T> Default for SharedQuery<T> {
 }
 
 impl<T> SharedQuery<T> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Caller<T>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Caller<T>)>> {
         // No code that can panic runs under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -23,9 +27,9 @@ impl<T> SharedQuery<T> {
 
 impl<T: Clone> SharedQuery<T> {
     /// Adds a caller, which gets the result of the next run. A run must be queued after this.
-    pub fn join(&self) -> PendingJob<T> {
+    pub fn join(&self, deadline: Instant) -> PendingJob<T> {
         let (caller, pending) = pending_job();
-        self.lock().push(caller);
+        self.lock().push((deadline, caller));
         pending
     }
 
@@ -34,14 +38,15 @@ impl<T: Clone> SharedQuery<T> {
         Turn(Some(Arc::clone(self)))
     }
 
-    /// Runs `query` for all callers that wait; not at all if an earlier run has answered them.
-    fn run(&self, query: impl FnOnce(&dyn Callers) -> T) {
+    fn run(&self, query: impl FnOnce(&dyn Callers, Instant) -> T) {
         let mut callers = std::mem::take(&mut *self.lock());
-        callers.retain(Caller::are_waiting);
-        if callers.is_empty() {
+        let now = Instant::now();
+        callers.retain(|(deadline, caller)| *deadline >= now + LEAST_TIME && caller.are_waiting());
+        let Some(deadline) = callers.iter().map(|(deadline, _)| *deadline).min() else {
             return;
-        }
-        let answer = query(&callers);
+        };
+        let callers: Vec<_> = callers.into_iter().map(|(_, caller)| caller).collect();
+        let answer = query(&callers, deadline);
         for caller in callers {
             caller.send(answer.clone());
         }
@@ -52,8 +57,8 @@ impl<T: Clone> SharedQuery<T> {
 pub struct Turn<T>(Option<Arc<SharedQuery<T>>>);
 
 impl<T: Clone> Turn<T> {
-    /// Runs `query` for all callers that wait; not at all if an earlier run has answered them.
-    pub fn run(mut self, query: impl FnOnce(&dyn Callers) -> T) {
+    /// Runs `query` for all callers that wait, with the earliest of their deadlines; not at all if an earlier run has answered them.
+    pub fn run(mut self, query: impl FnOnce(&dyn Callers, Instant) -> T) {
         if let Some(shared) = self.0.take() {
             shared.run(query);
         }
@@ -71,8 +76,6 @@ impl<T> Drop for Turn<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOW: Duration = Duration::ZERO;
@@ -81,24 +84,30 @@ mod tests {
     #[test]
     fn callers_that_come_while_it_runs_share_the_next_run() {
         actix_web::rt::System::new().block_on(async {
-            let shared = SharedQuery::default();
-            let (first, left) = (shared.join(), shared.join());
+            let shared = Arc::new(SharedQuery::default());
+            let soon = Instant::now() + LONG;
+            let (first, left) = (shared.join(soon + LONG), shared.join(soon));
+            let (second, late) = (shared.join(soon), shared.join(Instant::now()));
             drop(left);
-            let mut late = Vec::new();
-            shared.run(|callers| {
+            let mut next = Vec::new();
+            shared.turn().run(|callers, deadline| {
                 assert!(callers.are_waiting());
-                late.extend([shared.join(), shared.join()]);
+                assert_eq!(deadline, soon);
+                next.extend([shared.join(soon), shared.join(soon)]);
                 1
             });
             assert_eq!(first.result(NOW, NOW).await, Some(1));
-            shared.run(|_| 2);
-            for caller in late {
+            assert_eq!(second.result(NOW, NOW).await, Some(1));
+            assert_eq!(late.result(LONG, LONG).await, None);
+            shared.turn().run(|_, _| 2);
+            for caller in next {
                 assert_eq!(caller.result(NOW, NOW).await, Some(2));
             }
-            shared.run(|_| unreachable!("all callers have their answers"));
+            shared
+                .turn()
+                .run(|_, _| unreachable!("all callers have their answers"));
             // A queue that is closed drops the turns in it.
-            let shared = Arc::new(shared);
-            let caller = shared.join();
+            let caller = shared.join(soon);
             drop(shared.turn());
             assert_eq!(caller.result(LONG, LONG).await, None);
         });

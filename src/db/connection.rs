@@ -26,6 +26,8 @@ pub(crate) mod opener;
 pub mod session_settings;
 
 use job_kind::JobKind;
+#[cfg(feature = "mysql")]
+use job_kind::STATEMENT_TIMEOUT;
 use session_settings::SessionSettings;
 #[cfg(feature = "mysql")]
 use session_settings::mysql_limit;
@@ -188,7 +190,7 @@ impl Connection {
                 Ok(writes)
             }
             #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => match settings.begin_postgres(kind) {
+            Connection::Postgres(conn) => match settings.begin_postgres(kind, left) {
                 None => Ok(false),
                 Some(begin) if writes => {
                     AnsiTransactionManager::begin_transaction_sql(conn, &begin)?;
@@ -199,7 +201,7 @@ impl Connection {
             #[cfg(feature = "mysql")]
             Connection::Mysql(conn) => match kind {
                 JobKind::Short => Ok(false),
-                JobKind::Long => conn.batch_execute(&mysql_limit(kind)).map(|()| true),
+                JobKind::Long => conn.batch_execute(&mysql_limit(kind, left)).map(|()| true),
                 JobKind::Writes => {
                     AnsiTransactionManager::begin_transaction_sql(
                         conn,
@@ -219,7 +221,9 @@ impl Connection {
             #[cfg(feature = "postgres")]
             Connection::Postgres(conn) => conn.batch_execute("ROLLBACK"),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => conn.batch_execute(&mysql_limit(JobKind::Short)),
+            Connection::Mysql(conn) => {
+                conn.batch_execute(&mysql_limit(JobKind::Short, STATEMENT_TIMEOUT))
+            }
         }
     }
 }

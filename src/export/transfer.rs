@@ -77,9 +77,18 @@ impl Transfer {
             let whole = next(&mut pieces).await?;
             return Ok(head.body(whole.unwrap_or_default()));
         }
-        let pieces = stream::try_unfold((pieces, slot), |(mut pieces, slot)| async {
+        // A client that has got a body of known length may ask for the next export before the thread tells the end.
+        let left = match self.coding {
+            Some(_) => u64::MAX,
+            None => self.length,
+        };
+        let state = (pieces, Some(slot), left);
+        let pieces = stream::try_unfold(state, |(mut pieces, slot, left)| async move {
             let piece = next(&mut pieces).await?;
-            Ok::<_, io::Error>(piece.map(|piece| (piece, (pieces, slot))))
+            Ok::<_, io::Error>(piece.map(|piece| {
+                let left = left.saturating_sub(piece.len() as u64);
+                (piece, (pieces, slot.filter(|_| left > 0), left))
+            }))
         });
         Ok(match self.coding {
             Some(coding) => head

@@ -81,7 +81,7 @@ impl Connection {
         let once = |connection: &mut Connection| {
             let began = Instant::now();
             let result = connection.limited(settings, kind, left, job);
-            result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT))
+            result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT.min(left)))
         };
         let error = match once(self) {
             Err(error) if error.db_error().is_some() => error,

@@ -8,6 +8,9 @@
 //!
 //! On SQLite each job sets how long it waits for a lock, and whether it may write.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::time::Duration;
+
 #[cfg(feature = "mysql")]
 use diesel::RunQueryDsl;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -120,8 +123,9 @@ impl SessionSettings {
         }
     }
 
-    /// The statements that begin the transaction of a job; `None` for a job that needs no transaction.
-    pub(super) fn begin_postgres(&self, kind: JobKind) -> Option<String> {
+    /// The statements that begin the transaction of a job. One that reads a whole table waits for locks only until its callers'
+    /// deadline, which is `left` away. `None` for a job that needs no transaction.
+    pub(super) fn begin_postgres(&self, kind: JobKind, left: Duration) -> Option<String> {
         if kind == JobKind::Short && self.prepares {
             return None;
         }
@@ -135,8 +139,10 @@ impl SessionSettings {
         }
         if kind == JobKind::Long {
             let limit = WHOLE_TABLE_TIMEOUT.as_millis();
+            // 0 would be no limit.
+            let lock = left.min(STATEMENT_TIMEOUT).as_millis().max(1);
             begin.push_str(&format!(
-                "; SET LOCAL statement_timeout = {limit}; {AS_A_GUEST}"
+                "; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {lock}; {AS_A_GUEST}"
             ));
         }
         Some(begin)
@@ -176,26 +182,30 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
         }
         _ => String::new(),
     };
-    let lock = STATEMENT_TIMEOUT.as_secs();
-    let limit = mysql_limit(JobKind::Short);
+    let limit = mysql_limit(JobKind::Short, STATEMENT_TIMEOUT);
     // One text: on a slow link each round trip counts.
     conn.batch_execute(&format!(
         "SET SESSION time_zone = DEFAULT; {time_zone}SET SESSION TRANSACTION READ ONLY; \
-         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}, \
-         lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}; {limit}"
+         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}; {limit}"
     ))
 }
 
-/// The statement that sets the timeout of each later statement for a job of this kind: in seconds for MariaDB, which alone
-/// reads the first comment, and in milliseconds for MySQL, which alone reads the second.
+/// The statement that sets the timeouts of each later statement for a job of this kind: in seconds for MariaDB, which alone
+/// reads the first comment, and in milliseconds for MySQL, which alone reads the second. A job that reads a whole table waits
+/// for locks only until its callers' deadline, which is `left` away, in whole seconds.
 #[cfg(feature = "mysql")]
-pub(super) fn mysql_limit(kind: JobKind) -> String {
+pub(super) fn mysql_limit(kind: JobKind, left: Duration) -> String {
     let limit = match kind {
         JobKind::Long => WHOLE_TABLE_TIMEOUT,
         JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
     };
     let (seconds, milliseconds) = (limit.as_secs(), limit.as_millis());
+    let lock = match kind {
+        JobKind::Long => left.min(STATEMENT_TIMEOUT).as_secs().max(1),
+        JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT.as_secs(),
+    };
     format!(
-        "SET SESSION /*M! max_statement_time = {seconds} */ /*!50708 max_execution_time = {milliseconds} */"
+        "SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}, \
+         /*M! max_statement_time = {seconds} */ /*!50708 max_execution_time = {milliseconds} */"
     )
 }

@@ -216,6 +216,9 @@ impl Database {
                 self.connected(&mut state, connection, is_probe, took)
             }
             Err(error) => {
+                if took >= AT_ONCE {
+                    state.silent_attempt = Some(Instant::now());
+                }
                 self.failed_to_connect(&mut state, error.to_string());
                 None
             }

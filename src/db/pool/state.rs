@@ -115,6 +115,8 @@ pub(super) struct State {
     pub(super) latest_attempt: Instant,
     /// Since when attempts are under way without a result
     pub(super) attempts_quiet_since: Instant,
+    /// When an attempt failed that had got no answer, not even a refusal
+    pub(super) silent_attempt: Option<Instant>,
     pub(super) connect_timeout: Duration,
     /// When the ping was sent that is not answered yet
     pub(super) ping: Option<Instant>,
@@ -147,6 +149,7 @@ impl State {
             probes_end: now,
             latest_attempt: now,
             attempts_quiet_since: now,
+            silent_attempt: None,
             connect_timeout: CONNECT_TIMEOUT,
             ping: None,
             latest_ping: None,

@@ -50,7 +50,7 @@ impl Task<'_> {
 /// The limits of a job, until its worker knows the callers.
 pub(crate) struct Limits {
     pub(crate) kind: JobKind,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
     pub(crate) rows: Arc<AtomicU64>,
 }
 

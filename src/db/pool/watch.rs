@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::database::Database;
 use super::sockets::Socket;
-use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State};
+use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State, Used};
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
 /// How often the thread looks, while anything runs and while nothing does.
@@ -32,6 +32,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A ping is sent when a job has got no answer for this time. It is also the least time between two pings.
 const PING_AFTER: Duration = Duration::from_secs(3);
+
+/// If there is no idle connection for a ping, one is opened when a job that reads a whole table has got no row for this time.
+const SPARE_AFTER: Duration = Duration::from_secs(1);
 
 /// What a statement may take beyond the database's own timeout before the job counts as an overrun; on a slow link more, since
 /// an answer takes as long as its packets.
@@ -117,6 +120,9 @@ impl Database {
             true => IDLE_TICK,
             false => TICK,
         };
+        if state.needs_spare() {
+            self.connect(&mut state);
+        }
         match state.examine() {
             // A ping that hangs on a dead connection while all jobs get answers tells nothing.
             Finding::Fine => drop(state.ping.take_if(|sent| sent.elapsed() >= PING_TIMEOUT)),
@@ -199,10 +205,9 @@ impl Database {
                 CONNECT_TIMEOUT => NO_CONNECTION,
                 slow => slow,
             };
-            if state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience {
+            let is_silent = state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience;
+            if is_silent || state.silent_attempt.is_some_and(|end| end > since) {
                 self.replace_generation(state);
-            } else if state.attempts == 0 && state.latest_attempt.elapsed() >= PROBE_INTERVAL {
-                self.connect(&mut state);
             }
             return;
         }
@@ -270,6 +275,15 @@ impl State {
                 || (pooled.is_probe && has_hung_probes)
         };
         self.idle.extract_if(.., is_outdated).collect()
+    }
+
+    /// Whether a job may soon have to be pinged for, and there is no connection for that.
+    fn needs_spare(&mut self) -> bool {
+        let is_quiet = |used: &mut Used| used.quiet() >= SPARE_AFTER && used.kind == JobKind::Long;
+        self.idle.is_empty()
+            && self.attempts == 0
+            && self.latest_attempt.elapsed() >= PROBE_INTERVAL
+            && self.used.iter_mut().any(is_quiet)
     }
 
     /// Looks at all running jobs, and counts those that overrun.
