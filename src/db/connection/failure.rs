@@ -129,14 +129,15 @@ impl Connection {
 
     /// Turns a refusal of the latest statement into an outage if its number says so.
     pub(crate) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
-        let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
         match self {
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) if is_refused => match latest_number(conn) {
-                Ok(number) if !OUTAGES_OF_MYSQL.contains(&number) => error,
-                // These questions fail only if they are interrupted as well.
-                _ => error.into_outage(),
-            },
+            Connection::Mysql(conn) if matches!(error.db_error(), Some(DbError::Refused(_))) => {
+                match latest_number(conn) {
+                    Ok(number) if !OUTAGES_OF_MYSQL.contains(&number) => error,
+                    // These questions fail only if they are interrupted as well.
+                    _ => error.into_outage(),
+                }
+            }
             _ => error,
         }
     }

@@ -55,11 +55,13 @@ impl Drop for Lease<'_> {
                 None
             }
         };
-        let is_closed = state.is_closed;
+        // A notification is a system call, even if no thread waits.
+        let (is_closed, is_awaited) = (state.is_closed, state.waiting > 0);
         drop(state);
-        match is_closed {
-            true => self.database.changed.notify_all(),
-            false => self.database.changed.notify_one(),
+        if is_closed {
+            self.database.changed.notify_all();
+        } else if is_awaited {
+            self.database.changed.notify_one();
         }
         // Closing may send to the server.
         drop(closed);
