@@ -1,8 +1,9 @@
 //! `verify`: two services side by side, equal and not; `tests/deploy/test_verify.py` compares with a live Django.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::app::{App, KEY, OLD_KEY, insert_session};
@@ -120,27 +121,40 @@ fn a_difference_in_an_exported_body_is_shown_only_where_it_is_asked_for() {
     assert!(table.contains("Hopper"), "{table}");
 }
 
+/// What came up to the empty line, or `None` where the client left before it.
+fn request_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut piece = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(length @ 1..) => request.extend_from_slice(&piece[..length]),
+            _ => return None,
+        }
+    }
+    Some(request)
+}
+
 /// A server that answers every request with these bytes, the first ones with others.
 fn server(first: &'static [&'static str], then: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let asked = AtomicUsize::new(0);
+    let asked = Arc::new(AtomicUsize::new(0));
     std::thread::spawn(move || {
+        // Another test's probe may connect and say nothing: it must not keep the others waiting.
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            let mut piece = [0; 1024];
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                let length = stream.read(&mut piece).unwrap();
-                request.extend_from_slice(&piece[..length]);
-            }
-            let number = asked.fetch_add(1, Ordering::Relaxed);
-            let answer = first.get(number).unwrap_or(&then);
-            let is_head = request.starts_with(b"HEAD ");
-            let head = answer.split_inclusive("\r\n\r\n").next().unwrap();
-            stream
-                .write_all(if is_head { head } else { answer }.as_bytes())
-                .unwrap();
+            let (mut stream, asked) = (stream.unwrap(), Arc::clone(&asked));
+            std::thread::spawn(move || {
+                let Some(request) = request_head(&mut stream) else {
+                    return;
+                };
+                let number = asked.fetch_add(1, Ordering::Relaxed);
+                let answer = first.get(number).unwrap_or(&then);
+                let is_head = request.starts_with(b"HEAD ");
+                let head = answer.split_inclusive("\r\n\r\n").next().unwrap();
+                stream
+                    .write_all(if is_head { head } else { answer }.as_bytes())
+                    .unwrap();
+            });
         }
     });
     address
