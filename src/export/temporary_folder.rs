@@ -24,7 +24,7 @@ impl Default for TemporaryFolder {
     fn default() -> Self {
         TemporaryFolder {
             permit: Arc::new(Semaphore::new(1)),
-            worker: Workers::new("temporary-folder", 1),
+            worker: Workers::new("temp-folder", 1),
         }
     }
 }

@@ -186,9 +186,10 @@ impl Database {
         state.latest_attempt = Instant::now();
         let is_probe = state.is_suspect;
         state.probes += usize::from(is_probe);
-        let timeout = match is_probe && state.attempts_made.is_multiple_of(2) {
+        let has_more_time = is_probe && state.attempts_made.is_multiple_of(2);
+        let timeout = match state.is_slow || has_more_time {
             true => SLOW_CONNECT_TIMEOUT,
-            false => state.connect_timeout,
+            false => CONNECT_TIMEOUT,
         };
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-connect".to_owned());
@@ -210,11 +211,7 @@ impl Database {
         state.probes -= usize::from(is_probe);
         let surplus = match established {
             Ok(connection) => {
-                let was_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
-                state.connect_timeout = match was_slow {
-                    true => SLOW_CONNECT_TIMEOUT,
-                    false => CONNECT_TIMEOUT,
-                };
+                state.is_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
                 self.connected(&mut state, connection, is_probe, took)
             }
             Err(error) => {

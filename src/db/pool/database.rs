@@ -150,7 +150,11 @@ impl Database {
         if state.is_suspect && state.replaced.len() < MOST_GENERATIONS {
             state.is_suspect = false;
             state.probes_end = Instant::now() + 2 * took + SHORTEST_PROBE;
-            state.probe_sockets = self.sockets();
+            // The kernel's lists are long where clients are many, and most outages end without another attempt.
+            state.probe_sockets = match state.probes {
+                0 => Vec::new(),
+                _ => self.sockets(),
+            };
         }
     }
 

@@ -117,7 +117,8 @@ pub(super) struct State {
     pub(super) attempts_quiet_since: Instant,
     /// When an attempt failed that had got no answer, not even a refusal
     pub(super) silent_attempt: Option<Instant>,
-    pub(super) connect_timeout: Duration,
+    /// Whether the latest connection needed the longer timeout
+    pub(super) is_slow: bool,
     /// When the ping was sent that is not answered yet
     pub(super) ping: Option<Instant>,
     pub(super) latest_ping: Option<Instant>,
@@ -150,7 +151,7 @@ impl State {
             latest_attempt: now,
             attempts_quiet_since: now,
             silent_attempt: None,
-            connect_timeout: CONNECT_TIMEOUT,
+            is_slow: false,
             ping: None,
             latest_ping: None,
             older_answered: None,

@@ -194,16 +194,14 @@ impl Database {
             self.replace_generation(state);
             return;
         }
-        if state
-            .latest_ping
-            .is_some_and(|ping| ping.elapsed() < PING_AFTER)
-        {
+        if is_recent(state.latest_ping) {
             return;
         }
         if state.idle.is_empty() {
-            let patience = match state.connect_timeout {
-                CONNECT_TIMEOUT => NO_CONNECTION,
-                slow => slow,
+            // MySQL's client gives an attempt no timeout, so its silence is judged by the time that libpq would give.
+            let patience = match state.is_slow {
+                true => SLOW_CONNECT_TIMEOUT,
+                false => CONNECT_TIMEOUT,
             };
             let is_silent = state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience;
             if is_silent || state.silent_attempt.is_some_and(|end| end > since) {
@@ -290,10 +288,7 @@ impl State {
     fn examine(&mut self) -> Finding {
         let mut finding = Finding::Fine;
         let mut overrunning = 0;
-        let margin = match self.connect_timeout {
-            CONNECT_TIMEOUT => MARGIN,
-            _ => SLOW_MARGIN,
-        };
+        let margin = if self.is_slow { SLOW_MARGIN } else { MARGIN };
         for used in &mut self.used {
             let quiet = used.quiet();
             let limit = longest_statement(used.kind) + margin;
