@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from faults.lock import held
+from faults.view import put_view, remove_view
 from support import wire
 from support.load import judge
 from support.reference import connect
@@ -49,21 +50,13 @@ class German(Scenario):
         role = self.name if self.kind == "postgres" else f"{self.name}@'127.0.0.1'"
         self.execute(f"GRANT {f'SELECT ({columns})' if columns else 'ALL'} ON {table} TO {role}")
 
-    def put_view_of_users(self, query):
-        """The view stands in the table's place; `query` reads `hidden`, which is the table."""
-        self.execute("ALTER TABLE auth_user RENAME TO hidden")
-        self.execute(f"CREATE VIEW auth_user AS {query}")
-        if self.kind == "postgres":
-            self.grant("auth_user")
-
     @contextmanager
     def view_of_users(self, query):
-        self.put_view_of_users(query)
+        put_view(self, "auth_user", query)
         try:
             yield
         finally:
-            self.execute("DROP VIEW auth_user")
-            self.execute("ALTER TABLE hidden RENAME TO auth_user")
+            remove_view(self, "auth_user")
 
     def cancel(self):
         for number, *_ in self.busy_sessions():
@@ -176,7 +169,7 @@ class WithStandby(German):
 
     def before_start(self):
         self.execute("ALTER SYSTEM SET max_standby_streaming_delay = 0")
-        self.put_view_of_users(f"SELECT * FROM hidden WHERE {HANGS[self.kind]}")
+        put_view(self, "auth_user", f"SELECT * FROM hidden WHERE {HANGS[self.kind]}")
         self.standby = OwnServer(self.kind, primary=self.server, language="de")
         place = urlsplit(self.url)
         self.settings["DATABASE_READ_URL"] = self.url.replace(f":{place.port}/", f":{self.standby.server.port}/")

@@ -7,6 +7,7 @@ import pytest
 
 from faults.endurance import left_nothing_behind
 from faults.lock import held
+from faults.view import HANGS, hang, put_view, remove_view
 from support import wire
 from support.client import Client
 from support.load import Load
@@ -15,24 +16,6 @@ from support.waiting import await_true
 
 # What asks for the session first: it hangs there.
 COOKIE_CALLERS = ["stats", "export"] * 2
-# SQLite is none of them: nothing in its client ends a statement that computes.
-HANGS = {
-    "postgres": "(SELECT pg_sleep(20)) IS NOT NULL",
-    "mysql": "BENCHMARK(100000000, SHA2('hang', 512)) = 0",
-}
-
-
-def hang(scenario, table):
-    """Puts a view in the table's place, and a statement that reads it does not end by itself in time."""
-    scenario.execute(f"ALTER TABLE {table} RENAME TO hidden")
-    scenario.execute(f"CREATE VIEW {table} AS SELECT * FROM hidden WHERE {HANGS[scenario.kind]}")
-    if scenario.kind == "postgres":
-        scenario.execute(f"GRANT ALL ON {table} TO {scenario.name}")
-
-
-def heal(scenario, table):
-    scenario.execute(f"DROP VIEW {table}")
-    scenario.execute(f"ALTER TABLE hidden RENAME TO {table}")
 
 
 @pytest.mark.side_by_side
@@ -48,7 +31,7 @@ def test_a_statement_that_hangs_is_ended_in_the_database(kind):
         await_true(lambda: not scenario.busy_sessions(), 2, scenario.busy_sessions)
         wrong = [str(seen) for seen in load.seen if seen.status != 503 or seen.failed or seen.seconds > 5.5]
         assert not wrong
-        heal(scenario, "django_session")
+        remove_view(scenario, "django_session")
         with Load(scenario.sidecar.port) as load:
             load.await_right(5)
         left_nothing_behind(scenario)
@@ -60,12 +43,8 @@ def test_a_long_statement_goes_on_while_short_ones_have_all_lanes_full():
         stats = REQUESTS["stats"][0]
         assert wire.ask(scenario.sidecar.port, stats).status == 200
         # Nine seconds for the statistics, no delay for a user found by key.
-        scenario.execute("ALTER TABLE auth_user RENAME TO hidden")
-        scenario.execute(
-            "CREATE VIEW auth_user AS SELECT * FROM hidden "
-            f"WHERE CASE WHEN id <= 2 THEN TRUE ELSE pg_sleep(9.0 / {EXPORTED_USERS}) IS NOT NULL END"
-        )
-        scenario.execute(f"GRANT ALL ON auth_user TO {scenario.name}")
+        slow = f"CASE WHEN id <= 2 THEN TRUE ELSE pg_sleep(9.0 / {EXPORTED_USERS}) IS NOT NULL END"
+        put_view(scenario, "auth_user", f"SELECT * FROM hidden WHERE {slow}")
         client = Client(scenario.sidecar.port, keeps=False)
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(client.ask, stats)

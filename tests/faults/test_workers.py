@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from faults.endurance import left_nothing_behind
-from faults.test_statements import heal, hang
+from faults.view import hang, put_view, remove_view
 from support import wire
 from support.load import Load
 from support.name_server import NameServer
@@ -43,7 +43,7 @@ def test_no_statement_begins_when_its_callers_have_left(kind):
             assert seconds < 0 or not scenario.sessions(new[kind])
             time.sleep(0.2)
         assert not scenario.busy_sessions()
-        heal(scenario, "django_session")
+        remove_view(scenario, "django_session")
         with Load(scenario.sidecar.port) as load:
             load.await_right(5)
         left_nothing_behind(scenario)
@@ -54,11 +54,8 @@ def test_a_query_that_ends_its_backend_runs_twice_at_most():
     with Scenario() as scenario:
         with Load(scenario.sidecar.port) as load:
             load.await_right()
-        scenario.execute("ALTER TABLE django_session RENAME TO hidden")
-        scenario.execute(
-            "CREATE VIEW django_session AS SELECT * FROM hidden WHERE pg_terminate_backend(pg_backend_pid())"
-        )
-        scenario.execute(f"GRANT ALL ON django_session TO {scenario.name}")
+        ends = "SELECT * FROM hidden WHERE pg_terminate_backend(pg_backend_pid())"
+        put_view(scenario, "django_session", ends)
 
         def killed():
             return scenario.execute(
@@ -70,7 +67,7 @@ def test_a_query_that_ends_its_backend_runs_twice_at_most():
         assert answer.status == 503 and answer.one("Retry-After")
         await_true(lambda: killed() > before, 2, "the server counts them")
         assert killed() - before <= 2
-        heal(scenario, "django_session")
+        remove_view(scenario, "django_session")
         with Load(scenario.sidecar.port) as load:
             load.await_right(5)
         left_nothing_behind(scenario, some_died_unused=True)
