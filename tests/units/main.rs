@@ -1,0 +1,1 @@
+//! What pure functions answer, one file a room of `src/`: no service, no database.
