@@ -15,7 +15,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use crate::auth::session::{self, SessionAccess};
-use crate::client_connection::activity::{Activity, BodyFraming, Sending};
+use crate::client_connection::activity::{Activity, BodyFraming};
 use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
@@ -66,9 +66,6 @@ pub async fn django(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let body = BodyFraming::of(req.headers());
-    let activity = req.conn_data::<Rc<Activity>>();
-    // No timeout of the connection runs while the request is answered.
-    let in_progress = activity.map(|activity| activity.begin(body));
     let state = req.app_data::<Data<State>>().cloned();
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server/http.rs` adds both.
@@ -80,7 +77,7 @@ pub async fn django(
     let path = path_info(req.uri().path());
     let resolved = resolve(&paths, &settings, path);
     if let Resolved::Handler(_, route) = resolved {
-        trace.set_route(route);
+        trace.route.set(Some(route));
         if !route.reads_body() {
             // Actix drops the rest of the body.
             drop(req.take_payload());
@@ -122,8 +119,7 @@ pub async fn django(
 
     end_dead_session(&state, &mut response);
     cors::allow(&state, &mut response);
-    let is_compressed = response.response().extensions().contains::<Compressed>();
-    if is_compressed {
+    if response.response().extensions().contains::<Compressed>() {
         vary_on(response.headers_mut(), "Accept-Encoding");
     }
     let headers = response.headers_mut();
@@ -140,7 +136,7 @@ pub async fn django(
         .response_mut()
         .head_mut()
         .set_camel_case_headers(true);
-    Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
+    Ok(response)
 }
 
 /// Closes the connection after a request whose body was not read, so that nothing waits for the rest. A chunked body

@@ -22,10 +22,8 @@ pub mod metrics;
 mod rate_limited_log;
 mod sinks;
 pub mod trace;
-mod truncated;
 
 pub use rate_limited_log::RateLimitedLog;
-pub use truncated::truncated;
 
 /// Levels of targets that `SIDECAR_LOG` does not name. `audit` is written at any level of the rest. `actix_http` would log a
 /// line for each malformed request, with which any client could fill the log; `actix_server` logs its own starts.
@@ -34,6 +32,9 @@ const LEVELS: [(&str, LevelFilter); 3] = [
     ("actix_http", LevelFilter::Off),
     ("actix_server", LevelFilter::Warn),
 ];
+
+/// How many characters a log message holds of a text that a user can choose.
+const LONGEST_TEXT: usize = 256;
 
 /// Starts logging for the process.
 ///
@@ -72,6 +73,14 @@ pub fn start(logging: &Logging) -> io::Result<Log> {
         .format(move |out, record| out.write_all(lines::line(format, record).as_bytes()))
         .try_init();
     Ok(log)
+}
+
+/// Text that came from a user or from a database, truncated for a log message.
+pub fn truncated(text: &str) -> &str {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
 }
 
 /// Whether a filter has a directive for this target.

@@ -97,7 +97,7 @@ pub async fn log_in(
     });
     trace.time_database(written).await.map_err(outage)?;
 
-    trace.audit_login();
+    trace.audit_session("login");
     req.extensions_mut()
         .insert(SessionAccess { is_dead: false });
     let cookie = &settings.session_cookie;
@@ -142,7 +142,7 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
             trace.time_database(deleted).await.map_err(outage)?;
             if let Some(user) = user {
                 trace.set_user(&user);
-                trace.audit_logout();
+                trace.audit_session("logout");
             }
         }
     }

@@ -1,14 +1,11 @@
 //! What the requests of a connection report to it: which are in progress, and what bodies they have.
 
 use std::cell::Cell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::rt::time::Instant;
-use actix_web::web::Bytes;
 
 /// The state that the requests of a connection share with it.
 pub struct Activity {
@@ -85,36 +82,5 @@ impl Drop for InProgress {
         if let Some(reader) = self.0.reader.take() {
             reader.wake();
         }
-    }
-}
-
-/// An answer's body, which keeps its request in progress until all of it is written.
-pub struct Sending<B> {
-    body: B,
-    _in_progress: Option<InProgress>,
-}
-
-impl<B> Sending<B> {
-    /// The body of this request's answer.
-    pub fn new(body: B, in_progress: Option<InProgress>) -> Sending<B> {
-        Sending {
-            body,
-            _in_progress: in_progress,
-        }
-    }
-}
-
-impl<B: MessageBody + Unpin> MessageBody for Sending<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(cx)
     }
 }

@@ -15,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use log::Level;
 
+use crate::client_connection::activity::{Activity, BodyFraming, InProgress};
 use crate::error::{self, Error};
 use crate::request::{client, is_from_proxy};
 use crate::route::Route;
@@ -40,9 +41,15 @@ pub async fn access_log(
     let given = given.filter(|id| is_usable(id) && is_from_proxy(&state, req.request()));
     let id = given.unwrap_or_else(|| state.request_ids.next());
     let method = known(req.method());
-    let address = client(&state, req.request());
-    let trace = Rc::new(Trace::new(id.to_str().unwrap_or_default(), address));
+    let trace = Rc::new(Trace {
+        id: id.to_str().unwrap_or_default().to_owned(),
+        address: client(&state, req.request()).map(|address| address.to_string()),
+        ..Trace::default()
+    });
     req.extensions_mut().insert(Rc::clone(&trace));
+    // No timeout of the connection runs while the request is answered.
+    let activity = req.conn_data::<Rc<Activity>>();
+    let in_progress = activity.map(|activity| activity.begin(BodyFraming::of(req.headers())));
 
     let mut response = next.call(req).await?;
     response.headers_mut().insert(X_REQUEST_ID, id);
@@ -58,13 +65,12 @@ pub async fn access_log(
             body: body.boxed(),
             sent: 0,
             is_sent,
-            end: End {
-                state,
-                trace,
-                method,
-                status,
-                began,
-            },
+            state,
+            trace,
+            method,
+            status,
+            began,
+            _in_progress: in_progress,
         })
     }))
 }
@@ -89,12 +95,17 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// An answer's body that logs its request when it is dropped.
+/// An answer's body that logs its request when it is dropped, and keeps it in progress until then.
 struct LoggedBody {
     body: BoxBody,
     sent: u64,
     is_sent: bool,
-    end: End,
+    state: Data<State>,
+    trace: Rc<Trace>,
+    method: &'static str,
+    status: StatusCode,
+    began: Instant,
+    _in_progress: Option<InProgress>,
 }
 
 impl MessageBody for LoggedBody {
@@ -120,68 +131,31 @@ impl MessageBody for LoggedBody {
 
 impl Drop for LoggedBody {
     fn drop(&mut self) {
-        self.end.tell(self.sent, self.is_sent);
-    }
-}
-
-/// What the access line and the metrics need at the end.
-struct End {
-    state: Data<State>,
-    trace: Rc<Trace>,
-    method: &'static str,
-    status: StatusCode,
-    began: Instant,
-}
-
-impl End {
-    fn tell(&self, bytes: u64, is_sent: bool) {
         let (trace, metrics) = (&self.trace, &self.state.metrics);
         let took = self.began.elapsed();
-        let (route, label) = (trace.route(), trace.route_label());
-        metrics.answered(label, self.method, self.status.as_str(), took);
-        if let Some(rows) = trace.exported_rows() {
-            let outcome = if is_sent { "sent" } else { "cut" };
+        let (route, bytes) = (trace.route_label(), self.sent);
+        metrics.answered(route, self.method, self.status.as_str(), took);
+        if let Some(rows) = trace.exported_rows.get() {
+            let outcome = if self.is_sent { "sent" } else { "cut" };
             metrics.exported(outcome, rows, bytes);
         }
         let mut repeated = None;
         let level = match self.status.is_server_error() {
             true => {
                 // One line a minute is a warning in an outage; the others stay at the usual level.
-                repeated = self.state.rate_limited_log.admit((label, self.status));
+                repeated = self.state.rate_limited_log.admit((route, self.status));
                 repeated.map_or(Level::Info, |_| Level::Warn)
             }
             // Health checks come every few seconds.
-            false if route.is_some_and(Route::is_for_operators) => return,
+            false if trace.route().is_some_and(Route::is_for_operators) => return,
             false => Level::Info,
         };
-        if !log::log_enabled!(target: "access", level) {
-            return;
-        }
         let milliseconds = |time: Duration| time.as_micros() as f64 / 1000.0;
-        let (user, address) = (trace.user(), trace.address());
-        let repeated = repeated.filter(|count| *count > 0);
-        let (method, status) = (self.method, self.status.as_u16());
         log::log!(target: "access", level,
-            request_id = trace.id(), address = address.as_deref(), user = user.as_deref(),
-            method, route = label, status, bytes, is_cut = !is_sent,
-            ms = milliseconds(took), database_ms = milliseconds(trace.database_time()),
-            hashing_ms = milliseconds(trace.hashing_time()), repeated;
+            request_id = trace.id, address = trace.address.as_deref(), user = trace.user().as_deref(),
+            method = self.method, route, status = self.status.as_u16(), bytes, is_cut = !self.is_sent,
+            ms = milliseconds(took), database_ms = milliseconds(trace.database.get()),
+            hashing_ms = milliseconds(trace.hashing.get()), repeated = repeated.filter(|count| *count > 0);
             "request");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_taken_over_only_if_it_can_stand_in_a_line() {
-        let usable = |id: &str| is_usable(&HeaderValue::from_str(id).unwrap());
-        assert!(usable("0af7651916cd43dd8448eb211c80319c"));
-        assert!(usable("Root=1-67891233-abcdef012345678912345678"));
-        assert!(!usable(""));
-        assert!(!usable("a b"));
-        assert!(!usable("a\"b"));
-        assert!(!usable(&"x".repeat(129)));
     }
 }

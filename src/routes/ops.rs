@@ -61,14 +61,12 @@ fn not_ready(state: &State, check: &str, cause: &dyn Display) -> HttpResponse {
 
 /// `GET metrics`: the metrics for Prometheus, on the operators' listener alone.
 pub async fn metrics(state: Data<State>) -> HttpResponse {
-    let metrics = &state.metrics;
-    metrics.set_password_queue(state.passwords.queue_length());
-    for figures in state.db.figures() {
-        metrics.set_database(&figures);
-    }
-    let (questions, queries) = state.db.statistics_figures();
-    metrics.set_statistics(questions, queries);
-    match metrics.text() {
+    let text = state.metrics.text(
+        state.passwords.queue_length(),
+        &state.db.figures(),
+        state.db.statistics_figures(),
+    );
+    match text {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
             log::warn!("the metrics can't be written: {error}");

@@ -40,6 +40,7 @@ pub(super) fn line(format: LogFormat, record: &Record<'_>) -> String {
     let _ = record.key_values().visit(&mut Fields {
         format,
         line: &mut line,
+        key: String::new(),
     });
     line.push_str(match format {
         LogFormat::Text => "\n",
@@ -56,33 +57,28 @@ fn json_text(text: &str) -> String {
 struct Fields<'a> {
     format: LogFormat,
     line: &'a mut String,
+    key: String,
 }
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), FieldError> {
-        value.visit(&mut Field { of: self, key })
+        self.key = key.to_string();
+        value.visit(self)
     }
 }
 
-/// Appends one field.
-struct Field<'a, 'b, 'kvs> {
-    of: &'a mut Fields<'b>,
-    key: Key<'kvs>,
-}
-
-impl Field<'_, '_, '_> {
+impl Fields<'_> {
     fn add(&mut self, value: impl Display) -> Result<(), FieldError> {
-        let key = self.key.as_str();
         // Writing to a `String` can't fail.
-        let _ = match self.of.format {
-            LogFormat::Text => write!(self.of.line, " {key}={value}"),
-            LogFormat::Json => write!(self.of.line, ",\"{key}\":{value}"),
+        let _ = match self.format {
+            LogFormat::Text => write!(self.line, " {}={value}", self.key),
+            LogFormat::Json => write!(self.line, ",\"{}\":{value}", self.key),
         };
         Ok(())
     }
 }
 
-impl<'v> VisitValue<'v> for Field<'_, '_, '_> {
+impl<'v> VisitValue<'v> for Fields<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), FieldError> {
         self.visit_str(&value.to_string())
     }
@@ -111,7 +107,7 @@ impl<'v> VisitValue<'v> for Field<'_, '_, '_> {
     fn visit_str(&mut self, text: &str) -> Result<(), FieldError> {
         let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
         let is_word = !text.is_empty() && text.bytes().all(legal);
-        match self.of.format {
+        match self.format {
             LogFormat::Text if is_word => self.add(text),
             _ => self.add(json_text(text)),
         }

@@ -2,7 +2,7 @@
 //! mode. Links and other kinds of files are refused: a FIFO could hang, and a link could lead to another file.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,8 +40,8 @@ impl LogFile {
         })
     }
 
-    /// Appends whole lines, and gives the number of those that could not be written. What a full disk took of a line is
-    /// cut off again.
+    /// Appends whole lines, and gives the number of those that could not be written. What a full disk took of them is cut off
+    /// again.
     pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
         if self.reopens.swap(false, Ordering::Relaxed) {
             match open(&self.path) {
@@ -54,23 +54,17 @@ impl LogFile {
         if lines.is_empty() {
             return 0;
         }
-        if self.is_torn {
-            if self.file.write_all(b"\n").is_err() {
-                return count_lines(lines);
-            }
-            self.is_torn = false;
+        if self.is_torn && self.file.write_all(b"\n").is_err() {
+            return count_lines(lines);
         }
-        let written = write_most(&mut self.file, lines);
-        let whole = memchr::memrchr(b'\n', &lines[..written]).map_or(0, |end| end + 1);
-        self.is_torn = written > whole && self.cut((written - whole) as u64).is_err();
-        count_lines(&lines[whole..])
-    }
-
-    /// Cuts this number of bytes off the end.
-    fn cut(&self, bytes: u64) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        let length = length.checked_sub(bytes).ok_or(ErrorKind::InvalidData)?;
-        self.file.set_len(length)
+        self.is_torn = false;
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        if self.file.write_all(lines).is_ok() {
+            return 0;
+        }
+        let cut = length.and_then(|length| self.file.set_len(length));
+        self.is_torn = cut.is_err();
+        count_lines(lines)
     }
 }
 
@@ -100,18 +94,4 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
         file.read_at(&mut last, at)?;
     }
     Ok((file, last != [b'\n']))
-}
-
-/// Writes as much as the file takes. Returns the number of bytes.
-fn write_most(file: &mut File, bytes: &[u8]) -> usize {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => break,
-            Ok(count) => written += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    written
 }

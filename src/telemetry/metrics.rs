@@ -1,11 +1,13 @@
 //! Metrics for Prometheus, served at `/metrics` on the operators' listener alone. No label holds what a client sent: routes
 //! are those of the table, methods and statuses the known ones, reasons the program's own.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder,
+    register_histogram_vec_with_registry, register_histogram_with_registry,
+    register_int_counter_vec_with_registry, register_int_counter_with_registry,
 };
 
 use super::sinks::lost_lines;
@@ -40,9 +42,56 @@ pub struct DatabaseFigures {
     pub abandoned_workers: usize,
 }
 
-/// Every metric. Counting is cheap: each is a handful of atomic numbers.
+/// The metrics of each database: name, type, help, value.
+const OF_DATABASE: [(&str, &str, &str, fn(&DatabaseFigures) -> u64); 7] = [
+    (
+        "sidecar_database_connections_max",
+        "gauge",
+        "The size of the pool",
+        |figures| figures.most as u64,
+    ),
+    (
+        "sidecar_database_up",
+        "gauge",
+        "0 while the database is known to be down",
+        |figures| u64::from(!figures.is_suspect),
+    ),
+    (
+        "sidecar_database_suspect",
+        "gauge",
+        "1 while the database hangs or can't be connected to: requests are answered 503 at once",
+        |figures| u64::from(figures.is_suspect),
+    ),
+    (
+        "sidecar_database_abandoned_workers",
+        "gauge",
+        "Workers of replaced generations that still hang in a job",
+        |figures| figures.abandoned_workers as u64,
+    ),
+    (
+        "sidecar_database_generation",
+        "counter",
+        "How often workers and connections were replaced because the database hung",
+        |figures| figures.generation,
+    ),
+    (
+        "sidecar_database_pings_total",
+        "counter",
+        "Pings sent while a job got no answer",
+        |figures| figures.pings,
+    ),
+    (
+        "sidecar_database_overruns_total",
+        "counter",
+        "Jobs that got no answer for longer than the database's own timeouts allow",
+        |figures| figures.overruns,
+    ),
+];
+
+/// The metrics that are counted as things happen. Counting is cheap: each is a handful of atomic numbers.
 pub struct Metrics {
     registry: Registry,
+    started: u64,
     requests: IntCounterVec,
     durations: HistogramVec,
     authentications: IntCounterVec,
@@ -52,20 +101,6 @@ pub struct Metrics {
     reloads: IntCounterVec,
     hashes: Histogram,
     waits: Histogram,
-    // Set when they are read:
-    password_queue: IntGauge,
-    connections: IntGaugeVec,
-    most_connections: IntGaugeVec,
-    is_up: IntGaugeVec,
-    is_suspect: IntGaugeVec,
-    abandoned_workers: IntGaugeVec,
-    generations: IntCounterVec,
-    pings: IntCounterVec,
-    overruns: IntCounterVec,
-    statistics_requests: IntCounter,
-    statistics_queries: IntCounter,
-    lost_lines: IntCounter,
-    memory: Gauge,
 }
 
 impl Metrics {
@@ -76,173 +111,72 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Metrics> {
         let registry = Registry::new();
         let metrics = Metrics {
-            requests: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_http_requests_total",
-                    "Requests by route, method and status",
-                ),
+            started: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |now| now.as_secs()),
+            requests: register_int_counter_vec_with_registry!(
+                "sidecar_http_requests_total",
+                "Requests by route, method and status",
                 &["route", "method", "status"],
+                registry
             )?,
-            durations: HistogramVec::new(
-                timed(
-                    "sidecar_http_request_duration_seconds",
-                    "From a request's head to the last byte of its answer",
-                ),
+            durations: register_histogram_vec_with_registry!(
+                "sidecar_http_request_duration_seconds",
+                "From a request's head to the last byte of its answer",
                 &["route"],
+                SECONDS.to_vec(),
+                registry
             )?,
-            authentications: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_authentications_total",
-                    "Attempts to authenticate, by authenticator and outcome",
-                ),
+            authentications: register_int_counter_vec_with_registry!(
+                "sidecar_authentications_total",
+                "Attempts to authenticate, by authenticator and outcome",
                 &["authenticator", "outcome"],
+                registry
             )?,
-            exports: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_exports_total",
-                    "Exports by outcome: sent, failed, refused at the limit (busy), or cut off by the client (cut)",
-                ),
+            exports: register_int_counter_vec_with_registry!(
+                "sidecar_exports_total",
+                "Exports by outcome: sent, failed, refused at the limit (busy), or cut off by the client (cut)",
                 &["outcome"],
+                registry
             )?,
-            export_rows: IntCounter::new("sidecar_export_rows_total", "Users in exports")?,
-            export_bytes: IntCounter::new(
+            export_rows: register_int_counter_with_registry!(
+                "sidecar_export_rows_total",
+                "Users in exports",
+                registry
+            )?,
+            export_bytes: register_int_counter_with_registry!(
                 "sidecar_export_bytes_total",
                 "Bytes of exports as they were sent, compressed or not",
+                registry
             )?,
-            reloads: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_reloads_total",
-                    "Configurations read again at SIGHUP: applied, or refused for a mistake in them",
-                ),
+            reloads: register_int_counter_vec_with_registry!(
+                "sidecar_reloads_total",
+                "Configurations read again at SIGHUP: applied, or refused for a mistake in them",
                 &["result"],
+                registry
             )?,
-            hashes: Histogram::with_opts(timed(
+            hashes: register_histogram_with_registry!(
                 "sidecar_password_hash_seconds",
                 "Time to check a password, without the wait in the queue",
-            ))?,
-            waits: Histogram::with_opts(timed(
+                SECONDS.to_vec(),
+                registry
+            )?,
+            waits: register_histogram_with_registry!(
                 "sidecar_database_wait_seconds",
                 "Time that jobs waited for a worker and a connection",
-            ))?,
-            password_queue: IntGauge::new(
-                "sidecar_password_queue_length",
-                "Passwords that are being checked or wait",
+                SECONDS.to_vec(),
+                registry
             )?,
-            connections: IntGaugeVec::new(
-                Opts::new("sidecar_database_connections", "Open connections"),
-                &["database", "state"],
-            )?,
-            most_connections: IntGaugeVec::new(
-                Opts::new("sidecar_database_connections_max", "The size of the pool"),
-                &["database"],
-            )?,
-            is_up: IntGaugeVec::new(
-                Opts::new(
-                    "sidecar_database_up",
-                    "0 while the database is known to be down",
-                ),
-                &["database"],
-            )?,
-            is_suspect: IntGaugeVec::new(
-                Opts::new(
-                    "sidecar_database_suspect",
-                    "1 while the database hangs or can't be connected to: requests are answered 503 at once",
-                ),
-                &["database"],
-            )?,
-            abandoned_workers: IntGaugeVec::new(
-                Opts::new(
-                    "sidecar_database_abandoned_workers",
-                    "Workers of replaced generations that still hang in a job",
-                ),
-                &["database"],
-            )?,
-            generations: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_database_generation",
-                    "How often workers and connections were replaced because the database hung",
-                ),
-                &["database"],
-            )?,
-            pings: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_database_pings_total",
-                    "Pings sent while a job got no answer",
-                ),
-                &["database"],
-            )?,
-            overruns: IntCounterVec::new(
-                Opts::new(
-                    "sidecar_database_overruns_total",
-                    "Jobs that got no answer for longer than the database's own timeouts allow",
-                ),
-                &["database"],
-            )?,
-            statistics_requests: IntCounter::new(
-                "sidecar_statistics_questions_total",
-                "Requests for the statistics that reached the database",
-            )?,
-            statistics_queries: IntCounter::new(
-                "sidecar_statistics_queries_total",
-                "Queries that answered them, each for all who had asked before it began",
-            )?,
-            lost_lines: IntCounter::new(
-                "sidecar_log_lines_lost_total",
-                "Log lines that standard error or the log file did not take in time",
-            )?,
-            memory: Gauge::new("process_resident_memory_bytes", "Resident memory")?,
             registry,
         };
-        metrics.register()?;
-        Ok(metrics)
-    }
-
-    fn register(&self) -> prometheus::Result<()> {
-        let build = IntGaugeVec::new(
-            Opts::new("sidecar_build_info", "Always 1"),
-            &["version", "features"],
-        )?;
-        build
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &crate::features().join(",")])
-            .set(1);
-        let started = Gauge::new("process_start_time_seconds", "Unix time of the start")?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        started.set(now.map_or(0.0, |now| now.as_secs_f64()));
         // Counters start at 0 instead of missing, so that an alert on growth sees the first event, too.
         for outcome in ["sent", "failed", "busy", "cut"] {
-            self.exports.with_label_values(&[outcome]);
+            metrics.exports.with_label_values(&[outcome]);
         }
         for result in ["applied", "refused"] {
-            self.reloads.with_label_values(&[result]);
+            metrics.reloads.with_label_values(&[result]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 24] = [
-            Box::new(build),
-            Box::new(started),
-            Box::new(self.requests.clone()),
-            Box::new(self.durations.clone()),
-            Box::new(self.authentications.clone()),
-            Box::new(self.exports.clone()),
-            Box::new(self.export_rows.clone()),
-            Box::new(self.export_bytes.clone()),
-            Box::new(self.reloads.clone()),
-            Box::new(self.hashes.clone()),
-            Box::new(self.waits.clone()),
-            Box::new(self.password_queue.clone()),
-            Box::new(self.connections.clone()),
-            Box::new(self.most_connections.clone()),
-            Box::new(self.is_up.clone()),
-            Box::new(self.is_suspect.clone()),
-            Box::new(self.abandoned_workers.clone()),
-            Box::new(self.generations.clone()),
-            Box::new(self.pings.clone()),
-            Box::new(self.overruns.clone()),
-            Box::new(self.statistics_requests.clone()),
-            Box::new(self.statistics_queries.clone()),
-            Box::new(self.lost_lines.clone()),
-            Box::new(self.memory.clone()),
-        ];
-        all.into_iter()
-            .try_for_each(|collector| self.registry.register(collector))
+        Ok(metrics)
     }
 
     /// Counts an answered request.
@@ -285,70 +219,108 @@ impl Metrics {
         self.waits.clone()
     }
 
-    /// Sets how many passwords are being checked or wait.
-    pub fn set_password_queue(&self, length: usize) {
-        let length = i64::try_from(length).unwrap_or(i64::MAX);
-        self.password_queue.set(length);
-    }
-
-    /// Sets the figures of a database.
-    pub fn set_database(&self, figures: &DatabaseFigures) {
-        let database = figures.database;
-        let set = |gauges: &IntGaugeVec, labels: &[&str], value: usize| {
-            let value = i64::try_from(value).unwrap_or(i64::MAX);
-            gauges.with_label_values(labels).set(value);
-        };
-        set(&self.connections, &[database, "idle"], figures.idle);
-        set(&self.connections, &[database, "used"], figures.used);
-        for (gauges, value) in [
-            (&self.most_connections, figures.most),
-            (&self.is_up, usize::from(!figures.is_suspect)),
-            (&self.is_suspect, usize::from(figures.is_suspect)),
-            (&self.abandoned_workers, figures.abandoned_workers),
+    /// All metrics in Prometheus' text format, with those that are read only now: how many passwords are being checked or
+    /// wait, the databases' figures, and the numbers of requests for statistics and of their queries.
+    pub fn text(
+        &self,
+        password_queue: usize,
+        databases: &[DatabaseFigures],
+        (questions, queries): (u64, u64),
+    ) -> prometheus::Result<String> {
+        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        let build = format!(
+            "{{version=\"{}\",features=\"{}\"}}",
+            env!("CARGO_PKG_VERSION"),
+            crate::features().join(",")
+        );
+        for (name, kind, help, labels, value) in [
+            ("sidecar_build_info", "gauge", "Always 1", build.as_str(), 1),
+            (
+                "process_start_time_seconds",
+                "gauge",
+                "Unix time of the start",
+                "",
+                self.started,
+            ),
+            (
+                "process_resident_memory_bytes",
+                "gauge",
+                "Resident memory",
+                "",
+                resident_memory().unwrap_or(0),
+            ),
+            (
+                "sidecar_password_queue_length",
+                "gauge",
+                "Passwords that are being checked or wait",
+                "",
+                password_queue as u64,
+            ),
+            (
+                "sidecar_statistics_questions_total",
+                "counter",
+                "Requests for the statistics that reached the database",
+                "",
+                questions,
+            ),
+            (
+                "sidecar_statistics_queries_total",
+                "counter",
+                "Queries that answered them, each for all who had asked before it began",
+                "",
+                queries,
+            ),
+            (
+                "sidecar_log_lines_lost_total",
+                "counter",
+                "Log lines that standard error or the log file did not take in time",
+                "",
+                lost_lines(),
+            ),
         ] {
-            set(gauges, &[database], value);
+            add(&mut text, name, kind, help, [(labels.to_owned(), value)]);
         }
-        for (counters, total) in [
-            (&self.generations, figures.generation),
-            (&self.pings, figures.pings),
-            (&self.overruns, figures.overruns),
-        ] {
-            raise(&counters.with_label_values(&[database]), total);
+        let connections = databases.iter().flat_map(|figures| {
+            let states = [("idle", figures.idle), ("used", figures.used)];
+            states.map(|(state, count)| {
+                let labels = format!("{{database=\"{}\",state=\"{state}\"}}", figures.database);
+                (labels, count as u64)
+            })
+        });
+        let name = "sidecar_database_connections";
+        add(&mut text, name, "gauge", "Open connections", connections);
+        for (name, kind, help, value) in OF_DATABASE {
+            let samples = databases.iter().map(|figures| {
+                let labels = format!("{{database=\"{}\"}}", figures.database);
+                (labels, value(figures))
+            });
+            add(&mut text, name, kind, help, samples);
         }
-    }
-
-    /// Sets the numbers of requests for statistics, and of their queries, since the start.
-    pub fn set_statistics(&self, questions: u64, queries: u64) {
-        raise(&self.statistics_requests, questions);
-        raise(&self.statistics_queries, queries);
-    }
-
-    /// All metrics in Prometheus' text format.
-    pub fn text(&self) -> prometheus::Result<String> {
-        raise(&self.lost_lines, lost_lines());
-        if let Some(bytes) = resident_memory() {
-            self.memory.set(bytes);
-        }
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok(text)
     }
 }
 
-fn raise(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
-}
-
-fn timed(name: &str, help: &str) -> HistogramOpts {
-    HistogramOpts::new(name, help).buckets(SECONDS.to_vec())
+/// Adds a metric with its samples, each the labels and a value.
+fn add(
+    text: &mut String,
+    name: &str,
+    kind: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (String, u64)>,
+) {
+    // Writing to a `String` can't fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in samples {
+        let _ = writeln!(text, "{name}{labels} {value}");
+    }
 }
 
 /// Resident memory in bytes, where the system tells it.
-fn resident_memory() -> Option<f64> {
+fn resident_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024.0)
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }

@@ -1,7 +1,6 @@
 //! The data collected about one request, for its access line, its audit lines and the metrics.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,25 +13,20 @@ use crate::route::Route;
 /// Data collected about a request, stored in its extensions.
 #[derive(Default)]
 pub struct Trace {
-    id: String,
-    address: Option<IpAddr>,
-    route: Cell<Option<Route>>,
-    user: RefCell<Option<String>>,
-    database: Cell<Duration>,
-    hashing: Cell<Duration>,
-    exported_rows: Cell<Option<u64>>,
+    pub(crate) id: String,
+    /// The client's address; `None` for a client of the unix socket
+    pub(crate) address: Option<String>,
+    /// `None` while it is not resolved, and for unknown paths
+    pub(crate) route: Cell<Option<Route>>,
+    pub(crate) user: RefCell<Option<String>>,
+    /// The time spent waiting for the database
+    pub(crate) database: Cell<Duration>,
+    pub(crate) hashing: Cell<Duration>,
+    /// How many users the answer exports
+    pub(crate) exported_rows: Cell<Option<u64>>,
 }
 
 impl Trace {
-    /// The trace of a request with this id, from this address (`None`: from the unix socket).
-    pub fn new(id: &str, address: Option<IpAddr>) -> Trace {
-        Trace {
-            id: id.to_owned(),
-            address,
-            ..Trace::default()
-        }
-    }
-
     /// The trace of this request.
     pub fn of(req: &HttpRequest) -> Rc<Trace> {
         req.extensions()
@@ -41,19 +35,24 @@ impl Trace {
             .unwrap_or_default()
     }
 
-    /// Sets the route.
-    pub fn set_route(&self, route: Route) {
-        self.route.set(Some(route));
-    }
-
     /// The route; `None` while it is not resolved, and for unknown paths.
     pub fn route(&self) -> Option<Route> {
         self.route.get()
     }
 
+    /// The name of the route in log lines and metrics.
+    pub fn route_label(&self) -> &'static str {
+        self.route.get().map_or("other", Route::label)
+    }
+
     /// Sets the id of the authenticated user.
     pub fn set_user(&self, user: &impl ToString) {
         self.user.replace(Some(user.to_string()));
+    }
+
+    /// The id of the authenticated user.
+    pub fn user(&self) -> Option<String> {
+        self.user.borrow().clone()
     }
 
     /// Adds the time until `answer` is ready to the database's time.
@@ -67,46 +66,6 @@ impl Trace {
     /// Adds time spent hashing, the wait in the queue included.
     pub fn add_hashing(&self, time: Duration) {
         self.hashing.set(self.hashing.get() + time);
-    }
-
-    /// The request's id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The client's address as text; `None` for a client of the unix socket.
-    pub fn address(&self) -> Option<String> {
-        self.address.map(|address| address.to_string())
-    }
-
-    /// The caller's id.
-    pub fn user(&self) -> Option<String> {
-        self.user.borrow().clone()
-    }
-
-    /// The name of the route in log lines and metrics.
-    pub fn route_label(&self) -> &'static str {
-        self.route.get().map_or("other", Route::label)
-    }
-
-    /// Sets how many users the answer exports.
-    pub fn set_exported_rows(&self, rows: u64) {
-        self.exported_rows.set(Some(rows));
-    }
-
-    /// How many users the answer exports.
-    pub fn exported_rows(&self) -> Option<u64> {
-        self.exported_rows.get()
-    }
-
-    /// The time spent waiting for the database.
-    pub fn database_time(&self) -> Duration {
-        self.database.get()
-    }
-
-    /// The time spent hashing passwords, the wait in the queue included.
-    pub fn hashing_time(&self) -> Duration {
-        self.hashing.get()
     }
 }
 
