@@ -26,7 +26,6 @@ mod body;
 mod compression;
 mod csv;
 pub mod parameters;
-mod run;
 mod spool;
 pub mod temporary_folder;
 mod transfer;
@@ -35,7 +34,6 @@ pub use body::Layout;
 pub use csv::Csv;
 
 use body::ExportBody;
-use run::key;
 use spool::{Sorted, Spool};
 use transfer::Transfer;
 
@@ -77,10 +75,10 @@ impl Export {
             })
             .await?;
         Ok(Export {
-            count: users.count(),
+            count: users.count,
             next_after,
-            tag: response::entity_tag(layout, users.digest()),
-            body: ExportBody::new(users, layout),
+            tag: response::entity_tag(layout, &users.digest),
+            body: ExportBody { users, layout },
         })
     }
 
@@ -181,17 +179,14 @@ fn collect_users(
     let mut scratch = Vec::new();
     let mut last = None;
     let mut spool = Spool::new();
-    table.export(connection, dates, selection, |rank, row| {
+    table.export(connection, dates, selection, |rank, id, row| {
         progress.fetch_add(1, Ordering::Relaxed);
-        if selection.page.is_some() {
-            last = Some(key(row).to_vec());
-        }
-        spool.push(rank, layout.spooled(row, &mut scratch).unwrap_or(row))
+        last = Some(id);
+        let row = layout.spooled(row, &mut scratch).unwrap_or(row);
+        spool.push(rank, id, row)
     })?;
     let users = spool.finish().map_err(ExportError::Spool)?;
-    let is_full = |limit: u32| users.count() == u64::from(limit);
+    let is_full = |limit: u32| users.count == u64::from(limit);
     let last = last.filter(|_| selection.page.is_some_and(|page| is_full(page.limit)));
-    // A key is an integer, or a UUID in JSON's quotes.
-    let last = last.and_then(|key| String::from_utf8(key).ok());
-    Ok((users, last.map(|key| key.trim_matches('"').to_owned())))
+    Ok((users, last.map(|id| id.to_string())))
 }

@@ -41,13 +41,7 @@ impl Layout {
                 write_json(row, out);
                 out.push(b'\n');
             }
-            Layout::Csv(_) => {
-                let start = out.len();
-                out.extend_from_slice(row);
-                let separator = memchr::memchr(csv::AFTER_KEY, row).unwrap_or_default();
-                out[start + separator] = b',';
-                out.extend_from_slice(csv::END);
-            }
+            Layout::Csv(_) => out.extend_from_slice(row),
         }
     }
 
@@ -56,29 +50,22 @@ impl Layout {
         match self {
             Layout::Json(_) => count * JSON_ADDS as u64 + count.saturating_sub(1),
             Layout::Ndjson => count * (JSON_ADDS as u64 + 1),
-            Layout::Csv(_) => count * csv::END.len() as u64,
+            Layout::Csv(_) => 0,
         }
     }
 
-    fn head(self, count: u64) -> Vec<u8> {
+    /// What stands before the users, and behind them.
+    fn frame(self, count: u64) -> [String; 2] {
         match self {
-            Layout::Json(_) => {
-                format!(r#"{{"success":true,"count":{count},"users":["#).into_bytes()
-            }
-            Layout::Ndjson => Vec::new(),
+            Layout::Json(_) => [
+                format!(r#"{{"success":true,"count":{count},"users":["#),
+                format!(r#"],"message":"Successfully exported {count} TV users"}}"#),
+            ],
+            Layout::Ndjson => Default::default(),
             Layout::Csv(Csv { bom, .. }) => {
                 let bom = if bom { "\u{feff}" } else { "" };
-                format!("{bom}{}", csv::HEADER).into_bytes()
+                [format!("{bom}{}", csv::HEADER), String::new()]
             }
-        }
-    }
-
-    fn tail(self, count: u64) -> Vec<u8> {
-        match self {
-            Layout::Json(_) => {
-                format!(r#"],"message":"Successfully exported {count} TV users"}}"#).into_bytes()
-            }
-            Layout::Ndjson | Layout::Csv(_) => Vec::new(),
         }
     }
 
@@ -92,88 +79,57 @@ impl Layout {
 
 /// A body that is written chunk by chunk.
 pub(super) struct ExportBody {
-    next: Next,
-    head: Vec<u8>,
-    users: Sorted,
-    tail: Vec<u8>,
+    pub(super) users: Sorted,
     pub(super) layout: Layout,
-    reshaper: Option<Reshaper>,
-}
-
-enum Next {
-    Head,
-    Users,
-    Nothing,
 }
 
 impl ExportBody {
-    pub(super) fn new(users: Sorted, layout: Layout) -> ExportBody {
-        let count = users.count();
-        ExportBody {
-            next: Next::Head,
-            head: layout.head(count),
-            tail: layout.tail(count),
-            users,
-            layout,
-            reshaper: layout.reshaper(),
-        }
-    }
-
-    /// The length of all chunks together. An indented body must be written once to measure it.
+    /// The length of all chunks together. An indented body must be written once to measure it. Blocking.
     pub(super) fn length(&mut self) -> io::Result<u64> {
-        if self.reshaper.is_none() {
-            let users = self.users.length() + self.layout.adds(self.users.count());
-            return Ok((self.head.len() + self.tail.len()) as u64 + users);
+        let (users, layout) = (&self.users, self.layout);
+        if layout.reshaper().is_none() {
+            let frame = layout.frame(users.count).concat();
+            return Ok(frame.len() as u64 + users.length + layout.adds(users.count));
         }
         let mut length = 0;
-        while let Some(chunk) = self.next_chunk()? {
-            length += chunk.len() as u64;
-        }
-        self.next = Next::Head;
+        self.write_to(&mut io::sink(), |bytes| length += bytes)?;
         self.users.rewind()?;
-        self.reshaper = self.layout.reshaper();
         Ok(length)
     }
 
-    /// The next chunk, made of [`CHUNK`] bytes of compact text or of all that is left; `None` after the last one.
-    fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut compact = Vec::with_capacity(CHUNK + 4096);
-        match self.next {
-            Next::Head => compact.extend_from_slice(&self.head),
-            Next::Users => {}
-            Next::Nothing => return Ok(None),
-        }
-        self.next = Next::Users;
-        while compact.len() < CHUNK
-            && let Some(user) = self.users.row()
-        {
-            self.layout.write(user, &mut compact);
-            self.users.advance()?;
-            if matches!(self.layout, Layout::Json(_)) && self.users.row().is_some() {
-                compact.push(b',');
-            }
-        }
-        let is_last = self.users.row().is_none();
-        if is_last {
-            compact.extend_from_slice(&self.tail);
-            self.next = Next::Nothing;
-        }
-        Ok(Some(match &mut self.reshaper {
-            None => compact,
-            Some(reshaper) => reshaper.push(&compact),
-        }))
-    }
-
-    /// Writes all chunks, and calls `written` with the length of each. Blocking.
+    /// Writes the chunks, each made of [`CHUNK`] bytes of compact text or of all that is left, and calls `written` with the
+    /// length of each. Blocking.
     pub(super) fn write_to(
         &mut self,
         out: &mut impl Write,
         mut written: impl FnMut(u64),
     ) -> io::Result<()> {
-        while let Some(chunk) = self.next_chunk()? {
-            out.write_all(&chunk)?;
+        let [head, tail] = self.layout.frame(self.users.count);
+        let mut reshaper = self.layout.reshaper();
+        let mut compact = Vec::with_capacity(CHUNK + 4096);
+        compact.extend_from_slice(head.as_bytes());
+        loop {
+            while compact.len() < CHUNK
+                && let Some(user) = self.users.row()
+            {
+                self.layout.write(user, &mut compact);
+                self.users.advance()?;
+                if matches!(self.layout, Layout::Json(_)) && self.users.row().is_some() {
+                    compact.push(b',');
+                }
+            }
+            let is_last = self.users.row().is_none();
+            if is_last {
+                compact.extend_from_slice(tail.as_bytes());
+            }
+            let indented = reshaper.as_mut().map(|reshaper| reshaper.push(&compact));
+            let chunk = indented.as_ref().unwrap_or(&compact);
+            out.write_all(chunk)?;
             written(chunk.len() as u64);
+            if is_last {
+                return Ok(());
+            }
+            compact.clear();
         }
-        Ok(())
     }
 }

@@ -10,12 +10,6 @@ use crate::db::views::exported_row::{Value, values};
 pub(super) const HEADER: &str =
     "id,username,email,first_name,last_name,tv_service,movie_service,is_active,date_joined\r\n";
 
-/// The end of a row.
-pub(super) const END: &[u8] = b"\r\n";
-
-/// The control character that stands after the key in a spool.
-pub(super) const AFTER_KEY: u8 = 0x1f;
-
 /// How CSV is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Csv {
@@ -26,7 +20,7 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// Writes an exported row as CSV, without its line end and with [`AFTER_KEY`] in place of the first comma.
+    /// Writes an exported row as CSV, with its line end.
     pub(super) fn write(self, row: &[u8], out: &mut Vec<u8>) {
         let [
             id,
@@ -37,9 +31,7 @@ impl Csv {
             movie_service,
             date_joined,
         ] = values(row);
-        self.write_cell(&id, out);
-        out.push(AFTER_KEY);
-        for cell in [username, email, first_name, last_name] {
+        for cell in [id, username, email, first_name, last_name] {
             self.write_cell(&cell, out);
             out.push(b',');
         }
@@ -47,26 +39,19 @@ impl Csv {
         self.write_cell(&movie_service, out);
         out.extend_from_slice(b",true,");
         self.write_cell(&date_joined, out);
+        out.extend_from_slice(b"\r\n");
     }
 
     fn write_cell(self, value: &Value<'_>, out: &mut Vec<u8>) {
         match value {
             Value::Null => {}
             Value::Bare(text) => out.extend_from_slice(text.as_bytes()),
-            Value::Text(text) => {
-                let classes = classes_in(text);
-                let is_quoted = classes & QUOTED != 0;
-                if is_quoted {
-                    out.push(b'"');
-                }
-                match classes & SPECIAL {
-                    0 => out.extend_from_slice(text.as_bytes()),
-                    _ => self.write_text(text, out),
-                }
-                if is_quoted {
-                    out.push(b'"');
-                }
+            Value::Text(text) if text.bytes().any(is_quoted) => {
+                out.push(b'"');
+                self.write_text(text, out);
+                out.push(b'"');
             }
+            Value::Text(text) => self.write_text(text, out),
         }
     }
 
@@ -78,7 +63,7 @@ impl Csv {
         }
         let mut written = 0;
         for (at, byte) in text.bytes().enumerate() {
-            if CLASSES[usize::from(byte)] & SPECIAL == 0 {
+            if !is_special(byte) {
                 continue;
             }
             let before = &text.as_bytes()[..at];
@@ -98,32 +83,15 @@ impl Csv {
     }
 }
 
-/// A text with such a byte is quoted: what RFC 4180 requires, and `;` and tabs, so that a reader that splits at several
+/// Whether a text with such a byte is quoted: what RFC 4180 requires, and `;` and tabs, so that a reader that splits at several
 /// separators keeps the cell whole.
-const QUOTED: u8 = 1;
+fn is_quoted(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\r' | b'\n' | b'\t' | b',' | b';')
+}
 
-/// A text with such a byte is written byte by byte: a quote, an end of a line, a tab, or the first byte of a sign.
-const SPECIAL: u8 = 2;
-
-/// The classes of each byte.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'"' | b'\r' | b'\n' | b'\t' => QUOTED | SPECIAL,
-            b',' | b';' => QUOTED,
-            b'=' | b'+' | b'-' | b'@' | 0xe2 | 0xef => SPECIAL,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    classes
-};
-
-fn classes_in(text: &str) -> u8 {
-    let classes = text.bytes().map(|byte| CLASSES[usize::from(byte)]);
-    classes.fold(0, |all, class| all | class)
+/// A quote, or the first byte of a sign.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'=' | b'+' | b'-' | b'@' | 0xe2 | 0xef)
 }
 
 /// Whether the sign of a formula stands here, and a cell may begin here: at the start of the text or after a separator, with
@@ -145,39 +113,12 @@ fn begins_formula(text: &str, at: usize) -> bool {
 
 /// `=`, `+`, `-`, `@`, and characters that some spreadsheets treat alike: full-width and small forms, and U+2212.
 fn is_sign(c: char) -> bool {
-    matches!(
-        c,
-        '=' | '+'
-            | '-'
-            | '@'
-            | '\u{ff1d}'
-            | '\u{ff0b}'
-            | '\u{ff0d}'
-            | '\u{ff20}'
-            | '\u{fe66}'
-            | '\u{fe62}'
-            | '\u{fe63}'
-            | '\u{fe6b}'
-            | '\u{2212}'
-    )
+    "=+-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}\u{fe66}\u{fe62}\u{fe63}\u{fe6b}\u{2212}".contains(c)
 }
 
 /// Characters at which a reader may split: separators and their full-width forms, quotes, tabs, line ends, other controls.
 fn is_separator(c: char) -> bool {
-    matches!(
-        c,
-        ',' | ';'
-            | ':'
-            | '|'
-            | '"'
-            | '\u{ff0c}'
-            | '\u{ff1b}'
-            | '\u{ff1a}'
-            | '\u{ff5c}'
-            | '\u{ff02}'
-            | '\u{2028}'
-            | '\u{2029}'
-    ) || c.is_control()
+    ",;:|\"\u{ff0c}\u{ff1b}\u{ff1a}\u{ff5c}\u{ff02}\u{2028}\u{2029}".contains(c) || c.is_control()
 }
 
 /// Blanks, and characters without width, which a reader may drop.
@@ -204,13 +145,13 @@ mod tests {
         let row = "-7\u{1f}\"=1+1\"\u{1f}null\u{1f}\"a,\\\"b\\\"\"\u{1f}\"\\t\\r\\n\"\u{1f}-1\u{1f}2020-01-01T00:00:00+00:00";
         assert_eq!(
             written(Csv::default(), row),
-            "-7\u{1f}'=1+1,,\"a,\"\"b\"\"\",\"'\t\r\n\",true,-1,true,2020-01-01T00:00:00+00:00"
+            "-7,'=1+1,,\"a,\"\"b\"\"\",\"'\t\r\n\",true,-1,true,2020-01-01T00:00:00+00:00\r\n"
         );
         let kept = Csv {
             keeps_formulas: true,
             ..Csv::default()
         };
-        assert!(written(kept, row).contains("\u{1f}=1+1,,"));
+        assert!(written(kept, row).contains(",=1+1,,"));
     }
 
     #[test]

@@ -1,95 +1,88 @@
 //! Sorts exported rows by rank, with a few MiB of memory whatever their number: an external merge sort. Rows are gathered and
-//! sorted a run at a time; each run is written to an unlinked temporary file, and reading merges the runs. Rows that fit into
-//! one run never see the disk.
+//! sorted a run at a time; the runs are written one behind the other to an unlinked temporary file, and reading merges them.
+//! Rows that fit into one run never see the disk.
 //!
-//! Rows of equal rank are sorted by the key that each row begins with, so that the same rows always make the same bytes.
+//! Rows of equal rank are sorted by the users' keys, so that the same rows always make the same bytes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::errno::Errno;
-use nix::sys::statvfs::fstatvfs;
 use sha2::{Digest, Sha256};
+use tempfile::SpooledTempFile;
 
-use super::run::{ROW_HEAD, Run, compare_keys, key};
+use crate::django::sessions::UserId;
 
 /// The bytes of a run.
-const RUN: usize = 2 * 1024 * 1024;
+pub(super) const RUN: usize = 2 * 1024 * 1024;
 
 /// The bytes that merging keeps in memory: of all runs together, and the limits for one run.
 const MERGE_BUFFERS: usize = 2 * 1024 * 1024;
 const SMALLEST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 
-/// Sees that a run can be written to the folder of temporary files. Blocking.
-pub(super) fn probe() -> io::Result<()> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(&[0; 4096])?;
-    let system = fstatvfs(&file)?;
-    let free = system.blocks_available() * system.fragment_size();
-    // A file system without a size of its own has no blocks.
-    match system.blocks() > 0 && free < RUN as u64 {
-        true => Err(Errno::ENOSPC.into()),
-        false => Ok(()),
-    }
+/// Rank and key of a row, as bytes that sort like them.
+type SortKey = [u8; 24];
+
+fn sort_key(rank: i64, id: UserId) -> SortKey {
+    let mut key = [0; 24];
+    // With their sign turned over, signed integers sort like their bytes.
+    key[..8].copy_from_slice(&(rank ^ i64::MIN).to_be_bytes());
+    key[8..].copy_from_slice(&match id {
+        UserId::Integer(id) => (id ^ i128::MIN).to_be_bytes(),
+        UserId::Uuid(bytes) => bytes,
+    });
+    key
 }
 
 /// Gathers rows.
-pub struct Spool {
+pub(super) struct Spool {
+    /// The rows of the latest run, each with its sort key and its length before it
     bytes: Vec<u8>,
-    rows: Vec<Row>,
-    file: Option<File>,
+    rows: Vec<Range<usize>>,
+    file: SpooledTempFile,
     /// Where each run in the file ends
-    runs: Vec<u64>,
+    ends: Vec<u64>,
     count: u64,
     length: u64,
     digest: Sha256,
 }
 
-/// The position of a gathered row, including its head.
-struct Row {
-    rank: i64,
-    start: usize,
-    end: usize,
-}
-
 impl Spool {
     /// An empty spool.
-    pub fn new() -> Spool {
+    pub(super) fn new() -> Spool {
         Spool {
             bytes: Vec::with_capacity(RUN),
             rows: Vec::new(),
-            file: None,
-            runs: Vec::new(),
+            file: SpooledTempFile::new(RUN),
+            ends: Vec::new(),
             count: 0,
             length: 0,
             digest: Sha256::new(),
         }
     }
 
-    /// Adds a row, which must begin with its key and a control character.
+    /// Adds the row of a user.
     ///
     /// # Errors
     /// The temporary file's.
-    pub fn push(&mut self, rank: i64, row: &[u8]) -> io::Result<()> {
-        if self.bytes.len() + ROW_HEAD + row.len() > RUN {
+    pub(super) fn push(&mut self, rank: i64, id: UserId, row: &[u8]) -> io::Result<()> {
+        let key = sort_key(rank, id);
+        let length = u32::try_from(row.len()).map_err(io::Error::other)?;
+        let length = length.to_le_bytes();
+        if self.bytes.len() + key.len() + length.len() + row.len() > RUN {
             self.write_run()?;
         }
-        let length = u32::try_from(row.len()).map_err(io::Error::other)?;
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&rank.to_le_bytes());
-        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(&key);
+        self.bytes.extend_from_slice(&length);
         self.bytes.extend_from_slice(row);
-        self.rows.push(Row {
-            rank,
-            start,
-            end: self.bytes.len(),
-        });
+        self.rows.push(start..self.bytes.len());
         self.count += 1;
-        self.length += u64::from(length);
+        self.length += row.len() as u64;
         Ok(())
     }
 
@@ -97,68 +90,39 @@ impl Spool {
     ///
     /// # Errors
     /// The temporary file's.
-    pub fn finish(mut self) -> io::Result<Sorted> {
-        let mut runs = Vec::with_capacity(self.runs.len() + 1);
-        if self.runs.is_empty() {
-            self.sort();
-            let mut buffer = Vec::with_capacity(self.bytes.len());
-            self.write_rows(&mut buffer)?;
-            runs.push(Run::in_memory(buffer));
-        } else {
-            self.write_run()?;
-            let buffer = MERGE_BUFFERS / self.runs.len();
-            let mut start = 0;
-            for end in self.runs {
-                let buffer = buffer.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
-                runs.push(Run::in_file(start, end, buffer));
-                start = end;
-            }
-        }
+    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+        self.write_run()?;
         let mut sorted = Sorted {
             count: self.count,
             length: self.length,
             digest: self.digest.finalize().into(),
-            file: self.file,
-            runs: BinaryHeap::with_capacity(runs.len()),
-            ended: runs,
+            file: Arc::new(Mutex::new(self.file)),
+            ends: self.ends,
+            runs: Vec::new(),
+            next: BinaryHeap::new(),
         };
         sorted.rewind()?;
         Ok(sorted)
     }
 
-    /// Adds the gathered rows to the digest, in the order in which they came, and sorts them.
-    fn sort(&mut self) {
-        self.digest.update(&self.bytes);
-        let bytes = &self.bytes;
-        let key = |row: &Row| key(&bytes[row.start + ROW_HEAD..row.end]);
-        self.rows.sort_unstable_by(|a, b| {
-            a.rank
-                .cmp(&b.rank)
-                .then_with(|| compare_keys(key(a), key(b)))
-        });
-    }
-
-    fn write_rows(&self, out: &mut impl Write) -> io::Result<()> {
-        self.rows
-            .iter()
-            .try_for_each(|row| out.write_all(&self.bytes[row.start..row.end]))
-    }
-
+    /// Adds the gathered rows to the digest, in the order in which they came, and writes them sorted.
     fn write_run(&mut self) -> io::Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        self.sort();
-        if self.file.is_none() {
-            self.file = Some(tempfile::tempfile()?);
+        self.digest.update(&self.bytes);
+        let bytes = &self.bytes;
+        // Each row begins with its sort key, and no two keys are the same.
+        let row = |range: &Range<usize>| &bytes[range.clone()];
+        self.rows.sort_unstable_by(|a, b| row(a).cmp(row(b)));
+        let mut writer = BufWriter::with_capacity(LARGEST_BUFFER, &mut self.file);
+        for range in &self.rows {
+            writer.write_all(row(range))?;
         }
-        if let Some(file) = &self.file {
-            let mut writer = BufWriter::with_capacity(LARGEST_BUFFER, file);
-            self.write_rows(&mut writer)?;
-            writer.flush()?;
-        }
-        let start = self.runs.last().copied().unwrap_or(0);
-        self.runs.push(start + self.bytes.len() as u64);
+        writer.flush()?;
+        drop(writer);
+        let start = self.ends.last().copied().unwrap_or(0);
+        self.ends.push(start + self.bytes.len() as u64);
         self.bytes.clear();
         self.rows.clear();
         Ok(())
@@ -166,46 +130,38 @@ impl Spool {
 }
 
 /// The rows in order, read one after the other.
-pub struct Sorted {
-    count: u64,
-    length: u64,
-    digest: [u8; 32],
-    file: Option<File>,
-    /// The runs that have a row left, the one with the next row on top
-    runs: BinaryHeap<Reverse<Run>>,
-    ended: Vec<Run>,
+pub(super) struct Sorted {
+    /// The number of rows
+    pub(super) count: u64,
+    /// The bytes of all rows
+    pub(super) length: u64,
+    /// SHA-256 of the rows and what they are sorted by, in the order in which they came
+    pub(super) digest: [u8; 32],
+    file: Arc<Mutex<SpooledTempFile>>,
+    ends: Vec<u64>,
+    runs: Vec<Run>,
+    /// The sort keys of the runs' current rows, each with the run's index
+    next: BinaryHeap<Reverse<(SortKey, usize)>>,
 }
 
 impl Sorted {
-    /// The number of rows.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The bytes of all rows.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// SHA-256 of the rows and their ranks, in the order in which they came.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
-    }
-
     /// The current row; `None` after the last one.
-    pub fn row(&self) -> Option<&[u8]> {
-        self.runs.peek().map(|Reverse(run)| run.row())
+    pub(super) fn row(&self) -> Option<&[u8]> {
+        let Reverse((_, run)) = self.next.peek()?;
+        Some(&self.runs[*run].row)
     }
 
     /// Goes on to the next row.
     ///
     /// # Errors
     /// The temporary file's.
-    pub fn advance(&mut self) -> io::Result<()> {
-        if let Some(mut first) = self.runs.peek_mut()
-            && !first.0.next(self.file.as_ref())?
-        {
-            self.ended.push(PeekMut::pop(first).0);
+    pub(super) fn advance(&mut self) -> io::Result<()> {
+        if let Some(mut first) = self.next.peek_mut() {
+            let Reverse((_, run)) = *first;
+            match self.runs[run].next()? {
+                Some(key) => *first = Reverse((key, run)),
+                None => drop(PeekMut::pop(first)),
+            }
         }
         Ok(())
     }
@@ -214,16 +170,66 @@ impl Sorted {
     ///
     /// # Errors
     /// The temporary file's.
-    pub fn rewind(&mut self) -> io::Result<()> {
-        let mut runs = std::mem::take(&mut self.ended);
-        runs.extend(self.runs.drain().map(|Reverse(run)| run));
-        for mut run in runs {
-            match run.rewind(self.file.as_ref())? {
-                true => self.runs.push(Reverse(run)),
-                false => self.ended.push(run),
-            }
+    pub(super) fn rewind(&mut self) -> io::Result<()> {
+        self.runs.clear();
+        self.next.clear();
+        let buffer = MERGE_BUFFERS / self.ends.len().max(1);
+        let buffer = buffer.clamp(SMALLEST_BUFFER, LARGEST_BUFFER);
+        let mut start = 0;
+        for (index, &end) in self.ends.iter().enumerate() {
+            let section = Section {
+                file: Arc::clone(&self.file),
+                position: start,
+                end,
+            };
+            start = end;
+            let mut run = Run {
+                reader: BufReader::with_capacity(buffer, section),
+                row: Vec::new(),
+            };
+            let key = run.next()?;
+            self.next.extend(key.map(|key| Reverse((key, index))));
+            self.runs.push(run);
         }
         Ok(())
+    }
+}
+
+/// A sorted run and its current row.
+struct Run {
+    reader: BufReader<Section>,
+    row: Vec<u8>,
+}
+
+impl Run {
+    /// Reads the next row, and gives its sort key; `None` at the end.
+    fn next(&mut self) -> io::Result<Option<SortKey>> {
+        if self.reader.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let (mut key, mut length) = ([0; 24], [0; 4]);
+        self.reader.read_exact(&mut key)?;
+        self.reader.read_exact(&mut length)?;
+        self.row.resize(u32::from_le_bytes(length) as usize, 0);
+        self.reader.read_exact(&mut self.row)?;
+        Ok(Some(key))
+    }
+}
+
+/// A part of the file.
+struct Section {
+    file: Arc<Mutex<SpooledTempFile>>,
+    position: u64,
+    end: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.position))?;
+        let length = (&mut *file).take(self.end - self.position).read(out)?;
+        self.position += length as u64;
+        Ok(length)
     }
 }
 
@@ -242,12 +248,21 @@ mod tests {
             .collect()
     }
 
+    fn id(row: &str) -> i128 {
+        row.split('\x1f').next().unwrap().parse().unwrap()
+    }
+
     fn spooled(rows: &[(i64, String)]) -> Sorted {
         let mut spool = Spool::new();
         for (rank, row) in rows {
-            spool.push(*rank, row.as_bytes()).unwrap();
+            let id = UserId::Integer(id(row));
+            spool.push(*rank, id, row.as_bytes()).unwrap();
         }
         spool.finish().unwrap()
+    }
+
+    fn is_in_memory(sorted: &Sorted) -> bool {
+        !sorted.file.lock().unwrap().is_rolled()
     }
 
     fn read_all(sorted: &mut Sorted) -> Vec<String> {
@@ -260,7 +275,6 @@ mod tests {
     }
 
     fn expected(mut rows: Vec<(i64, String)>) -> Vec<String> {
-        let id = |row: &str| row.split('\x1f').next().unwrap().parse::<i64>().unwrap();
         rows.sort_by_key(|(rank, row)| (*rank, id(row)));
         rows.into_iter().map(|(_, row)| row).collect()
     }
@@ -275,10 +289,10 @@ mod tests {
         ] {
             let rows = rows(count, padding);
             let mut sorted = spooled(&rows);
-            assert_eq!(sorted.file.is_none(), in_memory);
-            assert_eq!(sorted.count(), count as u64);
+            assert_eq!(is_in_memory(&sorted), in_memory);
+            assert_eq!(sorted.count, count as u64);
             let expected = expected(rows);
-            assert_eq!(sorted.length() as usize, expected.concat().len());
+            assert_eq!(sorted.length as usize, expected.concat().len());
             assert!(read_all(&mut sorted) == expected, "{count} rows");
             sorted.rewind().unwrap();
             assert!(read_all(&mut sorted) == expected, "{count} rows, again");
@@ -291,7 +305,7 @@ mod tests {
         let longer = self::rows(2, RUN * 2).into_iter();
         rows.extend(longer.map(|(rank, row)| (rank + 50, row)));
         let mut sorted = spooled(&rows);
-        assert!(sorted.file.is_some());
+        assert!(!is_in_memory(&sorted));
         assert!(read_all(&mut sorted) == expected(rows));
     }
 
@@ -300,12 +314,12 @@ mod tests {
         let digest = |rows: &[(i64, &str)]| {
             let owned = |(rank, row): &(i64, &str)| (*rank, (*row).to_owned());
             let rows: Vec<(i64, String)> = rows.iter().map(owned).collect();
-            *spooled(&rows).digest()
+            spooled(&rows).digest
         };
         let first = digest(&[(1, "1\x1fa"), (2, "2\x1fb")]);
         assert_eq!(digest(&[(1, "1\x1fa"), (2, "2\x1fb")]), first);
         for others in [
-            &[(1, "1\x1fa2\x1f"), (2, "b")][..],
+            &[(1, "1\x1fa2\x1f"), (2, "2\x1f")][..],
             &[(1, "1\x1fa")],
             // The same rows in another order.
             &[(3, "1\x1fa"), (2, "2\x1fb")],

@@ -1,13 +1,15 @@
 //! Whether large exports can be spooled: the check of the folder of temporary files for `readyz` and `check`.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::time::timeout;
+use nix::errno::Errno;
+use nix::sys::statvfs::fstatvfs;
 use tokio::sync::Semaphore;
 
-use super::spool;
+use super::spool::RUN;
 use crate::blocking::workers::Workers;
 use crate::db::error::ExportError;
 
@@ -55,5 +57,17 @@ impl TemporaryFolder {
 /// # Errors
 /// [`ExportError::Spool`]
 pub fn check() -> Result<(), ExportError> {
-    spool::probe().map_err(ExportError::Spool)
+    write_and_measure().map_err(ExportError::Spool)
+}
+
+fn write_and_measure() -> io::Result<()> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&[0; 4096])?;
+    let system = fstatvfs(&file)?;
+    let free = system.blocks_available() * system.fragment_size();
+    // A file system without a size of its own has no blocks.
+    match system.blocks() > 0 && free < RUN as u64 {
+        true => Err(Errno::ENOSPC.into()),
+        false => Ok(()),
+    }
 }

@@ -15,6 +15,7 @@ use crate::config::Backend;
 use crate::db::connection::{Connection, with_connection};
 use crate::db::error::ExportError;
 use crate::db::models::user_table::UserTable;
+use crate::django::sessions::UserId;
 
 /// The rows of one piece on MySQL: a megabyte or two in the client.
 const ROWS_OF_A_PIECE: u32 = 5_000;
@@ -23,7 +24,7 @@ const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
      START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
 impl UserTable {
-    /// Hands every selected exportable user to `write`: a rank, and the row as [`write_json`](super::exported_row::write_json)
+    /// Hands every selected exportable user to `write`: a rank, the key, and the row as [`write_json`](super::exported_row::write_json)
     /// reads it. Sorted by rank and then by key, the users stand in the order of `date_joined`, or of a page by key.
     ///
     /// # Errors
@@ -33,7 +34,7 @@ impl UserTable {
         connection: &mut Connection,
         dates: &DateShape,
         selection: &Selection,
-        write: impl FnMut(i64, &[u8]) -> io::Result<()>,
+        write: impl FnMut(i64, UserId, &[u8]) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         self.require_attributes(connection)?;
         match dates.use_tz {
@@ -46,7 +47,7 @@ impl UserTable {
         &self,
         connection: &mut Connection,
         selection: &Selection,
-        mut write: impl FnMut(i64, &[u8]) -> io::Result<()>,
+        mut write: impl FnMut(i64, UserId, &[u8]) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let is_page = selection.page.is_some();
         if !is_page && self.backend == Backend::Mysql {
@@ -61,7 +62,7 @@ impl UserTable {
             let row = row?;
             let rank = if is_page { written } else { row.rank };
             written += 1;
-            write(rank, &row.bytes).map_err(ExportError::Spool)
+            write(rank, row.id, &row.bytes).map_err(ExportError::Spool)
         };
         self.selected(AWARE, selection).for_each(connection, read)
     }
@@ -70,7 +71,7 @@ impl UserTable {
         &self,
         connection: &mut Connection,
         mut selection: Selection,
-        mut write: impl FnMut(i64, &[u8]) -> io::Result<()>,
+        mut write: impl FnMut(i64, UserId, &[u8]) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let mut after = None;
         loop {
@@ -83,7 +84,7 @@ impl UserTable {
                 let row = row?;
                 length += 1;
                 after = Some(row.id);
-                write(row.rank, &row.bytes).map_err(ExportError::Spool)
+                write(row.rank, row.id, &row.bytes).map_err(ExportError::Spool)
             };
             self.selected(AWARE, &selection)
                 .for_each(connection, read)?;
