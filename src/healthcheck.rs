@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::LocalClientConfig;
 use crate::http_client::{Client, ServerUrl};
+use crate::telemetry::say;
 
 /// Longer than readyz itself waits for the database.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -53,8 +54,4 @@ fn readyz(server: &ServerUrl) -> std::io::Result<(u16, String)> {
     answer.body.take(BODY_LIMIT).read_to_end(&mut body)?;
     let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
     Ok((answer.status, body))
-}
-
-fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

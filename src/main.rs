@@ -13,6 +13,7 @@ use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use watchtower_sidecar::config::{Bind, Config, VARIABLES};
 use watchtower_sidecar::server::{Application, Reload};
+use watchtower_sidecar::telemetry::say;
 use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
 
 /// Stopped by a signal
@@ -116,11 +117,6 @@ fn raise_descriptor_limit() {
     {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
-}
-
-/// Writes to standard error, and ignores that it may be closed.
-fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Serves with the variables that `lookup` gives, and calls `started` with the base URL. For an operator's configuration,

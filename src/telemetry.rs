@@ -4,6 +4,7 @@
 //! Standard error may be a pipe that is never read, and the file's disk may hang: each has a queue and a thread (`sinks`), and
 //! loses lines instead of holding up the service. Lines that requests and outages can repeat go through [`RateLimitedLog`].
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +82,11 @@ pub fn truncated(text: &str) -> &str {
         Some((end, _)) => &text[..end],
         None => text,
     }
+}
+
+/// Writes a line to standard error, which may be closed: for commands, which have no log.
+pub fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Whether a filter has a directive for this target.

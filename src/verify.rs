@@ -4,12 +4,13 @@
 //! It does not log in, and sends no request that writes. Cookie and password come from files. Bodies of the export hold
 //! personal data and are printed only with `--show-bodies`.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Bind, LocalClientConfig};
+use crate::config::LocalClientConfig;
 use crate::http_client::{Answer, Client, ServerUrl};
+use crate::telemetry::say;
 
 mod cases;
 mod compare;
@@ -19,8 +20,6 @@ use cases::{Caller, Case, cases};
 use compare::{Comparison, compare};
 use credentials::Credentials;
 
-const ALL_SAME: i32 = 0;
-const DIFFERENT: i32 = 1;
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
 
@@ -57,11 +56,15 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// The two servers whose answers are compared.
-struct Servers {
+/// One run of the command.
+struct Run<'a> {
+    arguments: &'a Arguments,
     django: Server,
     sidecar: Server,
+    /// The `Host` of the requests
     host: String,
+    credentials: Credentials,
+    cases: Vec<Case>,
 }
 
 struct Server {
@@ -72,139 +75,100 @@ struct Server {
 
 /// Sends the requests, prints the table, and gives the exit code: 0 all the same, 1 different, 64 bad arguments.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
-    let config = match LocalClientConfig::from_vars(lookup) {
-        Ok(config) => config,
-        Err(errors) => {
-            say(errors.to_string().trim_end());
-            return BAD_CONFIGURATION;
-        }
-    };
-    let prepared = servers(arguments, &config).and_then(|servers| {
-        let (cookie, basic) = (
-            arguments.cookie_file.as_deref(),
-            arguments.basic_file.as_deref(),
-        );
-        let credentials = Credentials::read(cookie, basic, &config.cookie_name)?;
-        Ok((servers, credentials))
-    });
-    let (servers, credentials) = match prepared {
-        Ok(prepared) => prepared,
+    let config = LocalClientConfig::from_vars(lookup);
+    let config = config.map_err(|errors| errors.to_string().trim_end().to_owned());
+    match config.and_then(|config| Run::new(arguments, config)) {
+        Ok(run) => i32::from(!run.finds_no_difference()),
         Err(error) => {
             say(error);
-            return BAD_CONFIGURATION;
+            BAD_CONFIGURATION
         }
-    };
-    let same_mount = servers.django.mount == servers.sidecar.mount;
-    let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
-    Run {
-        servers: &servers,
-        credentials: &credentials,
-        shows_bodies: arguments.show_bodies,
-        is_quiet: arguments.quiet,
-        is_on_terminal: std::io::stdout().is_terminal() && std::io::stderr().is_terminal(),
     }
-    .run(&cases)
-}
-
-fn servers(arguments: &Arguments, config: &LocalClientConfig) -> Result<Servers, String> {
-    let parse = |option: &str, url: &str| {
-        ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
-    };
-    let ca_file = arguments.ca_file.as_deref();
-    let (django, path) = parse("--against", &arguments.against)?;
-    let sidecar = match &arguments.sidecar {
-        Some(url) => parse("--sidecar", url)?.0,
-        None => ServerUrl::of(&listener(config)?),
-    };
-    let host = match &arguments.host {
-        Some(host) => host.clone(),
-        None => django.host().to_owned(),
-    };
-    if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("--host is not the name of a host".to_owned());
-    }
-    let django_mount = match (path.as_str(), config.mount.as_str()) {
-        // A proxy takes the path off before the sidecar sees it, and Django has all of it.
-        ("", "") => "/api/admin",
-        ("", mount) => mount,
-        (path, _) => path,
-    };
-    Ok(Servers {
-        django: Server {
-            client: Client::new(&django, TIMEOUT, ca_file),
-            mount: django_mount.to_owned(),
-        },
-        sidecar: Server {
-            client: Client::new(&sidecar, TIMEOUT, ca_file),
-            mount: config.mount.clone(),
-        },
-        host,
-    })
-}
-
-fn listener(config: &LocalClientConfig) -> Result<Bind, String> {
-    let unknown = "SIDECAR_BIND has port 0, which means any free port: give --sidecar";
-    config.bind.from_here().ok_or_else(|| unknown.to_owned())
-}
-
-/// One run of the command.
-struct Run<'a> {
-    servers: &'a Servers,
-    credentials: &'a Credentials,
-    shows_bodies: bool,
-    is_quiet: bool,
-    is_on_terminal: bool,
-}
-
-/// The result of one case.
-struct Outcome {
-    comparison: Comparison,
-    django_status: Option<u16>,
 }
 
 impl Run<'_> {
-    fn run(&self, cases: &[Case]) -> i32 {
+    /// Reads the credentials.
+    ///
+    /// # Errors
+    /// A sentence that names the option.
+    fn new(arguments: &Arguments, config: LocalClientConfig) -> Result<Run<'_>, String> {
+        let parse = |option: &str, url: &str| {
+            ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
+        };
+        let (django, path) = parse("--against", &arguments.against)?;
+        let sidecar = match &arguments.sidecar {
+            Some(url) => parse("--sidecar", url)?.0,
+            None => ServerUrl::of(
+                &config
+                    .bind
+                    .from_here()
+                    .ok_or("SIDECAR_BIND has port 0, which means any free port: give --sidecar")?,
+            ),
+        };
+        let host = arguments.host.as_deref().unwrap_or(django.host());
+        if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("--host is not the name of a host".to_owned());
+        }
+        let django_mount = match (path.as_str(), config.mount.as_str()) {
+            // A proxy takes the path off before the sidecar sees it, and Django has all of it.
+            ("", "") => "/api/admin",
+            ("", mount) => mount,
+            (path, _) => path,
+        };
+        let (cookie_file, basic_file) = (&arguments.cookie_file, &arguments.basic_file);
+        let credentials = Credentials::read(
+            cookie_file.as_deref(),
+            basic_file.as_deref(),
+            &config.cookie_name,
+        )?;
+        let same_mount = django_mount == config.mount;
+        let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
+        let server = |url, mount| Server {
+            client: Client::new(url, TIMEOUT, arguments.ca_file.as_deref()),
+            mount,
+        };
+        Ok(Run {
+            arguments,
+            host: host.to_owned(),
+            django: server(&django, django_mount.to_owned()),
+            sidecar: server(&sidecar, config.mount),
+            credentials,
+            cases,
+        })
+    }
+
+    fn finds_no_difference(&self) -> bool {
         let (mut same, mut intended, mut different) = (0, 0, 0);
         let mut notes = Vec::new();
-        for (number, case) in cases.iter().enumerate() {
-            self.progress(&format!(
-                "{}/{} {}",
-                number + 1,
-                cases.len(),
-                self.description(case)
-            ));
-            let outcome = self.outcome(case);
-            self.progress("");
-            self.print(case, &outcome.comparison);
-            match &outcome.comparison {
+        for (number, case) in self.cases.iter().enumerate() {
+            let (status, comparison) = self.outcome(case);
+            self.print(case, &comparison);
+            match comparison {
                 Comparison::Same => same += 1,
                 Comparison::Intended(_) => intended += 1,
                 Comparison::Different(_) => different += 1,
             }
-            let is_first = number == 0;
-            match (outcome.django_status, case.caller) {
+            match (number, status) {
                 // Where the first request gets no answer, the others get none.
-                (None, _) if is_first => break,
-                (Some(401 | 403), Caller::Anonymous) => {}
-                (Some(status), Caller::Anonymous) if is_first => {
+                (0, None) => break,
+                (0, Some(status)) if !matches!(status, 401 | 403) => {
                     different += 1;
                     notes.push(self.unexpected(status));
                 }
-                (Some(status @ (401 | 403)), caller) if case.shows_admission => {
+                (1.., Some(status @ (401 | 403))) if case.shows_admission() => {
                     notes.push(format!(
                         "Django itself does not admit the given {} ({status}): that the answers are the same proves \
                          little",
-                        caller.name()
+                        case.caller.name()
                     ));
                 }
                 _ => {}
             }
         }
         if self.credentials.cookie.is_none() && self.credentials.basic.is_none() {
-            notes.push(
-                "no caller was tried who is admitted: give --cookie-file or --basic-file"
-                    .to_owned(),
-            );
+            let note = "no caller was tried who is admitted: give --cookie-file or --basic-file"
+                .to_owned();
+            notes.push(note);
         }
         let out = &mut std::io::stdout();
         for note in notes {
@@ -215,107 +179,80 @@ impl Run<'_> {
             "{} requests: {same} same, {intended} different on purpose, {different} different",
             same + intended + different
         );
-        match different {
-            0 => ALL_SAME,
-            _ => DIFFERENT,
-        }
+        different == 0
     }
 
     /// Why Django may have answered an anonymous caller with another status than DRF's refusal.
     fn unexpected(&self, status: u16) -> String {
-        let host = &self.servers.host;
         let reason = match status {
-            400 => format!("its ALLOWED_HOSTS may not hold {host}: give --host"),
-            404 => "it has no such URL: give the endpoints' path in --against".to_owned(),
-            301 | 302 | 307 | 308 => {
-                "it redirects (SECURE_SSL_REDIRECT?): give the https address".to_owned()
-            }
-            _ => "see its log".to_owned(),
+            400 => &format!("its ALLOWED_HOSTS may not hold {}: give --host", self.host),
+            404 => "it has no such URL: give the endpoints' path in --against",
+            301 | 302 | 307 | 308 => "it redirects (SECURE_SSL_REDIRECT?): give the https address",
+            _ => "see its log",
         };
         format!("Django answered {status} to an anonymous caller, not 401 or 403: {reason}")
     }
 
-    /// Tries a difference a second time: the data may have changed between the two requests.
-    fn outcome(&self, case: &Case) -> Outcome {
-        let first = self.compare_once(case);
-        match first.comparison {
-            Comparison::Different(_) if first.django_status.is_some() => self.compare_once(case),
-            _ => first,
+    /// Django's status, if it answers, and the comparison. Tries a difference a second time: the data may have changed between
+    /// the two requests.
+    fn outcome(&self, case: &Case) -> (Option<u16>, Comparison) {
+        match self.compare_once(case) {
+            (Some(_), Comparison::Different(_)) => self.compare_once(case),
+            first => first,
         }
     }
 
-    fn compare_once(&self, case: &Case) -> Outcome {
-        let django = match self.send(case, &self.servers.django) {
+    fn compare_once(&self, case: &Case) -> (Option<u16>, Comparison) {
+        let django = match self.send(case, &self.django) {
             Ok(django) => django,
             Err(error) => {
-                return Outcome {
-                    comparison: Comparison::Different(format!("no answer from Django: {error}")),
-                    django_status: None,
-                };
+                let text = format!("no answer from Django: {error}");
+                return (None, Comparison::Different(text));
             }
         };
         let status = django.status;
-        let comparison = match self.send(case, &self.servers.sidecar) {
-            Ok(sidecar) => {
-                let is_private = case.is_export && status == 200 && !self.shows_bodies;
-                compare(django, sidecar, case.allowance, is_private).unwrap_or_else(|error| {
-                    Comparison::Different(format!("an answer broke off: {error}"))
-                })
-            }
-            Err(error) => Comparison::Different(format!("no answer from the sidecar: {error}")),
+        let is_export = case.target.starts_with("/export-users");
+        let is_private = is_export && status == 200 && !self.arguments.show_bodies;
+        let compared = match self.send(case, &self.sidecar) {
+            Ok(sidecar) => compare(django, sidecar, case.allowance, is_private)
+                .map_err(|error| format!("an answer broke off: {error}")),
+            Err(error) => Err(format!("no answer from the sidecar: {error}")),
         };
-        Outcome {
-            comparison,
-            django_status: Some(status),
-        }
+        (Some(status), compared.unwrap_or_else(Comparison::Different))
     }
 
     fn send(&self, case: &Case, server: &Server) -> std::io::Result<Answer> {
-        let mut headers = vec![("Host", case.host.unwrap_or(&self.servers.host))];
+        let mut headers = vec![("Host", case.host.unwrap_or(&self.host))];
         let (cookie, basic) = (&self.credentials.cookie, &self.credentials.basic);
         match (case.caller, cookie, basic) {
             (Caller::Cookie, Some(cookie), _) => headers.push(("Cookie", cookie)),
             (Caller::Basic, _, Some(basic)) => headers.push(("Authorization", basic)),
             _ => {}
         }
-        let more = case.headers.iter();
+        let more = case.header.iter();
         headers.extend(more.map(|(name, value)| (*name, value.as_str())));
         let target = format!("{}{}", server.mount, case.target);
         server.client.send(case.method, &target, &headers)
     }
 
-    fn description(&self, case: &Case) -> String {
-        let target = format!("{}{}", self.servers.django.mount, case.target);
-        format!("{:<7} {target:<39} {}", case.method, case.label())
-    }
-
+    /// Prints a case's row of the table.
     fn print(&self, case: &Case, comparison: &Comparison) {
         let (word, more) = match comparison {
+            Comparison::Different(what) => ("DIFFERENT", what.as_str()),
+            _ if self.arguments.quiet => return,
             Comparison::Same => ("same", ""),
             Comparison::Intended(reason) => ("on purpose", *reason),
-            Comparison::Different(what) => ("DIFFERENT", what.as_str()),
         };
-        if self.is_quiet && !matches!(comparison, Comparison::Different(_)) {
-            return;
-        }
-        let more = match more {
-            "" => String::new(),
-            more => format!("\n            {more}"),
+        let caller = case.caller.name();
+        let label = match case.note {
+            "" => caller.to_owned(),
+            note => format!("{caller}, {note}"),
         };
-        let row = format!("{word:<11} {}", self.description(case));
-        let _ = writeln!(std::io::stdout(), "{}{more}", row.trim_end());
-    }
-
-    /// Shows a line on the terminal in place of the last one.
-    fn progress(&self, text: &str) {
-        if self.is_on_terminal && !self.is_quiet {
-            let mut terminal = std::io::stderr();
-            let _ = write!(terminal, "\r\x1b[K{text}");
-            let _ = terminal.flush();
+        let target = format!("{}{}", self.django.mount, case.target);
+        let out = &mut std::io::stdout();
+        let _ = writeln!(out, "{word:<11} {:<7} {target:<39} {label}", case.method);
+        if !more.is_empty() {
+            let _ = writeln!(out, "            {more}");
         }
     }
-}
-
-fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

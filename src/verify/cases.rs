@@ -31,50 +31,32 @@ pub(super) struct Case {
     pub(super) target: &'static str,
     pub(super) caller: Caller,
     /// What is special about it, for the table
-    note: &'static str,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) note: &'static str,
+    pub(super) header: Option<(&'static str, String)>,
     pub(super) host: Option<&'static str>,
     pub(super) allowance: Allowance,
-    pub(super) is_export: bool,
-    /// Whether a 401 or 403 means that Django does not admit the caller
-    pub(super) shows_admission: bool,
+}
+
+impl Case {
+    /// Whether a 401 or 403 means that Django does not admit the caller.
+    pub(super) fn shows_admission(&self) -> bool {
+        let is_plain = (self.method, self.target, self.note) == ("GET", STATS, "");
+        is_plain && self.caller != Caller::Anonymous
+    }
 }
 
 const EXPORT: &str = "/export-users/";
 const STATS: &str = "/export-stats/";
 
-impl Case {
-    fn new(method: &'static str, target: &'static str, caller: Caller, note: &'static str) -> Case {
-        Case {
-            method,
-            target,
-            caller,
-            note,
-            headers: Vec::new(),
-            host: None,
-            allowance: Allowance::Nothing,
-            is_export: target.starts_with("/export-users"),
-            shows_admission: false,
-        }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Case {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    fn allowing(self, allowance: Allowance) -> Case {
-        Case { allowance, ..self }
-    }
-
-    /// Caller and note, for the table.
-    pub(super) fn label(&self) -> String {
-        match self.note {
-            "" => self.caller.name().to_owned(),
-            note => format!("{}, {note}", self.caller.name()),
-        }
-    }
-}
+/// What every caller asks.
+const OF_EVERYONE: [(&str, &str); 6] = [
+    ("GET", STATS),
+    ("GET", EXPORT),
+    ("HEAD", STATS),
+    ("OPTIONS", EXPORT),
+    ("POST", STATS),
+    ("GET", "/export-stats/?format=json"),
+];
 
 /// All requests, the first one anonymous.
 pub(super) fn cases(
@@ -83,62 +65,67 @@ pub(super) fn cases(
     is_debug: bool,
     cookie_name: &str,
 ) -> Vec<Case> {
-    let anonymous = |method, target, note| Case::new(method, target, Caller::Anonymous, note);
-    let basic = |text: &str| format!("Basic {text}");
-    let unknown_user = STANDARD.encode("watchtower-verify-nobody:not-a-password");
-    let page = match is_debug {
+    let case = |caller, method, target| Case {
+        method,
+        target,
+        caller,
+        note: "",
+        header: None,
+        host: None,
+        allowance: Allowance::Nothing,
+    };
+    let with = |caller, note, name, value: &str| Case {
+        note,
+        header: Some((name, value.to_owned())),
+        ..case(caller, "GET", STATS)
+    };
+    let no_session = format!("{cookie_name}=watchtowerverifynobodyssession00");
+    let no_user = STANDARD.encode("watchtower-verify-nobody:not-a-password");
+    let no_user = format!("Basic {no_user}");
+    let unknown_host = match is_debug {
         true => Allowance::Page("DEBUG's technical page is Django's own"),
         false => Allowance::Charset,
     };
-    let mut cases = vec![
-        anonymous("GET", STATS, ""),
-        anonymous("GET", EXPORT, ""),
-        anonymous("HEAD", STATS, ""),
-        anonymous("OPTIONS", EXPORT, ""),
-        anonymous("POST", STATS, ""),
-        anonymous("GET", STATS, "Accept: image/png").with("Accept", "image/png"),
-        anonymous("GET", "/export-stats/?format=json", ""),
-        anonymous("GET", "/export-stats/?format=xml", ""),
-        anonymous("GET", STATS, "no such session").with(
-            "Cookie",
-            format!("{cookie_name}=watchtowerverifynobodyssession00"),
-        ),
-        anonymous("GET", STATS, "malformed Basic").with("Authorization", basic("a b")),
-        anonymous("GET", STATS, "no such user").with("Authorization", basic(&unknown_user)),
-        Case {
-            host: Some("watchtower-verify.invalid"),
-            ..anonymous("GET", STATS, "an unknown host")
-        }
-        .allowing(page),
-    ];
-    if same_mount {
-        cases.push(anonymous("GET", "/export-stats", "no slash at the end"));
-    }
-    let given = [
+    let mut cases = Vec::new();
+    for (caller, is_given) in [
+        (Caller::Anonymous, true),
         (Caller::Cookie, credentials.cookie.is_some()),
         (Caller::Basic, credentials.basic.is_some()),
-    ];
-    for (caller, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
-        let case = |method, target, note| Case::new(method, target, caller, note);
+    ] {
+        if !is_given {
+            continue;
+        }
+        cases.extend(OF_EVERYONE.map(|(method, target)| case(caller, method, target)));
+        cases.push(with(caller, "Accept: image/png", "Accept", "image/png"));
+        if caller != Caller::Anonymous {
+            cases.extend([
+                case(caller, "OPTIONS", STATS),
+                with(caller, "indented", "Accept", "application/json; indent=4"),
+                Case {
+                    allowance: Allowance::Page("the sidecar has its own page for text/html"),
+                    ..with(caller, "Accept: text/html", "Accept", "text/html")
+                },
+            ]);
+            continue;
+        }
         cases.extend([
+            case(caller, "GET", "/export-stats/?format=xml"),
+            with(caller, "no such session", "Cookie", &no_session),
+            with(caller, "malformed Basic", "Authorization", "Basic a b"),
+            with(caller, "no such user", "Authorization", &no_user),
             Case {
-                shows_admission: true,
-                ..case("GET", STATS, "")
+                note: "an unknown host",
+                host: Some("watchtower-verify.invalid"),
+                allowance: unknown_host,
+                ..case(caller, "GET", STATS)
             },
-            case("GET", EXPORT, ""),
-            case("HEAD", STATS, ""),
-            case("OPTIONS", STATS, ""),
-            case("OPTIONS", EXPORT, ""),
-            case("POST", STATS, ""),
-            case("GET", STATS, "Accept: image/png").with("Accept", "image/png"),
-            case("GET", STATS, "indented").with("Accept", "application/json; indent=4"),
-            case("GET", "/export-stats/?format=json", ""),
-            case("GET", STATS, "Accept: text/html")
-                .with("Accept", "text/html")
-                .allowing(Allowance::Page(
-                    "the sidecar has its own page for text/html",
-                )),
         ]);
+        if same_mount {
+            cases.push(Case {
+                note: "no slash at the end",
+                ..case(caller, "GET", "/export-stats")
+            });
+        }
     }
     cases
 }

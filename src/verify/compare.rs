@@ -2,8 +2,8 @@
 //!
 //! `tests/differential/compare.py` compares in the same way, and "Where we differ" has the reasons for what is left out.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, BufReader, Read};
 
 use ureq::BodyReader;
 
@@ -31,7 +31,7 @@ const NO_CHARSET: &str =
 
 /// How many bytes of a body are shown before and after the first difference.
 const SHOWN_BEFORE: usize = 40;
-const SHOWN_AFTER: usize = 60;
+const SHOWN_AFTER: u64 = 60;
 
 const PIECE: usize = 64 * 1024;
 
@@ -63,7 +63,7 @@ pub(super) fn compare(
     sidecar: Answer,
     allowance: Allowance,
     is_private: bool,
-) -> std::io::Result<Comparison> {
+) -> io::Result<Comparison> {
     if django.status != sidecar.status {
         let text = format!(
             "status: Django {}, sidecar {}",
@@ -75,36 +75,29 @@ pub(super) fn compare(
         return Ok(Comparison::Intended(reason));
     }
     // The body itself tells more than the headers that follow from it.
-    let from_body = header(&django.headers, &sidecar.headers, |name| {
-        FROM_BODY.contains(&name)
-    });
-    let other = header(&django.headers, &sidecar.headers, |name| {
-        !FROM_BODY.contains(&name)
-    });
-    let older = match (allowance, &other) {
-        (Allowance::Charset, Some(text)) => text.starts_with(NO_CHARSET),
-        _ => false,
-    };
-    if older {
-        return Ok(Comparison::Intended(
-            "where Django versions differ, the newest is followed",
-        ));
-    }
-    let difference = match other {
-        Some(text) => Some(text),
-        None => bodies(django, sidecar, is_private)?.or(from_body),
+    let differing = differing_headers(&django.headers, &sidecar.headers);
+    let (from_body, other): (Vec<_>, Vec<_>) = differing
+        .into_iter()
+        .partition(|(name, _)| FROM_BODY.contains(&name.as_str()));
+    let difference = match other.into_iter().next() {
+        Some((_, text))
+            if matches!(allowance, Allowance::Charset) && text.starts_with(NO_CHARSET) =>
+        {
+            let reason = "where Django versions differ, the newest is followed";
+            return Ok(Comparison::Intended(reason));
+        }
+        Some((_, text)) => Some(text),
+        None => bodies(django, sidecar, is_private)?
+            .or_else(|| from_body.into_iter().next().map(|(_, text)| text)),
     };
     Ok(difference.map_or(Comparison::Same, Comparison::Different))
 }
 
-type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
-
-/// Describes the first `wanted` header that differs.
-fn header(
+/// The names of the headers that differ, each with a description.
+fn differing_headers(
     django: &[(String, String)],
     sidecar: &[(String, String)],
-    wanted: impl Fn(&str) -> bool,
-) -> Option<String> {
+) -> Vec<(String, String)> {
     let is_chunked =
         |headers: &[(String, String)]| headers.iter().any(|(name, _)| name == "transfer-encoding");
     let is_framed_alike = is_chunked(django) == is_chunked(sidecar);
@@ -113,27 +106,28 @@ fn header(
         django.remove("content-length");
         sidecar.remove("content-length");
     }
-    let names = django.keys().chain(sidecar.keys());
-    let mut names: Vec<&str> = names.copied().collect();
-    names.sort_unstable();
-    names.retain(|name| wanted(name));
-    let differs = |name: &&str| {
-        let is_addition = MAY_BE_ADDED.contains(name) && !django.contains_key(*name);
-        django.get(*name) != sidecar.get(*name) && !is_addition
-    };
-    let name = names.into_iter().find(differs)?;
-    let described = |headers: &Headers<'_>| match headers.get(name) {
+    let described = |name: &str, headers: &Headers<'_>| match headers.get(name) {
         // The value may be a session key.
         Some(_) if name == "set-cookie" => "one".to_owned(),
         Some(values) => format!("{:?}", values.join(", ")),
         None => "none".to_owned(),
     };
-    Some(format!(
-        "header {name}: Django {}, sidecar {}",
-        described(&django),
-        described(&sidecar)
-    ))
+    let names: BTreeSet<&str> = django.keys().chain(sidecar.keys()).copied().collect();
+    let differs = |name: &&str| {
+        let is_addition = MAY_BE_ADDED.contains(name) && !django.contains_key(*name);
+        django.get(*name) != sidecar.get(*name) && !is_addition
+    };
+    let names = names.into_iter().filter(differs);
+    names
+        .map(|name| {
+            let (ours, theirs) = (described(name, &sidecar), described(name, &django));
+            let text = format!("header {name}: Django {theirs}, sidecar {ours}");
+            (name.to_owned(), text)
+        })
+        .collect()
 }
+
+type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
 /// The values of each header that is compared, sorted.
 fn comparable(headers: &[(String, String)]) -> Headers<'_> {
@@ -157,85 +151,42 @@ fn comparable(headers: &[(String, String)]) -> Headers<'_> {
     found
 }
 
-/// A body, read up to the piece that is compared.
-struct Pieces {
-    body: BodyReader<'static>,
-    piece: Vec<u8>,
-    length: u64,
-    has_ended: bool,
-}
-
-impl Pieces {
-    fn new(answer: Answer) -> Pieces {
-        Pieces {
-            body: answer.body,
-            piece: Vec::new(),
-            length: 0,
-            has_ended: false,
-        }
-    }
-
-    /// Reads until the piece has at least `wanted` bytes, or all that are left.
-    fn fill(&mut self, wanted: usize) -> std::io::Result<()> {
-        while !self.has_ended && self.piece.len() < wanted {
-            let old = self.piece.len();
-            self.piece.resize(old + PIECE, 0);
-            let read = self.body.read(&mut self.piece[old..]);
-            let length = *read.as_ref().unwrap_or(&0);
-            self.piece.truncate(old + length);
-            read?;
-            self.length += length as u64;
-            self.has_ended = length == 0;
-        }
-        Ok(())
-    }
-
-    /// Reads to the end, and gives the whole body's length in bytes.
-    fn measure(&mut self) -> std::io::Result<u64> {
-        while !self.has_ended {
-            self.piece.clear();
-            self.fill(1)?;
-        }
-        Ok(self.length)
-    }
-}
-
 /// Describes the first difference between two bodies.
-fn bodies(django: Answer, sidecar: Answer, is_private: bool) -> std::io::Result<Option<String>> {
-    let (mut django, mut sidecar) = (Pieces::new(django), Pieces::new(sidecar));
+fn bodies(django: Answer, sidecar: Answer, is_private: bool) -> io::Result<Option<String>> {
+    let [mut django, mut sidecar] =
+        [django, sidecar].map(|answer| BufReader::with_capacity(PIECE, answer.body));
     let mut offset = 0;
+    // The last bytes before the difference.
+    let mut before = Vec::new();
     loop {
-        django.fill(1)?;
-        sidecar.fill(1)?;
-        let common = django.piece.len().min(sidecar.piece.len());
-        let pairs = django.piece.iter().zip(&sidecar.piece);
-        let same = pairs
-            .take_while(|(django, sidecar)| django == sidecar)
-            .count();
-        if same == common && common > 0 {
-            offset += common as u64;
-            django.piece.drain(..common);
-            sidecar.piece.drain(..common);
-            continue;
+        let (one, other) = (django.fill_buf()?, sidecar.fill_buf()?);
+        let pairs = one.iter().zip(other);
+        let same = pairs.take_while(|(one, other)| one == other).count();
+        if same == 0 {
+            break;
         }
-        if django.piece.is_empty() && sidecar.piece.is_empty() {
-            return Ok(None);
-        }
-        django.fill(same + SHOWN_AFTER)?;
-        sidecar.fill(same + SHOWN_AFTER)?;
-        let from = same.saturating_sub(SHOWN_BEFORE);
-        let shown = |body: &Pieces| {
-            let to = body.piece.len().min(same + SHOWN_AFTER);
-            format!("{:?}", String::from_utf8_lossy(&body.piece[from..to]))
-        };
-        let context = match is_private {
-            true => String::new(),
-            false => format!(": Django {}, sidecar {}", shown(&django), shown(&sidecar)),
-        };
-        let (django, sidecar) = (django.measure()?, sidecar.measure()?);
-        return Ok(Some(format!(
-            "body: byte {} (of {django} and {sidecar}){context}",
-            offset + same as u64
-        )));
+        before.extend_from_slice(&one[same.saturating_sub(SHOWN_BEFORE)..same]);
+        before.drain(..before.len().saturating_sub(SHOWN_BEFORE));
+        offset += same as u64;
+        django.consume(same);
+        sidecar.consume(same);
     }
+    let rest = |body: &mut BufReader<BodyReader<'static>>| -> io::Result<(String, u64)> {
+        let mut shown = before.clone();
+        let read = body.take(SHOWN_AFTER).read_to_end(&mut shown)? as u64;
+        let length = offset + read + io::copy(body, &mut io::sink())?;
+        Ok((format!("{:?}", String::from_utf8_lossy(&shown)), length))
+    };
+    let (django, django_length) = rest(&mut django)?;
+    let (sidecar, sidecar_length) = rest(&mut sidecar)?;
+    if (django_length, sidecar_length) == (offset, offset) {
+        return Ok(None);
+    }
+    let shown = match is_private {
+        true => String::new(),
+        false => format!(": Django {django}, sidecar {sidecar}"),
+    };
+    Ok(Some(format!(
+        "body: byte {offset} (of {django_length} and {sidecar_length}){shown}"
+    )))
 }
