@@ -28,6 +28,7 @@ use crate::django::negotiation::Renderer;
 use crate::export::parameters::{ParameterError, Parameters};
 use crate::export::{Csv, Export, ExportRequest, Layout, stats_json};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::say;
 
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
@@ -84,17 +85,22 @@ enum StatsFormat {
     Json,
 }
 
-/// Why a command fails, as a sentence.
-enum Failure {
-    /// The environment or an argument is wrong
-    Usage(String),
-    /// Any other reason
-    Other(String),
-}
+/// Why a command fails: the exit code and a sentence.
+struct Failure(i32, String);
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::Other(error.to_string())
+        Failure(1, error.to_string())
+    }
+}
+
+impl From<&ExportError> for Failure {
+    fn from(error: &ExportError) -> Failure {
+        let text = match error {
+            ExportError::View(details) => format!("Django's view would fail, too: {details}"),
+            error => error.to_string(),
+        };
+        Failure(1, text)
     }
 }
 
@@ -110,7 +116,7 @@ pub fn stats(arguments: &StatsArguments, lookup: impl Fn(&str) -> Option<String>
     exit_code(open(lookup).and_then(|service| {
         let stats = service.db.stats(deadline());
         let stats = actix_web::rt::System::new().block_on(stats);
-        let stats = stats.map_err(|error| failed(&error))?;
+        let stats = stats.map_err(|error| Failure::from(&*error))?;
         let text = match arguments.format {
             StatsFormat::Json => stats_json(&stats),
             StatsFormat::Table => {
@@ -130,12 +136,10 @@ pub fn stats(arguments: &StatsArguments, lookup: impl Fn(&str) -> Option<String>
 }
 
 fn exit_code(result: Result<(), Failure>) -> i32 {
-    let (text, code) = match result {
-        Ok(()) => return 0,
-        Err(Failure::Usage(text)) => (text, BAD_CONFIGURATION),
-        Err(Failure::Other(text)) => (text, 1),
+    let Err(Failure(code, text)) = result else {
+        return 0;
     };
-    let _ = writeln!(io::stderr(), "{}", text.trim_end());
+    say(text.trim_end());
     code
 }
 
@@ -147,10 +151,10 @@ struct Service {
 }
 
 fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
-    let config = Config::from_vars(lookup).map_err(|errors| Failure::Usage(errors.to_string()))?;
+    let config = Config::from_vars(lookup);
+    let config = config.map_err(|errors| Failure(BAD_CONFIGURATION, errors.to_string()))?;
     let settings = config.django;
-    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let metrics = Metrics::new().map_err(|error| other(&error))?;
+    let metrics = Metrics::new().map_err(io::Error::other)?;
     Ok(Service {
         clock: Clock::new(settings.use_tz, &settings.time_zone),
         dates: DateShape {
@@ -180,8 +184,8 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     };
     let selection = parameters.parse(&service.db, &service.clock, deadline());
     let selection = selection.await.map_err(|error| match error {
-        ParameterError::Wrong(sentence) => Failure::Usage(sentence),
-        ParameterError::Database(error) => Failure::Other(error.to_string()),
+        ParameterError::Wrong(sentence) => Failure(BAD_CONFIGURATION, sentence),
+        ParameterError::Database(error) => Failure(1, error.to_string()),
     })?;
     let request = ExportRequest {
         dates: service.dates.clone(),
@@ -199,18 +203,15 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     let progress = ProgressBar::new_spinner().with_message("reading the users");
     progress.enable_steady_tick(Duration::from_millis(100));
     let export = Export::collect(&service.db, deadline(), request).await;
-    let mut export = export.map_err(|error| failed(&error))?;
+    let mut export = export.map_err(|error| Failure::from(&error))?;
     let length = export.length().map_err(ExportError::Spool);
-    let length = length.map_err(|error| failed(&error))?;
+    let length = length.map_err(|error| Failure::from(&error))?;
     let users = export.count;
     progress.set_length(length);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}") {
         progress.set_style(style);
     }
-    let output = match arguments.output.as_os_str() == "-" {
-        true => None,
-        false => Some(arguments.output.as_path()),
-    };
+    let output = Some(arguments.output.as_path()).filter(|path| path.as_os_str() != "-");
     let written = |bytes| progress.inc(bytes);
     let result = match output {
         None => write_whole(export, &mut io::stdout().lock(), written),
@@ -219,11 +220,11 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     progress.finish_and_clear();
     result.map_err(|error| {
         let name = output.map_or("standard output".into(), Path::to_string_lossy);
-        Failure::Other(format!("{name} can't be written: {error}"))
+        Failure(1, format!("{name} can't be written: {error}"))
     })?;
     if let Some(path) = output {
         let name = path.display();
-        let _ = writeln!(io::stderr(), "{users} users, {length} bytes: {name}");
+        say(format_args!("{users} users, {length} bytes: {name}"));
     }
     Ok(())
 }
@@ -280,11 +281,4 @@ fn link(file: &File, name: &Path) -> io::Result<()> {
     let follow = AtFlags::AT_SYMLINK_FOLLOW;
     linkat(AT_FDCWD, Path::new(&open), AT_FDCWD, name, follow)?;
     Ok(())
-}
-
-fn failed(error: &ExportError) -> Failure {
-    Failure::Other(match error {
-        ExportError::View(details) => format!("Django's view would fail, too: {details}"),
-        error => error.to_string(),
-    })
 }

@@ -8,14 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use hmac::Hmac;
+use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use tempfile::TempDir;
 
-use crate::django::dates::DateTime;
-
 /// Django's own DDL, as its migrations create it.
 const SCHEMA: &str = include_str!("../schema/sqlite.sql");
+
+/// 2021-03-01 09:00:00 UTC
+const FIRST_JOINED: Timestamp = Timestamp::constant(1_614_589_200, 0);
 
 /// The number of users besides the administrator.
 const USERS: usize = 240;
@@ -26,42 +27,11 @@ pub const USERNAME: &str = "admin";
 /// The administrator's password. It is good for this database of made-up people alone.
 pub const PASSWORD: &str = "watchtower-demo";
 
-const FIRST_NAMES: [&str; 16] = [
-    "Ana",
-    "Björn",
-    "Chloé",
-    "Dmitri",
-    "Élodie",
-    "Fatima",
-    "George",
-    "Hiroshi",
-    "Ingrid",
-    "José",
-    "Katarzyna",
-    "Łukasz",
-    "美咲",
-    "Nadia",
-    "Øystein",
-    "Παύλος",
-];
+const FIRST_NAMES: &str = "Ana Björn Chloé Dmitri Élodie Fatima George Hiroshi Ingrid José Katarzyna Łukasz 美咲 Nadia \
+                           Øystein Παύλος";
 
-const LAST_NAMES: [&str; 15] = [
-    "Almeida",
-    "Brontë",
-    "Castro",
-    "Dvořák",
-    "Eriksen",
-    "Fischer",
-    "García",
-    "Håkansson",
-    "Ito",
-    "Jónsdóttir",
-    "Kowalski",
-    "Lindqvist",
-    "Müller",
-    "Nowak",
-    "O'Brien",
-];
+const LAST_NAMES: &str = "Almeida Brontë Castro Dvořák Eriksen Fischer García Håkansson Ito Jónsdóttir Kowalski Lindqvist \
+                          Müller Nowak O'Brien";
 
 /// The database, in its own folder. Dropping this deletes both.
 pub struct Demo {
@@ -81,7 +51,7 @@ impl Demo {
         };
         let mut connection = SqliteConnection::establish(&demo.path().to_string_lossy())?;
         connection.batch_execute(SCHEMA)?;
-        connection.transaction(|connection| fill(connection, password))?;
+        connection.transaction(|connection| fill(connection, &password))?;
         Ok(demo)
     }
 
@@ -120,110 +90,85 @@ Ctrl-C ends it and deletes the database."#
 }
 
 fn sqlite_url(path: &Path) -> String {
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
     let path = path.to_string_lossy();
-    let segments = path
-        .split('/')
-        .map(|segment| utf8_percent_encode(segment, NON_ALPHANUMERIC).to_string());
-    format!("sqlite:///{}", segments.collect::<Vec<_>>().join("/"))
+    format!("sqlite:///{}", utf8_percent_encode(&path, ESCAPED))
 }
 
 /// One row of the user table.
-struct Row {
-    username: String,
-    first_name: &'static str,
-    last_name: &'static str,
-    password: String,
+struct Row<'a> {
+    username: &'a str,
+    first_name: &'a str,
+    last_name: &'a str,
+    password: &'a str,
     is_staff: bool,
     is_active: bool,
     is_tv_user: bool,
     is_movie_user: bool,
-    joined: DateTime,
+    /// The number of users who joined before
+    number: usize,
 }
 
-fn fill(connection: &mut SqliteConnection, password: String) -> diesel::QueryResult<()> {
-    // 2021-03-01 09:00:00 UTC. The users joined in the years after it.
-    const FIRST_JOINED: i64 = 1_614_589_200;
-    insert(
-        connection,
-        &Row {
-            username: USERNAME.to_owned(),
-            first_name: "Ada",
-            last_name: "Admin",
-            password,
-            is_staff: true,
-            is_active: true,
-            is_tv_user: false,
-            is_movie_user: false,
-            joined: joined(FIRST_JOINED, 0),
-        },
-    )?;
-    for number in 0..USERS {
-        // Fixed strides through the lists mix the names without randomness, so that each run has the same users.
-        let seconds = FIRST_JOINED + number as i64 * 612_347;
-        insert(
-            connection,
-            &Row {
-                username: format!("user{number:03}"),
-                first_name: FIRST_NAMES[number % FIRST_NAMES.len()],
-                last_name: LAST_NAMES[(number * 7) % LAST_NAMES.len()],
-                // Django's mark for an account without a usable password (`make_password(None)`).
-                password: format!("!{number:040}"),
-                is_staff: false,
-                is_active: number % 11 != 0,
-                is_tv_user: number % 3 != 0,
-                is_movie_user: number % 4 == 0,
-                joined: joined(
-                    seconds,
-                    if number % 5 == 0 {
-                        0
-                    } else {
-                        number as i64 * 4_099
-                    },
-                ),
-            },
-        )?;
+fn fill(connection: &mut SqliteConnection, password: &str) -> diesel::QueryResult<()> {
+    let administrator = Row {
+        username: USERNAME,
+        first_name: "Ada",
+        last_name: "Admin",
+        password,
+        is_staff: true,
+        is_active: true,
+        is_tv_user: false,
+        is_movie_user: false,
+        number: 0,
+    };
+    insert(connection, &administrator)?;
+    // Fixed strides through the lists mix the names without randomness, so that each run has the same users.
+    let first_names = FIRST_NAMES.split(' ').cycle();
+    let last_names = LAST_NAMES.split(' ').cycle().step_by(7);
+    for (number, (first_name, last_name)) in (0..USERS).zip(first_names.zip(last_names)) {
+        let user = Row {
+            username: &format!("user{number:03}"),
+            first_name,
+            last_name,
+            // Django's mark for an account without a usable password (`make_password(None)`).
+            password: &format!("!{number:040}"),
+            is_staff: false,
+            is_active: number % 11 != 0,
+            is_tv_user: number % 3 != 0,
+            is_movie_user: number % 4 == 0,
+            number,
+        };
+        insert(connection, &user)?;
     }
     Ok(())
 }
 
 /// `PBKDF2PasswordHasher.encode` (Django 5.2).
 fn encode(password: &str, salt: &str, iterations: u32) -> String {
-    let mut hash = [0u8; 32];
-    // HMAC takes keys of any length, so there is no error.
-    let _ =
-        pbkdf2::pbkdf2::<Hmac<Sha256>>(password.as_bytes(), salt.as_bytes(), iterations, &mut hash);
-    format!(
-        "pbkdf2_sha256${iterations}${salt}${}",
-        STANDARD.encode(hash)
-    )
+    let hash =
+        pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt.as_bytes(), iterations);
+    let hash = STANDARD.encode(hash);
+    format!("pbkdf2_sha256${iterations}${salt}${hash}")
 }
 
-fn joined(unix_seconds: i64, microseconds: i64) -> DateTime {
-    // Dates of this century are in `datetime`'s range.
-    DateTime::from_unix_microseconds(unix_seconds * 1_000_000 + microseconds)
-        .unwrap_or(DateTime::MIN)
-}
-
-fn insert(connection: &mut SqliteConnection, row: &Row) -> diesel::QueryResult<()> {
-    let stored = DateTime {
-        offset_seconds: None,
-        ..row.joined
-    };
+fn insert(connection: &mut SqliteConnection, row: &Row<'_>) -> diesel::QueryResult<()> {
+    // A week and some seconds after the user before.
+    let joined = FIRST_JOINED + SignedDuration::from_micros(612_347_004_099) * row.number as i32;
     diesel::sql_query(
         "INSERT INTO auth_user (username, first_name, last_name, email, password, is_superuser, is_staff, is_active, \
          is_tv_user, is_movie_user, date_joined) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
     )
-    .bind::<Text, _>(&row.username)
+    .bind::<Text, _>(row.username)
     .bind::<Text, _>(row.first_name)
     .bind::<Text, _>(row.last_name)
     .bind::<Text, _>(format!("{}@example.com", row.username))
-    .bind::<Text, _>(&row.password)
+    .bind::<Text, _>(row.password)
     .bind::<Bool, _>(row.is_staff)
     .bind::<Bool, _>(row.is_active)
     .bind::<Bool, _>(row.is_tv_user)
     .bind::<Bool, _>(row.is_movie_user)
-    .bind::<Text, _>(stored.to_string())
+    .bind::<Text, _>(joined.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
     .execute(connection)
     .map(drop)
 }
