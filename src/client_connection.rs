@@ -25,18 +25,17 @@ const MOST_AT_ONCE: usize = 8 * 1024;
 /// chunks of 16 bytes.
 const MOST_OF_BODY: usize = 32 * 1024;
 
-/// The limits of one connection.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    /// For a head, from its first byte on
-    pub head: Duration,
-    /// Without a request
-    pub idle: Duration,
-    /// For the rest of a body whose request has been answered
-    pub rest: Duration,
-    /// Without a byte taken of what is sent
-    pub write: Duration,
-}
+/// How long a request's head may take, from its first byte on.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection is kept without a request: a little longer than nginx keeps it, so that nginx closes it.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long the connection stays open for a client that sends more than is read, so that it can read the answer.
+pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a client may read nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stream of either family of sockets.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -44,9 +43,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// The connection.
-pub struct TimedConnection<T = Box<dyn Stream>> {
-    io: T,
-    limits: Limits,
+pub struct TimedConnection {
+    io: Box<dyn Stream>,
     activity: Rc<Activity>,
     /// When the first bytes of what may be a head came, and the number of requests before them
     fresh: Option<(Instant, u64)>,
@@ -59,12 +57,11 @@ pub struct TimedConnection<T = Box<dyn Stream>> {
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> TimedConnection<T> {
-    /// A connection under these limits.
-    pub fn new(io: T, limits: Limits) -> TimedConnection<T> {
+impl TimedConnection {
+    /// The connection over this stream.
+    pub fn new(io: impl Stream + 'static) -> TimedConnection {
         TimedConnection {
-            io,
-            limits,
+            io: Box::new(io),
             activity: Rc::default(),
             fresh: None,
             framing: RequestFraming::default(),
@@ -102,10 +99,10 @@ impl<T> TimedConnection<T> {
     /// wait for the end of an answer.
     fn head_deadline(&self, since: Instant) -> Instant {
         let behind_an_answer = match self.activity.body.get() {
-            BodyFraming::None => self.limits.head,
-            BodyFraming::Length | BodyFraming::Chunked => self.limits.rest,
+            BodyFraming::None => HEAD_TIMEOUT,
+            BodyFraming::Length | BodyFraming::Chunked => DISCONNECT_TIMEOUT,
         };
-        (since + self.limits.head).max(self.activity.latest.get() + behind_an_answer)
+        (since + HEAD_TIMEOUT).max(self.activity.latest.get() + behind_an_answer)
     }
 
     /// The deadline of the next bytes.
@@ -115,15 +112,14 @@ impl<T> TimedConnection<T> {
         } = &*self.activity;
         if self.activity.in_progress.get() > 0 {
             // No deadline: check again after this time.
-            return Instant::now() + self.limits.rest;
+            return Instant::now() + DISCONNECT_TIMEOUT;
         }
-        let head = self.limits.head;
         match (self.fresh, self.activity.body.get()) {
             (Some((since, earlier)), _) if earlier == requests.get() => self.head_deadline(since),
             // The next head began in the same read as the latest request.
-            (Some(_), _) if self.framing.is_within_head() => latest.get() + head,
-            (_, BodyFraming::Chunked) => latest.get() + self.limits.rest,
-            _ => latest.get() + self.limits.idle,
+            (Some(_), _) if self.framing.is_within_head() => latest.get() + HEAD_TIMEOUT,
+            (_, BodyFraming::Chunked) => latest.get() + DISCONNECT_TIMEOUT,
+            _ => latest.get() + KEEP_ALIVE,
         }
     }
 
@@ -145,9 +141,7 @@ impl<T> TimedConnection<T> {
             timer.as_mut().reset(deadline);
         }
     }
-}
 
-impl<T: AsyncRead + Unpin> TimedConnection<T> {
     /// Reads at most `most` bytes into `buf`. Returns their number; an error after the deadline.
     fn poll_piece(
         &mut self,
@@ -226,7 +220,7 @@ impl<T: AsyncRead + Unpin> TimedConnection<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
+impl AsyncRead for TimedConnection {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -257,7 +251,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
+impl AsyncWrite for TimedConnection {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -269,10 +263,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
             this.activity.latest.set(Instant::now());
             return Poll::Ready(written);
         }
-        let limit = this.limits.write;
         let timer = this
             .write_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_TIMEOUT)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -291,6 +284,3 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
-
-#[cfg(test)]
-mod tests;

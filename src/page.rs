@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use crate::db::views::exported_row::{Value, values};
@@ -13,7 +14,7 @@ use crate::db::views::statistics::Stats;
 use crate::db::views::users_page::UserPage;
 
 mod chart;
-mod format;
+mod filters;
 
 pub use chart::Chart;
 
@@ -40,16 +41,6 @@ pub struct Frame {
     pub caller: Option<String>,
     /// Whether the sidecar serves login and logout
     pub serves_login: bool,
-}
-
-impl Frame {
-    fn style(&self) -> &'static str {
-        STYLE
-    }
-
-    fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
-    }
 }
 
 /// The page at the mount: the figures and a page of users.
@@ -105,14 +96,12 @@ impl Users {
     /// A page of users that match `search`. `root` is the relative URL of the mount.
     pub fn new(users: &UserPage, search: &str, root: &str, is_first: bool) -> Users {
         let rows: Vec<_> = users.rows.iter().map(|row| UserRow::new(row)).collect();
-        let query =
-            percent_encoding::utf8_percent_encode(search, percent_encoding::NON_ALPHANUMERIC);
         let query = match search {
             "" => String::new(),
-            _ => format!("q={query}"),
+            _ => format!("q={}", utf8_percent_encode(search, NON_ALPHANUMERIC)),
         };
+        let joint = if query.is_empty() { "" } else { "&" };
         let url = |name: &str, user: Option<&UserRow>| {
-            let joint = if query.is_empty() { "" } else { "&" };
             user.map(|user| format!("{root}?{query}{joint}{name}={}", user.id))
         };
         let first = match query.as_str() {
@@ -207,18 +196,4 @@ pub struct Options {
     pub frame: Frame,
     /// The metadata, indented
     pub json: String,
-}
-
-/// The filters of the templates.
-mod filters {
-    use super::format;
-
-    /// `1,234,567`
-    #[askama::filter_fn]
-    pub fn thousands(
-        number: impl std::fmt::Display,
-        _: &dyn askama::Values,
-    ) -> askama::Result<String> {
-        Ok(format::thousands(number))
-    }
 }

@@ -5,13 +5,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix_server::Server;
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::web::Data;
 use futures_util::future::{Either, join, select, try_join};
 
+use crate::client_connection::KEEP_ALIVE;
 use crate::config::{Bind, Config};
 use crate::routes::Paths;
 use crate::state::State;
-use http::{Capacity, KEEP_ALIVE};
+use http::Capacity;
 
 pub use shutdown::Reload;
 
@@ -19,7 +21,6 @@ mod budget;
 mod http;
 mod listeners;
 mod shutdown;
-mod signals;
 mod systemd;
 
 /// A running service, with its listeners bound.
@@ -90,7 +91,7 @@ impl Application {
     pub async fn run_until_stopped(self, reload: Option<Reload>) -> io::Result<()> {
         let state = &self.state;
         let stop_signals = shutdown::stop_signals(reload.is_some())?;
-        let hang_ups = shutdown::hang_ups()?;
+        let hang_ups = signal(SignalKind::hangup())?;
         let servers = [Some(&self.main), self.ops.as_ref()];
         let servers = servers.into_iter().flatten().map(Server::handle).collect();
         let stopped = shutdown::stop(state, stop_signals, servers, self.shutdown_delay);

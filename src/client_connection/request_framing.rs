@@ -165,6 +165,3 @@ fn ignore_upgrade(option: &mut [u8]) {
         option.copy_from_slice(IGNORED);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,14 +1,14 @@
 //! The chart of users joined per month: stacked bars as rectangles of an SVG, and a table of the numbers.
 
-use super::format::thousands;
+use super::filters::with_commas;
 use crate::db::views::months::{Month, UsersByMonth};
 
 /// How many months are shown, up to the last one in which a user joined.
 const MONTHS_SHOWN: i32 = 36;
 
 /// In the SVG's units.
-const WIDTH: u32 = 720;
-const HEIGHT: u32 = 200;
+pub(super) const WIDTH: u32 = 720;
+pub(super) const HEIGHT: u32 = 200;
 const WIDEST_BAR: f64 = 36.0;
 /// The share of a month's width that its bar takes.
 const BAR_SHARE: f64 = 0.7;
@@ -20,39 +20,24 @@ const NAMES: [&str; 12] = [
 /// Users joined per month.
 pub struct Chart {
     /// Every month that is shown, in order
-    months: Vec<Month>,
+    pub(super) months: Vec<Month>,
+    pub(super) first: String,
+    pub(super) last: String,
     /// Users who joined before the first of them
     earlier: u64,
     /// Users without a readable date
     undated: u64,
     /// What the highest grid line stands for
-    top: u64,
+    pub(super) top: u64,
 }
 
 /// A rectangle of the chart.
 pub(super) struct Bar {
     pub(super) class: &'static str,
-    pub(super) x: Decimal,
-    pub(super) y: Decimal,
-    pub(super) width: Decimal,
-    pub(super) height: Decimal,
-}
-
-/// A number that is printed with one decimal place.
-pub(super) struct Decimal(f64);
-
-impl std::fmt::Display for Decimal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1}", self.0)
-    }
-}
-
-/// A row of the table below the chart.
-pub(super) struct Row {
-    pub(super) label: String,
-    pub(super) tv: u64,
-    pub(super) movie_only: u64,
-    pub(super) others: u64,
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
 }
 
 impl Chart {
@@ -81,6 +66,8 @@ impl Chart {
         }
         let highest = months.iter().map(total).max()?;
         Some(Chart {
+            first: months.first().map(label)?,
+            last: months.last().map(label)?,
             months,
             earlier,
             undated: joined.undated,
@@ -88,22 +75,9 @@ impl Chart {
         })
     }
 
-    pub(super) fn width(&self) -> u32 {
-        WIDTH
-    }
-
-    pub(super) fn height(&self) -> u32 {
-        HEIGHT
-    }
-
-    /// What the highest grid line stands for.
-    pub(super) fn top(&self) -> u64 {
-        self.top
-    }
-
     /// The heights of the grid lines: top, middle, bottom.
-    pub(super) fn lines(&self) -> [Decimal; 3] {
-        [0.5, f64::from(HEIGHT) / 2.0, f64::from(HEIGHT) - 0.5].map(Decimal)
+    pub(super) fn lines(&self) -> [f64; 3] {
+        [0.5, f64::from(HEIGHT) / 2.0, f64::from(HEIGHT) - 0.5]
     }
 
     pub(super) fn bars(&self) -> Vec<Bar> {
@@ -125,32 +99,14 @@ impl Chart {
                 y -= height;
                 bars.push(Bar {
                     class,
-                    x: Decimal(room * index as f64 + (room - width) / 2.0),
-                    y: Decimal(y),
-                    width: Decimal(width),
-                    height: Decimal(height),
+                    x: room * index as f64 + (room - width) / 2.0,
+                    y,
+                    width,
+                    height,
                 });
             }
         }
         bars
-    }
-
-    pub(super) fn rows(&self) -> Vec<Row> {
-        let rows = self.months.iter().map(|month| Row {
-            label: label(month),
-            tv: month.tv,
-            movie_only: month.movie_only,
-            others: month.others,
-        });
-        rows.collect()
-    }
-
-    pub(super) fn first(&self) -> String {
-        self.months.first().map(label).unwrap_or_default()
-    }
-
-    pub(super) fn last(&self) -> String {
-        self.months.last().map(label).unwrap_or_default()
     }
 
     /// The chart in words.
@@ -158,22 +114,22 @@ impl Chart {
         let users: u64 = self.months.iter().map(total).sum();
         let most = self.months.iter().max_by_key(|month| total(month));
         let most = most.map_or_else(String::new, |most| {
-            format!(", most in {}: {}", label(most), thousands(total(most)))
+            format!(", most in {}: {}", label(most), with_commas(total(most)))
         });
         format!(
             "{} active users joined from {} to {}{most}. The table below has the numbers.",
-            thousands(users),
-            self.first(),
-            self.last()
+            with_commas(users),
+            self.first,
+            self.last
         )
     }
 
     /// Which users are not in the chart.
     pub(super) fn note(&self) -> Option<String> {
         let earlier = (self.earlier > 0)
-            .then(|| format!("{} joined before {}", thousands(self.earlier), self.first()));
+            .then(|| format!("{} joined before {}", with_commas(self.earlier), self.first));
         let undated = (self.undated > 0)
-            .then(|| format!("{} have no readable date", thousands(self.undated)));
+            .then(|| format!("{} have no readable date", with_commas(self.undated)));
         let parts: Vec<_> = earlier.into_iter().chain(undated).collect();
         (!parts.is_empty()).then(|| format!("Not in the chart: {}.", parts.join("; ")))
     }
@@ -183,7 +139,7 @@ fn total(month: &Month) -> u64 {
     month.tv + month.movie_only + month.others
 }
 
-fn label(month: &Month) -> String {
+pub(super) fn label(month: &Month) -> String {
     let name = NAMES.get(usize::from(month.month).wrapping_sub(1));
     format!("{} {}", name.unwrap_or(&"?"), month.year)
 }
@@ -199,67 +155,5 @@ fn round_up(number: u64) -> u64 {
             }
         }
         power = power.saturating_mul(10);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::views::statistics::Stats;
-
-    fn joined(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> UsersByMonth {
-        let months = months
-            .iter()
-            .map(|&(year, month, tv, movie_only, others)| Month {
-                year,
-                month,
-                tv,
-                movie_only,
-                others,
-            });
-        UsersByMonth {
-            stats: Stats {
-                total_active_users: 0,
-                tv_users: 0,
-                movie_users: 0,
-            },
-            months: months.collect(),
-            undated,
-        }
-    }
-
-    #[test]
-    fn months_without_users_are_in_the_chart_and_old_ones_in_its_note() {
-        let chart = Chart::new(&joined(
-            &[(2019, 1, 7, 0, 0), (2023, 11, 3, 2, 1), (2024, 2, 10, 0, 0)],
-            4,
-        ))
-        .unwrap();
-        assert_eq!(chart.rows().len(), 36);
-        assert_eq!(
-            (chart.first(), chart.last()),
-            ("Mar 2021".into(), "Feb 2024".into())
-        );
-        assert_eq!(chart.bars().len(), 4);
-        assert_eq!(chart.top(), 10);
-        let note = "Not in the chart: 7 joined before Mar 2021; 4 have no readable date.";
-        assert_eq!(chart.note().as_deref(), Some(note));
-        let bars = chart.bars();
-        assert_eq!(bars[3].height.to_string(), "200.0");
-        assert_eq!(bars[2].y.to_string(), "80.0");
-    }
-
-    #[test]
-    fn there_is_no_chart_without_users() {
-        assert!(Chart::new(&joined(&[], 9)).is_none());
-    }
-
-    #[test]
-    fn the_top_is_a_round_number() {
-        assert_eq!(
-            [1, 3, 6, 10, 11, 4_999].map(round_up),
-            [1, 5, 10, 10, 20, 5_000]
-        );
-        assert_eq!(round_up(u64::MAX), u64::MAX);
     }
 }

@@ -15,7 +15,7 @@ use socket2::SockRef;
 
 use super::listeners::Listener;
 use super::shutdown::LONGEST_FINISH;
-use crate::client_connection::{Limits, Stream, TimedConnection};
+use crate::client_connection::{DISCONNECT_TIMEOUT, HEAD_TIMEOUT, TimedConnection};
 use crate::config::Bind;
 use crate::middleware;
 use crate::middleware::access_log::access_log;
@@ -23,28 +23,9 @@ use crate::routes::Paths;
 use crate::routes::ops::ReadinessPermits;
 use crate::state::{ServerAddress, State};
 
-/// How long a request's head may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long the connection stays open for a client that sends more than is read, so that it can read the answer.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a connection is kept without a request: a little longer than nginx keeps it, so that nginx closes it.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a client may read nothing of its answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The most bytes that the kernel buffers for a client that does not read (`TCP_NOTSENT_LOWAT`). With more, a slow reader
 /// would look like one that does not read.
 const MOST_UNSENT: u32 = 256 * 1024;
-
-const LIMITS: Limits = Limits {
-    head: HEAD_TIMEOUT,
-    idle: KEEP_ALIVE,
-    rest: DISCONNECT_TIMEOUT,
-    write: WRITE_TIMEOUT,
-};
 
 /// What a server may use.
 pub(super) struct Capacity {
@@ -121,17 +102,14 @@ pub(super) fn start(
                 // A kernel without the option serves as well.
                 let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MOST_UNSENT);
                 let peer = stream.peer_addr().ok();
-                Ok((timed(stream), peer))
+                Ok((TimedConnection::new(stream), peer))
             })
             .and_then(http())
         })?,
         Listener::Unix(listener) => builder.listen_uds("http", listener, move || {
-            fn_service(async |stream: UnixStream| Ok((timed(stream), None))).and_then(http())
+            fn_service(async |stream: UnixStream| Ok((TimedConnection::new(stream), None)))
+                .and_then(http())
         })?,
     };
     Ok(builder.run())
-}
-
-fn timed(stream: impl Stream + 'static) -> TimedConnection {
-    TimedConnection::new(Box::new(stream), LIMITS)
 }

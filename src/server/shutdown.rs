@@ -10,12 +10,11 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use actix_server::ServerHandle;
-use actix_web::rt::signal::unix::SignalKind;
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
-use futures_util::future::select;
+use futures_util::future::{select, select_all};
 use tokio::sync::oneshot;
 
-use super::signals::Signals;
 use super::systemd;
 use crate::config::{Config, ConfigErrors};
 use crate::state::State;
@@ -32,34 +31,31 @@ pub(super) const LONGEST_FINISH: Duration = Duration::from_secs(30);
 const LAST_ACCEPTED: Duration = Duration::from_millis(100);
 
 /// The signals that stop the service, registered: from now on they don't end the process by themselves.
-pub(super) fn stop_signals(reloads: bool) -> io::Result<Signals> {
-    let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
-    if !reloads {
-        kinds.push(SignalKind::hangup());
-    }
-    Signals::new(&kinds)
+pub(super) fn stop_signals(reloads: bool) -> io::Result<Vec<Signal>> {
+    let stop = [SignalKind::terminate(), SignalKind::interrupt()];
+    let hang_up = Some(SignalKind::hangup()).filter(|_| !reloads);
+    stop.into_iter().chain(hang_up).map(signal).collect()
 }
 
-/// SIGHUP, registered.
-pub(super) fn hang_ups() -> io::Result<Signals> {
-    Signals::new(&[SignalKind::hangup()])
+async fn next_of(signals: &mut [Signal]) {
+    select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }
 
 /// Waits for the first signal, then lets the servers finish. Returns only at a second signal: when all requests are
 /// answered, the servers' own futures end.
 pub(super) async fn stop(
     state: &State,
-    mut signals: Signals,
+    mut signals: Vec<Signal>,
     servers: Vec<ServerHandle>,
     delay: Duration,
 ) {
-    signals.next().await;
+    next_of(&mut signals).await;
     announce(state);
     let finish = async {
         pause(&servers, delay).await;
         finish(servers).await;
     };
-    select(pin!(finish), pin!(signals.next())).await;
+    select(pin!(finish), pin!(next_of(&mut signals))).await;
 }
 
 /// Tells systemd and the load balancer (by readyz) that the service stops.
@@ -87,13 +83,9 @@ async fn finish(servers: Vec<ServerHandle>) {
 }
 
 /// Reads the configuration again at each SIGHUP; without `reload` it does nothing.
-pub(super) async fn reload_at_hang_up(
-    state: &State,
-    mut hang_ups: Signals,
-    reload: Option<Reload>,
-) {
+pub(super) async fn reload_at_hang_up(state: &State, mut hang_ups: Signal, reload: Option<Reload>) {
     while let Some(reload) = &reload {
-        hang_ups.next().await;
+        hang_ups.recv().await;
         systemd::reloading();
         state.reload(on_thread(Arc::clone(reload)).await);
         systemd::ready();

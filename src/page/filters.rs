@@ -1,7 +1,7 @@
 //! Numbers as text.
 
 /// `1,234,567`
-pub(super) fn thousands(number: impl std::fmt::Display) -> String {
+pub(super) fn with_commas(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.char_indices() {
@@ -11,4 +11,10 @@ pub(super) fn thousands(number: impl std::fmt::Display) -> String {
         text.push(digit);
     }
     text
+}
+
+/// [`with_commas`] for the templates.
+#[askama::filter_fn]
+pub fn thousands(number: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(with_commas(number))
 }
