@@ -206,19 +206,13 @@ mod tests {
     #[test]
     fn urls_are_read_with_their_usual_ports_and_paths() {
         for (url, server, path, host) in [
-            ("http://django", "http://django", "", "django"),
             ("http://django:80/", "http://django:80", "", "django"),
+            ("http://django:81/", "http://django:81", "", "django:81"),
             (
-                "http://django:8001/",
-                "http://django:8001",
-                "",
-                "django:8001",
-            ),
-            (
-                "http://[::1]:8001/api/admin/",
-                "http://[::1]:8001",
-                "/api/admin",
-                "[::1]:8001",
+                "http://[::1]:81/a/b/",
+                "http://[::1]:81",
+                "/a/b",
+                "[::1]:81",
             ),
             ("http://[::1]", "http://[::1]", "", "[::1]"),
             ("https://django:443/x", "https://django:443", "/x", "django"),
@@ -226,23 +220,10 @@ mod tests {
         ] {
             let (parsed, parsed_path) = ServerUrl::parse(url).unwrap();
             assert_eq!(
-                (parsed.to_string().as_str(), parsed_path.as_str()),
-                (server, path)
+                (parsed.to_string(), parsed_path),
+                (server.into(), path.into())
             );
             assert_eq!(parsed.host(), host);
-        }
-        for url in [
-            "django:8001",
-            "http://",
-            "http://u:p@django/",
-            "http://django:x/",
-            "http://:80/",
-            "ftp://django/",
-            "unix:x",
-            "http://django/?x",
-            "http://django/#x",
-        ] {
-            assert!(ServerUrl::parse(url).is_err(), "{url}");
         }
     }
 }

@@ -279,6 +279,25 @@ fn bad_arguments_are_64_and_a_unix_socket_is_the_configured_one() {
         );
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
     }
+    for url in [
+        "django:8001",
+        "http://",
+        "http://u:p@django/",
+        "http://django:x/",
+        "http://:80/",
+        "ftp://django/",
+        "unix:x",
+        "http://django/?x",
+        "http://django/#x",
+    ] {
+        let output = run(&["verify", "--against", url], &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{url}");
+        assert!(
+            said.starts_with("--against ") && !said.contains("u:p"),
+            "{said}"
+        );
+    }
     let database = Database::filled_sqlite();
     let folder = tempfile::TempDir::new().unwrap();
     let socket = format!("unix:{}", folder.path().join("sidecar.sock").display());

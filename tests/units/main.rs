@@ -3,3 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod client_connection;
+mod export;
+mod page;
+mod telemetry;
