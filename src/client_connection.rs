@@ -77,10 +77,7 @@ impl TimedConnection {
         Rc::clone(&self.activity)
     }
 
-    /// Notes that bytes came.
-    ///
-    /// # Errors
-    /// They have come for longer than the head's timeout without making a request.
+    /// Notes that bytes came; an error if they have come for longer than the head's timeout without making a request.
     fn bytes_came(&mut self) -> io::Result<()> {
         let requests = self.activity.requests.get();
         match self.fresh {

@@ -40,9 +40,6 @@ pub struct Demo {
 
 impl Demo {
     /// Makes the folder, the tables and the users.
-    ///
-    /// # Errors
-    /// The folder or the database can't be written.
     pub fn create(pbkdf2_iterations: u32) -> Result<Demo, Box<dyn std::error::Error>> {
         // Hashing takes a while. It comes before there is a folder that a signal could leave behind.
         let password = encode(PASSWORD, "watchtowerdemosalt0000", pbkdf2_iterations);

@@ -60,9 +60,6 @@ pub struct ExportRequest {
 
 impl Export {
     /// Reads the users into a spool.
-    ///
-    /// # Errors
-    /// The database's, those of Django's view, or the spool's.
     pub async fn collect(
         db: &Db,
         deadline: Instant,
@@ -88,9 +85,6 @@ impl Export {
     }
 
     /// The length of the body in bytes. Blocking.
-    ///
-    /// # Errors
-    /// The spool's.
     pub fn length(&mut self) -> io::Result<u64> {
         self.body.length()
     }
@@ -101,18 +95,12 @@ impl Export {
     }
 
     /// Writes the response's body to `out`, and calls `written` with the length of each piece. Blocking.
-    ///
-    /// # Errors
-    /// The spool's, or those of `out`.
     pub fn write_to(mut self, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
         self.body.write_to(out, written)
     }
 
     /// The response, compressed as the client asks; 304 for a client that has it already. It holds `slot` until its last byte
     /// is sent.
-    ///
-    /// # Errors
-    /// The system has no thread, or the spool's.
     pub async fn into_response(
         self,
         req: &HttpRequest,

@@ -135,9 +135,6 @@ impl Client {
     }
 
     /// Sends a request without a body, and reads the head of its answer. `target` is path and query.
-    ///
-    /// # Errors
-    /// The network's, or that the answer is no HTTP/1.
     pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
         let mut request = Request::builder()
             .method(method)

@@ -34,9 +34,6 @@ pub struct Application {
 
 impl Application {
     /// Binds the listeners and starts serving. The database may be away.
-    ///
-    /// # Errors
-    /// An address can't be bound.
     pub fn build(config: Config) -> io::Result<Application> {
         let shutdown_delay = config.shutdown_delay;
         let connections = budget::client_connections(&config);

@@ -26,7 +26,7 @@ pub mod trace;
 
 pub use rate_limited_log::RateLimitedLog;
 
-/// Levels of targets that `SIDECAR_LOG` does not name. `audit` is written at any level of the rest. `actix_http` would log a
+/// Levels of targets, unless `SIDECAR_LOG` names them. `audit` is written at any level of the rest. `actix_http` would log a
 /// line for each malformed request, with which any client could fill the log; `actix_server` logs its own starts.
 const LEVELS: [(&str, LevelFilter); 3] = [
     (audit::TARGET, LevelFilter::Info),
@@ -63,9 +63,7 @@ pub fn start(logging: &Logging) -> io::Result<Log> {
     };
     let mut builder = Builder::new();
     for (target, level) in LEVELS {
-        if !names(&logging.filter, target) {
-            builder.filter_module(target, level);
-        }
+        builder.filter_module(target, level);
     }
     // A second start, as in tests, keeps the first logger.
     let _ = builder
@@ -89,12 +87,6 @@ pub fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Whether a filter has a directive for this target.
-fn names(filter: &str, target: &str) -> bool {
-    let mut directives = filter.split(',');
-    directives.any(|directive| directive.split('=').next().map(str::trim) == Some(target))
-}
-
 /// The queues of lines: standard error's, and the file's if there is one.
 #[derive(Clone)]
 pub struct Log {
@@ -108,10 +100,9 @@ impl Log {
         flush_all(&self.sinks);
     }
 
-    /// Has the file's thread open the path again before it writes on: after logrotate has renamed the file.
+    /// Has the file's thread open the path again before the next line: after logrotate has renamed the file.
     pub fn reopen_file(&self) {
         self.reopens_file.store(true, Ordering::Relaxed);
-        self.sinks.iter().for_each(Sink::wake);
     }
 }
 
@@ -127,16 +118,5 @@ impl Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_names_a_target_only_by_its_whole_name() {
-        assert!(names("warn, audit=off", "audit"));
-        assert!(!names("warn,auditor=info,my_audit=off", "audit"));
     }
 }

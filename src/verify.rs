@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
     let config = LocalClientConfig::from_vars(lookup);
     let config = config.map_err(|errors| errors.to_string().trim_end().to_owned());
     match config.and_then(|config| Run::new(arguments, config)) {
-        Ok(run) => i32::from(!run.finds_no_difference()),
+        Ok(run) => i32::from(!run.compare_all()),
         Err(error) => {
             say(error);
             BAD_CONFIGURATION
@@ -87,10 +87,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
 }
 
 impl Run<'_> {
-    /// Reads the credentials.
-    ///
-    /// # Errors
-    /// A sentence that names the option.
+    /// Reads the credentials; an error is a sentence that names the option.
     fn new(arguments: &Arguments, config: LocalClientConfig) -> Result<Run<'_>, String> {
         let parse = |option: &str, url: &str| {
             ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
@@ -137,7 +134,8 @@ impl Run<'_> {
         })
     }
 
-    fn finds_no_difference(&self) -> bool {
+    /// Sends all requests and prints the table. Returns whether all answers are the same, or different on purpose.
+    fn compare_all(&self) -> bool {
         let (mut same, mut intended, mut different) = (0, 0, 0);
         let mut notes = Vec::new();
         for (number, case) in self.cases.iter().enumerate() {

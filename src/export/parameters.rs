@@ -46,9 +46,6 @@ impl From<String> for ParameterError {
 
 impl Parameters {
     /// Parses them. The database is asked only where `after_id` is given, for the type of the users' keys.
-    ///
-    /// # Errors
-    /// See [`ParameterError`].
     pub async fn parse(
         self,
         db: &Db,

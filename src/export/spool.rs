@@ -66,9 +66,6 @@ impl Spool {
     }
 
     /// Adds the row of a user.
-    ///
-    /// # Errors
-    /// The temporary file's.
     pub(super) fn push(&mut self, rank: i64, id: UserId, row: &[u8]) -> io::Result<()> {
         let key = sort_key(rank, id);
         let length = u32::try_from(row.len()).map_err(io::Error::other)?;
@@ -87,9 +84,6 @@ impl Spool {
     }
 
     /// Ends the gathering, and gives the rows in order.
-    ///
-    /// # Errors
-    /// The temporary file's.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
         self.write_run()?;
         let mut sorted = Sorted {
@@ -152,9 +146,6 @@ impl Sorted {
     }
 
     /// Goes on to the next row.
-    ///
-    /// # Errors
-    /// The temporary file's.
     pub(super) fn advance(&mut self) -> io::Result<()> {
         if let Some(mut first) = self.next.peek_mut() {
             let Reverse((_, run)) = *first;
@@ -167,9 +158,6 @@ impl Sorted {
     }
 
     /// Goes back to the first row.
-    ///
-    /// # Errors
-    /// The temporary file's.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
         self.runs.clear();
         self.next.clear();

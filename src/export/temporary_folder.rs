@@ -33,9 +33,6 @@ impl Default for TemporaryFolder {
 
 impl TemporaryFolder {
     /// Writes a small file that has no name, and sees that there is room for more.
-    ///
-    /// # Errors
-    /// [`ExportError::Spool`]
     pub async fn check(&self) -> Result<(), ExportError> {
         // The job holds the permit: a folder that hangs holds up one job, however often it is checked.
         let checked = timeout(TIMEOUT, async {
@@ -53,9 +50,6 @@ impl TemporaryFolder {
 }
 
 /// The same, blocking.
-///
-/// # Errors
-/// [`ExportError::Spool`]
 pub fn check() -> Result<(), ExportError> {
     write_and_measure().map_err(ExportError::Spool)
 }

@@ -36,9 +36,6 @@ type Piece = io::Result<Option<Bytes>>;
 
 impl Transfer {
     /// Starts the thread, and waits until the length of the body is known.
-    ///
-    /// # Errors
-    /// The system has no thread, or the spool's.
     pub(super) async fn start(
         mut body: ExportBody,
         coding: Option<ContentEncoding>,
@@ -64,9 +61,6 @@ impl Transfer {
     }
 
     /// The response with this head. It holds `slot` until the last piece is sent.
-    ///
-    /// # Errors
-    /// The spool's.
     pub(super) async fn into_response(
         self,
         mut head: HttpResponseBuilder,

@@ -38,9 +38,6 @@ pub(super) struct Capacity {
 }
 
 /// Starts to serve `paths` on a listener that is bound to `address`.
-///
-/// # Errors
-/// The listener can't be registered for events.
 pub(super) fn start(
     state: &Data<State>,
     paths: Paths,

@@ -23,9 +23,6 @@ pub(super) enum Listener {
 pub(super) type Bound = (Bind, Listener);
 
 /// The main listener and the operators', each as systemd hands it over, or else bound.
-///
-/// # Errors
-/// An address can't be bound, or systemd handed over something else.
 pub(super) fn listeners(main: &Bind, ops: Option<&Bind>) -> io::Result<(Bound, Option<Bound>)> {
     let mut inherited = ListenFd::from_env();
     let wanted = 1 + usize::from(ops.is_some());

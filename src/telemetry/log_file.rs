@@ -27,9 +27,6 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// Opens the file for appending, or creates it.
-    ///
-    /// # Errors
-    /// The system's, or that the path is a link or not a regular file.
     pub(super) fn open(path: &Path, reopens: Arc<AtomicBool>) -> io::Result<LogFile> {
         let (file, is_torn) = open(path)?;
         Ok(LogFile {

@@ -105,9 +105,6 @@ pub struct Metrics {
 
 impl Metrics {
     /// All of them at zero.
-    ///
-    /// # Errors
-    /// A name that the registry refuses.
     pub fn new() -> prometheus::Result<Metrics> {
         let registry = Registry::new();
         let metrics = Metrics {
@@ -228,58 +225,36 @@ impl Metrics {
         (questions, queries): (u64, u64),
     ) -> prometheus::Result<String> {
         let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
-        let build = format!(
-            "{{version=\"{}\",features=\"{}\"}}",
-            env!("CARGO_PKG_VERSION"),
-            crate::features().join(",")
+        // Writing to a `String` can't fail.
+        let _ = write!(
+            text,
+            "# HELP sidecar_build_info Always 1\n\
+             # TYPE sidecar_build_info gauge\n\
+             sidecar_build_info{{version=\"{version}\",features=\"{features}\"}} 1\n\
+             # HELP process_start_time_seconds Unix time of the start\n\
+             # TYPE process_start_time_seconds gauge\n\
+             process_start_time_seconds {started}\n\
+             # HELP process_resident_memory_bytes Resident memory\n\
+             # TYPE process_resident_memory_bytes gauge\n\
+             process_resident_memory_bytes {memory}\n\
+             # HELP sidecar_password_queue_length Passwords that are being checked or wait\n\
+             # TYPE sidecar_password_queue_length gauge\n\
+             sidecar_password_queue_length {password_queue}\n\
+             # HELP sidecar_statistics_questions_total Requests for the statistics that reached the database\n\
+             # TYPE sidecar_statistics_questions_total counter\n\
+             sidecar_statistics_questions_total {questions}\n\
+             # HELP sidecar_statistics_queries_total Queries that answered them, each for all who had asked before it began\n\
+             # TYPE sidecar_statistics_queries_total counter\n\
+             sidecar_statistics_queries_total {queries}\n\
+             # HELP sidecar_log_lines_lost_total Log lines that standard error or the log file did not take in time\n\
+             # TYPE sidecar_log_lines_lost_total counter\n\
+             sidecar_log_lines_lost_total {lost_lines}\n",
+            version = env!("CARGO_PKG_VERSION"),
+            features = crate::features().join(","),
+            started = self.started,
+            memory = resident_memory().unwrap_or(0),
+            lost_lines = lost_lines(),
         );
-        for (name, kind, help, labels, value) in [
-            ("sidecar_build_info", "gauge", "Always 1", build.as_str(), 1),
-            (
-                "process_start_time_seconds",
-                "gauge",
-                "Unix time of the start",
-                "",
-                self.started,
-            ),
-            (
-                "process_resident_memory_bytes",
-                "gauge",
-                "Resident memory",
-                "",
-                resident_memory().unwrap_or(0),
-            ),
-            (
-                "sidecar_password_queue_length",
-                "gauge",
-                "Passwords that are being checked or wait",
-                "",
-                password_queue as u64,
-            ),
-            (
-                "sidecar_statistics_questions_total",
-                "counter",
-                "Requests for the statistics that reached the database",
-                "",
-                questions,
-            ),
-            (
-                "sidecar_statistics_queries_total",
-                "counter",
-                "Queries that answered them, each for all who had asked before it began",
-                "",
-                queries,
-            ),
-            (
-                "sidecar_log_lines_lost_total",
-                "counter",
-                "Log lines that standard error or the log file did not take in time",
-                "",
-                lost_lines(),
-            ),
-        ] {
-            add(&mut text, name, kind, help, [(labels.to_owned(), value)]);
-        }
         let connections = databases.iter().flat_map(|figures| {
             let states = [("idle", figures.idle), ("used", figures.used)];
             states.map(|(state, count)| {

@@ -50,9 +50,6 @@ enum Entry {
 
 impl Sink {
     /// Starts the thread, which hands whole lines to `write`; that returns the number of lines it could not write.
-    ///
-    /// # Errors
-    /// The system has no thread left.
     pub(super) fn start(
         name: &str,
         format: LogFormat,
@@ -76,12 +73,6 @@ impl Sink {
         if self.queue.try_send(Entry::Line(line)).is_err() {
             lose(&self.lost, 1);
         }
-    }
-
-    /// Wakes the thread, even without a line.
-    pub(super) fn wake(&self) {
-        // A full queue needs no wake-up: its thread is awake.
-        let _ = self.queue.try_send(Entry::Flush(sync_channel(1).0));
     }
 }
 

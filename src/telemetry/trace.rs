@@ -77,9 +77,6 @@ pub struct RequestIds {
 
 impl RequestIds {
     /// Ids that no other process makes.
-    ///
-    /// # Errors
-    /// The system has no random numbers.
     pub fn new() -> Result<RequestIds, getrandom::Error> {
         Ok(RequestIds {
             process: getrandom::u64()?,
