@@ -123,20 +123,14 @@ impl TimedConnection {
     /// Ready once the deadline of the next bytes is over.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline();
+        if deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
         let timer = self
             .idle_timer
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        // A timer that fires too early is set again.
-        if deadline < timer.deadline() {
-            timer.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
+        timer.as_mut().reset(deadline);
+        timer.as_mut().poll(cx)
     }
 
     /// Reads at most `most` bytes into `buf`. Returns their number; an error after the deadline.

@@ -4,7 +4,7 @@
 //! personal data, so only its owner may read it.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -214,7 +214,9 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     let output = Some(arguments.output.as_path()).filter(|path| path.as_os_str() != "-");
     let written = |bytes| progress.inc(bytes);
     let result = match output {
-        None => write_whole(export, &mut io::stdout().lock(), written),
+        None => export
+            .write_to(&mut io::stdout(), written)
+            .and_then(|()| io::stdout().flush()),
         Some(path) => write_file(export, path, written),
     };
     progress.finish_and_clear();
@@ -229,17 +231,11 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     Ok(())
 }
 
-fn write_whole(export: Export, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
-    export.write_to(out, written)?;
-    out.flush()
-}
-
 /// Writes a new file in the same folder and moves it to `path`. A pipe or a device is written directly.
 fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Result<()> {
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
-            let mut file = File::options().write(true).open(path)?;
-            return write_whole(export, &mut file, written);
+            return export.write_to(&mut File::options().write(true).open(path)?, written);
         }
         // A link is followed.
         Ok(path) => path,
@@ -247,32 +243,29 @@ fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Resu
     };
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
-    let write = |file: &File| {
-        let mut out = BufWriter::new(file);
-        write_whole(export, &mut out, written)?;
-        drop(out);
-        file.sync_all()
-    };
     let unnamed = File::options()
         .write(true)
         .mode(0o600)
         .custom_flags(OFlag::O_TMPFILE.bits())
         .open(folder);
-    match unnamed {
-        Ok(file) => {
-            write(&file)?;
+    let file = match unnamed {
+        Ok(mut file) => {
+            export.write_to(&mut file, written)?;
+            file.sync_all()?;
             // A link can't replace a file, so it gets another name first.
-            let link = |name: &Path| link(&file, name);
-            Builder::new().make_in(folder, link)?.persist(path)?;
+            Builder::new()
+                .make_in(folder, |name| link(&file, name))?
+                .into_temp_path()
         }
         // The file system has no files without a name, as NFS.
         Err(_) => {
-            let file = NamedTempFile::new_in(folder)?;
-            write(file.as_file())?;
-            file.persist(path)?;
+            let mut file = NamedTempFile::new_in(folder)?;
+            export.write_to(&mut file, written)?;
+            file.as_file().sync_all()?;
+            file.into_temp_path()
         }
-    }
-    Ok(())
+    };
+    Ok(file.persist(path)?)
 }
 
 /// Gives an open file a name.

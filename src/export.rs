@@ -170,8 +170,12 @@ fn collect_users(
     table.export(connection, dates, selection, |rank, id, row| {
         progress.fetch_add(1, Ordering::Relaxed);
         last = Some(id);
-        let row = layout.spooled(row, &mut scratch).unwrap_or(row);
-        spool.push(rank, id, row)
+        let Layout::Csv(csv) = layout else {
+            return spool.push(rank, id, row);
+        };
+        scratch.clear();
+        csv.write(row, &mut scratch);
+        spool.push(rank, id, &scratch)
     })?;
     let users = spool.finish().map_err(ExportError::Spool)?;
     let is_full = |limit: u32| users.count == u64::from(limit);

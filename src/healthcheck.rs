@@ -50,8 +50,10 @@ pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
 fn readyz(server: &ServerUrl) -> std::io::Result<(u16, String)> {
     let client = Client::new(server, TIMEOUT, None);
     let answer = client.send("GET", "/readyz", &[("Host", "localhost")])?;
+    let status = answer.status().as_u16();
     let mut body = Vec::new();
-    answer.body.take(BODY_LIMIT).read_to_end(&mut body)?;
+    let reader = answer.into_body().into_reader();
+    reader.take(BODY_LIMIT).read_to_end(&mut body)?;
     let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
-    Ok((answer.status, body))
+    Ok((status, body))
 }

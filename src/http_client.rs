@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{HeaderValue, Request, Uri, header};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::TcpConnector;
-use ureq::{Agent, BodyReader};
 
 use crate::config::Bind;
 
@@ -90,15 +90,8 @@ impl std::fmt::Display for ServerUrl {
     }
 }
 
-/// An answer whose body is still to be read.
-pub struct Answer {
-    /// The status
-    pub status: u16,
-    /// Names in lower case, and values. A byte above ASCII is one character, so that values that differ stay different.
-    pub headers: Vec<(String, String)>,
-    /// The body as it was sent, without its chunks
-    pub body: BodyReader<'static>,
-}
+/// An answer whose body is still to be read: as it was sent, without its chunks.
+pub type Answer = ureq::http::Response<ureq::Body>;
 
 /// Sends requests to one server. Each request opens its own connection.
 pub struct Client {
@@ -152,16 +145,7 @@ impl Client {
                 .run(request.body(&[][..]).map_err(io::Error::other)?),
             _ => self.agent.run(request.body(()).map_err(io::Error::other)?),
         };
-        let (head, body) = sent.map_err(in_words)?.into_parts();
-        let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect();
-        let headers = head.headers.iter();
-        Ok(Answer {
-            status: head.status.as_u16(),
-            headers: headers
-                .map(|(name, value)| (name.as_str().to_owned(), text(value)))
-                .collect(),
-            body: body.into_reader(),
-        })
+        sent.map_err(in_words)
     }
 }
 

@@ -16,8 +16,6 @@ use watchtower_sidecar::server::{Application, Reload};
 use watchtower_sidecar::telemetry::say;
 use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
 
-/// Stopped by a signal
-const STOPPED: i32 = 0;
 /// Did not start, or stopped by itself
 const FAILED: i32 = 1;
 /// `EX_USAGE` of sysexits.h
@@ -160,21 +158,21 @@ async fn serve(
 }
 
 async fn run(config: Config, started: impl FnOnce(&str), reload: Option<Reload>) -> i32 {
-    let application = match Application::build(config) {
+    let application = match Application::build(config, reload) {
         Ok(application) => application,
         Err(error) => {
             log::error!("can't start: {error}");
             return FAILED;
         }
     };
-    let url = match application.address() {
+    let url = match &application.address {
         Bind::Tcp(address) => format!("http://{address}"),
         Bind::Unix(path) => format!("unix:{}", path.display()),
     };
     log::info!("listening on {url}");
     started(&url);
-    match application.run_until_stopped(reload).await {
-        Ok(()) => STOPPED,
+    match application.run_until_stopped().await {
+        Ok(()) => 0,
         Err(error) => {
             log::error!("stopped: {error}");
             FAILED

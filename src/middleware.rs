@@ -37,6 +37,9 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
+/// The methods whose requests have bodies, for `CommonMiddleware`.
+const HAS_BODY: [Method; 4] = [Method::DELETE, Method::POST, Method::PUT, Method::PATCH];
+
 /// The result of resolving a path.
 enum Resolved {
     /// A handler serves this path
@@ -104,14 +107,16 @@ pub async fn django(
                 rewrite(&mut req, &path);
                 page::for_people(&state, next.call(req).await?.map_into_boxed_body())
             }
-            Resolved::MissingSlash(_) if settings.debug && is_with_body(req.method()) => {
+            Resolved::MissingSlash(_) if settings.debug && HAS_BODY.contains(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
                 req.into_response(Error::server_error_page().error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
                 let location = append_slash_location(&path, req.uri().query());
-                req.into_response(redirect(&location))
+                let mut redirect = HttpResponse::MovedPermanently();
+                redirect.insert_header((header::LOCATION, location));
+                req.into_response(redirect.content_type("text/html; charset=utf-8").body(""))
             }
             Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
         }
@@ -181,13 +186,6 @@ fn resolve(paths: &Paths, settings: &Settings, path: String) -> Resolved {
     }
 }
 
-fn is_with_body(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::DELETE | Method::POST | Method::PUT | Method::PATCH
-    )
-}
-
 /// Replaces the request's path by the plain spelling of a known path.
 fn rewrite(req: &mut ServiceRequest, path: &str) {
     let path_and_query = match req.uri().query() {
@@ -199,13 +197,6 @@ fn rewrite(req: &mut ServiceRequest, path: &str) {
         req.match_info_mut().get_mut().update(&uri);
         req.head_mut().uri = uri;
     }
-}
-
-fn redirect(location: &str) -> HttpResponse {
-    HttpResponse::MovedPermanently()
-        .insert_header((header::LOCATION, location))
-        .content_type("text/html; charset=utf-8")
-        .body("")
 }
 
 /// `SessionMiddleware.process_response`: adds `Cookie` to `Vary` once the session was read, and deletes a cookie that names no

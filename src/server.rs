@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix_server::Server;
-use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::web::Data;
-use futures_util::future::{Either, join, select, try_join};
+use futures_util::future::{Either, join, select, try_join_all};
 
 use crate::client_connection::KEEP_ALIVE;
 use crate::config::{Bind, Config};
@@ -25,30 +25,36 @@ mod systemd;
 
 /// A running service, with its listeners bound.
 pub struct Application {
-    address: Bind,
-    main: Server,
-    ops: Option<Server>,
+    /// Where it listens, with the port that the system chose
+    pub address: Bind,
+    servers: Vec<Server>,
     state: Data<State>,
     shutdown_delay: Duration,
+    stop_signals: Vec<Signal>,
+    hang_ups: Signal,
+    reload: Option<Reload>,
 }
 
 impl Application {
-    /// Binds the listeners and starts serving. The database may be away.
-    pub fn build(config: Config) -> io::Result<Application> {
+    /// Binds the listeners and starts serving. The database may be away. From now on, signals do not end the process by
+    /// themselves. `reload` reads the configuration again at SIGHUP; without it, SIGHUP stops the service like SIGTERM.
+    pub fn build(config: Config, reload: Option<Reload>) -> io::Result<Application> {
+        let stop_signals = shutdown::stop_signals(reload.is_some())?;
+        let hang_ups = signal(SignalKind::hangup())?;
         let shutdown_delay = config.shutdown_delay;
         let connections = budget::client_connections(&config);
-        let capacity = Capacity {
-            workers: budget::cores().min(connections),
-            connections,
-            keep_alive: Some(KEEP_ALIVE),
-        };
         let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
         let state = Data::new(State::new(config, budget::cores())?);
 
         let (address, listener) = main;
         let paths = Paths::new(&state.mount, state.serves_login, ops.is_none());
-        let main = http::start(&state, paths, (&address, listener), &capacity)?;
-        let ops = ops.map(|(address, listener)| {
+        let capacity = Capacity {
+            workers: budget::cores().min(connections),
+            connections,
+            keep_alive: Some(KEEP_ALIVE),
+        };
+        let mut servers = vec![http::start(&state, paths, (&address, listener), &capacity)?];
+        if let Some((address, listener)) = ops {
             let capacity = Capacity {
                 workers: 1,
                 connections: budget::operator_connections(),
@@ -56,56 +62,36 @@ impl Application {
                 keep_alive: None,
             };
             let paths = Paths::for_operators();
-            http::start(&state, paths, (&address, listener), &capacity)
-        });
+            servers.push(http::start(&state, paths, (&address, listener), &capacity)?);
+        }
         Ok(Application {
             address,
-            main,
-            ops: ops.transpose()?,
+            servers,
             state,
             shutdown_delay,
+            stop_signals,
+            hang_ups,
+            reload,
         })
     }
 
-    /// Where it listens, with the port that the system chose.
-    pub fn address(&self) -> &Bind {
-        &self.address
-    }
-
-    /// The main listener's TCP port; `None` on a unix socket.
-    pub fn port(&self) -> Option<u16> {
-        match &self.address {
-            Bind::Tcp(address) => Some(address.port()),
-            Bind::Unix(_) => None,
-        }
-    }
-
     /// Serves until SIGTERM or SIGINT; then, after the configured delay, lets running requests finish. At SIGHUP it takes keys
-    /// and hosts from the configuration that `reload` reads; without `reload`, SIGHUP stops it like SIGTERM.
+    /// and hosts from the configuration that is read again.
     ///
     /// # Errors
     /// A listener's; or a second signal has stopped it at once.
-    pub async fn run_until_stopped(self, reload: Option<Reload>) -> io::Result<()> {
+    pub async fn run_until_stopped(self) -> io::Result<()> {
         let state = &self.state;
-        let stop_signals = shutdown::stop_signals(reload.is_some())?;
-        let hang_ups = signal(SignalKind::hangup())?;
-        let servers = [Some(&self.main), self.ops.as_ref()];
-        let servers = servers.into_iter().flatten().map(Server::handle).collect();
-        let stopped = shutdown::stop(state, stop_signals, servers, self.shutdown_delay);
-        let reloads = shutdown::reload_at_hang_up(state, hang_ups, reload);
-        let ops = async {
-            match self.ops {
-                Some(ops) => ops.await,
-                None => Ok(()),
-            }
-        };
+        let handles = self.servers.iter().map(Server::handle).collect();
+        let stopped = shutdown::stop(state, self.stop_signals, handles, self.shutdown_delay);
+        let reloads = shutdown::reload_at_hang_up(state, self.hang_ups, self.reload);
         systemd::ready();
         let beside = async {
             join(reloads, systemd::feed_watchdog()).await;
             std::future::pending().await
         };
         let served = async {
-            let servers = pin!(try_join(self.main, ops));
+            let servers = try_join_all(self.servers);
             select(servers, pin!(beside)).await.factor_first().0
         };
         let result = match select(pin!(served), pin!(stopped)).await {

@@ -208,7 +208,7 @@ impl Run<'_> {
                 return (None, Comparison::Different(text));
             }
         };
-        let status = django.status;
+        let status = django.status().as_u16();
         let is_export = case.target.starts_with("/export-users");
         let is_private = is_export && status == 200 && !self.arguments.show_bodies;
         let compared = match self.send(case, &self.sidecar) {

@@ -23,16 +23,6 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The form in which the spool keeps a row; `None`: as it is.
-    pub(super) fn spooled<'s>(self, row: &[u8], scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        let Layout::Csv(csv) = self else {
-            return None;
-        };
-        scratch.clear();
-        csv.write(row, scratch);
-        Some(scratch)
-    }
-
     /// Writes a row out of the spool.
     fn write(self, row: &[u8], out: &mut Vec<u8>) {
         match self {
@@ -42,15 +32,6 @@ impl Layout {
                 out.push(b'\n');
             }
             Layout::Csv(_) => out.extend_from_slice(row),
-        }
-    }
-
-    /// How many bytes more `count` rows have in the body than in the spool.
-    fn adds(self, count: u64) -> u64 {
-        match self {
-            Layout::Json(_) => count * JSON_ADDS as u64 + count.saturating_sub(1),
-            Layout::Ndjson => count * (JSON_ADDS as u64 + 1),
-            Layout::Csv(_) => 0,
         }
     }
 
@@ -86,10 +67,14 @@ pub(super) struct ExportBody {
 impl ExportBody {
     /// The length of all chunks together. An indented body must be written once to measure it. Blocking.
     pub(super) fn length(&mut self) -> io::Result<u64> {
-        let (users, layout) = (&self.users, self.layout);
+        let (count, layout) = (self.users.count, self.layout);
         if layout.reshaper().is_none() {
-            let frame = layout.frame(users.count).concat();
-            return Ok(frame.len() as u64 + users.length + layout.adds(users.count));
+            let added = match layout {
+                Layout::Json(_) => count * JSON_ADDS as u64 + count.saturating_sub(1),
+                Layout::Ndjson => count * (JSON_ADDS as u64 + 1),
+                Layout::Csv(_) => 0,
+            };
+            return Ok(layout.frame(count).concat().len() as u64 + self.users.length + added);
         }
         let mut length = 0;
         self.write_to(&mut io::sink(), |bytes| length += bytes)?;

@@ -1,9 +1,10 @@
 //! The listeners: bound to the configured addresses, or handed over by systemd, the main one first.
 
-use std::io;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use listenfd::ListenFd;
 use nix::sys::socket::{Backlog, listen};
@@ -76,20 +77,13 @@ fn bound(bind: &Bind) -> io::Result<Bound> {
         }
         Bind::Unix(path) => {
             // A socket file without a listener is left over from a process that was killed.
-            if is_socket(path) && is_refused(path) {
-                std::fs::remove_file(path)?;
+            let is_socket =
+                fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+            let is_refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+            if is_socket && UnixStream::connect(path).is_err_and(is_refused) {
+                fs::remove_file(path)?;
             }
             Ok((bind.clone(), Listener::Unix(UnixListener::bind(path)?)))
         }
     }
-}
-
-fn is_refused(path: &Path) -> bool {
-    std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }

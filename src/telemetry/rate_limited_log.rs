@@ -1,9 +1,8 @@
 //! Log lines that requests, rows and outages can repeat: at most one a minute or an hour, with the number of lines left out.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt::Display;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,13 +62,8 @@ fn log(level: Level, target: &str, message: &str, left_out: u64) {
 struct Limit {
     interval: Duration,
     most: usize,
-    seen: Mutex<HashMap<u64, Seen>>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    logged: Instant,
-    left_out: u64,
+    /// By the hash of a key: when its last line was logged, and how many were left out since
+    seen: Mutex<HashMap<u64, (Instant, u64)>>,
 }
 
 impl Limit {
@@ -83,28 +77,25 @@ impl Limit {
 
     /// How many lines of this key were left out since the last one that was logged; `None`: this one is left out, too.
     fn admit(&self, key: impl Hash) -> Option<u64> {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
+        let key = BuildHasherDefault::<DefaultHasher>::new().hash_one(key);
         let now = Instant::now();
-        let is_recent = |seen: &Seen| now.duration_since(seen.logged) < self.interval;
+        let is_recent = |logged: Instant| now.duration_since(logged) < self.interval;
         // A panic under the lock leaves the map usable.
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = hasher.finish();
         if all.len() >= self.most && !all.contains_key(&key) {
-            all.retain(|_, seen| is_recent(seen));
+            all.retain(|_, (logged, _)| is_recent(*logged));
         }
         let has_room = all.len() < self.most;
-        let first = Seen {
-            logged: now,
-            left_out: 0,
-        };
-        match all.entry(key) {
-            Entry::Vacant(entry) => has_room.then(|| entry.insert(first).left_out),
-            Entry::Occupied(mut entry) if is_recent(entry.get()) => {
-                entry.get_mut().left_out += 1;
+        match all.get_mut(&key) {
+            Some((logged, left_out)) if is_recent(*logged) => {
+                *left_out += 1;
                 None
             }
-            Entry::Occupied(mut entry) => Some(entry.insert(first).left_out),
+            None if !has_room => None,
+            _ => Some(
+                all.insert(key, (now, 0))
+                    .map_or(0, |(_, left_out)| left_out),
+            ),
         }
     }
 }
@@ -118,8 +109,8 @@ mod tests {
         let limit = Limit::new(Duration::from_secs(60), 2);
         let admitted = [1, 1, 2, 1, 3].map(|key| limit.admit(key));
         assert_eq!(admitted, [Some(0), None, Some(0), None, None]);
-        for seen in limit.seen.lock().unwrap().values_mut() {
-            seen.logged = seen.logged.checked_sub(limit.interval).unwrap();
+        for (logged, _) in limit.seen.lock().unwrap().values_mut() {
+            *logged = logged.checked_sub(limit.interval).unwrap();
         }
         // The third key found no room.
         assert_eq!([1, 3].map(|key| limit.admit(key)), [Some(2), Some(0)]);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};
 
 use ureq::BodyReader;
+use ureq::http::{HeaderMap, header};
 
 use crate::http_client::Answer;
 
@@ -64,18 +65,16 @@ pub(super) fn compare(
     allowance: Allowance,
     is_private: bool,
 ) -> io::Result<Comparison> {
-    if django.status != sidecar.status {
-        let text = format!(
-            "status: Django {}, sidecar {}",
-            django.status, sidecar.status
-        );
+    let [status, ours] = [&django, &sidecar].map(|answer| answer.status().as_u16());
+    if status != ours {
+        let text = format!("status: Django {status}, sidecar {ours}");
         return Ok(Comparison::Different(text));
     }
     if let Allowance::Page(reason) = allowance {
         return Ok(Comparison::Intended(reason));
     }
     // The body itself tells more than the headers that follow from it.
-    let differing = differing_headers(&django.headers, &sidecar.headers);
+    let differing = differing_headers(django.headers(), sidecar.headers());
     let (from_body, other): (Vec<_>, Vec<_>) = differing
         .into_iter()
         .partition(|(name, _)| FROM_BODY.contains(&name.as_str()));
@@ -94,13 +93,9 @@ pub(super) fn compare(
 }
 
 /// The names of the headers that differ, each with a description.
-fn differing_headers(
-    django: &[(String, String)],
-    sidecar: &[(String, String)],
-) -> Vec<(String, String)> {
-    let is_chunked =
-        |headers: &[(String, String)]| headers.iter().any(|(name, _)| name == "transfer-encoding");
-    let is_framed_alike = is_chunked(django) == is_chunked(sidecar);
+fn differing_headers(django: &HeaderMap, sidecar: &HeaderMap) -> Vec<(String, String)> {
+    let chunked = header::TRANSFER_ENCODING;
+    let is_framed_alike = django.contains_key(&chunked) == sidecar.contains_key(&chunked);
     let (mut django, mut sidecar) = (comparable(django), comparable(sidecar));
     if !is_framed_alike || !django.contains_key("content-length") {
         django.remove("content-length");
@@ -129,21 +124,24 @@ fn differing_headers(
 
 type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
-/// The values of each header that is compared, sorted.
-fn comparable(headers: &[(String, String)]) -> Headers<'_> {
+/// The values of each header that is compared, sorted. A byte above ASCII is one character, so that values that differ stay
+/// different.
+fn comparable(headers: &HeaderMap) -> Headers<'_> {
     let mut found: Headers<'_> = BTreeMap::new();
     for (name, value) in headers {
+        let name = name.as_str();
+        let value: String = value.as_bytes().iter().copied().map(char::from).collect();
         let is_csrf = name == "set-cookie" && value.starts_with("csrftoken=");
-        if NOT_COMPARED.contains(&name.as_str()) || is_csrf {
+        if NOT_COMPARED.contains(&name) || is_csrf {
             continue;
         }
-        let value = match name.as_str() {
+        let value = match name {
             "allow" => {
                 let mut methods: Vec<&str> = value.split(',').map(str::trim).collect();
                 methods.sort_unstable();
                 methods.join(", ")
             }
-            _ => value.clone(),
+            _ => value,
         };
         found.entry(name).or_default().push(value);
     }
@@ -153,8 +151,8 @@ fn comparable(headers: &[(String, String)]) -> Headers<'_> {
 
 /// Describes the first difference between two bodies.
 fn bodies(django: Answer, sidecar: Answer, is_private: bool) -> io::Result<Option<String>> {
-    let [mut django, mut sidecar] =
-        [django, sidecar].map(|answer| BufReader::with_capacity(PIECE, answer.body));
+    let [mut django, mut sidecar] = [django, sidecar]
+        .map(|answer| BufReader::with_capacity(PIECE, answer.into_body().into_reader()));
     let mut offset = 0;
     // The last bytes before the difference.
     let mut before = Vec::new();

@@ -31,16 +31,12 @@ impl Credentials {
             return Err("--cookie-file and --basic-file can't both be standard input".to_owned());
         }
         let cookie = cookie_file.map(|path| {
-            let text = contents(path).map_err(|error| format!("--cookie-file {error}"))?;
-            cookie(&text, cookie_name).map_err(|error| format!("--cookie-file {error}"))
+            let cookie = contents(path).and_then(|text| cookie(&text, cookie_name));
+            cookie.map_err(|error| format!("--cookie-file {error}"))
         });
         let basic = basic_file.map(|path| {
-            let text = contents(path).map_err(|error| format!("--basic-file {error}"))?;
-            let line = text.trim_end_matches(['\r', '\n']);
-            match line.contains(':') && !line.contains('\n') {
-                true => Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(line)))),
-                false => Err("--basic-file holds no line user:password".to_owned()),
-            }
+            let basic = contents(path).and_then(|text| basic(&text));
+            basic.map_err(|error| format!("--basic-file {error}"))
         });
         Ok(Credentials {
             cookie: cookie.transpose()?,
@@ -57,6 +53,15 @@ fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
     };
     read.map_err(|error| format!("can't be read: {error}"))?;
     Ok(text)
+}
+
+/// The value of `Authorization` out of a file's text.
+fn basic(text: &str) -> Result<Zeroizing<String>, String> {
+    let line = text.trim_end_matches(['\r', '\n']);
+    match line.contains(':') && !line.contains('\n') {
+        true => Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(line)))),
+        false => Err("holds no line user:password".to_owned()),
+    }
 }
 
 /// The value of `Cookie` out of a file's text.

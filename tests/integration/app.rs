@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::mpsc;
 
-use watchtower_sidecar::config::Config;
+use watchtower_sidecar::config::{Bind, Config};
 use watchtower_sidecar::django::sessions::{
     AUTH_HASH_NAME, BACKEND_NAME, SessionData, USER_ID_NAME, session_auth_hash,
 };
@@ -58,9 +58,12 @@ impl App {
         let (started, port) = mpsc::channel();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async {
-                let application = Application::build(config).unwrap();
-                started.send(application.port().unwrap()).unwrap();
-                application.run_until_stopped(None).await.unwrap();
+                let application = Application::build(config, None).unwrap();
+                let Bind::Tcp(address) = application.address else {
+                    panic!("a unix socket");
+                };
+                started.send(address.port()).unwrap();
+                application.run_until_stopped().await.unwrap();
             });
         });
         App {
