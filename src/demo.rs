@@ -1,7 +1,7 @@
 //! `watchtower-sidecar demo`: a SQLite database with exactly Django's tables, one administrator with a real PBKDF2 hash, and
 //! some hundred plausible users. It is deleted when the program ends.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +9,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use tempfile::TempDir;
 
@@ -52,14 +53,15 @@ impl Demo {
         Ok(demo)
     }
 
-    /// The database file.
-    pub fn path(&self) -> std::path::PathBuf {
-        self.folder.path().join("db.sqlite3")
-    }
-
     /// Its `DATABASE_URL`.
     pub fn database_url(&self) -> String {
-        sqlite_url(&self.path())
+        const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
+        let path = self.path().to_string_lossy().into_owned();
+        format!("sqlite:///{}", utf8_percent_encode(&path, ESCAPED))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("db.sqlite3")
     }
 }
 
@@ -84,13 +86,6 @@ curl -u {USERNAME}:{PASSWORD} {base_url}/api/admin/export-stats/
 
 Ctrl-C ends it and deletes the database."#
     )
-}
-
-fn sqlite_url(path: &Path) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
-    let path = path.to_string_lossy();
-    format!("sqlite:///{}", utf8_percent_encode(&path, ESCAPED))
 }
 
 /// One row of the user table.

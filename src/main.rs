@@ -221,15 +221,12 @@ fn variables() -> String {
             Some(default) => format!("default: {default}"),
             None => format!("no default; for example {}", variable.example),
         };
-        let file = if variable.file {
-            format!("; or {}_FILE, a file that holds it", variable.name)
-        } else {
-            String::new()
+        let (name, meaning) = (variable.name, variable.meaning);
+        let file = match variable.file {
+            true => format!("; or {name}_FILE, a file that holds it"),
+            false => String::new(),
         };
-        text.push_str(&format!(
-            "  {}\n      {} ({default}{file})\n",
-            variable.name, variable.meaning
-        ));
+        text.push_str(&format!("  {name}\n      {meaning} ({default}{file})\n"));
     }
     text
 }

@@ -18,17 +18,14 @@ const BROTLI: (usize, u32, u32) = (32 * 1024, 3, 22);
 
 const ZSTD_LEVEL: i32 = 3;
 
-/// The coding to use. HTTP/1.0 gets none: without chunks, only a length shows that an answer came whole.
+/// The coding of the highest quality. Of equal ones zstd is taken before brotli and brotli before gzip: in that order exports
+/// become smallest. `None`: not compressed, even if the client refuses `identity`. HTTP/1.0 gets none: without chunks, only a
+/// length shows that an answer came whole.
 pub(super) fn coding(request: &HttpRequest) -> Option<ContentEncoding> {
     if request.version() < Version::HTTP_11 {
         return None;
     }
-    negotiate(&AcceptEncoding::parse(request).ok()?)
-}
-
-/// The coding of the highest quality. Of equal ones zstd is taken before brotli and brotli before gzip: in that order exports
-/// become smallest. `None`: not compressed, even if the client refuses `identity`.
-fn negotiate(accepted: &AcceptEncoding) -> Option<ContentEncoding> {
+    let accepted = AcceptEncoding::parse(request).ok()?;
     let quality = |coding: ContentEncoding| {
         let named = |wanted: Preference<Encoding>| accepted.iter().find(|item| item.item == wanted);
         named(Preference::Specific(Encoding::Known(coding)))

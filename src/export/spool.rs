@@ -225,92 +225,71 @@ impl Read for Section {
 mod tests {
     use super::*;
 
-    /// Rows in a scrambled order, some of equal rank.
-    fn rows(count: i64, padding: usize) -> Vec<(i64, String)> {
+    /// Rows in a scrambled order, some of equal rank, each the key and a text of some length.
+    fn rows(count: i64, padding: usize) -> Vec<(i64, i128, String)> {
         (0..count)
             .map(|number| {
                 let id = number * 7919 % count - count / 3;
                 let rank = id * 104_729 % count / 3;
-                (rank, format!("{id}\x1f{}", "x".repeat(padding)))
+                (rank, id.into(), format!("{id} {}", "x".repeat(padding)))
             })
             .collect()
     }
 
-    fn id(row: &str) -> i128 {
-        row.split('\x1f').next().unwrap().parse().unwrap()
-    }
-
-    fn spooled(rows: &[(i64, String)]) -> Sorted {
+    fn spooled(rows: &[(i64, i128, String)]) -> Sorted {
         let mut spool = Spool::new();
-        for (rank, row) in rows {
-            let id = UserId::Integer(id(row));
-            spool.push(*rank, id, row.as_bytes()).unwrap();
+        for (rank, id, row) in rows {
+            spool
+                .push(*rank, UserId::Integer(*id), row.as_bytes())
+                .unwrap();
         }
         spool.finish().unwrap()
     }
 
-    fn is_in_memory(sorted: &Sorted) -> bool {
-        !sorted.file.lock().unwrap().is_rolled()
-    }
-
     fn read_all(sorted: &mut Sorted) -> Vec<String> {
-        let mut rows = Vec::new();
-        while let Some(row) = sorted.row() {
-            rows.push(String::from_utf8(row.to_vec()).unwrap());
+        std::iter::from_fn(|| {
+            let row = String::from_utf8(sorted.row()?.to_vec()).unwrap();
             sorted.advance().unwrap();
-        }
-        rows
-    }
-
-    fn expected(mut rows: Vec<(i64, String)>) -> Vec<String> {
-        rows.sort_by_key(|(rank, row)| (*rank, id(row)));
-        rows.into_iter().map(|(_, row)| row).collect()
+            Some(row)
+        })
+        .collect()
     }
 
     #[test]
     fn rows_are_sorted_by_rank_and_then_by_key_in_memory_or_merged_from_a_file() {
-        for (count, padding, in_memory) in [
-            (0, 0, true),
-            (1, 5, true),
-            (1000, 10, true),
-            (60_000, 200, false),
+        let mut long = rows(3, LARGEST_BUFFER * 3);
+        let longer = rows(2, RUN * 2).into_iter();
+        long.extend(longer.map(|(rank, id, row)| (rank + 50, id, row)));
+        for (mut rows, in_memory) in [
+            (rows(0, 0), true),
+            (rows(1, 5), true),
+            (rows(1000, 10), true),
+            (rows(60_000, 200), false),
+            (long, false),
         ] {
-            let rows = rows(count, padding);
             let mut sorted = spooled(&rows);
-            assert_eq!(is_in_memory(&sorted), in_memory);
-            assert_eq!(sorted.count, count as u64);
-            let expected = expected(rows);
+            assert_eq!(!sorted.file.lock().unwrap().is_rolled(), in_memory);
+            assert_eq!(sorted.count, rows.len() as u64);
+            rows.sort();
+            let expected: Vec<String> = rows.into_iter().map(|(_, _, row)| row).collect();
             assert_eq!(sorted.length as usize, expected.concat().len());
-            assert!(read_all(&mut sorted) == expected, "{count} rows");
+            assert!(read_all(&mut sorted) == expected);
             sorted.rewind().unwrap();
-            assert!(read_all(&mut sorted) == expected, "{count} rows, again");
+            assert!(read_all(&mut sorted) == expected);
         }
     }
 
     #[test]
-    fn a_row_may_be_longer_than_any_buffer() {
-        let mut rows = rows(3, LARGEST_BUFFER * 3);
-        let longer = self::rows(2, RUN * 2).into_iter();
-        rows.extend(longer.map(|(rank, row)| (rank + 50, row)));
-        let mut sorted = spooled(&rows);
-        assert!(!is_in_memory(&sorted));
-        assert!(read_all(&mut sorted) == expected(rows));
-    }
-
-    #[test]
     fn the_digest_differs_with_rows_ranks_and_order() {
-        let digest = |rows: &[(i64, &str)]| {
-            let owned = |(rank, row): &(i64, &str)| (*rank, (*row).to_owned());
-            let rows: Vec<(i64, String)> = rows.iter().map(owned).collect();
-            spooled(&rows).digest
+        let digest = |rows: [(i64, i128, &str); 2]| {
+            spooled(&rows.map(|(rank, id, row)| (rank, id, row.to_owned()))).digest
         };
-        let first = digest(&[(1, "1\x1fa"), (2, "2\x1fb")]);
-        assert_eq!(digest(&[(1, "1\x1fa"), (2, "2\x1fb")]), first);
+        let first = digest([(1, 1, "a"), (2, 2, "b")]);
+        assert_eq!(digest([(1, 1, "a"), (2, 2, "b")]), first);
         for others in [
-            &[(1, "1\x1fa2\x1f"), (2, "2\x1f")][..],
-            &[(1, "1\x1fa")],
-            // The same rows in another order.
-            &[(3, "1\x1fa"), (2, "2\x1fb")],
+            [(1, 1, "ab"), (2, 2, "")],
+            [(3, 1, "a"), (2, 2, "b")],
+            [(2, 2, "b"), (1, 1, "a")],
         ] {
             assert_ne!(digest(others), first);
         }

@@ -47,7 +47,8 @@ impl Transfer {
             let length = body.length();
             let coding = coding.filter(|_| length.as_ref().is_ok_and(|length| *length >= SMALLEST));
             if tell.send(length.map(|length| (length, coding))).is_ok() {
-                let end = send(body, coding, &sender);
+                let out = BufWriter::with_capacity(COMPRESSED_PIECE, Pieces(&sender));
+                let end = compress(coding, out, |mut out| body.write_to(&mut out, |_| ()));
                 // Without a receiver, the client has gone.
                 let _ = sender.blocking_send(end.map(|()| None));
             }
@@ -96,15 +97,6 @@ impl Transfer {
 async fn next(pieces: &mut mpsc::Receiver<Piece>) -> Piece {
     let piece = pieces.recv().await;
     piece.unwrap_or_else(|| Err(io::Error::other("the export's thread has panicked")))
-}
-
-fn send(
-    mut body: ExportBody,
-    coding: Option<ContentEncoding>,
-    pieces: &mpsc::Sender<Piece>,
-) -> io::Result<()> {
-    let out = BufWriter::with_capacity(COMPRESSED_PIECE, Pieces(pieces));
-    compress(coding, out, |mut out| body.write_to(&mut out, |_| ()))
 }
 
 /// Each write is a piece.

@@ -20,21 +20,15 @@ const OWN_DESCRIPTORS: usize = 12;
 /// Descriptors of each thread that waits for events: the workers, and the accept thread of each listener.
 const DESCRIPTORS_PER_THREAD: usize = 4;
 
-/// Files of one connection to the database: a socket, or the three files of SQLite.
-fn files_per_connection(backend: Backend) -> usize {
-    match backend {
-        Backend::Sqlite => 3,
-        Backend::Postgres | Backend::Mysql => 1,
-    }
-}
-
 /// How many clients may be connected at a time: the process's limit of descriptors without what the pools, the spools of
 /// exports, and the threads need.
 pub(super) fn client_connections(config: &Config) -> usize {
     let backend = config.database_url.backend();
+    // A socket, or the three files of SQLite.
+    let files = if backend == Backend::Sqlite { 3 } else { 1 };
     let pools = 1 + usize::from(config.database_read_url.is_some());
     let pool_size = most_connections(backend, config.export_concurrency);
-    let databases = pools * pool_size * files_per_connection(backend);
+    let databases = pools * pool_size * files;
     let listeners = 1 + usize::from(config.ops_bind.is_some());
     let threads = DESCRIPTORS_PER_THREAD * (cores() + 2 * listeners);
     let operators = (listeners - 1) * operator_connections();
