@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::config::LocalClientConfig;
-use crate::http_client::{Client, ServerUrl};
+use crate::http_client::Client;
 use crate::telemetry::say;
 
 /// Longer than readyz itself waits for the database.
@@ -28,7 +28,7 @@ pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
         say("port 0 means any free port: give SIDECAR_BIND or SIDECAR_OPS_BIND a fixed one");
         return 64;
     };
-    let server = ServerUrl::of(&bind);
+    let server = bind.url();
     match readyz(&server) {
         Ok((200, body)) => {
             let _ = writeln!(std::io::stdout(), "ready: {server}: {body}");
@@ -47,7 +47,7 @@ pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
     }
 }
 
-fn readyz(server: &ServerUrl) -> std::io::Result<(u16, String)> {
+fn readyz(server: &str) -> std::io::Result<(u16, String)> {
     let client = Client::new(server, TIMEOUT, None);
     let answer = client.send("GET", "/readyz", &[("Host", "localhost")])?;
     let status = answer.status().as_u16();

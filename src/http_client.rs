@@ -2,7 +2,7 @@
 //! header and decompress nothing, so that a request and its answer are compared as they are.
 
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent;
@@ -11,82 +11,48 @@ use ureq::http::{HeaderValue, Request, Uri, header};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::TcpConnector;
 
-use crate::config::Bind;
-
 mod transport;
 
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServerUrl {
-    /// `http://host:port` or `https://host:port`
-    Tcp(String),
-    /// A unix socket
-    Unix(PathBuf),
-}
-
-impl ServerUrl {
-    /// The URL of a listener.
-    pub fn of(bind: &Bind) -> ServerUrl {
-        match bind {
-            Bind::Tcp(address) => ServerUrl::Tcp(format!("http://{address}")),
-            Bind::Unix(path) => ServerUrl::Unix(path.clone()),
-        }
-    }
-
-    /// Parses `http://host[:port][/path]`, `https://...` and `unix:/path`. Gives the server, and the URL's path without a
-    /// slash at its end.
-    ///
-    /// # Errors
-    /// What is wrong, to complete a sentence that begins with the option's name.
-    pub fn parse(url: &str) -> Result<(ServerUrl, String), &'static str> {
-        if let Some(path) = url.strip_prefix("unix:") {
-            return match path.starts_with('/') {
-                true => Ok((ServerUrl::Unix(PathBuf::from(path)), String::new())),
-                false => Err("names a unix socket without an absolute path"),
-            };
-        }
-        let other = "is neither http://..., https://... nor unix:/path";
-        let uri: Uri = url.parse().map_err(|_| other)?;
-        let (Some(scheme @ ("http" | "https")), Some(authority)) =
-            (uri.scheme_str(), uri.authority())
-        else {
-            return Err(other);
+/// Parses `http://host[:port][/path]`, `https://...` and `unix:/path`. Gives the server's URL, and the path on it without a
+/// slash at its end.
+///
+/// # Errors
+/// What is wrong, to complete a sentence that begins with the option's name.
+pub fn parse_server(url: &str) -> Result<(String, String), &'static str> {
+    if let Some(path) = url.strip_prefix("unix:") {
+        return match path.starts_with('/') {
+            true => Ok((url.to_owned(), String::new())),
+            false => Err("names a unix socket without an absolute path"),
         };
-        if authority.as_str().contains('@') {
-            return Err("holds a name or password: those come by --basic-file");
-        }
-        if uri.query().is_some() || url.contains('#') {
-            return Err("has a query or a fragment");
-        }
-        if authority.port_u16().is_none() && authority.as_str() != authority.host() {
-            return Err("has a port that is no number");
-        }
-        if authority.host().is_empty() {
-            return Err("names no host");
-        }
-        let server = ServerUrl::Tcp(format!("{scheme}://{authority}"));
-        Ok((server, uri.path().trim_end_matches('/').to_owned()))
     }
-
-    /// The value of `Host`, without the scheme's usual port.
-    pub fn host(&self) -> &str {
-        match self {
-            ServerUrl::Unix(_) => "localhost",
-            ServerUrl::Tcp(url) => match url.split_once("://") {
-                Some(("https", host)) => host.strip_suffix(":443").unwrap_or(host),
-                Some((_, host)) => host.strip_suffix(":80").unwrap_or(host),
-                None => url,
-            },
-        }
+    let other = "is neither http://..., https://... nor unix:/path";
+    let uri: Uri = url.parse().map_err(|_| other)?;
+    let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority())
+    else {
+        return Err(other);
+    };
+    if authority.as_str().contains('@') {
+        return Err("holds a name or password: those come by --basic-file");
     }
+    if uri.query().is_some() || url.contains('#') {
+        return Err("has a query or a fragment");
+    }
+    if authority.port_u16().is_none() && authority.as_str() != authority.host() {
+        return Err("has a port that is no number");
+    }
+    if authority.host().is_empty() {
+        return Err("names no host");
+    }
+    let path = uri.path().trim_end_matches('/').to_owned();
+    Ok((format!("{scheme}://{authority}"), path))
 }
 
-impl std::fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ServerUrl::Tcp(url) => f.write_str(url),
-            ServerUrl::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+/// The value of `Host` for a server's URL, without the scheme's usual port.
+pub fn host(server: &str) -> &str {
+    match server.split_once("://") {
+        Some(("https", host)) => host.strip_suffix(":443").unwrap_or(host),
+        Some((_, host)) => host.strip_suffix(":80").unwrap_or(host),
+        None => "localhost",
     }
 }
 
@@ -102,7 +68,7 @@ pub struct Client {
 impl Client {
     /// A client that gives up where an answer has not come to its last byte within `timeout`. `ca_file` holds the
     /// certificate authorities for TLS, in place of the system's.
-    pub fn new(server: &ServerUrl, timeout: Duration, ca_file: Option<&Path>) -> Client {
+    pub fn new(server: &str, timeout: Duration, ca_file: Option<&Path>) -> Client {
         let config = Agent::config_builder()
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
@@ -114,15 +80,15 @@ impl Client {
             .max_idle_connections(0)
             .build();
         let resolver = DefaultResolver::default();
-        match server {
-            ServerUrl::Unix(path) => Client {
-                agent: Agent::with_parts(config, transport::UnixConnector(path.clone()), resolver),
+        match server.strip_prefix("unix:") {
+            Some(path) => Client {
+                agent: Agent::with_parts(config, transport::UnixConnector(path.into()), resolver),
                 // An address, so that no name is looked up.
                 base: "http://127.0.0.1".to_owned(),
             },
-            ServerUrl::Tcp(url) => Client {
+            None => Client {
                 agent: tcp_agent(config, resolver, ca_file),
-                base: url.clone(),
+                base: server.to_owned(),
             },
         }
     }
@@ -199,12 +165,9 @@ mod tests {
             ("https://django:443/x", "https://django:443", "/x", "django"),
             ("unix:/run/x.sock", "unix:/run/x.sock", "", "localhost"),
         ] {
-            let (parsed, parsed_path) = ServerUrl::parse(url).unwrap();
-            assert_eq!(
-                (parsed.to_string(), parsed_path),
-                (server.into(), path.into())
-            );
-            assert_eq!(parsed.host(), host);
+            let (parsed, parsed_path) = parse_server(url).unwrap();
+            assert_eq!((parsed.as_str(), parsed_path.as_str()), (server, path));
+            assert_eq!(super::host(&parsed), host);
         }
     }
 }

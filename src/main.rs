@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use futures_util::FutureExt;
 use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use watchtower_sidecar::config::{Bind, Config, VARIABLES};
+use watchtower_sidecar::config::{Config, VARIABLES};
 use watchtower_sidecar::server::{Application, Reload};
 use watchtower_sidecar::telemetry::say;
 use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
@@ -165,10 +165,7 @@ async fn run(config: Config, started: impl FnOnce(&str), reload: Option<Reload>)
             return FAILED;
         }
     };
-    let url = match &application.address {
-        Bind::Tcp(address) => format!("http://{address}"),
-        Bind::Unix(path) => format!("unix:{}", path.display()),
-    };
+    let url = application.address.url();
     log::info!("listening on {url}");
     started(&url);
     match application.run_until_stopped().await {

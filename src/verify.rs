@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::LocalClientConfig;
-use crate::http_client::{Answer, Client, ServerUrl};
+use crate::http_client::{self, Answer, Client, parse_server};
 use crate::telemetry::say;
 
 mod cases;
@@ -90,19 +90,21 @@ impl Run<'_> {
     /// Reads the credentials; an error is a sentence that names the option.
     fn new(arguments: &Arguments, config: LocalClientConfig) -> Result<Run<'_>, String> {
         let parse = |option: &str, url: &str| {
-            ServerUrl::parse(url).map_err(|wrong| format!("{option} {wrong}"))
+            parse_server(url).map_err(|wrong| format!("{option} {wrong}"))
         };
         let (django, path) = parse("--against", &arguments.against)?;
         let sidecar = match &arguments.sidecar {
             Some(url) => parse("--sidecar", url)?.0,
-            None => ServerUrl::of(
-                &config
-                    .bind
-                    .from_here()
-                    .ok_or("SIDECAR_BIND has port 0, which means any free port: give --sidecar")?,
-            ),
+            None => {
+                let bind = config.bind.from_here();
+                bind.ok_or("SIDECAR_BIND has port 0, which means any free port: give --sidecar")?
+                    .url()
+            }
         };
-        let host = arguments.host.as_deref().unwrap_or(django.host());
+        let host = arguments
+            .host
+            .as_deref()
+            .unwrap_or(http_client::host(&django));
         if !host.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("--host is not the name of a host".to_owned());
         }
@@ -120,7 +122,7 @@ impl Run<'_> {
         )?;
         let same_mount = django_mount == config.mount;
         let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
-        let server = |url, mount| Server {
+        let server = |url: &str, mount| Server {
             client: Client::new(url, TIMEOUT, arguments.ca_file.as_deref()),
             mount,
         };

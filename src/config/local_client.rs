@@ -65,4 +65,12 @@ impl Bind {
         }
         (address.port() != 0).then_some(Bind::Tcp(address))
     }
+
+    /// `http://address:port`, or `unix:/path`.
+    pub fn url(&self) -> String {
+        match self {
+            Bind::Tcp(address) => format!("http://{address}"),
+            Bind::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
 }
