@@ -194,7 +194,7 @@ impl TimedConnection {
                 return Poll::Ready(Ok(false));
             }
             // Bytes behind a head that was too large are dropped.
-            if !self.activity.is_head_too_large() {
+            if !self.activity.is_head_too_large.get() {
                 self.framing.push(piece.filled());
                 self.activity
                     .is_head_too_large
@@ -224,7 +224,7 @@ impl AsyncRead for TimedConnection {
         }
         if !this.framing.is_ready() {
             let is_in_progress = this.activity.in_progress.get() > 0;
-            let is_dropped = this.activity.is_head_too_large() && !is_in_progress;
+            let is_dropped = this.activity.is_head_too_large.get() && !is_in_progress;
             if this.framing.body_left() > 0 && !is_dropped {
                 return this.poll_body(cx, buf);
             }
@@ -264,7 +264,7 @@ impl AsyncWrite for TimedConnection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
-        match this.activity.is_head_too_large() {
+        match this.activity.is_head_too_large.get() {
             // The client has its last answer and need not wait for the disconnect timeout.
             true => Pin::new(&mut this.io).poll_shutdown(cx),
             false => Poll::Ready(Ok(())),

@@ -57,7 +57,7 @@ pub async fn limit_head(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let activity = req.conn_data::<Rc<Activity>>();
-    if activity.is_some_and(|activity| activity.is_head_too_large()) {
+    if activity.is_some_and(|activity| activity.is_head_too_large.get()) {
         return Ok(req.into_response(Error::new(ErrorKind::HeadTooLargePage).error_response()));
     }
     Ok(next.call(req).await?.map_into_boxed_body())

@@ -13,7 +13,6 @@ use crate::client_connection::KEEP_ALIVE;
 use crate::config::{Bind, Config};
 use crate::routes::Paths;
 use crate::state::State;
-use http::Capacity;
 
 pub use shutdown::Reload;
 
@@ -46,23 +45,17 @@ impl Application {
         let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
         let state = Data::new(State::new(config, budget::cores())?);
 
-        let (address, listener) = main;
+        let address = main.0.clone();
         let paths = Paths::new(&state.mount, state.serves_login, ops.is_none());
-        let capacity = Capacity {
-            workers: budget::cores().min(connections),
-            connections,
-            keep_alive: Some(KEEP_ALIVE),
-        };
-        let mut servers = vec![http::start(&state, paths, (&address, listener), &capacity)?];
-        if let Some((address, listener)) = ops {
-            let capacity = Capacity {
-                workers: 1,
-                connections: budget::operator_connections(),
-                // An idle connection must not take the place of a probe.
-                keep_alive: None,
-            };
-            let paths = Paths::for_operators();
-            servers.push(http::start(&state, paths, (&address, listener), &capacity)?);
+        let workers = budget::cores().min(connections);
+        let keep_alive = Some(KEEP_ALIVE);
+        let main = http::start(&state, paths, main, workers, connections, keep_alive)?;
+        let mut servers = vec![main];
+        if let Some(ops) = ops {
+            let (paths, connections) = (Paths::for_operators(), budget::operator_connections());
+            // An idle connection must not take the place of a probe.
+            let keep_alive = None;
+            servers.push(http::start(&state, paths, ops, 1, connections, keep_alive)?);
         }
         Ok(Application {
             address,

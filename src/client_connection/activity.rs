@@ -15,7 +15,8 @@ pub struct Activity {
     pub(super) latest: Cell<Instant>,
     /// The connection's task, while it waits for a request to be answered before it reads on
     pub(super) reader: Cell<Option<Waker>>,
-    pub(super) is_head_too_large: Cell<bool>,
+    /// Whether the latest request replaces one whose head was too large
+    pub is_head_too_large: Cell<bool>,
 }
 
 /// The kind of body that a request announces.
@@ -61,11 +62,6 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Whether the latest request replaces one whose head was too large.
-    pub fn is_head_too_large(&self) -> bool {
-        self.is_head_too_large.get()
-    }
-
     /// Records the start of a request.
     pub fn begin(self: &Rc<Self>, body: BodyFraming) -> InProgress {
         self.body.set(body);

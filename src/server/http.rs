@@ -13,7 +13,7 @@ use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::Data;
 use socket2::SockRef;
 
-use super::listeners::Listener;
+use super::listeners::{Bound, Listener};
 use super::shutdown::LONGEST_FINISH;
 use crate::client_connection::{DISCONNECT_TIMEOUT, HEAD_TIMEOUT, TimedConnection};
 use crate::config::Bind;
@@ -27,33 +27,21 @@ use crate::state::{ServerAddress, State};
 /// would look like one that does not read.
 const MOST_UNSENT: u32 = 256 * 1024;
 
-/// What a server may use.
-pub(super) struct Capacity {
-    /// Worker threads
-    pub(super) workers: usize,
-    /// The most clients that are connected at a time
-    pub(super) connections: usize,
-    /// How long a connection is kept without a request; `None`: each request has its own connection
-    pub(super) keep_alive: Option<Duration>,
-}
-
-/// Starts to serve `paths` on a listener that is bound to `address`.
+/// Starts to serve `paths` on a listener, with this number of worker threads, and of clients that are connected at a time.
+/// `keep_alive`: how long a connection is kept without a request; `None`: each request has its own connection.
 pub(super) fn start(
     state: &Data<State>,
     paths: Paths,
-    (address, listener): (&Bind, Listener),
-    capacity: &Capacity,
+    (address, listener): Bound,
+    workers: usize,
+    connections: usize,
+    keep_alive: Option<Duration>,
 ) -> io::Result<Server> {
     let server_address = ServerAddress(match address {
-        Bind::Tcp(address) => *address,
+        Bind::Tcp(address) => address,
         // A unix socket has no address that WSGI could call `SERVER_NAME` and `SERVER_PORT`.
         Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
     });
-    let &Capacity {
-        workers,
-        connections,
-        keep_alive,
-    } = capacity;
     let (state, paths) = (state.clone(), Data::new(paths));
     // The other half stays free for healthz and metrics.
     let readiness_permits = Data::new(ReadinessPermits::new(connections / 2));
