@@ -252,10 +252,11 @@ fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Resu
         Ok(mut file) => {
             export.write_to(&mut file, written)?;
             file.sync_all()?;
+            let open = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            let link = |name: &Path| Ok(linkat(AT_FDCWD, &open, AT_FDCWD, name, follow)?);
             // A link can't replace a file, so it gets another name first.
-            Builder::new()
-                .make_in(folder, |name| link(&file, name))?
-                .into_temp_path()
+            Builder::new().make_in(folder, link)?.into_temp_path()
         }
         // The file system has no files without a name, as NFS.
         Err(_) => {
@@ -266,12 +267,4 @@ fn write_file(export: Export, path: &Path, written: impl FnMut(u64)) -> io::Resu
         }
     };
     Ok(file.persist(path)?)
-}
-
-/// Gives an open file a name.
-fn link(file: &File, name: &Path) -> io::Result<()> {
-    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let follow = AtFlags::AT_SYMLINK_FOLLOW;
-    linkat(AT_FDCWD, Path::new(&open), AT_FDCWD, name, follow)?;
-    Ok(())
 }

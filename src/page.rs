@@ -74,11 +74,8 @@ impl Overview {
 
 /// The users of an overview.
 pub enum Users {
-    /// They can't be shown
-    Unreadable {
-        /// The reason, as a sentence
-        reason: String,
-    },
+    /// They can't be shown, for this reason
+    Unreadable(&'static str),
     /// One page of them in the export's order, and the URLs of the other pages
     Page {
         /// The users
@@ -179,11 +176,8 @@ pub struct Refusal {
 pub enum Login {
     /// The sidecar's own form
     Form,
-    /// The application's login page
-    Link {
-        /// Its URL
-        url: String,
-    },
+    /// The application's login page, at this URL
+    Link(String),
     /// None: logging in would not help
     Nothing,
 }

@@ -83,16 +83,9 @@ fn is_usable(id: &HeaderValue) -> bool {
 
 /// The name of a known method: a client must not invent labels.
 fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        _ => "other",
-    }
+    let mut known = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"].into_iter();
+    let name = known.find(|name| *name == method.as_str());
+    name.unwrap_or("other")
 }
 
 /// An answer's body that logs its request when it is dropped, and keeps it in progress until then.

@@ -86,11 +86,10 @@ pub(super) async fn show(
             let details = error.to_string();
             let message = format!("the page can't show users: {}", truncated(&details));
             log.every_minute(Level::Error, module_path!(), message);
-            let reason = "These users can't be shown: the database holds something that Django's export would fail \
-                          on, too. The log has the reason.";
-            Users::Unreadable {
-                reason: reason.into(),
-            }
+            Users::Unreadable(
+                "These users can't be shown: the database holds something that Django's export would fail \
+                          on, too. The log has the reason.",
+            )
         }
     };
     let overview = Overview {
@@ -193,9 +192,7 @@ fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
     let login = match (helps, state.serves_login) {
         (false, _) => Login::Nothing,
         (true, true) => Login::Form,
-        (true, false) => Login::Link {
-            url: login_url(state, req),
-        },
+        (true, false) => Login::Link(login_url(state, req)),
     };
     Refusal {
         frame: frame(state, req),

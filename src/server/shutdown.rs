@@ -50,19 +50,18 @@ pub(super) async fn stop(
     delay: Duration,
 ) {
     next_of(&mut signals).await;
-    announce(state);
-    let finish = async {
-        pause(&servers, delay).await;
-        finish(servers).await;
-    };
-    select(pin!(finish), pin!(next_of(&mut signals))).await;
-}
-
-/// Tells systemd and the load balancer (by readyz) that the service stops.
-fn announce(state: &State) {
+    // Tells systemd, and the load balancer by readyz.
     log::info!("stopping");
     systemd::stopping();
     state.is_stopping.store(true, Ordering::Relaxed);
+    let finish = async {
+        pause(&servers, delay).await;
+        for server in &servers {
+            drop(server.stop(true));
+        }
+        pending::<()>().await;
+    };
+    select(pin!(finish), pin!(next_of(&mut signals))).await;
 }
 
 /// Serves on for the configured delay, then accepts no more connections.
@@ -72,14 +71,6 @@ async fn pause(servers: &[ServerHandle], delay: Duration) {
         server.pause().await;
     }
     sleep(LAST_ACCEPTED).await;
-}
-
-/// Tells the servers to finish running requests and stop.
-async fn finish(servers: Vec<ServerHandle>) {
-    for server in servers {
-        drop(server.stop(true));
-    }
-    pending::<()>().await;
 }
 
 /// Reads the configuration again at each SIGHUP; without `reload` it does nothing.

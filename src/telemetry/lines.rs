@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 
 use log::kv::{Error as FieldError, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
+use serde_json::Value as Json;
 
 use crate::config::LogFormat;
 
@@ -50,7 +51,7 @@ pub(super) fn line(format: LogFormat, record: &Record<'_>) -> String {
 }
 
 fn json_text(text: &str) -> String {
-    serde_json::Value::from(one_line(text)).to_string()
+    Json::from(one_line(text)).to_string()
 }
 
 /// Appends the fields of a record to a line, without those that have no value.
@@ -80,27 +81,15 @@ impl Fields<'_> {
 
 impl<'v> VisitValue<'v> for Fields<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), FieldError> {
-        self.visit_str(&value.to_string())
+        let text = value.to_string();
+        match serde_json::from_str(&text) {
+            Ok(Json::Number(_) | Json::Bool(_)) => self.add(text),
+            _ => self.visit_str(&text),
+        }
     }
 
     fn visit_null(&mut self) -> Result<(), FieldError> {
         Ok(())
-    }
-
-    fn visit_u64(&mut self, value: u64) -> Result<(), FieldError> {
-        self.add(value)
-    }
-
-    fn visit_i64(&mut self, value: i64) -> Result<(), FieldError> {
-        self.add(value)
-    }
-
-    fn visit_f64(&mut self, value: f64) -> Result<(), FieldError> {
-        self.add(value)
-    }
-
-    fn visit_bool(&mut self, value: bool) -> Result<(), FieldError> {
-        self.add(value)
     }
 
     /// In a line of text without quotes where it is one word.
@@ -163,7 +152,7 @@ mod tests {
         let text = line(LogFormat::Text);
         let expected = " INFO t: x user=\"a \\\"b\\\"\\\\n\" route=export-users status=200 ms=1.25 is_cut=false\n";
         assert_eq!(&text[text.find(' ').unwrap()..], expected);
-        let json: serde_json::Value = serde_json::from_str(&line(LogFormat::Json)).unwrap();
+        let json: Json = serde_json::from_str(&line(LogFormat::Json)).unwrap();
         assert_eq!(json["user"], "a \"b\"\\n");
         assert_eq!(json["status"], 200);
         assert_eq!(json["ms"], 1.25);

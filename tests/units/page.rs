@@ -35,9 +35,7 @@ fn overview(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> String {
         chart: Chart::new(&joined),
         now: "2026-11-26T14:00:00Z".to_owned(),
         search: String::new(),
-        users: Users::Unreadable {
-            reason: String::new(),
-        },
+        users: Users::Unreadable(""),
     };
     page.render().unwrap()
 }
