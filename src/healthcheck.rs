@@ -29,22 +29,16 @@ pub fn run(lookup: impl Fn(&str) -> Option<String>) -> i32 {
         return 64;
     };
     let server = bind.url();
-    match readyz(&server) {
+    let failure = match readyz(&server) {
         Ok((200, body)) => {
             let _ = writeln!(std::io::stdout(), "ready: {server}: {body}");
-            0
+            return 0;
         }
-        Ok((status, body)) => {
-            say(format_args!(
-                "not ready: {server} answered {status}: {body}"
-            ));
-            1
-        }
-        Err(error) => {
-            say(format_args!("not ready: {server}: {error}"));
-            1
-        }
-    }
+        Ok((status, body)) => format!("{server} answered {status}: {body}"),
+        Err(error) => format!("{server}: {error}"),
+    };
+    say(format_args!("not ready: {failure}"));
+    1
 }
 
 fn readyz(server: &str) -> std::io::Result<(u16, String)> {

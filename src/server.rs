@@ -8,6 +8,7 @@ use actix_server::Server;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::web::Data;
 use futures_util::future::{Either, join, select, try_join_all};
+use sd_notify::NotifyState;
 
 use crate::client_connection::KEEP_ALIVE;
 use crate::config::{Bind, Config};
@@ -78,7 +79,7 @@ impl Application {
         let handles = self.servers.iter().map(Server::handle).collect();
         let stopped = shutdown::stop(state, self.stop_signals, handles, self.shutdown_delay);
         let reloads = shutdown::reload_at_hang_up(state, self.hang_ups, self.reload);
-        systemd::ready();
+        systemd::tell(&[NotifyState::Ready]);
         let beside = async {
             join(reloads, systemd::feed_watchdog()).await;
             std::future::pending().await

@@ -51,17 +51,16 @@ impl TemporaryFolder {
 
 /// The same, blocking.
 pub fn check() -> Result<(), ExportError> {
-    write_and_measure().map_err(ExportError::Spool)
-}
-
-fn write_and_measure() -> io::Result<()> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(&[0; 4096])?;
-    let system = fstatvfs(&file)?;
-    let free = system.blocks_available() * system.fragment_size();
-    // A file system without a size of its own has no blocks.
-    match system.blocks() > 0 && free < RUN as u64 {
-        true => Err(Errno::ENOSPC.into()),
-        false => Ok(()),
-    }
+    let check = || -> io::Result<()> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&[0; 4096])?;
+        let system = fstatvfs(&file)?;
+        let free = system.blocks_available() * system.fragment_size();
+        // A file system without a size of its own has no blocks.
+        match system.blocks() > 0 && free < RUN as u64 {
+            true => Err(Errno::ENOSPC.into()),
+            false => Ok(()),
+        }
+    };
+    check().map_err(ExportError::Spool)
 }

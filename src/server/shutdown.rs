@@ -13,6 +13,7 @@ use actix_server::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use futures_util::future::{select, select_all};
+use sd_notify::NotifyState;
 use tokio::sync::oneshot;
 
 use super::systemd;
@@ -52,7 +53,7 @@ pub(super) async fn stop(
     next_of(&mut signals).await;
     // Tells systemd, and the load balancer by readyz.
     log::info!("stopping");
-    systemd::stopping();
+    systemd::tell(&[NotifyState::Stopping]);
     state.is_stopping.store(true, Ordering::Relaxed);
     let finish = async {
         pause(&servers, delay).await;
@@ -79,7 +80,7 @@ pub(super) async fn reload_at_hang_up(state: &State, mut hang_ups: Signal, reloa
         hang_ups.recv().await;
         systemd::reloading();
         state.reload(on_thread(Arc::clone(reload)).await);
-        systemd::ready();
+        systemd::tell(&[NotifyState::Ready]);
     }
 }
 

@@ -3,24 +3,11 @@
 use actix_web::rt::time::sleep;
 use sd_notify::NotifyState;
 
-/// The service is ready.
-pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
-}
-
-/// The service reloads its configuration; [`ready`] follows.
+/// The service reloads its configuration; [`NotifyState::Ready`] follows.
 pub(super) fn reloading() {
     let now = NotifyState::monotonic_usec_now().ok();
-    let states: Vec<_> = [Some(NotifyState::Reloading), now]
-        .into_iter()
-        .flatten()
-        .collect();
-    tell(&states);
-}
-
-/// The service stops.
-pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    let states = [NotifyState::Reloading].into_iter().chain(now);
+    tell(&states.collect::<Vec<_>>());
 }
 
 /// Sends a keep-alive twice in each of the watchdog's intervals.
@@ -34,7 +21,8 @@ pub(super) async fn feed_watchdog() {
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+/// Tells systemd these states.
+pub(super) fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::warn!("can't notify systemd: {error}");
     }

@@ -12,9 +12,6 @@ use nix::fcntl::OFlag;
 
 use super::sinks::count_lines;
 
-/// The mode of a new file.
-const MODE: u32 = 0o600;
-
 /// An open log file, written by one thread.
 pub(super) struct LogFile {
     path: PathBuf,
@@ -73,7 +70,7 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
         .read(true)
         .append(true)
         .create(true)
-        .mode(MODE)
+        .mode(0o600)
         .custom_flags(flags.bits())
         .open(path)
         .map_err(|error| match path.is_symlink() {

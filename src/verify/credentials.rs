@@ -30,22 +30,24 @@ impl Credentials {
         if cookie_file == Some(stdin) && basic_file == Some(stdin) {
             return Err("--cookie-file and --basic-file can't both be standard input".to_owned());
         }
-        let cookie = cookie_file.map(|path| {
-            let cookie = contents(path).and_then(|text| cookie(&text, cookie_name));
-            cookie.map_err(|error| format!("--cookie-file {error}"))
-        });
-        let basic = basic_file.map(|path| {
-            let basic = contents(path).and_then(|text| basic(&text));
-            basic.map_err(|error| format!("--basic-file {error}"))
-        });
+        let read = |option: &str, file: Option<&Path>, parse: &dyn Fn(&str) -> Secret| {
+            let secret = file.map(|path| contents(path).and_then(|text| parse(&text)));
+            secret
+                .transpose()
+                .map_err(|error| format!("{option} {error}"))
+        };
         Ok(Credentials {
-            cookie: cookie.transpose()?,
-            basic: basic.transpose()?,
+            cookie: read("--cookie-file", cookie_file, &|text| {
+                cookie(text, cookie_name)
+            })?,
+            basic: read("--basic-file", basic_file, &basic)?,
         })
     }
 }
 
-fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
+type Secret = Result<Zeroizing<String>, String>;
+
+fn contents(path: &Path) -> Secret {
     let mut text = Zeroizing::new(String::new());
     let read = match path == Path::new("-") {
         true => std::io::stdin().read_to_string(&mut text),
@@ -56,7 +58,7 @@ fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 /// The value of `Authorization` out of a file's text.
-fn basic(text: &str) -> Result<Zeroizing<String>, String> {
+fn basic(text: &str) -> Secret {
     let line = text.trim_end_matches(['\r', '\n']);
     match line.contains(':') && !line.contains('\n') {
         true => Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(line)))),
@@ -65,7 +67,7 @@ fn basic(text: &str) -> Result<Zeroizing<String>, String> {
 }
 
 /// The value of `Cookie` out of a file's text.
-fn cookie(text: &str, name: &str) -> Result<Zeroizing<String>, String> {
+fn cookie(text: &str, name: &str) -> Secret {
     // curl's file has a line of seven fields for each cookie.
     let fields = |line: &'_ str| -> Option<(String, String)> {
         let line = line.strip_prefix("#HttpOnly_").unwrap_or(line);
