@@ -29,7 +29,7 @@ pub use rate_limited_log::RateLimitedLog;
 /// Levels of targets, unless `SIDECAR_LOG` names them. `audit` is written at any level of the rest. `actix_http` would log a
 /// line for each malformed request, with which any client could fill the log; `actix_server` logs its own starts.
 const LEVELS: [(&str, LevelFilter); 3] = [
-    (audit::TARGET, LevelFilter::Info),
+    ("audit", LevelFilter::Info),
     ("actix_http", LevelFilter::Off),
     ("actix_server", LevelFilter::Warn),
 ];

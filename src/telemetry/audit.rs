@@ -5,7 +5,7 @@ use super::trace::Trace;
 use super::truncated;
 
 /// The target of audit lines, and their logger's name.
-pub(super) const TARGET: &str = "audit";
+const TARGET: &str = "audit";
 
 impl Trace {
     /// An export is about to be sent to this administrator. `is_known`: the client has it already and gets 304.

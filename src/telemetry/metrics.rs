@@ -42,8 +42,16 @@ pub struct DatabaseFigures {
     pub abandoned_workers: usize,
 }
 
-/// The metrics of each database: name, type, help, value.
-const OF_DATABASE: [(&str, &str, &str, fn(&DatabaseFigures) -> u64); 7] = [
+/// Name, type, help, value.
+type FigureOfDatabase = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&DatabaseFigures) -> u64,
+);
+
+/// The metrics of each database.
+const OF_DATABASE: [FigureOfDatabase; 7] = [
     (
         "sidecar_database_connections_max",
         "gauge",
