@@ -45,7 +45,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 /// The connection.
 pub struct TimedConnection {
     io: Box<dyn Stream>,
-    activity: Rc<Activity>,
+    /// Where the requests of this connection report
+    pub activity: Rc<Activity>,
     /// When the first bytes of what may be a head came, and the number of requests before them
     fresh: Option<(Instant, u64)>,
     framing: RequestFraming,
@@ -70,11 +71,6 @@ impl TimedConnection {
             idle_timer: None,
             write_timer: None,
         }
-    }
-
-    /// Where the requests of this connection report.
-    pub fn activity(&self) -> Rc<Activity> {
-        Rc::clone(&self.activity)
     }
 
     /// Notes that bytes came; an error if they have come for longer than the head's timeout without making a request.

@@ -43,7 +43,8 @@ pub struct Export {
     pub count: u64,
     /// Of a page with as many users as its limit: the last one's key
     pub next_after: Option<String>,
-    tag: EntityTag,
+    /// Its entity tag
+    pub tag: EntityTag,
     body: ExportBody,
 }
 
@@ -79,19 +80,9 @@ impl Export {
         })
     }
 
-    /// The digest in its entity tag.
-    pub fn tag(&self) -> &str {
-        self.tag.tag()
-    }
-
     /// The length of the body in bytes. Blocking.
     pub fn length(&mut self) -> io::Result<u64> {
         self.body.length()
-    }
-
-    /// Whether the client has it already, by `If-None-Match`.
-    pub fn is_known(&self, req: &HttpRequest) -> bool {
-        response::is_known(req, &self.tag)
     }
 
     /// Writes the response's body to `out`, and calls `written` with the length of each piece. Blocking.
@@ -106,7 +97,7 @@ impl Export {
         req: &HttpRequest,
         slot: OwnedSemaphorePermit,
     ) -> io::Result<HttpResponse> {
-        let is_known = self.is_known(req);
+        let is_known = response::is_known(req, &self.tag);
         let mut head = head(self.body.layout);
         let transfer = Transfer::start(self.body, compression::coding(req)).await?;
         let is_compressed = transfer.coding.is_some();

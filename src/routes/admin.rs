@@ -59,7 +59,8 @@ pub async fn export_users(
         view_error(log, &error, renderer, failed)
     })?;
     let count = export.count;
-    let (tag, is_known) = (export.tag().to_owned(), export.is_known(&req));
+    let tag = export.tag.tag().to_owned();
+    let is_known = response::is_known(&req, &export.tag);
     let link = parameters::next_page(&admin.query, export.next_after.as_deref());
     let mut answer = export.into_response(&req, slot).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);

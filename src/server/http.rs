@@ -1,6 +1,7 @@
 //! One HTTP server of Actix: its timeouts, its middleware, its routes.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -77,7 +78,7 @@ pub(super) fn start(
                 async move { stopping.notified().await }
             })
             .on_connect_ext(|connection: &TimedConnection, data| {
-                data.insert(connection.activity());
+                data.insert(Rc::clone(&connection.activity));
             })
             .h1(map_config(app, |()| AppConfig::default()))
     };

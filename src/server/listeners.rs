@@ -39,7 +39,11 @@ pub(super) fn listeners(main: &Bind, ops: Option<&Bind>) -> io::Result<(Bound, O
 }
 
 fn listener(inherited: &mut ListenFd, index: usize, bind: &Bind) -> io::Result<Bound> {
-    let (address, listener) = match taken(inherited, index)? {
+    let handed_over = match inherited.take_tcp_listener(index) {
+        Ok(listener) => listener.map(Listener::Tcp),
+        Err(_) => inherited.take_unix_listener(index)?.map(Listener::Unix),
+    };
+    let (address, listener) = match handed_over {
         Some(listener) => (address_of(&listener, bind)?, listener),
         None => bound(bind)?,
     };
@@ -49,14 +53,6 @@ fn listener(inherited: &mut ListenFd, index: usize, bind: &Bind) -> io::Result<B
         Listener::Unix(listener) => listen(listener, backlog)?,
     }
     Ok((address, listener))
-}
-
-/// The socket that systemd hands over at this index, if there is one.
-fn taken(inherited: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
-    if let Ok(listener) = inherited.take_tcp_listener(index) {
-        return Ok(listener.map(Listener::Tcp));
-    }
-    Ok(inherited.take_unix_listener(index)?.map(Listener::Unix))
 }
 
 fn address_of(listener: &Listener, configured: &Bind) -> io::Result<Bind> {

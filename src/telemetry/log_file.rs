@@ -25,11 +25,33 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Opens the file for appending, or creates it.
     pub(super) fn open(path: &Path, reopens: Arc<AtomicBool>) -> io::Result<LogFile> {
-        let (file, is_torn) = open(path)?;
+        // `O_NONBLOCK`: opening a FIFO or a device must not hang.
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(flags.bits())
+            .open(path)
+            .map_err(|error| match path.is_symlink() {
+                true => io::Error::other("it is a symbolic link, which is not followed"),
+                false => error,
+            })?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other(
+                "it is not a regular file; standard error has every line in any case",
+            ));
+        }
+        let mut last = [b'\n'];
+        if let Some(at) = metadata.len().checked_sub(1) {
+            file.read_at(&mut last, at)?;
+        }
         Ok(LogFile {
             path: path.to_owned(),
             file,
-            is_torn,
+            is_torn: last != [b'\n'],
             reopens,
         })
     }
@@ -38,8 +60,8 @@ impl LogFile {
     /// again.
     pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
         if self.reopens.swap(false, Ordering::Relaxed) {
-            match open(&self.path) {
-                Ok((file, is_torn)) => (self.file, self.is_torn) = (file, is_torn),
+            match LogFile::open(&self.path, Arc::clone(&self.reopens)) {
+                Ok(file) => *self = file,
                 Err(error) => log::error!(
                     "SIDECAR_LOG_FILE can't be opened again, the log goes to the file that was open: {error}"
                 ),
@@ -60,32 +82,4 @@ impl LogFile {
         self.is_torn = cut.is_err();
         count_lines(lines)
     }
-}
-
-/// The file, and whether it ends within a line.
-fn open(path: &Path) -> io::Result<(File, bool)> {
-    // `O_NONBLOCK`: opening a FIFO or a device must not hang.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = File::options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags.bits())
-        .open(path)
-        .map_err(|error| match path.is_symlink() {
-            true => io::Error::other("it is a symbolic link, which is not followed"),
-            false => error,
-        })?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other(
-            "it is not a regular file; standard error has every line in any case",
-        ));
-    }
-    let mut last = [b'\n'];
-    if let Some(at) = metadata.len().checked_sub(1) {
-        file.read_at(&mut last, at)?;
-    }
-    Ok((file, last != [b'\n']))
 }

@@ -57,14 +57,9 @@ impl Sink {
     ) -> io::Result<Sink> {
         let (queue, entries) = sync_channel(QUEUE_LENGTH);
         let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer {
-            format,
-            lost: Arc::clone(&lost),
-            lines: Vec::new(),
-            write,
-        };
+        let thread_lost = Arc::clone(&lost);
         let thread = Builder::new().name(name.to_owned());
-        thread.spawn(move || writer.run(&entries))?;
+        thread.spawn(move || run(&entries, &thread_lost, format, write))?;
         Ok(Sink { queue, lost })
     }
 
@@ -95,50 +90,41 @@ pub(super) fn flush_all(sinks: &[Sink]) {
     }
 }
 
-/// The thread's side of a queue.
-struct Writer<W> {
+/// The thread's work: writes lines as they come, several with one write.
+fn run(
+    entries: &Receiver<Entry>,
+    lost: &AtomicU64,
     format: LogFormat,
-    lost: Arc<AtomicU64>,
-    lines: Vec<u8>,
-    write: W,
-}
-
-impl<W: FnMut(&[u8]) -> u64> Writer<W> {
-    /// Writes lines as they come, several with one write.
-    fn run(mut self, entries: &Receiver<Entry>) {
-        let mut told = 0;
-        for first in entries {
-            let mut next = Some(first);
-            while let Some(entry) = next {
-                match entry {
-                    Entry::Line(line) => self.lines.extend_from_slice(&line),
-                    Entry::Flush(done) => {
-                        self.write_lines();
-                        let _ = done.send(());
-                    }
+    mut write: impl FnMut(&[u8]) -> u64,
+) {
+    let (mut lines, mut told) = (Vec::new(), 0);
+    for first in entries {
+        let mut next = Some(first);
+        while let Some(entry) = next {
+            match entry {
+                Entry::Line(line) => lines.extend_from_slice(&line),
+                Entry::Flush(done) => {
+                    lose(lost, write(&lines));
+                    lines.clear();
+                    let _ = done.send(());
                 }
-                next = match self.lines.len() < BATCH_BYTES {
-                    true => entries.try_recv().ok(),
-                    false => None,
-                };
             }
-            self.write_lines();
-            sleep(GATHERING_TIME);
-            let lost = self.lost.load(Ordering::Relaxed);
-            if lost > told {
-                let notice = lost_lines_notice(self.format, lost - told);
-                // If this fails, too, the next notice counts these lines as well.
-                if (self.write)(notice.as_bytes()) == 0 {
-                    told = lost;
-                }
+            next = match lines.len() < BATCH_BYTES {
+                true => entries.try_recv().ok(),
+                false => None,
+            };
+        }
+        lose(lost, write(&lines));
+        lines.clear();
+        sleep(GATHERING_TIME);
+        let all_lost = lost.load(Ordering::Relaxed);
+        if all_lost > told {
+            let notice = lost_lines_notice(format, all_lost - told);
+            // If this fails, too, the next notice counts these lines as well.
+            if write(notice.as_bytes()) == 0 {
+                told = all_lost;
             }
         }
-    }
-
-    fn write_lines(&mut self) {
-        let failed = (self.write)(&self.lines);
-        lose(&self.lost, failed);
-        self.lines.clear();
     }
 }
 

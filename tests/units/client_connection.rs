@@ -94,7 +94,7 @@ fn half_a_head_is_waited_for_no_longer_than_a_whole_one_may_take() {
         send(&mut client, b"A\r\n\r\n").await;
         assert!(!read(&mut connection).await.1);
         // A whole request is read and answered; the connection is idle, and then half a head comes.
-        drop(connection.activity().begin(BodyFraming::Length));
+        drop(connection.activity.begin(BodyFraming::Length));
         send(&mut client, b"GET").await;
         assert_eq!(read(&mut connection).await, (HEAD_TIMEOUT.as_secs(), true));
     });
@@ -108,7 +108,7 @@ fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
             let (mut client, mut connection) = connection(1024);
             send(&mut client, format!("{request}{more}").as_bytes()).await;
             read_bytes(&mut connection, request.len()).await;
-            drop(connection.activity().begin(BodyFraming::None));
+            drop(connection.activity.begin(BodyFraming::None));
             assert_eq!(read(&mut connection).await, (waited.as_secs(), true));
         });
     }
@@ -118,7 +118,7 @@ fn half_a_head_that_came_along_with_a_request_is_half_a_head() {
 fn an_idle_connection_ends_and_a_request_in_progress_does_not() {
     with_paused_clock(async {
         let (_client, mut connection) = connection(1024);
-        let request = connection.activity().begin(BodyFraming::None);
+        let request = connection.activity.begin(BodyFraming::None);
         let in_progress = timeout(3 * KEEP_ALIVE, read(&mut connection)).await;
         assert!(in_progress.is_err());
         drop(request);
@@ -154,7 +154,7 @@ fn a_client_that_sends_without_end_lets_others_have_their_turn() {
     with_paused_clock(async {
         let (mut client, mut connection) = connection(64 * 1024);
         read_head(&mut client, &mut connection).await;
-        let _request = connection.activity().begin(BodyFraming::Length);
+        let _request = connection.activity.begin(BodyFraming::Length);
         send(&mut client, &[b'x'; 2 * MOST_AT_ONCE]).await;
         let lengths = polled(&mut connection).await.map(|piece| piece.len());
         assert_eq!(lengths, [MOST_AT_ONCE, 0, MOST_AT_ONCE]);
@@ -167,7 +167,7 @@ fn no_more_than_the_limit_of_a_body_is_read_while_its_request_is_answered() {
         let (mut client, mut connection) = connection(1024 * 1024);
         read_head(&mut client, &mut connection).await;
         send(&mut client, &[b'x'; 2 * MOST_OF_BODY]).await;
-        let request = connection.activity().begin(BodyFraming::Length);
+        let request = connection.activity.begin(BodyFraming::Length);
         let body = handed_over(&mut connection).await.len();
         let most = MOST_OF_BODY + MOST_AT_ONCE;
         assert!((MOST_OF_BODY..most).contains(&body), "{body}");
@@ -180,7 +180,7 @@ fn no_more_than_the_limit_of_a_body_is_read_while_its_request_is_answered() {
 fn nothing_is_read_behind_a_request_that_is_being_answered() {
     with_paused_clock(async {
         let (mut client, mut connection) = connection(1024);
-        let request = connection.activity().begin(BodyFraming::None);
+        let request = connection.activity.begin(BodyFraming::None);
         send(&mut client, b"GET / HTTP/1.1\r\n\r\n").await;
         let next = timeout(3 * KEEP_ALIVE, read(&mut connection));
         assert!(next.await.is_err());
@@ -300,7 +300,7 @@ fn a_head_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() {
                     send(&mut client, piece).await;
                     out.push_str(&handed_over(&mut connection).await);
                 }
-                assert_eq!(connection.activity().is_head_too_large.get(), is_too_large);
+                assert_eq!(connection.activity.is_head_too_large.get(), is_too_large);
                 let substitute =
                     "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n";
                 let expected = if is_too_large { substitute } else { text };
