@@ -28,12 +28,8 @@ impl Backend {
     }
 
     /// Whether this build speaks to it.
-    pub fn is_built_in(self) -> bool {
-        match self {
-            Backend::Sqlite => cfg!(feature = "sqlite"),
-            Backend::Postgres => cfg!(feature = "postgres"),
-            Backend::Mysql => cfg!(feature = "mysql"),
-        }
+    fn is_built_in(self) -> bool {
+        crate::features().contains(&self.feature())
     }
 }
 
@@ -68,7 +64,7 @@ impl DatabaseUrl {
         }
         if backend != Backend::Sqlite {
             check_escapes(rest)?;
-            check_authority(rest)?;
+            check_authority(&target)?;
         }
         if target.contains('\0') {
             return Err("holds a NUL character".into());
@@ -85,12 +81,13 @@ impl DatabaseUrl {
     /// Also if one of several hosts may be a standby: a standby that lags would still admit a user whom the primary refuses.
     pub fn parse_primary(text: &str) -> Result<DatabaseUrl, String> {
         let url = DatabaseUrl::parse(text)?;
-        let is_writable = |words| ["read-write", "primary"].contains(&words);
-        let (hosts, parameters) = url.hosts_and_parameters();
-        let of = |name: &'static str| parameters.iter().filter(move |(known, _)| *known == name);
-        let mut addresses = of("host").chain(of("hostaddr"));
-        let are_several = hosts.contains(',') || addresses.any(|(_, value)| value.contains(','));
-        if are_several && !of("target_session_attrs").any(|(_, words)| is_writable(words)) {
+        let parts = Parts::of(&url.target);
+        let mut lists = ["host", "hostaddr"]
+            .into_iter()
+            .filter_map(|name| parts.parameter(name));
+        let are_several = parts.hosts.contains(',') || lists.any(|list| list.contains(','));
+        let session = parts.parameter("target_session_attrs").unwrap_or_default();
+        if are_several && !["read-write", "primary"].contains(&session.as_str()) {
             return Err(
                 "names several hosts, of which a standby that lags might answer: add target_session_attrs=read-write"
                     .into(),
@@ -99,30 +96,11 @@ impl DatabaseUrl {
         Ok(url)
     }
 
-    /// The hosts as they stand in the URL, with ports, and its parameters, decoded.
-    fn hosts_and_parameters(&self) -> (&str, Vec<(&str, String)>) {
-        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = location.split('/').next().unwrap_or_default();
-        let hosts = authority.rsplit('@').next().unwrap_or_default();
-        let parameters = query.split('&').filter_map(|one| one.split_once('='));
-        (
-            hosts,
-            parameters
-                .map(|(name, value)| (name, decoded(value)))
-                .collect(),
-        )
-    }
-
     /// The first of its servers that is not on this machine, if the connection does not authenticate the server.
     pub fn unverified_host(&self) -> Option<String> {
-        let (hosts, parameters) = self.hosts_and_parameters();
-        // The last one counts, as in libpq.
-        let of = |name: &str| {
-            let mut last_first = parameters.iter().rev();
-            last_first.find_map(|(known, value)| (*known == name).then_some(value.as_str()))
-        };
-        let is = |name: &str, value: &str| of(name) == Some(value);
+        let parts = Parts::of(&self.target);
+        let of = |name| parts.parameter(name);
+        let is = |name, value: &str| of(name).is_some_and(|found| found == value);
         let is_verified = match self.backend {
             Backend::Sqlite => true,
             Backend::Postgres => {
@@ -143,16 +121,11 @@ impl DatabaseUrl {
         if is_verified {
             return None;
         }
-        let in_authority = hosts.split(',').map(|host| {
-            let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
-            let (host, _) = bracketed.unwrap_or(host.split_once(':').unwrap_or((host, "")));
-            decoded(host)
-        });
-        let listed = |list: &str| list.split(',').map(str::to_owned).collect();
+        let listed = |list: String| list.split(',').map(str::to_owned).collect();
         let addresses: Vec<String> = of("hostaddr").map(listed).unwrap_or_default();
         let names: Vec<String> = match of("host") {
             Some(list) => listed(list),
-            None => in_authority.collect(),
+            None => parts.addresses().map(|(host, _)| decoded(host)).collect(),
         };
         // An address replaces the name at the same index.
         let mut servers = (0..names.len().max(addresses.len())).filter_map(|index| {
@@ -163,7 +136,7 @@ impl DatabaseUrl {
     }
 
     /// A client library's error text without the URL's passwords, encoded or not.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
+    pub fn without_secrets(&self, text: &str) -> String {
         // libpq repeats the part of a URL that it can't read, which may hold a password, and `parse` can't find all of those.
         if text.contains("URI") {
             return "the client library can't read the database's URL: it has a parameter that the library does not know, \
@@ -186,17 +159,13 @@ impl DatabaseUrl {
 
     /// The passwords in the URL, encoded and decoded, the longest first.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
-        if self.backend == Backend::Sqlite {
-            return Vec::new();
-        }
-        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let credentials = location
-            .rsplit_once('@')
-            .map_or("", |(credentials, _)| credentials);
-        let of_user = credentials.split_once(':').map(|(_, password)| password);
-        let parameters = query.split('&').filter_map(|one| one.split_once('='));
-        let of_parameters = parameters
+        let parts = Parts::of(&self.target);
+        let of_user = parts
+            .credentials
+            .split_once(':')
+            .map(|(_, password)| password);
+        let of_parameters = parts
+            .parameters()
             .filter(|(name, _)| ["password", "sslpassword"].contains(name))
             .map(|(_, value)| value);
         let mut secrets: Vec<_> = of_user
@@ -222,21 +191,17 @@ impl DatabaseUrl {
             Backend::Postgres => 5432,
             Backend::Mysql => 3306,
         };
-        let (hosts, parameters) = self.hosts_and_parameters();
-        let port_of = |host| {
-            after_address(host)
-                .split_once(':')
-                .map_or("", |(_, port)| port)
-        };
-        let mut words: Vec<String> = hosts.split(',').map(port_of).map(str::to_owned).collect();
-        // libpq reads addresses from the query, too.
-        for (_, port) in parameters.iter().filter(|(name, _)| *name == "port") {
-            words.extend(port.split(',').map(str::to_owned));
+        let parts = Parts::of(&self.target);
+        let of_addresses = parts.addresses().map(|(_, port)| port.to_owned());
+        let mut words: Vec<String> = of_addresses.collect();
+        // libpq reads ports from the query, too.
+        if let Some(list) = parts.parameter("port") {
+            words.extend(list.split(',').map(str::to_owned));
         }
-        let mut ports: Vec<u16> = words
+        let ports = words
             .iter()
-            .map(|word| word.trim().parse().unwrap_or(usual))
-            .collect();
+            .map(|word| word.trim().parse().unwrap_or(usual));
+        let mut ports: Vec<u16> = ports.collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -257,8 +222,51 @@ impl DatabaseUrl {
     }
 
     /// The argument of the driver: a URL, or SQLite's path.
-    pub(crate) fn target(&self) -> &str {
+    pub fn target(&self) -> &str {
         &self.target
+    }
+}
+
+/// A server's URL in its parts, as they stand in it: percent-encoded.
+struct Parts<'a> {
+    credentials: &'a str,
+    /// Hosts with their ports, with commas between them
+    hosts: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Parts<'a> {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = location.split('/').next().unwrap_or_default();
+        let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Parts {
+            credentials,
+            hosts,
+            query,
+        }
+    }
+
+    /// Each host with its port, which may be empty. An IPv6 address comes without its brackets.
+    fn addresses(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.hosts.split(',').map(|host| {
+            let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+            let (name, rest) =
+                bracketed.unwrap_or_else(|| host.split_at(host.find(':').unwrap_or(host.len())));
+            (name, rest.split_once(':').map_or("", |(_, port)| port))
+        })
+    }
+
+    fn parameters(&self) -> impl DoubleEndedIterator<Item = (&'a str, &'a str)> {
+        let parameters = self.query.split('&');
+        parameters.filter_map(|parameter| parameter.split_once('='))
+    }
+
+    /// The value of a parameter, decoded. The last one counts, as in libpq.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let mut of_name = self.parameters().filter(|(known, _)| *known == name);
+        of_name.next_back().map(|(_, value)| decoded(value))
     }
 }
 
@@ -310,27 +318,16 @@ fn check_escapes(rest: &str) -> Result<(), String> {
 }
 
 /// Finds a password that was not percent-encoded before a driver does, which might repeat it in an error.
-fn check_authority(rest: &str) -> Result<(), String> {
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if credentials.contains('@') {
+fn check_authority(url: &str) -> Result<(), String> {
+    let parts = Parts::of(url);
+    if parts.credentials.contains('@') {
         return Err(format!("holds more than one @: {HINT}"));
     }
-    let has_good_port = |host: &str| {
-        let port = after_address(host)
-            .split_once(':')
-            .map_or("", |(_, port)| port);
-        port.bytes().all(|b| b.is_ascii_digit())
-    };
-    match hosts.split(',').all(has_good_port) {
+    let mut ports = parts.addresses().map(|(_, port)| port);
+    match ports.all(|port| port.bytes().all(|b| b.is_ascii_digit())) {
         true => Ok(()),
         false => Err(format!("has a port that is no number: {HINT}")),
     }
-}
-
-/// The text behind an IPv6 address in brackets, or all of it.
-fn after_address(host: &str) -> &str {
-    host.rsplit_once(']').map_or(host, |(_, rest)| rest)
 }
 
 fn sqlite_path(rest: &str) -> Result<String, String> {

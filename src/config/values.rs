@@ -1,6 +1,8 @@
 //! Parsers of single variables. An error completes a sentence that begins with the variable's name.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -10,6 +12,16 @@ use crate::client_address::TrustedProxies;
 use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
+
+/// A number in this range; `what` ends the sentence "is not a number".
+fn number<T: FromStr + PartialOrd>(
+    text: &str,
+    range: RangeInclusive<T>,
+    what: &str,
+) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("is not a number {what}"))
+}
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -24,13 +36,11 @@ pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn login_mode(text: &str) -> Result<LoginMode, String> {
-    match text {
-        "without-second-factor" => Ok(LoginMode::WithoutSecondFactor),
-        text => match boolean(text) {
-            Ok(true) => Ok(LoginMode::On),
-            Ok(false) => Ok(LoginMode::Off),
-            Err(_) => Err("is none of on, off and without-second-factor".into()),
-        },
+    match (text, boolean(text)) {
+        ("without-second-factor", _) => Ok(LoginMode::WithoutSecondFactor),
+        (_, Ok(true)) => Ok(LoginMode::On),
+        (_, Ok(false)) => Ok(LoginMode::Off),
+        (_, Err(_)) => Err("is none of on, off and without-second-factor".into()),
     }
 }
 
@@ -46,25 +56,19 @@ pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Fields of `AbstractUser` that a model may set to `None` while the two views still work.
-pub(super) fn none_fields(text: &str, username_field: Option<&str>) -> Result<Vec<String>, String> {
+pub(super) fn none_fields(text: &str, username_field: &str) -> Result<Vec<String>, String> {
     const OPTIONAL: [&str; 4] = ["username", "email", "first_name", "last_name"];
     let fields = string_array(text)?;
-    if let Some(other) = fields
-        .iter()
-        .find(|field| !OPTIONAL.contains(&field.as_str()))
-    {
-        return Err(format!(
-            "names {other:?}, which is not one of {}",
-            OPTIONAL.join(", ")
-        ));
+    for field in &fields {
+        if !OPTIONAL.contains(&field.as_str()) {
+            let known = OPTIONAL.join(", ");
+            return Err(format!("names {field:?}, which is not one of {known}"));
+        }
+        if field == username_field {
+            return Err("names the column of DJANGO_USERNAME_FIELD, which must be there".into());
+        }
     }
-    match fields
-        .iter()
-        .any(|field| Some(field.as_str()) == username_field)
-    {
-        true => Err("names the column of DJANGO_USERNAME_FIELD, which must be there".into()),
-        false => Ok(fields),
-    }
+    Ok(fields)
 }
 
 pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
@@ -76,17 +80,19 @@ pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
 }
 
 pub(super) fn seconds(text: &str) -> Result<i64, String> {
-    match text.parse::<u32>() {
-        Ok(seconds) if seconds > 0 => Ok(i64::from(seconds)),
-        _ => Err("is not a number of seconds above 0".into()),
-    }
+    number(text, 1..=u32::MAX.into(), "of seconds above 0")
 }
 
 pub(super) fn iterations(text: &str) -> Result<u32, String> {
-    match text.parse::<u32>() {
-        Ok(count) if (1..=10_000_000).contains(&count) => Ok(count),
-        _ => Err("is not a number from 1 to 10000000".into()),
-    }
+    number(text, 1..=10_000_000, "from 1 to 10000000")
+}
+
+pub(super) fn export_concurrency(text: &str) -> Result<usize, String> {
+    number(text, 1..=64, "from 1 to 64")
+}
+
+pub(super) fn delay(text: &str) -> Result<Duration, String> {
+    number(text, 0..=3600, "of seconds up to 3600").map(Duration::from_secs)
 }
 
 pub(super) fn cookie_name(text: &str) -> Result<String, String> {
@@ -122,7 +128,7 @@ pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
     let parsed = text.split(',').map(|name| match name.trim() {
         "session" => Ok(Authenticator::Session),
         "basic" => Ok(Authenticator::Basic),
-        _ => Err("is not a list of session and basic".to_owned()),
+        _ => Err("is not a list of session and basic"),
     });
     let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
     match authenticators.as_slice() {
@@ -195,11 +201,9 @@ fn list(text: &str) -> Result<Vec<String>, String> {
     if text.trim_start().starts_with('[') {
         return string_array(text);
     }
-    Ok(text
-        .split(',')
-        .map(|word| word.trim().to_owned())
-        .filter(|word| !word.is_empty())
-        .collect())
+    let words = text.split(',').map(str::trim);
+    let words = words.filter(|word| !word.is_empty());
+    Ok(words.map(str::to_owned).collect())
 }
 
 pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
@@ -214,16 +218,12 @@ pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     let origins = list(text)?;
     let is_origin = |origin: &String| {
-        let authority = origin.split_once("://").map(|(scheme, authority)| {
-            let is_web = matches!(scheme, "http" | "https");
-            is_web && !authority.is_empty()
-        });
+        let mut schemes = ["http://", "https://"].iter();
+        let authority = schemes.find_map(|scheme| origin.strip_prefix(*scheme));
         // As a browser sends it: nothing after the port, and no capital letter.
-        authority == Some(true)
-            && origin.matches('/').count() == 2
-            && origin.bytes().all(|b| {
-                b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@".contains(&b)
-            })
+        let may_stand =
+            |b: u8| b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@/".contains(&b);
+        authority.is_some_and(|name| !name.is_empty() && name.bytes().all(may_stand))
     };
     match origins.iter().all(is_origin) {
         true => Ok(origins),
@@ -239,35 +239,19 @@ pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
     }
     let rate = text.split_once('/').and_then(|(most, per)| {
         // As in DRF's throttle rates, only the first letter counts.
-        let per = match per.chars().next()? {
+        let seconds = match per.chars().next()? {
             's' => 1,
             'm' => 60,
             'h' => 3600,
             'd' => 86_400,
             _ => return None,
         };
+        let per = Duration::from_secs(seconds);
         let most = most.parse().ok().filter(|most| *most > 0)?;
-        Some(Rate {
-            most,
-            per: Duration::from_secs(per),
-        })
+        Some(Rate { most, per })
     });
     match rate {
         Some(rate) => Ok(Some(rate)),
         None => Err("is neither off nor a number per s, min, hour or day".into()),
-    }
-}
-
-pub(super) fn export_concurrency(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=64) => Ok(number),
-        _ => Err("is not a number from 1 to 64".into()),
-    }
-}
-
-pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 0..=3600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("is not a number of seconds up to 3600".into()),
     }
 }

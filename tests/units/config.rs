@@ -1,11 +1,14 @@
+//! The configuration: what is read, refused and warned of; the parts of a database's URL.
+
 use std::collections::HashMap;
 use std::io::Write;
+use std::time::Duration;
 
-use super::*;
-use crate::django::cookies::SameSite;
-use crate::django::settings::Authenticator;
-
-mod warnings;
+use watchtower_sidecar::config::{
+    Backend, Bind, Config, ConfigErrors, DatabaseUrl, Rate, VARIABLES,
+};
+use watchtower_sidecar::django::cookies::SameSite;
+use watchtower_sidecar::django::settings::Authenticator;
 
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let mut all: HashMap<&str, &str> = HashMap::from([
@@ -49,17 +52,14 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
 }
 
 #[test]
-fn every_name_that_is_read_is_in_the_table() {
-    let names: HashMap<_, _> = VARIABLES
-        .iter()
-        .map(|variable| (variable.name, ()))
-        .collect();
+fn every_variable_that_is_read_is_in_the_table() {
+    let is_known = |name: &str| {
+        VARIABLES
+            .iter()
+            .any(|variable| variable.name == name || variable.file == Some(name))
+    };
     let read = |name: &str| {
-        assert!(
-            names.contains_key(name.strip_suffix("_FILE").unwrap_or(name))
-                || names.contains_key(name),
-            "{name}"
-        );
+        assert!(is_known(name), "{name}");
         None
     };
     assert_eq!(Config::from_vars(read).err().unwrap().0.len(), 2);
@@ -284,6 +284,8 @@ fn who_is_calling_is_asked_of_no_standby() {
         "postgres://u:p@/name?host=one%2Ctwo",
         "postgres://one,two/name?target_session_attrs=any",
         "postgres://one,two/name?target_session_attrs=prefer-standby",
+        // The last one counts.
+        "postgres://one,two/name?target_session_attrs=read-write&target_session_attrs=any",
     ] {
         assert!(
             parsed(several).unwrap_err().contains("standby"),
@@ -309,4 +311,148 @@ fn a_client_librarys_text_is_shown_without_the_urls_passwords() {
     assert_eq!(shown(url, text), "at db, user u: *** *** *** *** ***");
     assert!(!shown("postgres://u:abc@db/d", "no abc here").contains("abc"));
     assert!(!shown(url, "invalid URI query parameter: \"piece\"").contains("piece"));
+}
+
+#[test]
+fn a_second_factor_wants_a_second_word_for_login() {
+    let factor = ("DJANGO_SECOND_FACTOR", r#"["allauth.mfa", "django_otp"]"#);
+    let refused = errors(&[factor, ("SIDECAR_LOGIN", "on")]);
+    assert!(
+        refused.len() == 1
+            && refused[0].starts_with("SIDECAR_LOGIN is on, but")
+            && refused[0].contains("allauth.mfa, django_otp")
+            && refused[0].contains("SIDECAR_LOGIN=without-second-factor"),
+        "{refused:?}"
+    );
+    for (login, serves) in [("off", false), ("without-second-factor", true)] {
+        let config = config(&[factor, ("SIDECAR_LOGIN", login)]).ok().unwrap();
+        assert_eq!(config.login, serves);
+    }
+    assert_eq!(errors(&[("SIDECAR_LOGIN", "maybe")]).len(), 1);
+}
+
+#[test]
+fn what_basic_and_login_do_not_ask_for_is_warned_of() {
+    const HOSTS: (&str, &str) = ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#);
+    const KEY: (&str, &str) = ("DJANGO_SECRET_KEY", "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as");
+    const MODEL: &str = "django.contrib.auth.backends.ModelBackend";
+    let of = |backends: &[&str], more: &[(&str, &str)]| {
+        let backends = format!("{backends:?}");
+        let own = [HOSTS, KEY, ("DJANGO_AUTHENTICATION_BACKENDS", &backends)];
+        warnings(&[&own[..], more].concat())
+    };
+    assert_eq!(of(&[MODEL], &[]), [""; 0]);
+    for (backend, words) in [
+        ("axes.backends.AxesStandaloneBackend", "locks accounts"),
+        (
+            "allauth.account.auth_backends.AuthenticationBackend",
+            "second factor",
+        ),
+        (
+            "guardian.backends.ObjectPermissionBackend",
+            "checks no password",
+        ),
+        ("django_auth_ldap.backend.LDAPBackend", "directory"),
+        ("shop.auth.ShopRemoteUserBackend", "takes no password"),
+        ("shop.auth.ByEmail", "may ask for more than a password"),
+    ] {
+        let warnings = of(&[backend, MODEL], &[]);
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(backend) && warnings[0].contains(words),
+            "{warnings:?}"
+        );
+        let by_session_alone = [("DJANGO_REST_AUTHENTICATION", "session")];
+        assert_eq!(of(&[backend, MODEL], &by_session_alone), [""; 0]);
+    }
+    let remote = of(&["django.contrib.auth.backends.RemoteUserBackend"], &[]);
+    assert!(
+        remote.len() == 1 && remote[0].contains("refuse every user"),
+        "{remote:?}"
+    );
+    let factor = of(&[MODEL], &[("DJANGO_SECOND_FACTOR", r#"["django_otp"]"#)]);
+    assert!(
+        factor.len() == 1 && factor[0].contains("HTTP Basic opens the export"),
+        "{factor:?}"
+    );
+
+    // The cookie of a login.
+    let login = ("SIDECAR_LOGIN", "on");
+    let cookie = of(&[MODEL], &[login]);
+    assert!(
+        cookie.len() == 1 && cookie[0].starts_with("DJANGO_SESSION_COOKIE_SECURE is off"),
+        "{cookie:?}"
+    );
+    for quiet in ["DJANGO_SESSION_COOKIE_SECURE", "DJANGO_DEBUG"] {
+        assert_eq!(of(&[MODEL], &[login, (quiet, "true")]), [""; 0]);
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_server_elsewhere_that_is_not_verified_is_named() {
+    let unverified = |url: &str| DatabaseUrl::parse(url).unwrap().unverified_host();
+    for (url, host) in [
+        ("postgres://u:p@db.example.com/name", "db.example.com"),
+        ("postgres://u:p@db:6000/name?sslmode=require", "db"),
+        (
+            "postgres://localhost,10.0.0.7:6000/name?sslmode=prefer",
+            "10.0.0.7",
+        ),
+        ("postgres://[2001:db8::1]:5432/name", "2001:db8::1"),
+        ("postgres://localhost/name?host=db", "db"),
+        ("postgres://localhost/name?hostaddr=10.0.0.7", "10.0.0.7"),
+        ("postgres:///name?host=%2Frun%2Fpostgresql,db", "db"),
+        (
+            "postgres://db/name?sslmode=verify-full&sslmode=disable",
+            "db",
+        ),
+    ] {
+        assert_eq!(unverified(url).as_deref(), Some(host), "{url}");
+    }
+    for url in [
+        "sqlite:///db.sqlite3",
+        "postgres://u:p@127.0.0.1:5432/name",
+        "postgres://LOCALHOST,[::1]:1/name?sslmode=disable",
+        "postgres://u@%2Frun%2Fpostgresql/name",
+        "postgres:///name",
+        "postgres://db/name?hostaddr=127.0.0.1",
+        "postgres://db/name?sslmode=verify-full",
+        "postgres://db,other/name?sslmode=verify-ca&sslrootcert=/ca.pem",
+        "postgres://db/name?sslmode=require&sslrootcert=/ca.pem",
+        "postgres://db/name?channel_binding=require",
+    ] {
+        assert_eq!(unverified(url), None, "{url}");
+    }
+    let urls = [
+        ("DATABASE_URL", "postgres://u:p@one/d"),
+        ("DATABASE_READ_URL", "postgres://u:p@two/d"),
+    ];
+    let warnings = warnings(&urls).join("\n");
+    assert!(warnings.contains("DATABASE_URL leads to one"), "{warnings}");
+    assert!(
+        warnings.contains("DATABASE_READ_URL leads to two"),
+        "{warnings}"
+    );
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mysql_server_elsewhere_is_verified_by_its_ssl_mode_alone() {
+    let unverified = |url: &str| DatabaseUrl::parse(url).unwrap().unverified_host();
+    for (parameters, is_verified) in [
+        ("", false),
+        ("?ssl_ca=/ca.pem", false),
+        ("?ssl_mode=required&ssl_ca=/ca.pem", false),
+        ("?unix_socket=/run/mysqld/mysqld.sock", false),
+        ("?ssl_mode=VERIFY_CA&ssl_ca=/ca.pem", true),
+        ("?ssl_mode=verify_identity", true),
+    ] {
+        let url = |host: &str| format!("mysql://u:p@{host}/name{parameters}");
+        assert_eq!(
+            unverified(&url("db")).is_none(),
+            is_verified,
+            "{parameters}"
+        );
+        assert_eq!(unverified(&url("localhost")), None, "{parameters}");
+    }
 }
