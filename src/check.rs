@@ -11,8 +11,9 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
+use crate::db::inspection::inspector::Inspector;
 use crate::export::temporary_folder;
-use findings::{Finding, FindingKind, Findings, INVALID, Level, SILENT, TEMPORARY_FOLDER, many};
+use findings::{Finding, Findings, Level, many};
 
 mod caller;
 mod client_errors;
@@ -24,10 +25,6 @@ mod replica;
 mod sessions;
 mod tables;
 
-/// No finding is an error
-const GOOD: i32 = 0;
-/// A finding is an error
-const BAD: i32 = 1;
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
 
@@ -70,7 +67,14 @@ enum Subject {
     },
 }
 
-/// Checks and prints; the exit code.
+/// A database while it is examined.
+struct Examined<'a> {
+    config: &'a Config,
+    inspector: Inspector,
+    findings: &'a Findings,
+}
+
+/// Checks and prints. The exit code: 1 if a finding is an error.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let config = match Config::from_vars(lookup) {
         Ok(config) => config,
@@ -83,7 +87,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
         Ok(subject) => subject,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "standard input can't be read: {error}");
-            return BAD;
+            return 1;
         }
     };
     let (sender, receiver) = mpsc::channel();
@@ -94,20 +98,22 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             Ok(finding) => findings.push(finding),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let text = format!(
-                    "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
-                    LONGEST_SILENCE.as_secs()
-                );
-                findings.push(Finding::new(Level::Error, &SILENT, text));
+                findings.push(Finding {
+                    level: Level::Error,
+                    id: "database.silent".to_owned(),
+                    text: format!(
+                        "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
+                        LONGEST_SILENCE.as_secs()
+                    ),
+                    advice: "see whether the server hangs, and whether a firewall between drops connections silently"
+                        .to_owned(),
+                });
                 break;
             }
         }
     }
     print(&findings, arguments.format);
-    match findings.iter().any(|finding| finding.level == Level::Error) {
-        true => BAD,
-        false => GOOD,
-    }
+    i32::from(count(&findings, Level::Error) > 0)
 }
 
 fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
@@ -131,76 +137,77 @@ fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
 
 fn examine(config: &Config, subject: &Subject, findings: &Findings) {
     if let Subject::Everything = subject {
-        configuration(config, findings);
-        match temporary_folder::check() {
-            Ok(()) => findings.ok(&TEMPORARY_FOLDER, "large exports can be written to it"),
-            Err(error) => findings.error(
-                &TEMPORARY_FOLDER,
-                format!("{error}: `serve` is not ready, and answers large exports 503"),
-            ),
-        }
+        beside_the_database(config, findings);
     }
     let primary = connecting::primary(config, findings, matches!(subject, Subject::Everything));
     let Some(mut primary) = primary else {
         return;
     };
     match subject {
-        Subject::Session(key) => caller::session(config, &mut primary, key, findings),
+        Subject::Session(key) => caller::session(&mut primary, key),
         Subject::User { name, password } => {
             let password = password.as_ref().map(|password| password.as_str());
-            caller::user(config, &mut primary, name, password, findings);
+            caller::user(&mut primary, name, password);
         }
         Subject::Everything => {
-            let found = tables::all(config, &mut primary, findings);
-            if let Some(table) = &found.users {
-                if found.sessions_are_readable {
-                    sessions::check(config, &mut primary, table, findings);
+            let users = tables::users(&mut primary, config.login, "users");
+            let sessions_are_readable = tables::sessions(&mut primary).unwrap_or(false);
+            if let Some(table) = &users {
+                if sessions_are_readable {
+                    sessions::check(&mut primary, table);
                 }
-                passwords::check(config, &mut primary, table, findings);
+                passwords::check(&mut primary, table);
             }
-            replica::check(config, &mut primary, findings);
+            replica::check(&mut primary);
         }
     }
 }
 
-/// Reports the warnings of the configuration.
-fn configuration(config: &Config, findings: &Findings) {
+/// Reports the warnings of the configuration, and whether exports have a folder.
+fn beside_the_database(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
-        let kind = FindingKind::new(format!("configuration.{id}"), warning.advice);
-        findings.warning(&kind, warning.text);
+        findings.warning(format!("configuration.{id}"), warning.text, warning.advice);
+    }
+    const FOLDER: &str = "export.temporary-folder";
+    match temporary_folder::check() {
+        Ok(()) => findings.ok(FOLDER, "large exports can be written to it"),
+        Err(error) => findings.error(
+            FOLDER,
+            format!("{error}: `serve` is not ready, and answers large exports 503"),
+            "set TMPDIR to a folder with room that the sidecar's account may write to, or mount one at /tmp",
+        ),
     }
 }
 
 fn misconfigured(errors: &ConfigErrors, format: Format) {
+    let finding = |error: &String| Finding {
+        level: Level::Error,
+        id: "configuration.invalid".to_owned(),
+        text: error.clone(),
+        advice: "`watchtower-sidecar serve --help` lists every variable".to_owned(),
+    };
     match format {
-        Format::Text => drop(writeln!(
-            std::io::stderr(),
-            "{}",
-            errors.to_string().trim_end()
-        )),
-        Format::Json => {
-            let finding = |error: &String| Finding::new(Level::Error, &INVALID, error);
-            print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format);
-        }
+        Format::Text => drop(write!(std::io::stderr(), "{errors}")),
+        Format::Json => print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format),
     }
 }
 
+fn count(findings: &[Finding], level: Level) -> usize {
+    let of_level = findings.iter().filter(|finding| finding.level == level);
+    of_level.count()
+}
+
 fn print(findings: &[Finding], format: Format) {
-    let count = |level| {
-        findings
-            .iter()
-            .filter(|finding| finding.level == level)
-            .count()
-    };
-    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
+    let (errors, warnings) = (
+        count(findings, Level::Error),
+        count(findings, Level::Warning),
+    );
     let text = match format {
-        Format::Json => {
-            let report = serde_json::json!({
-                "good": errors == 0, "errors": errors, "warnings": warnings, "findings": findings
-            });
-            report.to_string()
-        }
+        Format::Json => serde_json::json!({
+            "good": errors == 0, "errors": errors, "warnings": warnings, "findings": findings
+        })
+        .to_string(),
         Format::Text => {
             let mut text = String::new();
             for finding in findings {
@@ -214,11 +221,7 @@ fn print(findings: &[Finding], format: Format) {
                     text.push_str(&format!("         -> {}\n", finding.advice));
                 }
             }
-            format!(
-                "{text}{}, {}",
-                many(errors, "error"),
-                many(warnings, "warning")
-            )
+            text + &format!("{}, {}", many(errors, "error"), many(warnings, "warning"))
         }
     };
     let _ = writeln!(std::io::stdout(), "{text}");

@@ -102,6 +102,12 @@ impl Inspector {
         self.read(&|connection| Ok(sql.clone().load(connection)?))
     }
 
+    /// The first column of every row of a query.
+    pub(super) fn texts(&mut self, sql: &Sql) -> Result<Vec<String>, DbError> {
+        let rows = self.rows(sql)?;
+        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+    }
+
     /// The only row of a query.
     pub(super) fn row(&mut self, sql: &Sql) -> Result<TextRow, DbError> {
         let row = self.rows(sql)?.pop();

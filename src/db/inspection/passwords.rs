@@ -20,14 +20,13 @@ use crate::django::sessions::UserId;
 /// The rows of one piece on MySQL, whose client stores a whole result.
 const ROWS_OF_A_PIECE: usize = 20_000;
 
-/// How the passwords of a table are stored: users counted by what verifying their password costs, and by the reason why no
-/// password can match.
-#[derive(Default)]
+/// How the passwords of a table are stored: how many users, and how many active members of staff, by kind.
+#[derive(Clone, Default)]
 pub struct StoredPasswords {
-    /// By what verifying a password computes: all users, and active members of staff
-    pub usable: BTreeMap<Work, (u64, u64)>,
-    /// By the reason why no password matches: the same two numbers
-    pub unusable: BTreeMap<Unusable, (u64, u64)>,
+    /// By what verifying the password computes
+    pub usable: BTreeMap<Work, (usize, usize)>,
+    /// By the reason why no password matches
+    pub unusable: BTreeMap<Unusable, (usize, usize)>,
 }
 
 impl StoredPasswords {
@@ -38,20 +37,7 @@ impl StoredPasswords {
             (None, None) => return,
         };
         counts.0 += 1;
-        counts.1 += u64::from(row.is_staff);
-    }
-}
-
-impl StoredPasswords {
-    fn add(&mut self, other: StoredPasswords) {
-        for (work, (users, staff)) in other.usable {
-            let counts = self.usable.entry(work).or_default();
-            *counts = (counts.0 + users, counts.1 + staff);
-        }
-        for (reason, (users, staff)) in other.unusable {
-            let counts = self.unusable.entry(reason).or_default();
-            *counts = (counts.0 + users, counts.1 + staff);
-        }
+        counts.1 += usize::from(row.is_staff);
     }
 }
 
@@ -61,62 +47,50 @@ impl Inspector {
         let mut passwords = StoredPasswords::default();
         let mut after = None;
         loop {
-            let piece = self.read(&|connection| Piece::read(connection, table, after))?;
-            passwords.add(piece.counts);
-            if table.backend != Backend::Mysql || piece.length < ROWS_OF_A_PIECE {
+            let length;
+            (passwords, length, after) =
+                self.read(&|connection| count_piece(connection, table, passwords.clone(), after))?;
+            if table.backend != Backend::Mysql || length < ROWS_OF_A_PIECE {
                 return Ok(passwords);
             }
-            after = piece.last;
         }
     }
 }
 
-/// The rows of one statement: on MySQL at most [`ROWS_OF_A_PIECE`], elsewhere all.
-#[derive(Default)]
-struct Piece {
-    counts: StoredPasswords,
-    length: usize,
-    /// The key of the last row
-    last: Option<UserId>,
-}
-
-impl Piece {
-    fn read(
-        connection: &mut Connection,
-        table: &UserTable,
-        after: Option<UserId>,
-    ) -> Result<Piece, DbError> {
-        let users = &table.quoted_table;
-        let condition = if after.is_some() {
-            " WHERE id > $1"
-        } else {
-            ""
-        };
-        let order = match table.backend {
-            Backend::Mysql => format!(" ORDER BY id LIMIT {ROWS_OF_A_PIECE}"),
-            Backend::Postgres | Backend::Sqlite => String::new(),
-        };
-        let sql = Sql::new(format!(
-            "SELECT id, password, is_active, is_staff FROM {users}{condition}{order}"
-        ));
-        let after = after.map(|id| table.key.parameter(&id));
-        let sql = after.into_iter().fold(sql, Sql::bind);
-        let mut piece = Piece::default();
-        sql.for_each(connection, |row: QueryResult<StoredPassword>| {
-            piece.length += 1;
-            match row {
-                Ok(row) => {
-                    piece.counts.count(&row);
-                    piece.last = Some(row.id);
-                }
-                // A user whose row can't be read is not authenticated.
-                Err(DieselError::DeserializationError(_)) => {}
-                Err(error) => return Err(DbError::from(error)),
+/// Counts the rows of one statement: on MySQL at most [`ROWS_OF_A_PIECE`], elsewhere all. Returns the counts, the number of
+/// rows, and the key of the last one.
+fn count_piece(
+    connection: &mut Connection,
+    table: &UserTable,
+    mut passwords: StoredPasswords,
+    after: Option<UserId>,
+) -> Result<(StoredPasswords, usize, Option<UserId>), DbError> {
+    let users = &table.quoted_table;
+    let condition = after.map_or("", |_| " WHERE id > $1");
+    let order = match table.backend {
+        Backend::Mysql => format!(" ORDER BY id LIMIT {ROWS_OF_A_PIECE}"),
+        Backend::Postgres | Backend::Sqlite => String::new(),
+    };
+    let sql = Sql::new(format!(
+        "SELECT id, password, is_active, is_staff FROM {users}{condition}{order}"
+    ));
+    let after = after.map(|id| table.key.parameter(&id));
+    let sql = after.into_iter().fold(sql, Sql::bind);
+    let (mut length, mut last) = (0, None);
+    sql.for_each(connection, |row: QueryResult<StoredPassword>| {
+        length += 1;
+        match row {
+            Ok(row) => {
+                passwords.count(&row);
+                last = Some(row.id);
             }
-            Ok(())
-        })?;
-        Ok(piece)
-    }
+            // A user whose row can't be read is not authenticated.
+            Err(DieselError::DeserializationError(_)) => {}
+            Err(error) => return Err(DbError::from(error)),
+        }
+        Ok(())
+    })?;
+    Ok((passwords, length, last))
 }
 
 struct StoredPassword {

@@ -24,14 +24,6 @@ pub struct Server {
     pub journal_mode: String,
 }
 
-/// A limit to the number of connections.
-pub struct Limit {
-    /// What the limit belongs to
-    pub of: &'static str,
-    /// The number
-    pub connections: i64,
-}
-
 impl Inspector {
     /// Reads the server's facts.
     pub fn server(&mut self) -> Result<Server, DbError> {
@@ -62,35 +54,28 @@ impl Inspector {
         })
     }
 
-    /// The limits that apply to the role's connections.
-    pub fn limits(&mut self) -> Result<Vec<Limit>, DbError> {
-        let sql = match self.backend() {
+    /// The limits to the number of connections: what each belongs to, and the number.
+    pub fn limits(&mut self) -> Result<Vec<(&'static str, i64)>, DbError> {
+        let (sql, unlimited) = match self.backend() {
             Backend::Sqlite => return Ok(Vec::new()),
-            Backend::Postgres => {
+            Backend::Postgres => (
                 "SELECT rolconnlimit::text, (SELECT datconnlimit::text FROM pg_database WHERE datname = \
                  current_database()), (current_setting('max_connections')::int - \
                  current_setting('superuser_reserved_connections')::int)::text FROM pg_roles WHERE rolname = \
-                 current_user"
-            }
-            Backend::Mysql => {
-                "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)"
-            }
+                 current_user",
+                -1,
+            ),
+            Backend::Mysql => (
+                "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)",
+                0,
+            ),
         };
         let row = self.row(&Sql::new(sql))?;
-        let none = match self.backend() {
-            Backend::Mysql => 0,
-            _ => -1,
-        };
-        let limit = |of, index| {
-            let connections = row.number(index).filter(|number| *number != none)?;
-            Some(Limit { of, connections })
-        };
-        let limits = [
-            limit("the role", 0),
-            limit("the database", 1),
-            limit("the server", 2),
-        ];
-        Ok(limits.into_iter().flatten().collect())
+        let holders = ["the role", "the database", "the server"].into_iter();
+        let limits = holders
+            .enumerate()
+            .filter_map(|(index, of)| Some((of, row.number(index)?)));
+        Ok(limits.filter(|(_, most)| *most != unlimited).collect())
     }
 
     /// The position in PostgreSQL's write-ahead log; on a standby, the position up to which it was replayed.
