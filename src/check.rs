@@ -98,16 +98,16 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             Ok(finding) => findings.push(finding),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                findings.push(Finding {
-                    level: Level::Error,
-                    id: "database.silent".to_owned(),
-                    text: format!(
-                        "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
-                        LONGEST_SILENCE.as_secs()
+                let seconds = LONGEST_SILENCE.as_secs();
+                findings.push(Finding::new(
+                    Level::Error,
+                    "database.silent",
+                    &format!(
+                        "the database accepted a query and has not answered for {seconds} seconds: what follows was not \
+                         looked at"
                     ),
-                    advice: "see whether the server hangs, and whether a firewall between drops connections silently"
-                        .to_owned(),
-                });
+                    "see whether the server hangs, and whether a firewall between drops connections silently",
+                ));
                 break;
             }
         }
@@ -167,26 +167,26 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) {
 fn beside_the_database(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
-        findings.warning(format!("configuration.{id}"), warning.text, warning.advice);
+        findings.warning(
+            &format!("configuration.{id}"),
+            &warning.text,
+            warning.advice,
+        );
     }
     const FOLDER: &str = "export.temporary-folder";
     match temporary_folder::check() {
         Ok(()) => findings.ok(FOLDER, "large exports can be written to it"),
         Err(error) => findings.error(
             FOLDER,
-            format!("{error}: `serve` is not ready, and answers large exports 503"),
+            &format!("{error}: `serve` is not ready, and answers large exports 503"),
             "set TMPDIR to a folder with room that the sidecar's account may write to, or mount one at /tmp",
         ),
     }
 }
 
 fn misconfigured(errors: &ConfigErrors, format: Format) {
-    let finding = |error: &String| Finding {
-        level: Level::Error,
-        id: "configuration.invalid".to_owned(),
-        text: error.clone(),
-        advice: "`watchtower-sidecar serve --help` lists every variable".to_owned(),
-    };
+    let advice = "`watchtower-sidecar serve --help` lists every variable";
+    let finding = |text: &String| Finding::new(Level::Error, "configuration.invalid", text, advice);
     match format {
         Format::Text => drop(write!(std::io::stderr(), "{errors}")),
         Format::Json => print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format),

@@ -37,7 +37,7 @@ pub(super) fn session(examined: &mut Examined, key: &str) {
     }
     let refused = |step: &str, why: &str, advice: &str| {
         let (id, text) = (format!("session.refused.{step}"), format!("refused: {why}"));
-        findings.error(id, text, advice);
+        findings.error(&id, &text, advice);
     };
     match caller.outcome {
         SessionOutcome::NoCookie | SessionOutcome::ImplausibleKey => refused(
@@ -135,17 +135,17 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
                 format!("there is: {}", names.join(", ")),
             ),
         };
-        findings.error("user.refused.name", format!("refused: {text}"), advice);
+        findings.error("user.refused.name", &format!("refused: {text}"), &advice);
         return;
     };
     let encoded = EncodedPassword::parse(&user.password);
     match (encoded.work(), encoded.unusable()) {
-        (Some(work), _) => findings.ok("user.password", passwords::name(work)),
+        (Some(work), _) => findings.ok("user.password", &passwords::name(work)),
         (None, reason) => {
             let why = reason.map_or("no password matches what is stored", unusable);
             findings.error(
                 "user.refused.password",
-                format!("refused by HTTP Basic and login: {why}"),
+                &format!("refused by HTTP Basic and login: {why}"),
                 "manage.py changepassword",
             );
         }
@@ -162,12 +162,16 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
         None
     };
     if let Some(why) = refusal {
-        findings.error("user.refused.inactive", format!("refused: {why}"), ACTIVATE);
+        findings.error(
+            "user.refused.inactive",
+            &format!("refused: {why}"),
+            ACTIVATE,
+        );
     }
     // The service's role need not be able to read this column.
     if let Ok(last) = inspector.last_login(&table, &user.username) {
         let last = if last.is_empty() { "never" } else { &last };
-        findings.ok("user.last-login", format!("last login: {last}"));
+        findings.ok("user.last-login", &format!("last login: {last}"));
     }
     if !settings.rest_authentication.contains(&Authenticator::Basic) {
         findings.ok(
@@ -210,12 +214,14 @@ fn unusable(reason: Unusable) -> &'static str {
 fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &Findings) {
     match is_staff {
         true => findings.ok(
-            format!("{subject}.staff"),
-            format!("{username} is a member of staff{more}: admitted, where nothing above refuses"),
+            &format!("{subject}.staff"),
+            &format!(
+                "{username} is a member of staff{more}: admitted, where nothing above refuses"
+            ),
         ),
         false => findings.error(
-            format!("{subject}.refused.staff"),
-            format!("refused: {username} is recognised, but no member of staff{more}: 403"),
+            &format!("{subject}.refused.staff"),
+            &format!("refused: {username} is recognised, but no member of staff{more}: 403"),
             "set is_staff in Django's admin",
         ),
     }
@@ -227,7 +233,7 @@ fn table(examined: &mut Examined) -> Option<UserTable> {
         let advice = "see `check` without --session and --user";
         examined
             .findings
-            .error("users.table", error.to_string(), advice);
+            .error("users.table", &error.to_string(), advice);
     };
     table.inspect_err(failed).ok()
 }

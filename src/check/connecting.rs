@@ -51,8 +51,8 @@ pub(super) fn connect<'a>(
     let mut opened = open(config.prepared_statements);
     if config.prepared_statements && is_refused_by_pooler(&opened) {
         findings.error(
-            format!("{prefix}.pooler"),
-            format!(
+            &format!("{prefix}.pooler"),
+            &format!(
                 "{variable} leads to PgBouncer or a pooler like it: it refuses the limits that the sidecar sends when \
                  it connects, so that `serve` would get no connection at all"
             ),
@@ -64,8 +64,8 @@ pub(super) fn connect<'a>(
         let (meaning, advice) = client_errors::meaning(words);
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
         findings.error(
-            format!("{prefix}.unreachable"),
-            format!("{variable}: {meaning} (the client library reports: {words})"),
+            &format!("{prefix}.unreachable"),
+            &format!("{variable}: {meaning} (the client library reports: {words})"),
             advice,
         );
     };
@@ -88,17 +88,17 @@ pub(super) fn about(prefix: &str, server: &Server, findings: &Findings) {
     let id = format!("{prefix}.reachable");
     // SQLite has no role, and its file no clock.
     if server.role.is_empty() {
-        findings.ok(id, server.version.as_str());
+        findings.ok(&id, server.version.as_str());
         return;
     }
-    findings.ok(id, format!("{}, as role {}", server.version, server.role));
+    findings.ok(&id, &format!("{}, as role {}", server.version, server.role));
     clock(prefix, server.clock_ahead, findings);
 }
 
 fn clock(prefix: &str, ahead: f64, findings: &Findings) {
     let id = format!("{prefix}.clock");
     if ahead.abs() <= CLOCKS_DIFFER {
-        findings.ok(id, "the clocks agree");
+        findings.ok(&id, "the clocks agree");
         return;
     }
     let level = match ahead.abs() > CLOCKS_ARE_WRONG {
@@ -112,8 +112,8 @@ fn clock(prefix: &str, ahead: f64, findings: &Findings) {
     );
     findings.add(
         level,
-        id,
-        text,
+        &id,
+        &text,
         "set both by NTP (timedatectl set-ntp true)",
     );
 }
@@ -164,7 +164,7 @@ fn standby(config: &Config, server: &Server, findings: &Findings) {
     findings.add(
         level,
         "database.standby",
-        format!("{text}{more}"),
+        &format!("{text}{more}"),
         "put the primary into DATABASE_URL and this one into DATABASE_READ_URL",
     );
 }
@@ -181,16 +181,16 @@ fn limits(primary: &mut Examined) {
     if most >= needed as i64 {
         findings.ok(
             ID,
-            format!("at most {needed} connections, of {most} for {of}"),
+            &format!("at most {needed} connections, of {most} for {of}"),
         );
         return;
     }
     findings.warning(
         ID,
-        format!(
+        &format!(
             "{of} may have {most} connections, fewer than the {needed} that the sidecar may keep: under load it answers 503"
         ),
-        format!(
+        &format!(
             "allow at least {}, twice as many for the moment in which a new process takes over; or lower \
              SIDECAR_EXPORT_CONCURRENCY",
             needed * 2

@@ -50,7 +50,7 @@ pub(super) fn check(config: &Config, findings: &Findings, is_talkative: bool) ->
     };
     findings.error(
         "database.unreachable",
-        format!("DATABASE_URL: the file {} {what}", path.display()),
+        &format!("DATABASE_URL: the file {} {what}", path.display()),
         advice,
     );
     false
@@ -61,8 +61,8 @@ fn permissions(config: &Config, path: &Path, mode: u32, findings: &Findings) {
     if mode & 0o004 != 0 {
         findings.warning(
             "sqlite.permissions",
-            format!("every account of this machine may read {shown}, with its password hashes and sessions"),
-            format!("chmod o-rwx {shown}"),
+            &format!("every account of this machine may read {shown}, with its password hashes and sessions"),
+            &format!("chmod o-rwx {shown}"),
         );
     }
     if config.login && (access(path, AccessFlags::W_OK).is_err() || !is_writable(folder(path))) {
@@ -83,13 +83,13 @@ pub(super) fn journal(path: &str, mode: &str, findings: &Findings) {
             "{mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they \
              would not"
         );
-        findings.ok(ID, text);
+        findings.ok(ID, &text);
     } else if is_writable(folder) {
         findings.ok(ID, "wal, and the folder can be written");
     } else {
         findings.error(
             ID,
-            format!(
+            &format!(
                 "wal, but the folder {} can't be written by this account: whenever Django is not running, nor will the \
                  database open here",
                 folder.display()

@@ -35,48 +35,34 @@ pub(super) struct Finding {
 /// Sends each finding to the thread that prints them.
 pub(super) struct Findings(pub(super) Sender<Finding>);
 
-impl Findings {
+impl Finding {
     /// Level `Ok` takes no advice.
-    pub(super) fn add(
-        &self,
-        level: Level,
-        id: impl Into<String>,
-        text: impl Into<String>,
-        advice: impl Into<String>,
-    ) {
-        let advice = match level {
-            Level::Ok => String::new(),
-            Level::Warning | Level::Error => advice.into(),
-        };
-        let (id, text) = (id.into(), text.into());
-        // The other end is gone only after it gave the database up.
-        let _ = self.0.send(Finding {
+    pub(super) fn new(level: Level, id: &str, text: &str, advice: &str) -> Finding {
+        let advice = if level == Level::Ok { "" } else { advice };
+        Finding {
             level,
-            id,
-            text,
-            advice,
-        });
+            id: id.to_owned(),
+            text: text.to_owned(),
+            advice: advice.to_owned(),
+        }
+    }
+}
+
+impl Findings {
+    pub(super) fn add(&self, level: Level, id: &str, text: &str, advice: &str) {
+        // The other end is gone only after it gave the database up.
+        let _ = self.0.send(Finding::new(level, id, text, advice));
     }
 
-    pub(super) fn error(
-        &self,
-        id: impl Into<String>,
-        text: impl Into<String>,
-        advice: impl Into<String>,
-    ) {
+    pub(super) fn error(&self, id: &str, text: &str, advice: &str) {
         self.add(Level::Error, id, text, advice);
     }
 
-    pub(super) fn warning(
-        &self,
-        id: impl Into<String>,
-        text: impl Into<String>,
-        advice: impl Into<String>,
-    ) {
+    pub(super) fn warning(&self, id: &str, text: &str, advice: &str) {
         self.add(Level::Warning, id, text, advice);
     }
 
-    pub(super) fn ok(&self, id: impl Into<String>, text: impl Into<String>) {
+    pub(super) fn ok(&self, id: &str, text: &str) {
         self.add(Level::Ok, id, text, "");
     }
 
@@ -85,7 +71,7 @@ impl Findings {
         let failed = |error: &DbError| {
             self.error(
                 "database.question",
-                format!("the query for {what} failed: {error}"),
+                &format!("the query for {what} failed: {error}"),
                 "try again; if it fails again, run the statement that is named in the server's log by hand",
             );
         };

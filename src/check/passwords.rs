@@ -26,7 +26,7 @@ pub(super) fn check(examined: &mut Examined, table: &UserTable) {
     if count > 0 {
         findings.warning(
             "settings.time-zone",
-            format!(
+            &format!(
                 "{count} users joined in the future: DJANGO_USE_TZ or DJANGO_TIME_ZONE may not be Django's, and then \
                  sessions end at the wrong time"
             ),
@@ -45,7 +45,7 @@ fn hashers(passwords: &StoredPasswords, findings: &Findings) {
         true => "no user has a usable password".to_owned(),
         false => format!("users by hasher: {}", kinds.join("; ")),
     };
-    findings.ok("passwords.hashers", text);
+    findings.ok("passwords.hashers", &text);
 }
 
 /// A hasher and its cost in words.
@@ -96,7 +96,7 @@ fn unusable(passwords: &StoredPasswords, findings: &Findings) {
         } else {
             Level::Error
         };
-        findings.add(level, id, text, advice);
+        findings.add(level, id, &text, advice);
     }
 }
 
@@ -110,15 +110,15 @@ fn iterations(configured: u32, passwords: &StoredPasswords, findings: &Findings)
     };
     const ID: &str = "passwords.iterations";
     if most == configured {
-        findings.ok(ID, format!("the newest hashes have {most}, as configured"));
+        findings.ok(ID, &format!("the newest hashes have {most}, as configured"));
         return;
     }
     findings.warning(
         ID,
-        format!(
+        &format!(
             "the costliest pbkdf2_sha256 hash has {most} iterations, DJANGO_PBKDF2_ITERATIONS is {configured}: a \
              stranger may tell by the time of a refusal whether a name exists"
         ),
-        format!("set DJANGO_PBKDF2_ITERATIONS={most}, unless Django has just been updated to {configured}"),
+        &format!("set DJANGO_PBKDF2_ITERATIONS={most}, unless Django has just been updated to {configured}"),
     );
 }

@@ -40,7 +40,7 @@ pub(super) fn check(primary: &mut Examined) {
     {
         findings.warning(
             "replica.data",
-            format!("the replica has {there} users, the primary {here}"),
+            &format!("the replica has {there} users, the primary {here}"),
             "see that DATABASE_READ_URL is a replica of DATABASE_URL, and that it follows",
         );
     }
@@ -64,9 +64,9 @@ fn lag(primary: &mut Inspector, replica: &mut Inspector, findings: &Findings) {
     match seconds.is_none_or(|seconds| seconds > LATE) {
         true => findings.warning(
             ID,
-            format!("{text}: exports and statistics are that old"),
+            &format!("{text}: exports and statistics are that old"),
             "see pg_stat_replication on the primary, and the standby's log",
         ),
-        false => findings.ok(ID, text),
+        false => findings.ok(ID, &text),
     }
 }

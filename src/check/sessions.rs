@@ -86,7 +86,7 @@ fn keys(tally: &Tally, findings: &Findings) {
     if bad_signatures == tally.outcomes.len() {
         findings.error(
             "session.wrong-key",
-            format!(
+            &format!(
                 "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every \
                  caller with a session is refused"
             ),
@@ -98,7 +98,7 @@ fn keys(tally: &Tally, findings: &Findings) {
     if bad_signatures > 0 {
         findings.warning(
             "session.other-key",
-            format!(
+            &format!(
                 "{bad_signatures} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: their \
                  callers are refused"
             ),
@@ -111,7 +111,7 @@ fn keys(tally: &Tally, findings: &Findings) {
     if no_json > 0 {
         findings.error(
             "session.serializer",
-            format!("{no_json} of {all} are signed but hold no JSON object within the limits: their callers are refused"),
+            &format!("{no_json} of {all} are signed but hold no JSON object within the limits: their callers are refused"),
             "Django's SESSION_SERIALIZER must be JSONSerializer (the default); pickled sessions are not read",
         );
     }
@@ -119,14 +119,14 @@ fn keys(tally: &Tally, findings: &Findings) {
     if current > 0 {
         findings.ok(
             "session.key",
-            format!(
+            &format!(
                 "of {all} {current} were signed by DJANGO_SECRET_KEY, {fallback} by a fallback"
             ),
         );
     } else if fallback > 0 {
         findings.warning(
             "session.fallback-only",
-            format!(
+            &format!(
                 "{fallback} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been \
                  changed, or key and fallback are the wrong way round"
             ),
@@ -146,7 +146,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
         findings.add(
             if good == 0 { Level::Error } else { Level::Warning },
             "session.backend",
-            format!(
+            &format!(
                 "sessions name a backend that DJANGO_AUTHENTICATION_BACKENDS does not: {}; their callers are refused",
                 names.join(", ")
             ),
@@ -156,7 +156,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
     if good > 0 {
         findings.ok(
             "session.users",
-            format!(
+            &format!(
                 "{good} good for active users; not good, as in Django: {wrong_hash} of another password, {gone} of users \
                  who are gone, {inactive} of inactive ones"
             ),
@@ -164,7 +164,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
     } else if wrong_hash > 0 {
         findings.error(
             "session.auth-hash",
-            format!(
+            &format!(
                 "{} decode, but the auth hash of each is of another password: their callers are refused",
                 many(wrong_hash, "session")
             ),
@@ -174,7 +174,7 @@ fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
     } else if unknown > 0 {
         findings.error(
             "session.user-gone",
-            format!(
+            &format!(
                 "the users of all {} that belong to a login are not in the configured user table, whose keys are {:?}s",
                 many(unknown, "session"),
                 table.key_type()

@@ -38,12 +38,12 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     let missing: Vec<&str> = recognising.filter(is_missing).collect();
     if !missing.is_empty() {
         findings.error(
-            format!("{prefix}.columns"),
-            format!(
+            &format!("{prefix}.columns"),
+            &format!(
                 "the table {name} has no column {}: no user can be recognised",
                 missing.join(", ")
             ),
-            format!(
+            &format!(
                 "{SET_USER_TABLE}, and DJANGO_USERNAME_FIELD to the column of USERNAME_FIELD{}",
                 candidates(&mut examined.inspector)
             ),
@@ -82,8 +82,8 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
         role(examined, &known);
     }
     findings.ok(
-        format!("{prefix}.table"),
-        format!("{name} has the columns that are read"),
+        &format!("{prefix}.table"),
+        &format!("{name} has the columns that are read"),
     );
     Some(known)
 }
@@ -99,7 +99,7 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
     if !missing.is_empty() {
         findings.error(
             "sessions.columns",
-            format!(
+            &format!(
                 "the table {SESSIONS} has no column {}: it is not Django's",
                 missing.join(", ")
             ),
@@ -122,7 +122,7 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
     if is_readable {
         findings.ok(
             "sessions.table",
-            format!("{SESSIONS} has the columns that are read"),
+            &format!("{SESSIONS} has the columns that are read"),
         );
     }
     Some(is_readable)
@@ -160,7 +160,7 @@ fn missing_exported<'a>(
     if !indispensable.is_empty() {
         findings.warning(
             id.as_str(),
-            format!(
+            &format!(
                 "the table {table} has no column {}: a view that reads it answers 500, as Django's does on such a model",
                 indispensable.join(", ")
             ),
@@ -169,13 +169,13 @@ fn missing_exported<'a>(
     }
     if !others.is_empty() {
         findings.warning(
-            id,
-            format!(
+            &id,
+            &format!(
                 "the table {table} has no column {}: the export answers 500. So does Django's where the user model lacks \
                  the field, but where the model sets the field to None it exports null",
                 others.join(", ")
             ),
-            format!(
+            &format!(
                 "if the model sets them to None, DJANGO_USER_FIELDS_NONE='{}' (django-settings.py writes it); if the live \
                  view shows texts there, set DJANGO_USER_TABLE to the table that it reads",
                 serde_json::json!(others)
@@ -200,7 +200,7 @@ fn missing_table(examined: &mut Examined, name: &str, prefix: &str) {
             ),
         };
         let text = format!("the table {name} stands in the schema {schema}, which {why}");
-        findings.error(id, text, advice);
+        findings.error(&id, &text, &advice);
         return;
     }
     let hidden = match inspector.backend() {
@@ -217,9 +217,9 @@ fn missing_table(examined: &mut Examined, name: &str, prefix: &str) {
         ),
     };
     findings.error(
-        id,
-        format!("there is no table {name} in this database{hidden}"),
-        advice,
+        &id,
+        &format!("there is no table {name} in this database{hidden}"),
+        &advice,
     );
 }
 
@@ -247,8 +247,8 @@ fn user_types(examined: &Examined, table: &Table, prefix: &str) -> bool {
             .any(|kind| key.contains(kind));
     if !fits {
         examined.findings.error(
-            format!("{prefix}.key"),
-            format!(
+            &format!("{prefix}.key"),
+            &format!(
                 "the key of {} is neither an integer nor a UUID but {key}: such a user model can't be served",
                 config.user_table
             ),
@@ -288,8 +288,8 @@ fn have_types(
         if !words.iter().any(|word| found.contains(word)) {
             all_fit = false;
             examined.findings.error(
-                format!("{prefix}.types"),
-                format!(
+                &format!("{prefix}.types"),
+                &format!(
                     "the column {column} is not {name} but {found}: queries over it will be refused or mean something else"
                 ),
                 "let Django's migrations make the column",
@@ -314,7 +314,7 @@ fn grants(examined: &mut Examined, table: &Table, needs: &[RequiredGrant]) -> Op
             false => "what needs it is answered 503",
         };
         let text = format!("the role {} lacks a grant: {consequence}", server.role);
-        findings.error("role.missing-grant", text, statement);
+        findings.error("role.missing-grant", &text, &statement);
     }
     Some(may_read)
 }
@@ -325,10 +325,10 @@ fn role(examined: &mut Examined, table: &UserTable) {
     match findings.answer("the role's powers", inspector.excess_privilege(table)) {
         Some(Some(ExcessPrivilege { privilege, grants })) => findings.warning(
             ID,
-            format!(
+            &format!(
                 "the database role {privilege}, which the sidecar never needs: an attacker who takes the sidecar over could do it too"
             ),
-            format!("give the sidecar a role of its own with {grants}"),
+            &format!("give the sidecar a role of its own with {grants}"),
         ),
         Some(None) if inspector.backend() != Backend::Sqlite => {
             findings.ok(ID, "the role may not write passwords, nor make roles");
