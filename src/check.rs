@@ -61,10 +61,8 @@ enum Format {
 enum Subject {
     Everything,
     Session(Zeroizing<String>),
-    User {
-        name: String,
-        password: Option<Zeroizing<String>>,
-    },
+    /// By name, and with a password to check
+    User(String, Option<Zeroizing<String>>),
 }
 
 /// A database while it is examined.
@@ -127,29 +125,28 @@ fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
     Ok(match (&arguments.session, &arguments.user) {
         (Some(key), _) if key == "-" => Subject::Session(from_stdin()?),
         (Some(key), _) => Subject::Session(Zeroizing::new(key.clone())),
-        (None, Some(name)) => Subject::User {
-            name: name.clone(),
-            password: arguments.password_stdin.then(from_stdin).transpose()?,
-        },
+        (None, Some(name)) => {
+            let password = arguments.password_stdin.then(from_stdin).transpose()?;
+            Subject::User(name.clone(), password)
+        }
         (None, None) => Subject::Everything,
     })
 }
 
-fn examine(config: &Config, subject: &Subject, findings: &Findings) {
+/// `None` where a finding leaves nothing more to look at.
+fn examine(config: &Config, subject: &Subject, findings: &Findings) -> Option<()> {
     if let Subject::Everything = subject {
         beside_the_database(config, findings);
     }
-    let primary = connecting::primary(config, findings, matches!(subject, Subject::Everything));
-    let Some(mut primary) = primary else {
-        return;
-    };
+    let mut primary = connecting::primary(config, findings)?;
     match subject {
         Subject::Session(key) => caller::session(&mut primary, key),
-        Subject::User { name, password } => {
-            let password = password.as_ref().map(|password| password.as_str());
-            caller::user(&mut primary, name, password);
+        Subject::User(name, password) => {
+            let password = password.as_deref().map(String::as_str);
+            caller::user(&mut primary, name, password)
         }
         Subject::Everything => {
+            connecting::server(&mut primary)?;
             let users = tables::users(&mut primary, config.login, "users");
             let sessions_are_readable = tables::sessions(&mut primary).unwrap_or(false);
             if let Some(table) = &users {
@@ -158,7 +155,7 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) {
                 }
                 passwords::check(&mut primary, table);
             }
-            replica::check(&mut primary);
+            replica::check(&mut primary)
         }
     }
 }

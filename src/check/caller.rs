@@ -14,17 +14,13 @@ use crate::passwords::{PasswordOutcome, check_password};
 const ACTIVATE: &str = "set is_active in Django's admin";
 
 /// Reports the step at which the owner of this session would be refused.
-pub(super) fn session(examined: &mut Examined, key: &str) {
+pub(super) fn session(examined: &mut Examined, key: &str) -> Option<()> {
     let (settings, findings) = (&examined.config.django, examined.findings);
-    let Some(table) = table(examined) else {
-        return;
-    };
+    let table = table(examined)?;
     let now = Clock::new(settings.use_tz, &settings.time_zone).now_plus(0);
     let inspector = &mut examined.inspector;
     let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
-    let Some(caller) = findings.answer("the session", decided) else {
-        return;
-    };
+    let caller = findings.answer("the session", decided)?;
     if !settings
         .rest_authentication
         .contains(&Authenticator::Session)
@@ -90,6 +86,7 @@ pub(super) fn session(examined: &mut Examined, key: &str) {
             }
         }
     }
+    Some(())
 }
 
 fn undecodable(reason: Undecodable) -> &'static str {
@@ -109,17 +106,12 @@ fn undecodable(reason: Undecodable) -> &'static str {
 }
 
 /// Reports whether HTTP Basic and login would admit the user of this name; with a password, whether it is right.
-pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) {
+pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) -> Option<()> {
     let (settings, findings) = (&examined.config.django, examined.findings);
-    let Some(table) = table(examined) else {
-        return;
-    };
+    let table = table(examined)?;
     let inspector = &mut examined.inspector;
     let found = inspector.read(&|connection| table.find_by_username(connection, name));
-    let Some(user) = findings.answer("the user", found) else {
-        return;
-    };
-    let Some(user) = user else {
+    let Some(user) = findings.answer("the user", found)? else {
         let similar = inspector.similar_names(&table, name).unwrap_or_default();
         let (text, advice) = match similar.as_slice() {
             [] => (
@@ -136,7 +128,7 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
             ),
         };
         findings.error("user.refused.name", &format!("refused: {text}"), &advice);
-        return;
+        return None;
     };
     let encoded = EncodedPassword::parse(&user.password);
     match (encoded.work(), encoded.unusable()) {
@@ -195,6 +187,7 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
         }
     }
     staff("user", &username, is_staff, "", findings);
+    Some(())
 }
 
 fn unusable(reason: Unusable) -> &'static str {

@@ -14,29 +14,28 @@ const NO_PREPARED_STATEMENTS: &str = "set SIDECAR_PREPARED_STATEMENTS=off";
 const CLOCKS_DIFFER: f64 = 5.0;
 const CLOCKS_ARE_WRONG: f64 = 60.0;
 
-/// Connects to `DATABASE_URL`, and reports on the server where `is_talkative`.
-pub(super) fn primary<'a>(
-    config: &'a Config,
-    findings: &'a Findings,
-    is_talkative: bool,
-) -> Option<Examined<'a>> {
+/// Connects to `DATABASE_URL`.
+pub(super) fn primary<'a>(config: &'a Config, findings: &'a Findings) -> Option<Examined<'a>> {
     let url = &config.database_url;
-    if url.backend() == Backend::Sqlite && !file::check(config, findings, is_talkative) {
-        return None;
+    if url.backend() == Backend::Sqlite {
+        file::check(url.target(), findings)?;
     }
-    let mut primary = connect("DATABASE_URL", "database", url, config, findings)?;
-    if is_talkative {
-        let server = findings.answer("the server's version", primary.inspector.server())?;
-        about("database", &server, findings);
-        match url.backend() {
-            Backend::Sqlite => file::journal(url.target(), &server.journal_mode, findings),
-            Backend::Postgres => pooler(&primary, &server),
-            Backend::Mysql => {}
-        }
-        standby(config, &server, findings);
-        limits(&mut primary);
+    connect("DATABASE_URL", "database", url, config, findings)
+}
+
+/// Reports on the primary's server; on SQLite, on its file.
+pub(super) fn server(primary: &mut Examined) -> Option<()> {
+    let (config, findings) = (primary.config, primary.findings);
+    let server = findings.answer("the server's version", primary.inspector.server())?;
+    about("database", &server, findings);
+    match config.database_url.backend() {
+        Backend::Sqlite => file::report(config, &server.journal_mode, findings),
+        Backend::Postgres => pooler(primary, &server),
+        Backend::Mysql => {}
     }
-    Some(primary)
+    standby(config, &server, findings);
+    limits(primary);
+    Some(())
 }
 
 /// Connects to the URL in `variable`; where a pooler refuses the limits that the sidecar sends, once more without them.

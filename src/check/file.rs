@@ -1,6 +1,6 @@
 //! SQLite's file: whether it exists, which accounts may read it, and whether its journal mode works in its folder.
 
-use std::fs::File;
+use std::fs::{File, metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,22 +13,13 @@ use crate::config::Config;
 /// The first bytes of every database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Reports what is wrong with the file; whether it is a database that can be read.
-pub(super) fn check(config: &Config, findings: &Findings, is_talkative: bool) -> bool {
-    let path = Path::new(config.database_url.target());
+/// Reports why the file can't be read as a database, if so.
+pub(super) fn check(path: &str, findings: &Findings) -> Option<()> {
     let mut first = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| {
-        file.read_exact(&mut first)?;
-        file.metadata()
-    });
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
     let (what, advice) = match read {
-        Ok(metadata) if first == *MAGIC => {
-            if is_talkative {
-                permissions(config, path, metadata.permissions().mode(), findings);
-            }
-            return true;
-        }
-        Ok(_) => (
+        Ok(()) if first == *MAGIC => return Some(()),
+        Ok(()) => (
             "is no SQLite database".to_owned(),
             "use the file of Django's DATABASES setting",
         ),
@@ -48,43 +39,39 @@ pub(super) fn check(config: &Config, findings: &Findings, is_talkative: bool) ->
             ),
         },
     };
-    findings.error(
-        "database.unreachable",
-        &format!("DATABASE_URL: the file {} {what}", path.display()),
-        advice,
-    );
-    false
+    let text = format!("DATABASE_URL: the file {path} {what}");
+    findings.error("database.unreachable", &text, advice);
+    None
 }
 
-fn permissions(config: &Config, path: &Path, mode: u32, findings: &Findings) {
-    let shown = path.display();
+/// Reports who may read and write the file, and whether the journal mode works in its folder.
+pub(super) fn report(config: &Config, journal_mode: &str, findings: &Findings) {
+    let path = config.database_url.target();
+    let folder = folder(Path::new(path));
+    let folder_is_writable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let mode = metadata(path).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o004 != 0 {
         findings.warning(
             "sqlite.permissions",
-            &format!("every account of this machine may read {shown}, with its password hashes and sessions"),
-            &format!("chmod o-rwx {shown}"),
+            &format!("every account of this machine may read {path}, with its password hashes and sessions"),
+            &format!("chmod o-rwx {path}"),
         );
     }
-    if config.login && (access(path, AccessFlags::W_OK).is_err() || !is_writable(folder(path))) {
+    if config.login && (access(path, AccessFlags::W_OK).is_err() || !folder_is_writable) {
         findings.error(
             "sqlite.read-only",
             "SIDECAR_LOGIN=on, but the file or its folder can't be written by this account: every login fails",
             "let the sidecar's account write both, or set SIDECAR_LOGIN=off",
         );
     }
-}
-
-/// Reports whether the journal mode works in the folder of this file.
-pub(super) fn journal(path: &str, mode: &str, findings: &Findings) {
     const ID: &str = "sqlite.journal-mode";
-    let folder = folder(Path::new(path));
-    if mode != "wal" {
+    if journal_mode != "wal" {
         let text = format!(
-            "{mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they \
+            "{journal_mode}: the sidecar reads for moments only, but while it does, Django's writers wait; with WAL they \
              would not"
         );
         findings.ok(ID, &text);
-    } else if is_writable(folder) {
+    } else if folder_is_writable {
         findings.ok(ID, "wal, and the folder can be written");
     } else {
         findings.error(
@@ -105,8 +92,4 @@ fn folder(path: &Path) -> &Path {
         Some(folder) => folder,
         None => Path::new("/"),
     }
-}
-
-fn is_writable(folder: &Path) -> bool {
-    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }

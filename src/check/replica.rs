@@ -11,23 +11,13 @@ const LATE: f64 = 60.0;
 const FEW: i64 = 100;
 
 /// Checks the replica, if one is configured.
-pub(super) fn check(primary: &mut Examined) {
+pub(super) fn check(primary: &mut Examined) -> Option<()> {
     let (config, findings) = (primary.config, primary.findings);
-    let Some(url) = &config.database_read_url else {
-        return;
-    };
-    let replica = connecting::connect("DATABASE_READ_URL", "replica", url, config, findings);
-    let Some(mut replica) = replica else {
-        return;
-    };
-    let server = replica.inspector.server();
-    let Some(server) = findings.answer("the replica's version", server) else {
-        return;
-    };
+    let url = config.database_read_url.as_ref()?;
+    let mut replica = connecting::connect("DATABASE_READ_URL", "replica", url, config, findings)?;
+    let server = findings.answer("the replica's version", replica.inspector.server())?;
     connecting::about("replica", &server, findings);
-    if tables::users(&mut replica, false, "replica.users").is_none() {
-        return;
-    }
+    tables::users(&mut replica, false, "replica.users")?;
     if server.is_standby && url.backend() == config.database_url.backend() {
         lag(&mut primary.inspector, &mut replica.inspector, findings);
     }
@@ -44,6 +34,7 @@ pub(super) fn check(primary: &mut Examined) {
             "see that DATABASE_READ_URL is a replica of DATABASE_URL, and that it follows",
         );
     }
+    Some(())
 }
 
 fn lag(primary: &mut Inspector, replica: &mut Inspector, findings: &Findings) {

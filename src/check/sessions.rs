@@ -34,21 +34,17 @@ impl Tally {
 }
 
 /// Tries the sample and reports what it showed.
-pub(super) fn check(examined: &mut Examined, table: &UserTable) {
+pub(super) fn check(examined: &mut Examined, table: &UserTable) -> Option<()> {
     let (settings, findings) = (&examined.config.django, examined.findings);
     let inspector = &mut examined.inspector;
     let now = Clock::new(settings.use_tz, &settings.time_zone).now_plus(0);
     let sample = inspector.newest_sessions(now, SAMPLE);
-    let Some(sample) = findings.answer("sessions", sample) else {
-        return;
-    };
+    let sample = findings.answer("sessions", sample)?;
     let newest = SecretKeys::new(settings.secret_keys.current().clone(), Vec::new());
     let mut tally = Tally::default();
     for (key, data) in sample {
         let decided = inspector.read(&|connection| caller(connection, table, settings, &key, now));
-        let Some(caller) = findings.answer("a session's user", decided) else {
-            return;
-        };
+        let caller = findings.answer("a session's user", decided)?;
         match caller.outcome {
             SessionOutcome::Undecodable(_) => {}
             _ if SessionData::decode_login(&data, &newest).is_ok() => tally.current += 1,
@@ -69,6 +65,7 @@ pub(super) fn check(examined: &mut Examined, table: &UserTable) {
     if tally.current + tally.fallback > 0 {
         users(&tally, table, findings);
     }
+    Some(())
 }
 
 fn keys(tally: &Tally, findings: &Findings) {

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::text_row::TextRow;
+use super::text_row::{TextRow, texts};
 use crate::config::{Backend, Config, DatabaseUrl};
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::JobKind;
@@ -104,8 +104,7 @@ impl Inspector {
 
     /// The first column of every row of a query.
     pub(super) fn texts(&mut self, sql: &Sql) -> Result<Vec<String>, DbError> {
-        let rows = self.rows(sql)?;
-        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+        self.read(&|connection| Ok(texts(connection, sql.clone())?))
     }
 
     /// The only row of a query.

@@ -3,7 +3,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::inspector::Inspector;
-use super::text_row::TextRow;
 use crate::config::Backend;
 use crate::db::error::DbError;
 use crate::db::sql::Sql;
@@ -96,13 +95,6 @@ impl Inspector {
             "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::text",
         ))?;
         Ok(row.number(0))
-    }
-
-    /// The lines of `SHOW GRANTS`, up to the account: a password's hash may stand behind it.
-    pub(super) fn mysql_grants(&mut self) -> Result<Vec<String>, DbError> {
-        let lines = self.rows(&Sql::new("SHOW GRANTS"))?;
-        let before_account = |row: &TextRow| row.text(0).split(" TO ").next().map(str::to_owned);
-        Ok(lines.iter().filter_map(before_account).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::inspector::Inspector;
+use super::privileges::mysql_grants;
 use crate::config::Backend;
 use crate::db::error::DbError;
 use crate::db::models::user_table::columns;
@@ -204,21 +205,14 @@ impl Inspector {
             }
             Backend::Mysql => {
                 let schema = table.full_name.split(".`").next().unwrap_or_default();
-                let scopes = [
-                    table.full_name.clone(),
-                    format!("{schema}.*"),
-                    "*.*".to_owned(),
-                ];
-                let lines = self.mysql_grants()?;
-                Ok(lines.iter().any(|line| {
-                    let Some((privileges, scope)) = line.rsplit_once(" ON ") else {
-                        return false;
-                    };
+                let scopes = [&table.full_name, &format!("{schema}.*"), "*.*"];
+                let grants = self.read(&|connection| Ok(mysql_grants(connection)?))?;
+                Ok(grants.iter().any(|(privileges, scope)| {
                     // The name of a database is a pattern here, with an escaped _.
                     let scope = scope.replace('\\', "");
                     // A privilege on columns has a parenthesis behind it, and is not equal to any of these words.
-                    let mut words = privileges.trim_start_matches("GRANT ").split(", ");
-                    scopes.contains(&scope)
+                    let mut words = privileges.split(", ");
+                    scopes.contains(&scope.as_str())
                         && words.any(|word| word == privilege || word == "ALL PRIVILEGES")
                 }))
             }
