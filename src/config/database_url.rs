@@ -63,8 +63,7 @@ impl DatabaseUrl {
             ));
         }
         if backend != Backend::Sqlite {
-            check_escapes(rest)?;
-            check_authority(&target)?;
+            check_encoding(rest)?;
         }
         if target.contains('\0') {
             return Err("holds a NUL character".into());
@@ -81,11 +80,9 @@ impl DatabaseUrl {
     /// Also if one of several hosts may be a standby: a standby that lags would still admit a user whom the primary refuses.
     pub fn parse_primary(text: &str) -> Result<DatabaseUrl, String> {
         let url = DatabaseUrl::parse(text)?;
-        let parts = Parts::of(&url.target);
-        let mut lists = ["host", "hostaddr"]
-            .into_iter()
-            .filter_map(|name| parts.parameter(name));
-        let are_several = parts.hosts.contains(',') || lists.any(|list| list.contains(','));
+        let parts = url.parts();
+        let is_list = |name| parts.parameter(name).is_some_and(|list| list.contains(','));
+        let are_several = parts.hosts.contains(',') || is_list("host") || is_list("hostaddr");
         let session = parts.parameter("target_session_attrs").unwrap_or_default();
         if are_several && !["read-write", "primary"].contains(&session.as_str()) {
             return Err(
@@ -96,9 +93,14 @@ impl DatabaseUrl {
         Ok(url)
     }
 
+    fn parts(&self) -> Parts<'_> {
+        let behind_scheme = self.target.split_once("://");
+        Parts::of(behind_scheme.map_or("", |(_, rest)| rest))
+    }
+
     /// The first of its servers that is not on this machine, if the connection does not authenticate the server.
     pub fn unverified_host(&self) -> Option<String> {
-        let parts = Parts::of(&self.target);
+        let parts = self.parts();
         let of = |name| parts.parameter(name);
         let is = |name, value: &str| of(name).is_some_and(|found| found == value);
         let is_verified = match self.backend {
@@ -159,19 +161,13 @@ impl DatabaseUrl {
 
     /// The passwords in the URL, encoded and decoded, the longest first.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
-        let parts = Parts::of(&self.target);
-        let of_user = parts
-            .credentials
-            .split_once(':')
-            .map(|(_, password)| password);
-        let of_parameters = parts
-            .parameters()
-            .filter(|(name, _)| ["password", "sslpassword"].contains(name))
-            .map(|(_, value)| value);
+        let parts = self.parts();
+        let of_user = parts.credentials.split_once(':');
+        let is_secret = |(name, _): &(&str, &str)| ["password", "sslpassword"].contains(name);
         let mut secrets: Vec<_> = of_user
             .into_iter()
-            .chain(of_parameters)
-            .flat_map(|raw| [raw.to_owned(), decoded(raw)])
+            .chain(parts.parameters().filter(is_secret))
+            .flat_map(|(_, secret)| [secret.to_owned(), decoded(secret)])
             .filter(|secret| !secret.is_empty())
             .map(Zeroizing::new)
             .collect();
@@ -191,16 +187,12 @@ impl DatabaseUrl {
             Backend::Postgres => 5432,
             Backend::Mysql => 3306,
         };
-        let parts = Parts::of(&self.target);
-        let of_addresses = parts.addresses().map(|(_, port)| port.to_owned());
-        let mut words: Vec<String> = of_addresses.collect();
+        let parts = self.parts();
         // libpq reads ports from the query, too.
-        if let Some(list) = parts.parameter("port") {
-            words.extend(list.split(',').map(str::to_owned));
-        }
-        let ports = words
-            .iter()
-            .map(|word| word.trim().parse().unwrap_or(usual));
+        let list = parts.parameter("port");
+        let of_query = list.iter().flat_map(|list| list.split(','));
+        let words = parts.addresses().map(|(_, port)| port).chain(of_query);
+        let ports = words.map(|word| word.trim().parse().unwrap_or(usual));
         let mut ports: Vec<u16> = ports.collect();
         ports.sort_unstable();
         ports.dedup();
@@ -215,10 +207,8 @@ impl DatabaseUrl {
             Backend::Postgres => name.starts_with(".s.PGSQL."),
             Backend::Mysql => matches!(name, "mysqld.sock" | "mysql.sock"),
         };
-        is_usual
-            || path
-                .to_str()
-                .is_some_and(|path| decoded(&self.target).contains(path))
+        let is_named = |path| decoded(&self.target).contains(path);
+        is_usual || path.to_str().is_some_and(is_named)
     }
 
     /// The argument of the driver: a URL, or SQLite's path.
@@ -227,23 +217,24 @@ impl DatabaseUrl {
     }
 }
 
-/// A server's URL in its parts, as they stand in it: percent-encoded.
+/// A server's URL behind its scheme, in parts that are still percent-encoded.
 struct Parts<'a> {
     credentials: &'a str,
     /// Hosts with their ports, with commas between them
     hosts: &'a str,
+    path: &'a str,
     query: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Parts<'a> {
-        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    fn of(rest: &'a str) -> Parts<'a> {
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = location.split('/').next().unwrap_or_default();
+        let (authority, path) = location.split_once('/').unwrap_or((location, ""));
         let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         Parts {
             credentials,
             hosts,
+            path,
             query,
         }
     }
@@ -278,55 +269,44 @@ fn decoded(text: &str) -> String {
 
 /// Whether a host is a unix socket, or reached without leaving this machine.
 fn is_this_machine(host: &str) -> bool {
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host.is_empty()
         || host.starts_with(['/', '@'])
         || host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+        || host.parse().is_ok_and(is_loopback)
 }
 
-/// The advice in errors about a text that is not encoded.
-const HINT: &str = "percent-encode the password";
-
 /// Finds a text that is not percent-encoded, before a client library repeats it in an error: it may be a part of a password.
-fn check_escapes(rest: &str) -> Result<(), String> {
-    let mut escapes = rest.split('%').skip(1);
+fn check_encoding(rest: &str) -> Result<(), String> {
+    let parts = Parts::of(rest);
     let is_escape = |text: &str| {
         let digits = text.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
     };
-    if !escapes.all(is_escape) {
-        return Err(format!("holds a broken percent sequence, or %00: {HINT}"));
-    }
-    if rest.contains('#') {
-        return Err(format!("holds a #: {HINT}"));
-    }
-    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = location.split_once('/').map_or("", |(_, path)| path);
-    if path.contains('@') {
-        return Err(format!("holds an @ behind the host: {HINT}"));
-    }
-    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-    let is_pair = |parameter: &str| parameter.matches('=').count() == 1;
-    match parameters.all(is_pair) {
-        true => Ok(()),
-        false => Err(format!(
-            "has parameters that are not name=value with & between them: {HINT}, and every other value"
-        )),
-    }
-}
-
-/// Finds a password that was not percent-encoded before a driver does, which might repeat it in an error.
-fn check_authority(url: &str) -> Result<(), String> {
-    let parts = Parts::of(url);
-    if parts.credentials.contains('@') {
-        return Err(format!("holds more than one @: {HINT}"));
-    }
+    let mut parameters = parts.query.split('&').filter(|one| !one.is_empty());
     let mut ports = parts.addresses().map(|(_, port)| port);
-    match ports.all(|port| port.bytes().all(|b| b.is_ascii_digit())) {
-        true => Ok(()),
-        false => Err(format!("has a port that is no number: {HINT}")),
+    let mistakes = [
+        (
+            !rest.split('%').skip(1).all(is_escape),
+            "holds a broken percent sequence, or %00",
+        ),
+        (rest.contains('#'), "holds a #"),
+        (parts.path.contains('@'), "holds an @ behind the host"),
+        (
+            !parameters.all(|one| one.matches('=').count() == 1),
+            "has parameters that are not name=value with & between them",
+        ),
+        (parts.credentials.contains('@'), "holds more than one @"),
+        (
+            !ports.all(|port| port.bytes().all(|b| b.is_ascii_digit())),
+            "has a port that is no number",
+        ),
+    ];
+    match mistakes.iter().find(|(is_made, _)| *is_made) {
+        None => Ok(()),
+        Some((_, what)) => Err(format!(
+            "{what}: percent-encode the password and every other value"
+        )),
     }
 }
 

@@ -44,11 +44,15 @@ pub(super) fn login_mode(text: &str) -> Result<LoginMode, String> {
     }
 }
 
+/// The text, if it is right.
+fn checked(text: &str, is_right: bool, wrong: &str) -> Result<String, String> {
+    let text = is_right.then(|| text.to_owned());
+    text.ok_or_else(|| wrong.into())
+}
+
 pub(super) fn identifier(text: &str) -> Result<String, String> {
-    if text.contains('\0') || text.len() > 128 {
-        return Err("is not the name of a table or column".into());
-    }
-    Ok(text.to_owned())
+    let is_name = !text.contains('\0') && text.len() <= 128;
+    checked(text, is_name, "is not the name of a table or column")
 }
 
 pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
@@ -96,18 +100,13 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn cookie_name(text: &str) -> Result<String, String> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !text.bytes().all(legal) {
-        return Err("holds characters that a cookie name can't have".into());
-    }
-    Ok(text.to_owned())
+    let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    checked(text, text.bytes().all(may_stand), "is not a cookie's name")
 }
 
 pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
-    if !text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';') {
-        return Err("holds characters that a cookie attribute can't have".into());
-    }
-    Ok(text.to_owned())
+    let is_right = text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';');
+    checked(text, is_right, "is not a cookie's attribute")
 }
 
 pub(super) fn same_site(text: &str) -> Result<Option<SameSite>, String> {
@@ -151,30 +150,25 @@ pub(super) fn bind(text: &str) -> Result<Bind, String> {
 
 pub(super) fn mount(text: &str) -> Result<String, String> {
     let path = text.strip_suffix('/').unwrap_or(text);
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let segments_are_plain = path
-        .split('/')
-        .skip(1)
-        .all(|s| !s.is_empty() && s != "." && s != "..");
-    match path.is_empty()
-        || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain)
-    {
-        true => Ok(path.to_owned()),
-        false => Err("is not a path of plain segments, nor empty".into()),
-    }
+    let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let is_plain = |segment: &str| !["", ".", ".."].contains(&segment);
+    let is_path = path.starts_with('/') && path.split('/').skip(1).all(is_plain);
+    let is_mount = path.is_empty() || (is_path && path.bytes().all(may_stand));
+    checked(path, is_mount, "is not a path of plain segments, nor empty")
 }
 
 pub(super) fn login_url(text: &str) -> Result<String, String> {
     let is_path = text.starts_with('/') && !text.starts_with("//");
-    let is_url = ["https://", "http://"].iter().any(|scheme| {
-        text.strip_prefix(scheme)
-            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-    });
+    let mut schemes = ["https://", "http://"].into_iter();
+    let rest = schemes.find_map(|scheme| text.strip_prefix(scheme));
+    let is_url = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     let may_stand = |b: u8| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b);
-    match (is_path || is_url) && text.bytes().all(may_stand) {
-        true => Ok(text.to_owned()),
-        false => Err("is neither an absolute path nor an http URL".into()),
-    }
+    let is_right = (is_path || is_url) && text.bytes().all(may_stand);
+    checked(
+        text,
+        is_right,
+        "is neither an absolute path nor an http URL",
+    )
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
@@ -182,10 +176,9 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     // every message must hold, which would drop audit lines.
     let mut bare = text.split(',').filter(|directive| !directive.contains('='));
     let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
-    match env_filter::Builder::new().try_parse(text) {
-        Ok(_) if are_levels && !text.contains('/') => Ok(text.to_owned()),
-        _ => Err("is not a log level or filter".into()),
-    }
+    let is_filter = env_filter::Builder::new().try_parse(text).is_ok();
+    let is_right = is_filter && are_levels && !text.contains('/');
+    checked(text, is_right, "is not a log level or filter")
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
