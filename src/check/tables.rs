@@ -27,36 +27,16 @@ const SESSIONS: &str = "django_session";
 pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Option<UserTable> {
     let (config, findings) = (examined.config, examined.findings);
     let (name, username) = (&config.user_table, config.username_field.as_str());
-    let recognising = WHO.into_iter().chain([username]);
-    let is_none = |column: &str| config.none_fields.iter().any(|field| field == column);
-    let exported = EXPORTED.into_iter().filter(|column| !is_none(column));
-    let read: Vec<&str> = recognising.clone().chain(exported.clone()).collect();
+    let required = [&WHO[..], &[username]].concat();
+    let mut exported = EXPORTED.to_vec();
+    exported.retain(|column| !config.none_fields.iter().any(|field| field == column));
+    let mut read = [&required[..], &exported].concat();
     let columns = [&read[..], &["is_movie_user", "last_login"]].concat();
-    let table = table(examined, name, &columns, prefix)?;
-
-    let is_missing = |column: &&str| !table.has(column);
-    let missing: Vec<&str> = recognising.filter(is_missing).collect();
-    if !missing.is_empty() {
-        findings.error(
-            &format!("{prefix}.columns"),
-            &format!(
-                "the table {name} has no column {}: no user can be recognised",
-                missing.join(", ")
-            ),
-            &format!(
-                "{SET_USER_TABLE}, and DJANGO_USERNAME_FIELD to the column of USERNAME_FIELD{}",
-                candidates(&mut examined.inspector)
-            ),
-        );
-        return None;
-    }
-    missing_exported(name, prefix, exported.filter(is_missing), findings);
+    let table = table(examined, name, &required, &columns, prefix)?;
+    missing_exported(name, prefix, table.missing(&exported), findings);
     let types_fit = user_types(examined, &table, prefix);
 
-    let mut read: Vec<&str> = read
-        .into_iter()
-        .filter(|column| table.has(column))
-        .collect();
+    read.retain(|column| table.has(column));
     read.sort_unstable();
     read.dedup();
     let mut needs: Vec<RequiredGrant> = Vec::new();
@@ -81,38 +61,16 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     if prefix == "users" {
         role(examined, &known);
     }
-    findings.ok(
-        &format!("{prefix}.table"),
-        &format!("{name} has the columns that are read"),
-    );
+    let text = format!("{name} has the columns that are read");
+    findings.ok(&format!("{prefix}.table"), &text);
     Some(known)
 }
 
 /// Checks the session table; whether its columns may be read.
 pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
     let findings = examined.findings;
-    let table = table(examined, SESSIONS, &SESSION, "sessions")?;
-    let missing: Vec<&str> = SESSION
-        .into_iter()
-        .filter(|column| !table.has(column))
-        .collect();
-    if !missing.is_empty() {
-        findings.error(
-            "sessions.columns",
-            &format!(
-                "the table {SESSIONS} has no column {}: it is not Django's",
-                missing.join(", ")
-            ),
-            "point DATABASE_URL at the database of Django's sessions",
-        );
-        return None;
-    }
-    let types = [
-        ("session_key", ColumnType::Text),
-        ("session_data", ColumnType::Text),
-        ("expire_date", ColumnType::Date),
-    ];
-    let types_fit = have_types(examined, &table, &types, "sessions");
+    let table = table(examined, SESSIONS, &SESSION, &SESSION, "sessions")?;
+    let types_fit = types_fit(examined, &table, &SESSION, "sessions");
     let mut needs = vec![("SELECT", SESSION.to_vec())];
     if examined.config.login {
         needs.push(("INSERT", SESSION.to_vec()));
@@ -120,46 +78,65 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
     }
     let is_readable = grants(examined, &table, &needs)? && types_fit;
     if is_readable {
-        findings.ok(
-            "sessions.table",
-            &format!("{SESSIONS} has the columns that are read"),
-        );
+        let text = format!("{SESSIONS} has the columns that are read");
+        findings.ok("sessions.table", &text);
     }
     Some(is_readable)
 }
 
-/// The table; reports if it does not exist, or the role may see nothing of it.
-fn table(examined: &mut Examined, name: &str, columns: &[&str], prefix: &str) -> Option<Table> {
-    let inspector = &mut examined.inspector;
+/// The table; reports if it does not exist, if the role may see nothing of it, or if a required column is missing. `columns`
+/// are those that may be hidden.
+fn table(
+    examined: &mut Examined,
+    name: &str,
+    required: &[&str],
+    columns: &[&str],
+    prefix: &str,
+) -> Option<Table> {
+    let (inspector, findings) = (&mut examined.inspector, examined.findings);
     let table = inspector.table(name, columns);
-    let table = examined
-        .findings
-        .answer(&format!("the columns of {name}"), table)?;
-    if !table.columns.is_empty() {
+    let table = findings.answer(&format!("the columns of {name}"), table)?;
+    if table.columns.is_empty() {
+        // MySQL hides a table from an account without any right on it, as if it did not exist.
+        let is_elsewhere =
+            name != SESSIONS && !inspector.user_tables().unwrap_or_default().is_empty();
+        if table.hidden.is_empty() || is_elsewhere {
+            missing_table(examined, name, prefix);
+            return None;
+        }
+    }
+    let missing = table.missing(required);
+    if missing.is_empty() {
         return Some(table);
     }
-    // MySQL hides a table from an account without any right on it, as if it did not exist.
-    let is_elsewhere = name != SESSIONS && !inspector.user_tables().unwrap_or_default().is_empty();
-    if table.hidden.is_empty() || is_elsewhere {
-        missing_table(examined, name, prefix);
-        return None;
-    }
-    Some(table)
+    let (consequence, advice) = match name == SESSIONS {
+        true => (
+            "it is not Django's",
+            "point DATABASE_URL at the database of Django's sessions".to_owned(),
+        ),
+        false => (
+            "no user can be recognised",
+            format!(
+                "{SET_USER_TABLE}, and DJANGO_USERNAME_FIELD to the column of USERNAME_FIELD{}",
+                candidates(inspector)
+            ),
+        ),
+    };
+    let columns = missing.join(", ");
+    let text = format!("the table {name} has no column {columns}: {consequence}");
+    findings.error(&format!("{prefix}.columns"), &text, &advice);
+    None
 }
 
 /// Reports what the views answer without these columns.
-fn missing_exported<'a>(
-    table: &str,
-    prefix: &str,
-    missing: impl Iterator<Item = &'a str>,
-    findings: &Findings,
-) {
+fn missing_exported(table: &str, prefix: &str, missing: Vec<&str>, findings: &Findings) {
+    let is_indispensable = |column: &&str| ["is_tv_user", "date_joined"].contains(column);
     let (indispensable, others): (Vec<&str>, Vec<&str>) =
-        missing.partition(|column| ["is_tv_user", "date_joined"].contains(column));
+        missing.into_iter().partition(is_indispensable);
     let id = format!("{prefix}.export-columns");
     if !indispensable.is_empty() {
         findings.warning(
-            id.as_str(),
+            &id,
             &format!(
                 "the table {table} has no column {}: a view that reads it answers 500, as Django's does on such a model",
                 indispensable.join(", ")
@@ -216,11 +193,8 @@ fn missing_table(examined: &mut Examined, name: &str, prefix: &str) {
             candidates(inspector)
         ),
     };
-    findings.error(
-        &id,
-        &format!("there is no table {name} in this database{hidden}"),
-        &advice,
-    );
+    let text = format!("there is no table {name} in this database{hidden}");
+    findings.error(&id, &text, &advice);
 }
 
 /// The tables that look like a user table, as the end of an advice.
@@ -231,20 +205,11 @@ fn candidates(inspector: &mut Inspector) -> String {
     }
 }
 
-#[derive(Clone, Copy)]
-enum ColumnType {
-    Text,
-    Boolean,
-    Date,
-}
-
 fn user_types(examined: &Examined, table: &Table, prefix: &str) -> bool {
     let config = examined.config;
     let key = table.columns.get("id").map_or("", String::as_str);
-    let fits = key.is_empty()
-        || ["uuid", "int", "char"]
-            .iter()
-            .any(|kind| key.contains(kind));
+    let is_one_of = |kinds: &[&str]| kinds.iter().any(|kind| key.contains(kind));
+    let fits = key.is_empty() || is_one_of(&["uuid", "int", "char"]);
     if !fits {
         examined.findings.error(
             &format!("{prefix}.key"),
@@ -255,35 +220,27 @@ fn user_types(examined: &Examined, table: &Table, prefix: &str) -> bool {
             "leave the two endpoints to Django",
         );
     }
-    let types = [
-        ("is_active", ColumnType::Boolean),
-        ("is_staff", ColumnType::Boolean),
-        ("is_tv_user", ColumnType::Boolean),
-        ("is_movie_user", ColumnType::Boolean),
-        ("password", ColumnType::Text),
-        (&config.username_field, ColumnType::Text),
-        ("date_joined", ColumnType::Date),
-    ];
-    have_types(examined, table, &types, prefix) && fits
+    let booleans = ["is_active", "is_staff", "is_tv_user", "is_movie_user"];
+    let others = ["password", &config.username_field, "date_joined"];
+    types_fit(examined, table, &[&booleans[..], &others].concat(), prefix) && fits
 }
 
-/// Whether the columns that are there have the types that Django's migrations give them.
-fn have_types(
-    examined: &Examined,
-    table: &Table,
-    types: &[(&str, ColumnType)],
-    prefix: &str,
-) -> bool {
+/// Whether these columns, as far as they are there, have the types that Django's migrations give them.
+fn types_fit(examined: &Examined, table: &Table, columns: &[&str], prefix: &str) -> bool {
     let mut all_fit = true;
-    for (column, kind) in types {
+    for column in columns {
         let Some(found) = table.columns.get(*column) else {
             continue;
         };
-        let (name, words): (_, &[&str]) = match (kind, examined.inspector.backend()) {
-            (ColumnType::Text, _) => ("a text", &["char", "text"]),
-            (ColumnType::Date, _) => ("a date and time", &["timestamp", "datetime"]),
-            (ColumnType::Boolean, Backend::Postgres) => ("a boolean", &["bool"]),
-            (ColumnType::Boolean, _) => ("a boolean", &["bool", "int"]),
+        let (name, words): (_, &[&str]) = match *column {
+            "date_joined" | "expire_date" => ("a date and time", &["timestamp", "datetime"]),
+            "is_active" | "is_staff" | "is_tv_user" | "is_movie_user" => {
+                match examined.inspector.backend() {
+                    Backend::Postgres => ("a boolean", &["bool"]),
+                    Backend::Sqlite | Backend::Mysql => ("a boolean", &["bool", "int"]),
+                }
+            }
+            _ => ("a text", &["char", "text"]),
         };
         if !words.iter().any(|word| found.contains(word)) {
             all_fit = false;
@@ -305,9 +262,8 @@ fn grants(examined: &mut Examined, table: &Table, needs: &[RequiredGrant]) -> Op
     let server = findings.answer("the role", inspector.server())?;
     let missing = inspector.missing_grants(table, needs, &server.role);
     let missing = findings.answer("grants", missing)?;
-    let may_read = !missing
-        .iter()
-        .any(|statement| statement.starts_with("GRANT SELECT"));
+    let reads = |statement: &String| statement.starts_with("GRANT SELECT");
+    let may_read = !missing.iter().any(reads);
     for statement in missing {
         let consequence = match statement.starts_with("GRANT REFERENCES") {
             true => "a column that it may not read looks like one that the model does not have",

@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 
 use diesel::QueryResult;
 use diesel::result::Error as DieselError;
-use diesel::row::Row;
 
 use super::inspector::Inspector;
-use crate::config::Backend;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::models::user_table::UserTable;
+use crate::db::models::users::User;
 use crate::db::sql::Sql;
-use crate::db::types::row::{FromRow, optional, required};
-use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::hashers::{EncodedPassword, Unusable, Work};
 use crate::django::sessions::UserId;
 
-/// The rows of one piece on MySQL, whose client stores a whole result.
+/// The rows of one statement: MySQL's client stores a whole result, and each database limits the time of a statement.
 const ROWS_OF_A_PIECE: usize = 20_000;
 
 /// How the passwords of a table are stored: how many users, and how many active members of staff, by kind.
@@ -30,14 +27,15 @@ pub struct StoredPasswords {
 }
 
 impl StoredPasswords {
-    fn count(&mut self, row: &StoredPassword) {
-        let counts = match (row.encoded.work(), row.encoded.unusable()) {
+    fn count(&mut self, user: &User) {
+        let encoded = EncodedPassword::parse(&user.password);
+        let counts = match (encoded.work(), encoded.unusable()) {
             (Some(work), _) => self.usable.entry(work).or_default(),
             (None, Some(reason)) => self.unusable.entry(reason).or_default(),
             (None, None) => return,
         };
         counts.0 += 1;
-        counts.1 += usize::from(row.is_staff);
+        counts.1 += usize::from(user.is_active && user.is_staff);
     }
 }
 
@@ -50,39 +48,34 @@ impl Inspector {
             let length;
             (passwords, length, after) =
                 self.read(&|connection| count_piece(connection, table, passwords.clone(), after))?;
-            if table.backend != Backend::Mysql || length < ROWS_OF_A_PIECE {
+            if length < ROWS_OF_A_PIECE || after.is_none() {
                 return Ok(passwords);
             }
         }
     }
 }
 
-/// Counts the rows of one statement: on MySQL at most [`ROWS_OF_A_PIECE`], elsewhere all. Returns the counts, the number of
-/// rows, and the key of the last one.
+/// Counts the rows of one statement. Returns the counts, the number of rows, and the key of the last one.
 fn count_piece(
     connection: &mut Connection,
     table: &UserTable,
     mut passwords: StoredPasswords,
     after: Option<UserId>,
 ) -> Result<(StoredPasswords, usize, Option<UserId>), DbError> {
-    let users = &table.quoted_table;
-    let condition = after.map_or("", |_| " WHERE id > $1");
-    let order = match table.backend {
-        Backend::Mysql => format!(" ORDER BY id LIMIT {ROWS_OF_A_PIECE}"),
-        Backend::Postgres | Backend::Sqlite => String::new(),
-    };
+    let (users, username) = (&table.quoted_table, &table.quoted_username);
+    let condition = after.map_or("", |_| "WHERE id > $1");
     let sql = Sql::new(format!(
-        "SELECT id, password, is_active, is_staff FROM {users}{condition}{order}"
+        "SELECT id, {username}, password, is_active, is_staff FROM {users} {condition} ORDER BY id LIMIT {ROWS_OF_A_PIECE}"
     ));
     let after = after.map(|id| table.key.parameter(&id));
     let sql = after.into_iter().fold(sql, Sql::bind);
     let (mut length, mut last) = (0, None);
-    sql.for_each(connection, |row: QueryResult<StoredPassword>| {
+    sql.for_each(connection, |row: QueryResult<User>| {
         length += 1;
         match row {
-            Ok(row) => {
-                passwords.count(&row);
-                last = Some(row.id);
+            Ok(user) => {
+                passwords.count(&user);
+                last = Some(user.id);
             }
             // A user whose row can't be read is not authenticated.
             Err(DieselError::DeserializationError(_)) => {}
@@ -91,27 +84,4 @@ fn count_piece(
         Ok(())
     })?;
     Ok((passwords, length, last))
-}
-
-struct StoredPassword {
-    id: UserId,
-    encoded: EncodedPassword,
-    is_staff: bool,
-}
-
-impl FromRow for StoredPassword {
-    fn from_row<'a, DB: DjangoBackend>(
-        row: &impl Row<'a, DB>,
-    ) -> Result<StoredPassword, ValueError> {
-        let is_true = |index| {
-            let value = optional(row, index, DB::boolean)?;
-            Ok::<_, ValueError>(value.is_some_and(|value| value.is_true()))
-        };
-        let encoded = optional(row, 1, |value| DB::text(value, EncodedPassword::parse))?;
-        Ok(StoredPassword {
-            id: required(row, 0, DB::id)?,
-            encoded: encoded.unwrap_or_else(|| EncodedPassword::parse("")),
-            is_staff: is_true(2)? && is_true(3)?,
-        })
-    }
 }

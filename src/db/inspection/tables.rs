@@ -34,6 +34,12 @@ impl Table {
         self.columns.contains_key(column) || self.is_hidden(column)
     }
 
+    /// Those of these columns that don't exist.
+    pub fn missing<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
+        let columns = columns.iter().copied();
+        columns.filter(|column| !self.has(column)).collect()
+    }
+
     fn is_hidden(&self, column: &str) -> bool {
         self.hidden.iter().any(|hidden| hidden == column)
     }
