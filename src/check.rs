@@ -148,7 +148,7 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) -> Option<()
         Subject::Everything => {
             connecting::server(&mut primary)?;
             let users = tables::users(&mut primary, config.login, "users");
-            let sessions_are_readable = tables::sessions(&mut primary).unwrap_or(false);
+            let sessions_are_readable = tables::sessions(&mut primary).is_some();
             if let Some(table) = &users {
                 if sessions_are_readable {
                     sessions::check(&mut primary, table);
@@ -196,10 +196,7 @@ fn count(findings: &[Finding], level: Level) -> usize {
 }
 
 fn print(findings: &[Finding], format: Format) {
-    let (errors, warnings) = (
-        count(findings, Level::Error),
-        count(findings, Level::Warning),
-    );
+    let [errors, warnings] = [Level::Error, Level::Warning].map(|level| count(findings, level));
     let text = match format {
         Format::Json => serde_json::json!({
             "good": errors == 0, "errors": errors, "warnings": warnings, "findings": findings

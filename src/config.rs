@@ -94,7 +94,7 @@ impl Config {
         let second_factor = vars.value("DJANGO_SECOND_FACTOR", string_array);
         let login = vars.value("SIDECAR_LOGIN", login_mode);
         if login == LoginMode::On && !second_factor.is_empty() {
-            vars.contradiction(format!(
+            vars.errors.push(format!(
                 "SIDECAR_LOGIN is on, but the project asks for a second factor at login (DJANGO_SECOND_FACTOR: {}): the \
                  sidecar's login asks for the password alone, and its session opens the whole site; set \
                  SIDECAR_LOGIN=without-second-factor to allow that, or SIDECAR_LOGIN=off",
@@ -117,9 +117,11 @@ impl Config {
             login_rate: vars.value("SIDECAR_LOGIN_RATE", rate),
             trusted_proxies: vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies),
             cors_origins: vars.value("SIDECAR_CORS_ORIGINS", origins),
-            export_concurrency: vars.value("SIDECAR_EXPORT_CONCURRENCY", export_concurrency),
-            shutdown_delay: vars.value("SIDECAR_SHUTDOWN_DELAY", delay),
-            prepared_statements: vars.value("SIDECAR_PREPARED_STATEMENTS", on_or_off),
+            export_concurrency: vars.value("SIDECAR_EXPORT_CONCURRENCY", number(1..=64)),
+            shutdown_delay: Duration::from_secs(
+                vars.value("SIDECAR_SHUTDOWN_DELAY", number(0..=3600)),
+            ),
+            prepared_statements: vars.value("SIDECAR_PREPARED_STATEMENTS", boolean),
             logging: Logging {
                 filter: vars.value("SIDECAR_LOG", log_filter),
                 format: vars.value("SIDECAR_LOG_FORMAT", log_format),
@@ -135,7 +137,8 @@ impl Config {
                 rest_authentication: vars.value("DJANGO_REST_AUTHENTICATION", authenticators),
                 session_cookie: SessionCookie {
                     name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
-                    age_seconds: vars.value("DJANGO_SESSION_COOKIE_AGE", seconds),
+                    age_seconds: vars
+                        .value("DJANGO_SESSION_COOKIE_AGE", number(1..=u32::MAX.into())),
                     domain: vars.optional("DJANGO_SESSION_COOKIE_DOMAIN", cookie_attribute),
                     path: vars.value("DJANGO_SESSION_COOKIE_PATH", cookie_attribute),
                     secure: vars.value("DJANGO_SESSION_COOKIE_SECURE", boolean),
@@ -143,7 +146,8 @@ impl Config {
                     same_site: vars.value("DJANGO_SESSION_COOKIE_SAMESITE", same_site),
                 },
                 hashing: Hashing {
-                    pbkdf2_iterations: vars.value("DJANGO_PBKDF2_ITERATIONS", iterations),
+                    pbkdf2_iterations: vars
+                        .value("DJANGO_PBKDF2_ITERATIONS", number(1..=10_000_000)),
                 },
                 // The last two: only here may a missing variable end the reading, since all others have been read.
                 secret_keys: SecretKeys::new(key?, fallbacks),

@@ -21,10 +21,8 @@ pub(super) fn session(examined: &mut Examined, key: &str) -> Option<()> {
     let inspector = &mut examined.inspector;
     let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
     let caller = findings.answer("the session", decided)?;
-    if !settings
-        .rest_authentication
-        .contains(&Authenticator::Session)
-    {
+    let authenticators = &settings.rest_authentication;
+    if !authenticators.contains(&Authenticator::Session) {
         findings.error(
             "session.refused.authenticator",
             "DJANGO_REST_AUTHENTICATION does not name session: no session is looked at",

@@ -95,7 +95,6 @@ mod tests {
             "no pg_hba.conf entry for host \"::1\", no encryption -> from another address",
             "Host '::1' is not allowed to connect to this server -> from another address",
             "Access denied for user 'x'@'%' to database 'y' -> may not enter",
-            "Access denied for user 'x'@'%' -> name or password",
             "FATAL: role \"x\" does not exist -> no role of this name",
             "FATAL: too many connections for role \"x\" -> is taken",
             "server does not support SSL, but SSL was required -> encrypted",

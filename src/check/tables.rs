@@ -4,7 +4,7 @@ use super::Examined;
 use super::findings::*;
 use crate::config::Backend;
 use crate::db::inspection::inspector::Inspector;
-use crate::db::inspection::privileges::ExcessPrivilege;
+use crate::db::inspection::privileges::{ExcessPrivilege, excess_privilege};
 use crate::db::inspection::tables::{RequiredGrant, Table};
 use crate::db::models::user_table::UserTable;
 
@@ -52,8 +52,8 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     if writes && table.has("last_login") {
         needs.push(("UPDATE", vec!["last_login"]));
     }
-    let may_read = grants(examined, &table, &needs)?;
-    if !types_fit || !may_read {
+    grants(examined, &table, &needs)?;
+    if !types_fit {
         return None;
     }
     let known = examined.inspector.user_table(config);
@@ -66,8 +66,8 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     Some(known)
 }
 
-/// Checks the session table; whether its columns may be read.
-pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
+/// Checks the session table; `None` if its columns may not be read.
+pub(super) fn sessions(examined: &mut Examined) -> Option<()> {
     let findings = examined.findings;
     let table = table(examined, SESSIONS, &SESSION, &SESSION, "sessions")?;
     let types_fit = types_fit(examined, &table, &SESSION, "sessions");
@@ -76,12 +76,13 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<bool> {
         needs.push(("INSERT", SESSION.to_vec()));
         needs.push(("DELETE", Vec::new()));
     }
-    let is_readable = grants(examined, &table, &needs)? && types_fit;
-    if is_readable {
-        let text = format!("{SESSIONS} has the columns that are read");
-        findings.ok("sessions.table", &text);
+    grants(examined, &table, &needs)?;
+    if !types_fit {
+        return None;
     }
-    Some(is_readable)
+    let text = format!("{SESSIONS} has the columns that are read");
+    findings.ok("sessions.table", &text);
+    Some(())
 }
 
 /// The table; reports if it does not exist, if the role may see nothing of it, or if a required column is missing. `columns`
@@ -256,8 +257,8 @@ fn types_fit(examined: &Examined, table: &Table, columns: &[&str], prefix: &str)
     all_fit
 }
 
-/// Reports the grants that the role lacks; whether it may read.
-fn grants(examined: &mut Examined, table: &Table, needs: &[RequiredGrant]) -> Option<bool> {
+/// Reports the grants that the role lacks; `None` if it may not read.
+fn grants(examined: &mut Examined, table: &Table, needs: &[RequiredGrant]) -> Option<()> {
     let (inspector, findings) = (&mut examined.inspector, examined.findings);
     let server = findings.answer("the role", inspector.server())?;
     let missing = inspector.missing_grants(table, needs, &server.role);
@@ -272,13 +273,14 @@ fn grants(examined: &mut Examined, table: &Table, needs: &[RequiredGrant]) -> Op
         let text = format!("the role {} lacks a grant: {consequence}", server.role);
         findings.error("role.missing-grant", &text, &statement);
     }
-    Some(may_read)
+    may_read.then_some(())
 }
 
 fn role(examined: &mut Examined, table: &UserTable) {
     const ID: &str = "role.too-powerful";
     let (inspector, findings) = (&mut examined.inspector, examined.findings);
-    match findings.answer("the role's powers", inspector.excess_privilege(table)) {
+    let excess = inspector.read(&|connection| Ok(excess_privilege(connection, table)));
+    match findings.answer("the role's powers", excess) {
         Some(Some(ExcessPrivilege { privilege, grants })) => findings.warning(
             ID,
             &format!(

@@ -26,11 +26,6 @@ impl Backend {
             Backend::Mysql => "mysql",
         }
     }
-
-    /// Whether this build speaks to it.
-    fn is_built_in(self) -> bool {
-        crate::features().contains(&self.feature())
-    }
 }
 
 /// A database's address with its password: no `Debug`, wiped when dropped.
@@ -56,8 +51,8 @@ impl DatabaseUrl {
             "mysql" => (Backend::Mysql, format!("mysql://{rest}")),
             _ => return Err("has a scheme other than sqlite, postgres and mysql".into()),
         };
-        if !backend.is_built_in() {
-            let feature = backend.feature();
+        let feature = backend.feature();
+        if !crate::features().contains(&feature) {
             return Err(format!(
                 "needs a build with the feature {feature}: cargo build --release --features {feature}"
             ));

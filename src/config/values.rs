@@ -1,5 +1,6 @@
 //! Parsers of single variables. An error completes a sentence that begins with the variable's name.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,26 +14,22 @@ use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
 
-/// A number in this range; `what` ends the sentence "is not a number".
-fn number<T: FromStr + PartialOrd>(
-    text: &str,
+/// A parser of numbers in this range.
+pub(super) fn number<T: FromStr + PartialOrd + Display>(
     range: RangeInclusive<T>,
-    what: &str,
-) -> Result<T, String> {
-    let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("is not a number {what}"))
+) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("is not a number from {} to {}", range.start(), range.end()))
+    }
 }
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err("is neither true nor false".into()),
+        _ => Err("is none of true, false, on and off".into()),
     }
-}
-
-pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
-    boolean(text).map_err(|_| "is neither on nor off".into())
 }
 
 pub(super) fn login_mode(text: &str) -> Result<LoginMode, String> {
@@ -81,22 +78,6 @@ pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
         return Err("holds an empty key".into());
     }
     Ok(keys.into_iter().map(SecretKey::new).collect())
-}
-
-pub(super) fn seconds(text: &str) -> Result<i64, String> {
-    number(text, 1..=u32::MAX.into(), "of seconds above 0")
-}
-
-pub(super) fn iterations(text: &str) -> Result<u32, String> {
-    number(text, 1..=10_000_000, "from 1 to 10000000")
-}
-
-pub(super) fn export_concurrency(text: &str) -> Result<usize, String> {
-    number(text, 1..=64, "from 1 to 64")
-}
-
-pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    number(text, 0..=3600, "of seconds up to 3600").map(Duration::from_secs)
 }
 
 pub(super) fn cookie_name(text: &str) -> Result<String, String> {
@@ -218,12 +199,10 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
             |b: u8| b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@/".contains(&b);
         authority.is_some_and(|name| !name.is_empty() && name.bytes().all(may_stand))
     };
-    match origins.iter().all(is_origin) {
-        true => Ok(origins),
-        false => Err(
-            "is not a list of origins: scheme, host, and port if it is not the usual one".into(),
-        ),
-    }
+    let are_origins = origins.iter().all(is_origin);
+    are_origins.then_some(origins).ok_or_else(|| {
+        "is not a list of origins: scheme, host, and port if it is not the usual one".into()
+    })
 }
 
 pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
@@ -243,8 +222,6 @@ pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
         let most = most.parse().ok().filter(|most| *most > 0)?;
         Some(Rate { most, per })
     });
-    match rate {
-        Some(rate) => Ok(Some(rate)),
-        None => Err("is neither off nor a number per s, min, hour or day".into()),
-    }
+    let wrong = || "is neither off nor a number per s, min, hour or day".into();
+    rate.map(Some).ok_or_else(wrong)
 }

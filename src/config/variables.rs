@@ -95,7 +95,8 @@ pub(super) struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     /// Of all files together
     deadline: Instant,
-    errors: Vec<String>,
+    /// A sentence each
+    pub(super) errors: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
@@ -151,11 +152,6 @@ impl<'a> Variables<'a> {
             self.mistake(name, "is required but not set");
         }
         value
-    }
-
-    /// Adds a sentence about variables that do not go together.
-    pub(super) fn contradiction(&mut self, sentence: String) {
-        self.errors.push(sentence);
     }
 
     fn mistake(&mut self, name: &str, wrong: &str) {

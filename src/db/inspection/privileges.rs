@@ -3,11 +3,9 @@
 
 use diesel::QueryResult;
 
-use super::inspector::Inspector;
 use super::text_row::texts;
 use crate::config::Backend;
 use crate::db::connection::Connection;
-use crate::db::error::DbError;
 use crate::db::models::user_table::UserTable;
 use crate::db::sql::Sql;
 
@@ -26,16 +24,6 @@ impl ExcessPrivilege {
         log::warn!(
             "the database role {privilege}, which the sidecar never needs: give it a role of its own with {grants}"
         );
-    }
-}
-
-impl Inspector {
-    /// The privilege that the role has and should not have, if any.
-    pub fn excess_privilege(
-        &mut self,
-        table: &UserTable,
-    ) -> Result<Option<ExcessPrivilege>, DbError> {
-        self.read(&|connection| Ok(excess_privilege(connection, table)))
     }
 }
 
