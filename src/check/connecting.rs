@@ -87,7 +87,7 @@ pub(super) fn about(prefix: &str, server: &Server, findings: &Findings) {
     let id = format!("{prefix}.reachable");
     // SQLite has no role, and its file no clock.
     if server.role.is_empty() {
-        findings.ok(&id, server.version.as_str());
+        findings.ok(&id, &server.version);
         return;
     }
     findings.ok(&id, &format!("{}, as role {}", server.version, server.role));
@@ -100,21 +100,19 @@ fn clock(prefix: &str, ahead: f64, findings: &Findings) {
         findings.ok(&id, "the clocks agree");
         return;
     }
-    let level = match ahead.abs() > CLOCKS_ARE_WRONG {
-        true => Level::Error,
-        false => Level::Warning,
+    let is_wrong = ahead.abs() > CLOCKS_ARE_WRONG;
+    let level = if is_wrong {
+        Level::Error
+    } else {
+        Level::Warning
     };
     let text = format!(
         "the database's clock is {:.0} seconds {} this machine's: sessions end, and begin, at the wrong time",
         ahead.abs(),
         if ahead > 0.0 { "ahead of" } else { "behind" }
     );
-    findings.add(
-        level,
-        &id,
-        &text,
-        "set both by NTP (timedatectl set-ntp true)",
-    );
+    let advice = "set both by NTP (timedatectl set-ntp true)";
+    findings.add(level, &id, &text, advice);
 }
 
 /// Whether a pooler stands before PostgreSQL.
@@ -153,19 +151,14 @@ fn standby(config: &Config, server: &Server, findings: &Findings) {
     }
     let text = "DATABASE_URL leads to a server that can't be written (a standby), whose data may be late: a user who was \
                 just logged out or demoted may still get in";
-    let (level, more) = match config.login {
-        true => (
-            Level::Error,
-            "; and with SIDECAR_LOGIN=on every login fails",
-        ),
-        false => (Level::Warning, ""),
-    };
-    findings.add(
-        level,
-        "database.standby",
-        &format!("{text}{more}"),
-        "put the primary into DATABASE_URL and this one into DATABASE_READ_URL",
-    );
+    let advice = "put the primary into DATABASE_URL and this one into DATABASE_READ_URL";
+    const ID: &str = "database.standby";
+    if config.login {
+        let text = format!("{text}; and with SIDECAR_LOGIN=on every login fails");
+        findings.error(ID, &text, advice);
+    } else {
+        findings.warning(ID, text, advice);
+    }
 }
 
 fn limits(primary: &mut Examined) {
@@ -178,10 +171,8 @@ fn limits(primary: &mut Examined) {
         return;
     };
     if most >= needed as i64 {
-        findings.ok(
-            ID,
-            &format!("at most {needed} connections, of {most} for {of}"),
-        );
+        let text = format!("at most {needed} connections, of {most} for {of}");
+        findings.ok(ID, &text);
         return;
     }
     findings.warning(

@@ -52,10 +52,8 @@ fn on_postgres(connection: &mut Connection, table: &UserTable) -> QueryResult<Op
 }
 
 fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Option<String>> {
-    for (privileges, _) in mysql_grants(connection)?
-        .iter()
-        .filter(|(_, scope)| scope == "*.*")
-    {
+    let grants = mysql_grants(connection)?;
+    for (privileges, _) in grants.iter().filter(|(_, scope)| scope == "*.*") {
         let excess = [
             ("ALL PRIVILEGES", "may do everything"),
             ("SUPER", "is a superuser"),
