@@ -71,9 +71,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration through `lookup` (usually `std::env::var`; `Some("")` counts as unset but for
-    /// `SIDECAR_MOUNT`, where empty is a value). Files named by `NAME_FILE` are read;
-    /// the caller waits for one that hangs, but not longer than 5 seconds for all together.
+    /// Reads the configuration through `lookup`, usually `std::env::var`. `Some("")` counts as unset, except for
+    /// `SIDECAR_MOUNT`. Reading the files that `NAME_FILE` names takes at most 5 seconds for all together.
     ///
     /// # Errors
     /// All mistakes together.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::db::error::DbError;
 
-/// What helps where sessions of another key, or none, were found.
+// Advice that several findings give.
 pub(super) const LOG_IN: &str = "log in again";
 pub(super) const LOG_IN_ONCE: &str = "log in to Django once, and check again";
 pub(super) const SET_USER_TABLE: &str = "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table";
