@@ -219,12 +219,8 @@ fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &F
 }
 
 fn table(examined: &mut Examined) -> Option<UserTable> {
+    let advice = "see `check` without --session and --user";
     let table = examined.inspector.user_table(examined.config);
-    let failed = |error: &crate::db::error::DbError| {
-        let advice = "see `check` without --session and --user";
-        examined
-            .findings
-            .error("users.table", &error.to_string(), advice);
-    };
-    table.inspect_err(failed).ok()
+    let failed = |why: String| examined.findings.error("users.table", &why, advice);
+    table.map_err(|error| failed(error.to_string())).ok()
 }

@@ -78,8 +78,7 @@ pub(super) fn connect<'a>(
 
 /// Whether a connection failed as PgBouncer refuses a startup parameter that it does not know.
 fn is_refused_by_pooler(opened: &Result<Inspector, String>) -> bool {
-    let refused = |words: &String| words.contains("unsupported startup parameter");
-    opened.as_ref().err().is_some_and(refused)
+    matches!(opened, Err(words) if words.contains("unsupported startup parameter"))
 }
 
 /// Version, role and clock.
