@@ -11,7 +11,6 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
-use crate::db::inspection::inspector::Inspector;
 use crate::export::temporary_folder;
 use findings::{Finding, Findings, Level, many};
 
@@ -63,13 +62,6 @@ enum Subject {
     Session(Zeroizing<String>),
     /// By name, and with a password to check
     User(String, Option<Zeroizing<String>>),
-}
-
-/// A database while it is examined.
-struct Examined<'a> {
-    config: &'a Config,
-    inspector: Inspector,
-    findings: &'a Findings,
 }
 
 /// Checks and prints. The exit code: 1 if a finding is an error.

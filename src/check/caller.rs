@@ -1,7 +1,7 @@
 //! `--session` and `--user`: the step at which one caller is refused, found by the code that refuses requests.
 
 use super::findings::*;
-use super::{Examined, passwords};
+use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;

@@ -1,7 +1,7 @@
 //! Whether the database can be reached, whether a pooler stands between, and what the server reports about itself.
 
 use super::findings::*;
-use super::{Examined, client_errors, file};
+use super::{client_errors, file};
 use crate::config::{Backend, Config, DatabaseUrl};
 use crate::db::connection::session_settings::SessionSettings;
 use crate::db::inspection::inspector::Inspector;

@@ -4,7 +4,9 @@ use std::sync::mpsc::Sender;
 
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::db::error::DbError;
+use crate::db::inspection::inspector::Inspector;
 
 // Advice that several findings give.
 pub(super) const LOG_IN: &str = "log in again";
@@ -30,6 +32,13 @@ pub(super) struct Finding {
     pub(super) text: String,
     /// What the operator can do; empty for a finding of level `Ok`
     pub(super) advice: String,
+}
+
+/// A database while it is examined.
+pub(super) struct Examined<'a> {
+    pub(super) config: &'a Config,
+    pub(super) inspector: Inspector,
+    pub(super) findings: &'a Findings,
 }
 
 /// Sends each finding to the thread that prints them.

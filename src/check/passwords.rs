@@ -1,6 +1,5 @@
 //! How many passwords are stored by which hasher, which users no password admits, and whether dates fit the time zone.
 
-use super::Examined;
 use super::findings::*;
 use crate::db::inspection::passwords::StoredPasswords;
 use crate::db::models::user_table::UserTable;

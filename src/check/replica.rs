@@ -1,7 +1,7 @@
 //! `DATABASE_READ_URL`: whether it is reachable and holds the exported columns, and how far it lags behind.
 
 use super::findings::*;
-use super::{Examined, connecting, tables};
+use super::{connecting, tables};
 use crate::db::inspection::inspector::Inspector;
 
 /// The lag in seconds from which a warning is worth it.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::Examined;
 use super::findings::*;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::db::models::user_table::UserTable;

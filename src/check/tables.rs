@@ -1,6 +1,5 @@
 //! Whether the two tables exist with the columns and types that the queries rely on, and which grants the role lacks.
 
-use super::Examined;
 use super::findings::*;
 use crate::config::Backend;
 use crate::db::inspection::inspector::Inspector;
