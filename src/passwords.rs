@@ -4,7 +4,6 @@
 //! tell whether a user exists. (A name that is longer than any column holds is refused at once.)
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,16 +14,17 @@ use crate::config::Rate;
 use crate::db::error::DbError;
 use crate::db::models::users::User;
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_unknown_user};
+use crate::django::hashers::{
+    EncodedPassword, Unusable, Verification, Work, verify, verify_unknown_user,
+};
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind, whole_seconds};
 
-mod throttle;
+pub mod throttle;
 
-use throttle::Throttle;
-pub use throttle::{LONGEST_NAME, LoginAttempt};
+use throttle::{LoginAttempt, Throttle};
 
 /// Queue slots per worker thread. A full queue takes some seconds at Django's default cost.
 const QUEUE_PER_WORKER: usize = 24;
@@ -41,7 +41,8 @@ pub struct Passwords {
     workers: Arc<Workers>,
     queue: Arc<Semaphore>,
     queue_size: usize,
-    throttle: Throttle,
+    /// The limit to failed logins
+    pub throttle: Throttle,
     pace: Pace,
 }
 
@@ -106,38 +107,6 @@ impl Passwords {
         self.queue_size - self.queue.available_permits()
     }
 
-    /// A login attempt of the client at this address (`None`: of the unix socket).
-    ///
-    /// # Errors
-    /// The time until the next attempt, where too many have failed.
-    pub fn attempt(&self, address: Option<IpAddr>) -> Result<LoginAttempt, Duration> {
-        self.admitted(self.throttle.attempt(address))
-    }
-
-    /// The same attempt under a user name.
-    ///
-    /// # Errors
-    /// As [`Passwords::attempt`].
-    pub fn under_name(
-        &self,
-        attempt: LoginAttempt,
-        username: &str,
-    ) -> Result<LoginAttempt, Duration> {
-        self.admitted(self.throttle.under_name(attempt, username))
-    }
-
-    fn admitted(&self, attempt: LoginAttempt) -> Result<LoginAttempt, Duration> {
-        match self.throttle.retry_after(attempt) {
-            Some(wait) => Err(wait),
-            None => Ok(attempt),
-        }
-    }
-
-    /// Counts a failed attempt for which nothing had to be hashed.
-    pub fn record_failure(&self, attempt: LoginAttempt) {
-        self.throttle.record_failure(attempt);
-    }
-
     /// A permit for the queue; `None`: the queue is full.
     pub fn try_enqueue(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.queue).try_acquire_owned().ok()
@@ -156,7 +125,7 @@ impl Passwords {
         let result = self.workers.start(move |callers| {
             callers.begin();
             // The attempt that ran before this one may have reached the limit.
-            passwords.admitted(attempt)?;
+            passwords.throttle.admit(attempt)?;
             Ok(passwords.timed(attempt, check))
         });
         let result = result.result(QUEUE_TIMEOUT, LONGEST_CHECK).await;
@@ -235,19 +204,19 @@ pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -
         work,
     };
     let Some(user) = user else {
-        let work = verify_unknown_user(password, &settings.hashing).work;
+        let work = verify_unknown_user(password, settings.pbkdf2_iterations).work;
         return refused(PasswordOutcome::NoSuchUser, work);
     };
     let encoded = EncodedPassword::parse(&user.password);
-    let Verification { correct, work } = encoded.verify(password, &settings.hashing);
+    let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);
     let backends = &settings.authentication_backends;
-    match encoded.unusable() {
-        Some(unusable) => refused(PasswordOutcome::Unusable(unusable), work),
-        None if !correct => refused(PasswordOutcome::WrongPassword, work),
-        None if authenticating(backends, user.is_active).is_none() => {
+    match encoded {
+        Err(unusable) => refused(PasswordOutcome::Unusable(unusable), work),
+        Ok(_) if !correct => refused(PasswordOutcome::WrongPassword, work),
+        Ok(_) if authenticating(backends, user.is_active).is_none() => {
             refused(PasswordOutcome::NotAdmitted, work)
         }
-        None => PasswordCheck {
+        Ok(_) => PasswordCheck {
             user: Some(user),
             id,
             outcome: PasswordOutcome::Good,

@@ -43,7 +43,7 @@ impl DjangoSessionStore {
     /// # Errors
     /// A value is not JSON.
     fn encode(&self, state: &HashMap<String, String>) -> Result<String, anyhow::Error> {
-        let mut data = SessionData::new();
+        let mut data = SessionData::default();
         // Sorted, so that equal states give equal rows.
         let mut members: Vec<_> = state.iter().collect();
         members.sort_unstable();

@@ -130,6 +130,3 @@ fn check_referer(request: &CsrfRequest<'_>) -> Result<(), String> {
         referer.geturl()
     ))
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 //! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
 //! other than 16 and 19, which libargon2 computes but nothing writes.
 
-use super::work::{Unusable, Work, equal};
+use super::work::{Unusable, Work, canonical_number, equal};
 use ::argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -51,9 +51,9 @@ impl Argon2 {
         let mut fields = rest.split('$');
         let (costs, salt, hash) = (fields.next()?, fields.next()?, fields.next()?);
         let mut costs = costs.split(',');
-        let memory = decimal(costs.next()?.strip_prefix("m=")?)?;
-        let passes = decimal(costs.next()?.strip_prefix("t=")?)?;
-        let lanes = decimal(costs.next()?.strip_prefix("p=")?)?;
+        let memory = canonical_number(costs.next()?.strip_prefix("m=")?)?;
+        let passes = canonical_number(costs.next()?.strip_prefix("t=")?)?;
+        let lanes = canonical_number(costs.next()?.strip_prefix("p=")?)?;
         if costs.next().is_some() || fields.next().is_some() {
             return None;
         }
@@ -90,10 +90,4 @@ impl Argon2 {
         let done = hasher.hash_password_into(password.as_bytes(), &self.salt, &mut computed);
         done.is_ok().then(|| equal(&computed, &self.hash))
     }
-}
-
-/// `decode_decimal`: digits without a leading zero.
-fn decimal(text: &str) -> Option<u32> {
-    let canonical = text == "0" || !text.starts_with(['0', '+']);
-    canonical.then(|| text.parse().ok())?
 }

@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::Sha256;
+use std::hint::black_box;
 use zeroize::Zeroizing;
 
 /// More iterations than this (some seconds) are refused. Django has no limit.
-const MAX_ITERATIONS: u64 = 10_000_000;
+const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// The hash function below PBKDF2.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Digest {
     Sha256,
     Sha1,
@@ -37,7 +38,6 @@ impl Pbkdf2 {
         if iterations > MAX_ITERATIONS {
             return Err(Unusable::TooCostly);
         }
-        let iterations = u32::try_from(iterations).map_err(|_| Unusable::TooCostly)?;
         if salt.is_empty() {
             return Err(Unusable::Malformed);
         }
@@ -47,18 +47,6 @@ impl Pbkdf2 {
             salt: salt.to_owned(),
             hash: Zeroizing::new(hash.to_owned()),
         })
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    pub(super) fn iterations(&self) -> u32 {
-        self.iterations
-    }
-
-    pub(super) fn salt(&self) -> &str {
-        &self.salt
     }
 
     /// The work of these iterations and `extra` ones.
@@ -77,6 +65,21 @@ impl Pbkdf2 {
                 .derive(password.as_bytes(), self.salt.as_bytes(), self.iterations);
         equal(STANDARD.encode(&*derived).as_bytes(), self.hash.as_bytes())
     }
+
+    /// `PBKDF2PasswordHasher.harden_runtime`: after a wrong password, the iterations that are missing to the cost of an
+    /// unknown user. Only for the default algorithm, as in Django (`verify_password` asks `not hasher_changed`). Returns their
+    /// number.
+    pub(super) fn harden_runtime(&self, password: &str, default_iterations: u32) -> u32 {
+        let extra = match self.digest {
+            Digest::Sha256 => default_iterations.saturating_sub(self.iterations),
+            Digest::Sha1 => 0,
+        };
+        if extra > 0 {
+            let (password, salt) = (password.as_bytes(), self.salt.as_bytes());
+            black_box(self.digest.derive(password, salt, extra));
+        }
+        extra
+    }
 }
 
 impl Digest {
@@ -87,11 +90,10 @@ impl Digest {
         salt: &[u8],
         iterations: u32,
     ) -> Zeroizing<Vec<u8>> {
-        let length = match self {
-            Digest::Sha256 => 32,
-            Digest::Sha1 => 20,
-        };
-        let mut derived = Zeroizing::new(vec![0; length]);
+        let mut derived = Zeroizing::new(match self {
+            Digest::Sha256 => vec![0; 32],
+            Digest::Sha1 => vec![0; 20],
+        });
         match self {
             Digest::Sha256 => match Params::new(iterations) {
                 // This function is not generic, so debug builds call the crate's optimized code.
