@@ -14,9 +14,7 @@ use crate::config::Rate;
 use crate::db::error::DbError;
 use crate::db::models::users::User;
 use crate::django::backends::authenticating;
-use crate::django::hashers::{
-    EncodedPassword, Unusable, Verification, Work, verify, verify_unknown_user,
-};
+use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify};
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
@@ -196,32 +194,25 @@ impl PasswordOutcome {
 /// Whether `password` is this user's, and whether a backend admits the user (`ModelBackend.authenticate`, Django 5.2). Without a
 /// user it hashes as well, as Django does. Blocking: it takes as long as the hash.
 pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -> PasswordCheck {
-    let id = user.as_ref().map(|user| user.id);
-    let refused = |outcome, work| PasswordCheck {
-        user: None,
-        id,
+    let encoded = match &user {
+        Some(user) => EncodedPassword::parse(&user.password),
+        None => Err(Unusable::NoPassword),
+    };
+    let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);
+    let is_admitted =
+        |user: &User| authenticating(&settings.authentication_backends, user.is_active).is_some();
+    let outcome = match (&user, encoded) {
+        (None, _) => PasswordOutcome::NoSuchUser,
+        (Some(_), Err(unusable)) => PasswordOutcome::Unusable(unusable),
+        (Some(_), Ok(_)) if !correct => PasswordOutcome::WrongPassword,
+        (Some(user), Ok(_)) if !is_admitted(user) => PasswordOutcome::NotAdmitted,
+        (Some(_), Ok(_)) => PasswordOutcome::Good,
+    };
+    PasswordCheck {
+        id: user.as_ref().map(|user| user.id),
+        user: user.filter(|_| outcome == PasswordOutcome::Good),
         outcome,
         work,
-    };
-    let Some(user) = user else {
-        let work = verify_unknown_user(password, settings.pbkdf2_iterations).work;
-        return refused(PasswordOutcome::NoSuchUser, work);
-    };
-    let encoded = EncodedPassword::parse(&user.password);
-    let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);
-    let backends = &settings.authentication_backends;
-    match encoded {
-        Err(unusable) => refused(PasswordOutcome::Unusable(unusable), work),
-        Ok(_) if !correct => refused(PasswordOutcome::WrongPassword, work),
-        Ok(_) if authenticating(backends, user.is_active).is_none() => {
-            refused(PasswordOutcome::NotAdmitted, work)
-        }
-        Ok(_) => PasswordCheck {
-            user: Some(user),
-            id,
-            outcome: PasswordOutcome::Good,
-            work,
-        },
     }
 }
 
