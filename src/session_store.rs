@@ -50,10 +50,8 @@ impl DjangoSessionStore {
         for (name, json) in members {
             data.set_json(name, json)?;
         }
-        Ok(data.encode(
-            &self.settings.secret_keys,
-            self.clock.now_plus(0).unix_seconds(),
-        ))
+        let now = self.clock.now_plus(0).unix_seconds();
+        Ok(data.encode(&self.settings.secret_keys, now))
     }
 
     async fn write<T: Send + 'static>(
@@ -114,20 +112,16 @@ impl SessionStore for DjangoSessionStore {
             .write(move |connection| row.update(connection, expires))
             .await
             .map_err(UpdateError::Other)?;
-        match updated {
-            true => Ok(key),
-            false => self
-                .save(state, ttl)
-                .await
-                .map_err(|error| UpdateError::Other(error.into())),
+        if updated {
+            return Ok(key);
         }
+        let saved = self.save(state, ttl).await;
+        saved.map_err(|error| UpdateError::Other(error.into()))
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
-        let (key, expires) = (
-            key.as_ref().to_owned(),
-            self.clock.now_plus(ttl.whole_seconds()),
-        );
+        let key = key.as_ref().to_owned();
+        let expires = self.clock.now_plus(ttl.whole_seconds());
         self.write(move |connection| SessionRow::set_expiry(connection, &key, expires))
             .await
     }

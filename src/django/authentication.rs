@@ -38,7 +38,7 @@ pub fn parse_basic(authorization: &[u8]) -> Basic {
         (Some(_), Some(_)) => return Basic::Malformed(SPACES),
         (Some(encoded), None) => encoded,
     };
-    let Some(decoded) = a2b_base64(encoded) else {
+    let Some(decoded) = a2b_base64(encoded.iter().copied()) else {
         return Basic::Malformed(NOT_BASE64);
     };
     let text = match std::str::from_utf8(&decoded) {

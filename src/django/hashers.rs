@@ -15,6 +15,7 @@ use bcrypt::Bcrypt;
 use pbkdf2::{Digest, Pbkdf2};
 use scrypt::Scrypt;
 use std::hint::black_box;
+use work::StoredHash;
 pub use work::{Unusable, Work};
 
 /// The result of comparing a password with a stored hash.
@@ -27,16 +28,7 @@ pub struct Verification {
 }
 
 /// A user's password column, parsed. No `Debug`: it is a hash.
-pub enum EncodedPassword {
-    /// `pbkdf2_sha256`, `pbkdf2_sha1`
-    Pbkdf2(Pbkdf2),
-    /// `argon2`: argon2id, argon2i and argon2d
-    Argon2(Argon2),
-    /// `bcrypt_sha256`, `bcrypt`
-    Bcrypt(Bcrypt),
-    /// `scrypt`
-    Scrypt(Scrypt),
-}
+pub struct EncodedPassword(Box<dyn StoredHash>);
 
 impl EncodedPassword {
     /// Parses the password column.
@@ -48,25 +40,20 @@ impl EncodedPassword {
             return Err(Unusable::NoPassword);
         }
         let (algorithm, rest) = encoded.split_once('$').unwrap_or((encoded, ""));
-        match algorithm {
-            "pbkdf2_sha256" => Pbkdf2::parse(Digest::Sha256, rest).map(Self::Pbkdf2),
-            "pbkdf2_sha1" => Pbkdf2::parse(Digest::Sha1, rest).map(Self::Pbkdf2),
-            "argon2" => Argon2::parse(rest).map(Self::Argon2),
-            "bcrypt_sha256" => Bcrypt::parse(true, rest).map(Self::Bcrypt),
-            "bcrypt" => Bcrypt::parse(false, rest).map(Self::Bcrypt),
-            "scrypt" => Scrypt::parse(rest).map(Self::Scrypt),
-            _ => Err(Unusable::UnknownAlgorithm),
-        }
+        Ok(Self(match algorithm {
+            "pbkdf2_sha256" => Box::new(Pbkdf2::parse(Digest::Sha256, rest)?),
+            "pbkdf2_sha1" => Box::new(Pbkdf2::parse(Digest::Sha1, rest)?),
+            "argon2" => Box::new(Argon2::parse(rest)?),
+            "bcrypt_sha256" => Box::new(Bcrypt::parse(true, rest)?),
+            "bcrypt" => Box::new(Bcrypt::parse(false, rest)?),
+            "scrypt" => Box::new(Scrypt::parse(rest)?),
+            _ => return Err(Unusable::UnknownAlgorithm),
+        }))
     }
 
     /// The work of verifying the right password.
     pub fn work(&self) -> Work {
-        match self {
-            Self::Pbkdf2(stored) => stored.work(0),
-            Self::Argon2(stored) => stored.work(),
-            Self::Bcrypt(stored) => stored.work(),
-            Self::Scrypt(stored) => stored.work(),
-        }
+        self.0.work()
     }
 }
 
@@ -77,25 +64,18 @@ pub fn verify(
     password: &str,
     default_iterations: u32,
 ) -> Verification {
-    let Ok(stored) = encoded else {
+    let Ok(EncodedPassword(stored)) = encoded else {
         return verify_unknown_user(password, default_iterations);
     };
-    let mut work = stored.work();
-    let correct = match stored {
-        EncodedPassword::Pbkdf2(stored) => {
-            let correct = stored.verify(password);
-            if !correct {
-                work = stored.work(stored.harden_runtime(password, default_iterations));
-            }
-            Some(correct)
-        }
-        EncodedPassword::Argon2(stored) => stored.verify(password),
-        EncodedPassword::Bcrypt(stored) => stored.verify(password),
-        EncodedPassword::Scrypt(stored) => Some(stored.verify(password)),
-    };
-    match correct {
-        Some(correct) => Verification { correct, work },
-        // Nothing was computed.
+    match stored.verify(password) {
+        Some(true) => Verification {
+            correct: true,
+            work: stored.work(),
+        },
+        Some(false) => Verification {
+            correct: false,
+            work: stored.harden_runtime(password, default_iterations),
+        },
         None => verify_unknown_user(password, default_iterations),
     }
 }

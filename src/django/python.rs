@@ -28,15 +28,15 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// `binascii.a2b_base64` with `strict_mode=False`: skips bytes outside the alphabet and stops at correct padding. `None`
 /// where Python raises, because padding is missing.
-pub(super) fn a2b_base64(encoded: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn a2b_base64(encoded: impl Iterator<Item = u8>) -> Option<Zeroizing<Vec<u8>>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         NO_PAD.with_decode_allow_trailing_bits(true),
     );
     // As in `hex`.
-    let mut digits = Zeroizing::new(Vec::with_capacity(encoded.len()));
+    let mut digits = Zeroizing::new(Vec::with_capacity(encoded.size_hint().0));
     let mut pads = 0;
-    for &byte in encoded {
+    for byte in encoded {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
                 digits.push(byte);

@@ -1,8 +1,8 @@
-//! Signed texts as Django writes them: the salted HMAC, the timestamp signer, base62 and the optional zlib.
+//! Signed texts as Django writes and reads them: the salted HMAC, the timestamp signer, base62 and the optional zlib.
 //! Mirrors `django.core.signing` and `django.utils.crypto.salted_hmac` (alike in 4.0 to 6.1, always with SHA-256).
-//! Leaves out `max_age` (sessions expire by their row), signed cookies, algorithms other than SHA-256, and spellings below a
-//! good signature that Django reads and never writes (padded base64, foreign characters in it).
+//! Leaves out `max_age` (sessions expire by their row), signed cookies, and algorithms other than SHA-256.
 
+use super::python::a2b_base64;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::bufread::ZlibDecoder;
@@ -62,7 +62,7 @@ impl SecretKeys {
 pub enum Undecodable {
     /// Not signed by any of the keys (or in the format before Django 3.1).
     BadSignature,
-    /// Signed, but without a timestamp, not base64, or not the zlib stream that its leading `.` announces.
+    /// Signed, but without a timestamp in base62, not base64, or not the zlib stream that its leading `.` announces.
     BadPayload,
     /// Signed, but not a JSON object, or one with `NaN` or `Infinity`, which only Python takes for JSON.
     NotAnObject,
@@ -126,10 +126,10 @@ pub fn unsign_object(signed: &str, salt: &str, keys: &SecretKeys) -> Result<Vec<
     if !keys.iter().any(made_by) {
         return Err(Undecodable::BadSignature);
     }
-    let (payload, _timestamp) = stamped.rsplit_once(':').ok_or(Undecodable::BadPayload)?;
+    let (payload, timestamp) = stamped.rsplit_once(':').ok_or(Undecodable::BadPayload)?;
     let compressed = payload.strip_prefix('.');
-    let data = URL_SAFE_NO_PAD.decode(compressed.unwrap_or(payload));
-    let mut data = data.map_err(|_| Undecodable::BadPayload)?;
+    let data = b64_decode(compressed.unwrap_or(payload)).filter(|_| is_b62(timestamp));
+    let mut data = data.ok_or(Undecodable::BadPayload)?;
     if compressed.is_some() {
         data = inflate(&data).map_err(|_| Undecodable::BadPayload)?;
     }
@@ -145,6 +145,25 @@ fn signature(value: &str, salt: &str, key: &SecretKey) -> String {
         value.as_bytes(),
         key,
     ))
+}
+
+/// Whether `b62_decode` accepts the text, also a lone `-`. The value is not needed: sessions are read without `max_age`.
+fn is_b62(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !text.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// `signing.b64_decode`: Python's non-strict `urlsafe_b64decode` after padding to a multiple of four. Reads `+/` like `-_`.
+/// `None` where Python raises.
+fn b64_decode(text: &str) -> Option<Vec<u8>> {
+    let missing = text.len().wrapping_neg() % 4;
+    let standard = text.bytes().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    });
+    let padded = standard.chain(std::iter::repeat_n(b'=', missing));
+    a2b_base64(padded).map(|mut data| std::mem::take(&mut *data))
 }
 
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {

@@ -147,10 +147,12 @@ def session_data(rng):
             data = data[2:-4]
         elif change == 3:
             data = data[: rng.randrange(len(data) + 1)]
-    # What is signed is spelt as Django spells it.
-    payload = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    payload = base64.urlsafe_b64encode(data).decode()
+    payload = rng.choice([payload.rstrip("=")] * 15 + [payload, payload + "==", base64.b64encode(data).decode(), payload + "junk", payload[:2] + " \né" + payload[2:], payload[:-1]])
     payload = "." * (compressed if rng.random() < 0.98 else not compressed) + payload
-    stamp = rng.choice(["1r31eq", "0", "zzzzzzzzzz"])
+    if rng.random() < 0.03:
+        payload = mutate(rng, payload)
+    stamp = rng.choice(["1r31eq"] * 60 + ["0", "-1", "-", "zzzzzzzzzzzzzzzz", "", "1_", "--1", "1é", " 1", "+1"])
     value = payload + (":" if rng.random() < 0.98 else "") + stamp
     key = rng.choice([KEY] * 20 + FALLBACKS * 8 + [FOREIGN])
     algorithm = "sha256" if rng.random() < 0.97 else "sha1"

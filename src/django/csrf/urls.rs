@@ -7,13 +7,13 @@ use std::net::Ipv6Addr;
 pub(super) struct SplitUrl {
     pub(super) scheme: String,
     pub(super) netloc: String,
-    /// What follows the network location
-    rest: String,
+    /// `geturl()` of a URL that has a network location: an empty query or fragment loses its mark.
+    pub(super) url: String,
 }
 
 /// `urlsplit(url)`; `None` for its `ValueError` (square brackets that hold no IPv6 address).
 pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
-    let url = url
+    let given = url
         .trim_start_matches(|c| c <= ' ')
         .replace(['\t', '\r', '\n'], "");
     let is_scheme = |name: &str| {
@@ -22,10 +22,10 @@ pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
-    let (scheme, rest) = url
+    let (scheme, rest) = given
         .split_once(':')
         .filter(|(name, _)| is_scheme(name))
-        .unwrap_or(("", &url));
+        .unwrap_or(("", &given));
     let (netloc, rest) = match rest.strip_prefix("//") {
         Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
         None => ("", rest),
@@ -38,10 +38,20 @@ pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
     {
         return None;
     }
+    let scheme = scheme.to_ascii_lowercase();
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut url = format!("{scheme}://{netloc}{path}");
+    for (mark, part) in [("?", query), ("#", fragment)] {
+        if !part.is_empty() {
+            url += mark;
+            url += part;
+        }
+    }
     Some(SplitUrl {
-        scheme: scheme.to_ascii_lowercase(),
         netloc: netloc.to_owned(),
-        rest: rest.to_owned(),
+        scheme,
+        url,
     })
 }
 
@@ -56,20 +66,4 @@ fn is_bracketed_host(host: &str) -> bool {
     }
     let (address, scope) = host.split_once('%').unwrap_or((host, "none"));
     address.parse::<Ipv6Addr>().is_ok() && !scope.is_empty() && !scope.contains('%')
-}
-
-impl SplitUrl {
-    /// `geturl()` of a URL that has a network location: an empty query or fragment loses its mark.
-    pub(super) fn geturl(&self) -> String {
-        let (rest, fragment) = self.rest.split_once('#').unwrap_or((&self.rest, ""));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut url = format!("{}://{}{path}", self.scheme, self.netloc);
-        for (mark, part) in [("?", query), ("#", fragment)] {
-            if !part.is_empty() {
-                url += mark;
-                url += part;
-            }
-        }
-        url
-    }
 }

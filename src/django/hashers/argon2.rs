@@ -2,7 +2,7 @@
 //! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
 //! other than 16 and 19, which libargon2 computes but nothing writes.
 
-use super::work::{Unusable, Work, canonical_number, equal};
+use super::work::{StoredHash, Unusable, Work, canonical_number, equal};
 use ::argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -14,7 +14,7 @@ const MAX_MEMORY_KIB: u64 = 1024 * 1024;
 const MAX_WORK_KIB: u64 = 4 * 1024 * 1024;
 
 /// A stored Argon2 hash.
-pub struct Argon2 {
+pub(super) struct Argon2 {
     algorithm: Algorithm,
     version: Version,
     params: Params,
@@ -77,14 +77,16 @@ impl Argon2 {
             hash,
         }))
     }
+}
 
-    pub(super) fn work(&self) -> Work {
+impl StoredHash for Argon2 {
+    fn work(&self) -> Work {
         let params = &self.params;
         Work::Argon2(params.m_cost(), params.t_cost(), params.p_cost())
     }
 
     /// `None`: nothing was computed, for lack of memory. Django too takes that for a wrong password.
-    pub(super) fn verify(&self, password: &str) -> Option<bool> {
+    fn verify(&self, password: &str) -> Option<bool> {
         let mut computed = Zeroizing::new(vec![0; self.hash.len()]);
         let hasher = ::argon2::Argon2::new(self.algorithm, self.version, self.params.clone());
         let done = hasher.hash_password_into(password.as_bytes(), &self.salt, &mut computed);

@@ -1,6 +1,6 @@
 //! `PBKDF2PasswordHasher` and `PBKDF2SHA1PasswordHasher`: `algorithm$iterations$salt$base64`.
 
-use super::work::{Unusable, Work, canonical_number, equal};
+use super::work::{StoredHash, Unusable, Work, canonical_number, equal};
 use ::pbkdf2::{Algorithm, Params, pbkdf2_hmac, pbkdf2_hmac_with_params};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,13 +14,13 @@ const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// The hash function below PBKDF2.
 #[derive(Clone, Copy)]
-pub enum Digest {
+pub(super) enum Digest {
     Sha256,
     Sha1,
 }
 
 /// A stored PBKDF2 hash.
-pub struct Pbkdf2 {
+pub(super) struct Pbkdf2 {
     digest: Digest,
     iterations: u32,
     salt: String,
@@ -50,26 +50,33 @@ impl Pbkdf2 {
     }
 
     /// The work of these iterations and `extra` ones.
-    pub(super) fn work(&self, extra: u32) -> Work {
+    fn work_with(&self, extra: u32) -> Work {
         let iterations = self.iterations.saturating_add(extra);
         match self.digest {
             Digest::Sha256 => Work::Pbkdf2Sha256(iterations),
             Digest::Sha1 => Work::Pbkdf2Sha1(iterations),
         }
     }
+}
 
-    /// Django compares the whole encoded text. Here the fields before the hash are equal by construction.
-    pub(super) fn verify(&self, password: &str) -> bool {
-        let derived =
-            self.digest
-                .derive(password.as_bytes(), self.salt.as_bytes(), self.iterations);
-        equal(STANDARD.encode(&*derived).as_bytes(), self.hash.as_bytes())
+impl StoredHash for Pbkdf2 {
+    fn work(&self) -> Work {
+        self.work_with(0)
     }
 
-    /// `PBKDF2PasswordHasher.harden_runtime`: after a wrong password, the iterations that are missing to the cost of an
-    /// unknown user. Only for the default algorithm, as in Django (`verify_password` asks `not hasher_changed`). Returns their
-    /// number.
-    pub(super) fn harden_runtime(&self, password: &str, default_iterations: u32) -> u32 {
+    /// Django compares the whole encoded text. Here the fields before the hash are equal by construction.
+    fn verify(&self, password: &str) -> Option<bool> {
+        let (password, salt) = (password.as_bytes(), self.salt.as_bytes());
+        let derived = self.digest.derive(password, salt, self.iterations);
+        Some(equal(
+            STANDARD.encode(&*derived).as_bytes(),
+            self.hash.as_bytes(),
+        ))
+    }
+
+    /// The iterations that are missing to the cost of an unknown user. Only for the default algorithm, as in Django
+    /// (`verify_password` asks `not hasher_changed`).
+    fn harden_runtime(&self, password: &str, default_iterations: u32) -> Work {
         let extra = match self.digest {
             Digest::Sha256 => default_iterations.saturating_sub(self.iterations),
             Digest::Sha1 => 0,
@@ -78,7 +85,7 @@ impl Pbkdf2 {
             let (password, salt) = (password.as_bytes(), self.salt.as_bytes());
             black_box(self.digest.derive(password, salt, extra));
         }
-        extra
+        self.work_with(extra)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ScryptPasswordHasher`: `scrypt$N$salt$r$p$base64`, the salt second and r before p.
 //! Mirrors `hashlib.scrypt(..., maxmem=0)`, whose OpenSSL refuses more than 32 MiB.
 
-use super::work::{Unusable, Work, canonical_number, equal};
+use super::work::{StoredHash, Unusable, Work, canonical_number, equal};
 use ::scrypt::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ const MAX_MEMORY_BYTES: u128 = 32 * 1024 * 1024;
 const MAX_WORK: u128 = 1 << 23;
 
 /// A stored scrypt hash.
-pub struct Scrypt {
+pub(super) struct Scrypt {
     params: Params,
     salt: String,
     hash: Zeroizing<String>,
@@ -48,13 +48,15 @@ impl Scrypt {
             hash: Zeroizing::new(hash.to_owned()),
         })
     }
+}
 
-    pub(super) fn work(&self) -> Work {
+impl StoredHash for Scrypt {
+    fn work(&self) -> Work {
         let params = &self.params;
         Work::Scrypt(1 << params.log_n(), params.r(), params.p())
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
+    fn verify(&self, password: &str) -> Option<bool> {
         let mut computed = Zeroizing::new([0; 64]);
         let done = ::scrypt::scrypt(
             password.as_bytes(),
@@ -62,6 +64,7 @@ impl Scrypt {
             &self.params,
             &mut *computed,
         );
-        done.is_ok() && equal(STANDARD.encode(*computed).as_bytes(), self.hash.as_bytes())
+        done.is_ok()
+            .then(|| equal(STANDARD.encode(*computed).as_bytes(), self.hash.as_bytes()))
     }
 }

@@ -30,6 +30,20 @@ pub enum Unusable {
     TooCostly,
 }
 
+/// The hash of one password.
+pub(super) trait StoredHash {
+    /// The work of verifying the right password.
+    fn work(&self) -> Work;
+
+    /// Whether this password is the right one. `None`: nothing was computed.
+    fn verify(&self, password: &str) -> Option<bool>;
+
+    /// Evens the cost of a wrong password (`BasePasswordHasher.harden_runtime`); returns the work that it took in all.
+    fn harden_runtime(&self, _password: &str, _default_iterations: u32) -> Work {
+        self.work()
+    }
+}
+
 /// `constant_time_compare`
 pub(super) fn equal(computed: &[u8], stored: &[u8]) -> bool {
     computed.ct_eq(stored).into()
