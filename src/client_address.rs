@@ -26,15 +26,12 @@ impl TrustedProxies {
                 continue;
             }
             let (address, length) = match word.split_once('/') {
-                Some((address, length)) => (address, Some(length)),
+                Some((address, length)) => (address, Some(length.parse().ok()?)),
                 None => (word.as_str(), None),
             };
             let address: IpAddr = address.parse().ok()?;
             let most = if address.is_ipv4() { 32 } else { 128 };
-            let length = match length {
-                Some(length) => length.parse().ok().filter(|length| *length <= most)?,
-                None => most,
-            };
+            let length = Some(length.unwrap_or(most)).filter(|length| *length <= most)?;
             // Addresses are compared in their canonical form: an IPv4 address mapped into IPv6 is IPv4.
             let network = match (address, address.to_canonical(), length) {
                 (IpAddr::V6(_), canonical @ IpAddr::V4(_), 96..) => (canonical, length - 96),

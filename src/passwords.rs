@@ -196,6 +196,7 @@ impl PasswordOutcome {
 pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -> PasswordCheck {
     let encoded = match &user {
         Some(user) => EncodedPassword::parse(&user.password),
+        // A user who does not exist has none.
         None => Err(Unusable::NoPassword),
     };
     let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);

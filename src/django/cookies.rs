@@ -86,50 +86,21 @@ pub struct SessionCookie {
 
 impl SessionCookie {
     /// The `Set-Cookie` header of a session key, as `HttpResponse.set_cookie(max_age=...)` makes it. Without a maximal age the
-    /// cookie ends with the browser.
-    pub fn set(
-        &self,
-        session_key: &str,
-        max_age_seconds: Option<i64>,
-        now_unix_seconds: i64,
-    ) -> String {
-        let end = max_age_seconds.map(|seconds| {
-            let expires = http_date(now_unix_seconds.saturating_add(seconds));
-            (expires, seconds)
-        });
-        self.output(session_key, end, self.http_only, self.secure)
-    }
-
-    /// The `Set-Cookie` header of `HttpResponse.delete_cookie(name, path, domain, samesite)`, which sets `Secure` by the name
-    /// and by `SameSite=None` alone.
-    pub fn delete(&self) -> String {
-        let secure = self.name.starts_with("__Secure-")
-            || self.name.starts_with("__Host-")
-            || self.same_site == Some(SameSite::None);
-        self.output("\"\"", Some((http_date(0), 0)), false, secure)
-    }
-
-    /// `Morsel.OutputString`, with `expires` and `Max-Age` if the cookie has an end. The attributes have the order of Python's
-    /// sorted `Morsel`.
-    fn output(
-        &self,
-        value: &str,
-        end: Option<(String, i64)>,
-        http_only: bool,
-        secure: bool,
-    ) -> String {
-        let mut text = format!("{}={value}", self.name);
+    /// cookie ends with the browser. The attributes have the order of Python's sorted `Morsel`.
+    pub fn set(&self, key: &str, max_age_seconds: Option<i64>, now_unix_seconds: i64) -> String {
+        let mut text = format!("{}={key}", self.name);
         if let Some(domain) = self.domain.as_ref().filter(|domain| !domain.is_empty()) {
             text += &format!("; Domain={domain}");
         }
-        if let Some((expires, _)) = &end {
+        if let Some(seconds) = max_age_seconds {
+            let expires = http_date(now_unix_seconds.saturating_add(seconds));
             text += &format!("; expires={expires}");
         }
-        if http_only {
+        if self.http_only {
             text += "; HttpOnly";
         }
-        if let Some((_, max_age_seconds)) = end {
-            text += &format!("; Max-Age={max_age_seconds}");
+        if let Some(seconds) = max_age_seconds {
+            text += &format!("; Max-Age={seconds}");
         }
         if !self.path.is_empty() {
             text += &format!("; Path={}", self.path);
@@ -140,9 +111,23 @@ impl SessionCookie {
             Some(SameSite::None) => "; SameSite=None",
             None => "",
         };
-        if secure {
+        if self.secure {
             text += "; Secure";
         }
         text
+    }
+
+    /// The `Set-Cookie` header of `HttpResponse.delete_cookie(name, path, domain, samesite)`, which sets `Secure` by the name
+    /// and by `SameSite=None` alone.
+    pub fn delete(&self) -> String {
+        let secure = self.name.starts_with("__Secure-")
+            || self.name.starts_with("__Host-")
+            || self.same_site == Some(SameSite::None);
+        let deletion = SessionCookie {
+            secure,
+            http_only: false,
+            ..self.clone()
+        };
+        deletion.set("\"\"", Some(0), 0)
     }
 }

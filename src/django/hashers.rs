@@ -59,35 +59,23 @@ impl EncodedPassword {
 
 /// `verify_password`, under the project's `PBKDF2PasswordHasher.iterations`. Costs the same as Django's, also for a wrong
 /// password and an unusable hash: tens to hundreds of milliseconds of processor time, so never on a thread of the server.
+/// What can't be compared costs one default hash, as a user who does not exist (`ModelBackend.authenticate`).
 pub fn verify(
     encoded: &Result<EncodedPassword, Unusable>,
     password: &str,
     default_iterations: u32,
 ) -> Verification {
-    let Ok(EncodedPassword(stored)) = encoded else {
-        return verify_unknown_user(password, default_iterations);
-    };
-    match stored.verify(password) {
-        Some(true) => Verification {
-            correct: true,
-            work: stored.work(),
-        },
-        Some(false) => Verification {
-            correct: false,
-            work: stored.harden_runtime(password, default_iterations),
-        },
-        None => verify_unknown_user(password, default_iterations),
-    }
-}
-
-/// The work for a user who does not exist (`ModelBackend.authenticate`) or has no usable password: one default hash.
-pub fn verify_unknown_user(password: &str, default_iterations: u32) -> Verification {
     // As long as Django's random salts. The result is not used.
     const SALT: &[u8; 22] = b"watchtowerwatchtowerwa";
-    let iterations = default_iterations.max(1);
-    black_box(Digest::Sha256.derive(black_box(password.as_bytes()), SALT, iterations));
-    Verification {
-        correct: false,
-        work: Work::Pbkdf2Sha256(iterations),
-    }
+    let stored = encoded.as_ref().ok().map(|encoded| &encoded.0);
+    let (correct, work) = match stored.and_then(|stored| Some((stored, stored.verify(password)?))) {
+        Some((stored, true)) => (true, stored.work()),
+        Some((stored, false)) => (false, stored.harden_runtime(password, default_iterations)),
+        None => {
+            let iterations = default_iterations.max(1);
+            black_box(Digest::Sha256.derive(black_box(password.as_bytes()), SALT, iterations));
+            (false, Work::Pbkdf2Sha256(iterations))
+        }
+    };
+    Verification { correct, work }
 }

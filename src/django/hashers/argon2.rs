@@ -32,31 +32,30 @@ impl Argon2 {
     fn decode(rest: &str) -> Option<Result<Self, Unusable>> {
         // A C string ends at NUL; a non-ASCII character anywhere raises before that.
         let rest = rest.is_ascii().then(|| rest.split('\0').next())??;
-        let (variety, rest) = rest.split_once('$')?;
+        let fields: Vec<_> = rest.split('$').collect();
+        let (variety, version, costs, salt, hash) = match fields[..] {
+            [variety, costs, salt, hash] => (variety, "v=16", costs, salt, hash),
+            [variety, version, costs, salt, hash] => (variety, version, costs, salt, hash),
+            _ => return None,
+        };
         let algorithm = match variety {
             "argon2id" => Algorithm::Argon2id,
             "argon2i" => Algorithm::Argon2i,
             "argon2d" => Algorithm::Argon2d,
             _ => return None,
         };
-        let (version, rest) = match rest.strip_prefix("v=") {
-            Some(rest) => rest.split_once('$')?,
-            None => ("16", rest),
-        };
         let version = match version {
-            "16" => Version::V0x10,
-            "19" => Version::V0x13,
+            "v=16" => Version::V0x10,
+            "v=19" => Version::V0x13,
             _ => return None,
         };
-        let mut fields = rest.split('$');
-        let (costs, salt, hash) = (fields.next()?, fields.next()?, fields.next()?);
-        let mut costs = costs.split(',');
-        let memory = canonical_number(costs.next()?.strip_prefix("m=")?)?;
-        let passes = canonical_number(costs.next()?.strip_prefix("t=")?)?;
-        let lanes = canonical_number(costs.next()?.strip_prefix("p=")?)?;
-        if costs.next().is_some() || fields.next().is_some() {
+        let costs: Vec<_> = costs.split(',').collect();
+        let [memory, passes, lanes] = costs[..] else {
             return None;
-        }
+        };
+        let memory = canonical_number(memory.strip_prefix("m=")?)?;
+        let passes = canonical_number(passes.strip_prefix("t=")?)?;
+        let lanes = canonical_number(lanes.strip_prefix("p=")?)?;
         let salt = STANDARD_NO_PAD.decode(salt).ok()?;
         let hash = Zeroizing::new(STANDARD_NO_PAD.decode(hash).ok()?);
         if salt.len() < 8 {
