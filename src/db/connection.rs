@@ -8,7 +8,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "sqlite")]
+use std::thread::sleep;
 use std::time::Duration;
+#[cfg(feature = "sqlite")]
+use std::time::Instant;
 
 #[cfg(feature = "postgres")]
 use diesel::connection::CacheSize;
@@ -33,6 +37,10 @@ use session_settings::SessionSettings;
 use session_settings::mysql_limit;
 #[cfg(feature = "sqlite")]
 use session_settings::{READING, WRITING};
+
+/// How long a writer waits before it tries again to lock an SQLite file.
+#[cfg(feature = "sqlite")]
+const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -176,17 +184,14 @@ impl Connection {
         match self {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(conn) => {
-                // The timeout counts for each statement: Django's own writers hold the file for moments.
-                let access = if writes { WRITING } else { READING };
-                conn.batch_execute(&format!(
-                    "PRAGMA busy_timeout = {}; {access}",
-                    left.as_millis()
-                ))?;
-                // IMMEDIATE takes the write lock now. A transaction that reads first and then writes would be refused at
-                // once while another one writes.
                 if writes {
-                    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
+                    conn.batch_execute(&format!("PRAGMA busy_timeout = 0; {WRITING}"))?;
+                    begin_immediate(conn, left)?;
                 }
+                // The timeout counts for each statement: Django's own writers hold the file for moments.
+                let access = if writes { "" } else { READING };
+                let timeout = left.as_millis();
+                conn.batch_execute(&format!("PRAGMA busy_timeout = {timeout}; {access}"))?;
                 Ok(writes)
             }
             #[cfg(feature = "postgres")]
@@ -224,6 +229,20 @@ impl Connection {
             Connection::Mysql(conn) => {
                 conn.batch_execute(&mysql_limit(JobKind::Short, STATEMENT_TIMEOUT))
             }
+        }
+    }
+}
+
+/// Takes the write lock now: a transaction that reads first and then writes would be refused at once while another one writes.
+/// SQLite itself tries ten times a second, which can miss the gaps of a writer that comes again and again for seconds.
+#[cfg(feature = "sqlite")]
+fn begin_immediate(conn: &mut diesel::SqliteConnection, left: Duration) -> diesel::QueryResult<()> {
+    let end = Instant::now() + left;
+    let is_locked = |error: &diesel::result::Error| error.to_string() == "database is locked";
+    loop {
+        match AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE") {
+            Err(error) if is_locked(&error) && Instant::now() < end => sleep(LOCK_INTERVAL),
+            result => return result,
         }
     }
 }
