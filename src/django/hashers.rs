@@ -67,8 +67,11 @@ pub fn verify(
 ) -> Verification {
     // As long as Django's random salts. The result is not used.
     const SALT: &[u8; 22] = b"watchtowerwatchtowerwa";
-    let stored = encoded.as_ref().ok().map(|encoded| &encoded.0);
-    let (correct, work) = match stored.and_then(|stored| Some((stored, stored.verify(password)?))) {
+    let compared = match encoded {
+        Ok(EncodedPassword(stored)) => stored.verify(password).map(|correct| (stored, correct)),
+        Err(_) => None,
+    };
+    let (correct, work) = match compared {
         Some((stored, true)) => (true, stored.work()),
         Some((stored, false)) => (false, stored.harden_runtime(password, default_iterations)),
         None => {
