@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
-use crate::django::hashers::Hashing;
-use crate::django::settings::{SessionCookie, Settings};
+use crate::django::cookies::SessionCookie;
+use crate::django::settings::Settings;
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
@@ -144,12 +144,12 @@ impl Config {
                     http_only: vars.value("DJANGO_SESSION_COOKIE_HTTPONLY", boolean),
                     same_site: vars.value("DJANGO_SESSION_COOKIE_SAMESITE", same_site),
                 },
-                hashing: Hashing {
-                    pbkdf2_iterations: vars
-                        .value("DJANGO_PBKDF2_ITERATIONS", number(1..=10_000_000)),
-                },
+                pbkdf2_iterations: vars.value("DJANGO_PBKDF2_ITERATIONS", number(1..=10_000_000)),
                 // The last two: only here may a missing variable end the reading, since all others have been read.
-                secret_keys: SecretKeys::new(key?, fallbacks),
+                secret_keys: SecretKeys {
+                    current: key?,
+                    fallbacks,
+                },
             },
             database_url: database_url?,
         })

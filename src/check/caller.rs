@@ -7,8 +7,9 @@ use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable};
-use crate::django::sessions::{AuthHash, Undecodable};
+use crate::django::sessions::AuthHash;
 use crate::django::settings::Authenticator;
+use crate::django::signing::Undecodable;
 use crate::passwords::{PasswordOutcome, check_password};
 
 const ACTIVATE: &str = "set is_active in Django's admin";
@@ -128,17 +129,13 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
         findings.error("user.refused.name", &format!("refused: {text}"), &advice);
         return None;
     };
-    let encoded = EncodedPassword::parse(&user.password);
-    match (encoded.work(), encoded.unusable()) {
-        (Some(work), _) => findings.ok("user.password", &passwords::name(work)),
-        (None, reason) => {
-            let why = reason.map_or("no password matches what is stored", unusable);
-            findings.error(
-                "user.refused.password",
-                &format!("refused by HTTP Basic and login: {why}"),
-                "manage.py changepassword",
-            );
-        }
+    match EncodedPassword::parse(&user.password) {
+        Ok(encoded) => findings.ok("user.password", &passwords::name(encoded.work())),
+        Err(reason) => findings.error(
+            "user.refused.password",
+            &format!("refused by HTTP Basic and login: {}", unusable(reason)),
+            "manage.py changepassword",
+        ),
     }
     let backends = &settings.authentication_backends;
     let refusal = if !user.is_active && authenticating(backends, false).is_some() {

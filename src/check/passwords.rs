@@ -16,7 +16,7 @@ pub(super) fn check(examined: &mut Examined, table: &UserTable) {
     if let Some(passwords) = findings.answer("stored passwords", passwords) {
         hashers(&passwords, findings);
         unusable(&passwords, findings);
-        iterations(settings.hashing.pbkdf2_iterations, &passwords, findings);
+        iterations(settings.pbkdf2_iterations, &passwords, findings);
     }
     // A date in the future was stored in another time zone than the configured one.
     let clock = Clock::new(settings.use_tz, &settings.time_zone);

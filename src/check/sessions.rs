@@ -7,8 +7,8 @@ use super::findings::*;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
-use crate::django::sessions::{BACKEND_NAME, SessionData, Undecodable};
-use crate::django::signing::SecretKeys;
+use crate::django::sessions::{BACKEND_NAME, SessionData};
+use crate::django::signing::{SecretKeys, Undecodable};
 
 /// How many sessions are tried, latest expiry first.
 const SAMPLE: usize = 50;
@@ -39,7 +39,10 @@ pub(super) fn check(examined: &mut Examined, table: &UserTable) -> Option<()> {
     let now = Clock::new(settings.use_tz, &settings.time_zone).now_plus(0);
     let sample = inspector.newest_sessions(now, SAMPLE);
     let sample = findings.answer("sessions", sample)?;
-    let newest = SecretKeys::new(settings.secret_keys.current().clone(), Vec::new());
+    let newest = SecretKeys {
+        current: settings.secret_keys.current.clone(),
+        fallbacks: Vec::new(),
+    };
     let mut tally = Tally::default();
     for (key, data) in sample {
         let decided = inspector.read(&|connection| caller(connection, table, settings, &key, now));

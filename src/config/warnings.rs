@@ -47,10 +47,10 @@ impl Config {
             ));
         }
         let keys = &self.django.secret_keys;
-        if keys.current().is_weak() {
+        if keys.current.is_weak() {
             warnings.push(Warning::new("DJANGO_SECRET_KEY", WEAK, NEW_KEY));
         }
-        if keys.fallbacks().iter().any(SecretKey::is_weak) {
+        if keys.fallbacks.iter().any(SecretKey::is_weak) {
             let text = format!("holds a key that {WEAK}");
             warnings.push(Warning::new("DJANGO_SECRET_KEY_FALLBACKS", &text, NEW_KEY));
         }

@@ -1,5 +1,9 @@
 //! What pure functions answer, one file a room of `src/`: no service, no database.
 
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
+mod client_address;
 mod config;
+mod django;
+mod passwords;

@@ -28,11 +28,9 @@ pub struct StoredPasswords {
 
 impl StoredPasswords {
     fn count(&mut self, user: &User) {
-        let encoded = EncodedPassword::parse(&user.password);
-        let counts = match (encoded.work(), encoded.unusable()) {
-            (Some(work), _) => self.usable.entry(work).or_default(),
-            (None, Some(reason)) => self.unusable.entry(reason).or_default(),
-            (None, None) => return,
+        let counts = match EncodedPassword::parse(&user.password) {
+            Ok(encoded) => self.usable.entry(encoded.work()).or_default(),
+            Err(reason) => self.unusable.entry(reason).or_default(),
         };
         counts.0 += 1;
         counts.1 += usize::from(user.is_active && user.is_staff);
