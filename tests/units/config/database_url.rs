@@ -2,8 +2,6 @@
 
 use watchtower_sidecar::config::DatabaseUrl;
 
-use super::warnings;
-
 #[test]
 fn a_database_url_names_the_ports_of_all_of_its_addresses() {
     for (url, ports) in [
@@ -102,7 +100,7 @@ fn a_server_elsewhere_that_is_not_verified_is_named() {
         ("DATABASE_URL", "postgres://u:p@one/d"),
         ("DATABASE_READ_URL", "postgres://u:p@two/d"),
     ];
-    let warnings = warnings(&urls).join("\n");
+    let warnings = super::warnings(&urls).join("\n");
     assert!(warnings.contains("DATABASE_URL leads to one"), "{warnings}");
     assert!(
         warnings.contains("DATABASE_READ_URL leads to two"),
