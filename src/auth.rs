@@ -57,7 +57,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let Some(state) = req.app_data::<web::Data<State>>() else {
         return Err(Error::server_error_page());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
+    let query = Query::parse(req.query_string()).ok_or_else(Error::bad_request_page)?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);

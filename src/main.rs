@@ -219,10 +219,9 @@ fn variables() -> String {
             None => format!("no default; for example {}", variable.example),
         };
         let (name, meaning) = (variable.name, variable.meaning);
-        let file = match variable.file {
-            true => format!("; or {name}_FILE, a file that holds it"),
-            false => String::new(),
-        };
+        let file = variable.file.map_or_else(String::new, |name| {
+            format!("; or {name}, a file that holds it")
+        });
         text.push_str(&format!("  {name}\n      {meaning} ({default}{file})\n"));
     }
     text

@@ -90,13 +90,13 @@ pub async fn login_form(
     let body = posted(&state, &req, payload, FORM, PAGE).await?;
     let malformed = || refuse(LoginRefusal::MalformedForm, PAGE);
     let body = std::str::from_utf8(&body).map_err(|_| malformed())?;
-    let form = Query::parse(body).map_err(|_| malformed())?;
+    let form = Query::parse(body).ok_or_else(malformed)?;
     let (Some(username), Some(password)) = (form.last("username"), form.last("password")) else {
         return Err(malformed());
     };
     let user = log_in(&state, &req, username, Zeroizing::new(password), PAGE).await?;
     let mut answer = to_the_page();
-    // `set_cookie` writes nothing that a header can't hold.
+    // `SessionCookie::set` writes nothing that a header can't hold.
     if let Ok(cookie) = header::HeaderValue::try_from(user.set_cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }

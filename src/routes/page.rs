@@ -141,8 +141,7 @@ struct PageQuery {
 
 impl PageQuery {
     fn of(req: &HttpRequest) -> Result<PageQuery, Error> {
-        let query = Query::parse(req.query_string());
-        let query = query.map_err(|_| Error::bad_request_page())?;
+        let query = Query::parse(req.query_string()).ok_or_else(Error::bad_request_page)?;
         let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
         let cursor = match (key("after"), key("before")) {
             (Some(id), _) => Cursor::After(id),

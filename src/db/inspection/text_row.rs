@@ -1,7 +1,10 @@
 //! Rows of texts, whatever the database: `check` shows them to people.
 
+use diesel::QueryResult;
 use diesel::row::Row;
 
+use crate::db::connection::Connection;
+use crate::db::sql::Sql;
 use crate::db::types::row::{FromRow, optional};
 use crate::db::types::value::{DjangoBackend, ValueError};
 
@@ -34,4 +37,10 @@ impl TextRow {
     pub(super) fn is_true(&self, index: usize) -> bool {
         matches!(self.text(index), "1" | "t" | "true" | "ON")
     }
+}
+
+/// The first column of every row of a query.
+pub(super) fn texts(connection: &mut Connection, sql: Sql) -> QueryResult<Vec<String>> {
+    let rows: Vec<TextRow> = sql.load(connection)?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }

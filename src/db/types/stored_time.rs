@@ -192,15 +192,24 @@ impl ToSql<Timestamp, diesel::sqlite::Sqlite> for StoredTime {
 impl ToSql<Timestamp, diesel::mysql::Mysql> for StoredTime {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::mysql::Mysql>) -> Result {
         use diesel::mysql::data_types::{MysqlTime, MysqlTimestampType};
-        let stored = &self.stored;
+        let stored = self.stored.civil;
+        let fields = [
+            stored.month(),
+            stored.day(),
+            stored.hour(),
+            stored.minute(),
+            stored.second(),
+        ];
+        let [month, day, hour, minute, second] = fields.map(|field| field.unsigned_abs().into());
+        let microsecond = stored.subsec_nanosecond().unsigned_abs() / 1000;
         let time = MysqlTime::new(
-            stored.year.unsigned_abs(),
-            stored.month.into(),
-            stored.day.into(),
-            stored.hour.into(),
-            stored.minute.into(),
-            stored.second.into(),
-            stored.microsecond.into(),
+            stored.year().unsigned_abs().into(),
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            microsecond.into(),
             false,
             MysqlTimestampType::MYSQL_TIMESTAMP_DATETIME,
             0,
