@@ -33,14 +33,11 @@ pub(crate) fn quoted(backend: Backend, name: &str) -> String {
 #[derive(Clone)]
 pub(crate) enum Parameter {
     Integer(i64),
-    /// Decimal digits of an integer above those of `BigInt`: MySQL's unsigned type has such
-    Unsigned(String),
-    /// For a column of the database's UUID type
-    Uuid(String),
     Text(String),
     /// Takes the type of the column that it is compared with
     AnyText(ComparedText),
-    Time(StoredTime),
+    /// A text that is cast to the type of this name
+    Cast(String, &'static str),
 }
 
 impl From<&str> for Parameter {
@@ -49,9 +46,11 @@ impl From<&str> for Parameter {
     }
 }
 
-impl From<StoredTime> for Parameter {
-    fn from(time: StoredTime) -> Parameter {
-        Parameter::Time(time)
+impl Parameter {
+    /// A time, for a column of a Django `DateTimeField`.
+    pub(crate) fn time(time: StoredTime, backend: Backend) -> Parameter {
+        let (text, type_name) = time.parameter(backend);
+        Parameter::Cast(text, type_name)
     }
 }
 
@@ -141,7 +140,6 @@ where
     DB: DieselBackend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
-    StoredTime: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut rest = self.text.as_str();
@@ -164,20 +162,20 @@ impl Parameter {
         DB: DieselBackend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
         i64: ToSql<BigInt, DB>,
         String: ToSql<Text, DB>,
-        StoredTime: QueryFragment<DB>,
     {
-        let (text, cast_end) = match self {
-            Parameter::Integer(number) => return out.push_bind_param::<BigInt, _>(number),
-            Parameter::Text(text) => return out.push_bind_param::<Text, _>(text),
-            Parameter::AnyText(text) => return out.push_bind_param::<AnyText, _>(text),
-            Parameter::Time(time) => return time.walk_ast(out.reborrow()),
-            Parameter::Unsigned(digits) => (digits, " AS DECIMAL(20))"),
-            Parameter::Uuid(uuid) => (uuid, " AS uuid)"),
-        };
-        out.push_sql("CAST(");
-        out.push_bind_param::<Text, _>(text)?;
-        out.push_sql(cast_end);
-        Ok(())
+        match self {
+            Parameter::Integer(number) => out.push_bind_param::<BigInt, _>(number),
+            Parameter::Text(text) => out.push_bind_param::<Text, _>(text),
+            Parameter::AnyText(text) => out.push_bind_param::<AnyText, _>(text),
+            Parameter::Cast(text, type_name) => {
+                out.push_sql("CAST(");
+                out.push_bind_param::<Text, _>(text)?;
+                out.push_sql(" AS ");
+                out.push_sql(type_name);
+                out.push_sql(")");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -29,12 +29,13 @@ impl KeyColumn {
         match (id, self) {
             (UserId::Integer(id), _) => match i64::try_from(*id) {
                 Ok(id) => Parameter::Integer(id),
-                Err(_) => Parameter::Unsigned(id.to_string()),
+                // MySQL's unsigned type has integers above those of `BigInt`.
+                Err(_) => Parameter::Cast(id.to_string(), "DECIMAL(20)"),
             },
             (UserId::Uuid(_), KeyColumn::UuidText) => {
                 Parameter::AnyText(ComparedText(id.to_string().replace('-', "")))
             }
-            (UserId::Uuid(_), _) => Parameter::Uuid(id.to_string()),
+            (UserId::Uuid(_), _) => Parameter::Cast(id.to_string(), "uuid"),
         }
     }
 }

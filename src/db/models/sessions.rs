@@ -1,10 +1,10 @@
 //! The `django_session` table (`django.contrib.sessions.backends.db.SessionStore`).
 
-use diesel::dsl::case_when;
+use diesel::dsl::{case_when, sql};
 use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::helper_types::AsExprOf;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Text, Timestamp};
 
 use super::column_text::can_hold;
 use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
@@ -53,7 +53,7 @@ impl SessionRow {
                 octet_length(session_data).le(most_bytes),
                 session_data,
             ))
-            .filter(has_key(key).and(expire_date.gt(now)));
+            .filter(has_key(key).and(expire_date.gt(time(now, connection))));
         match with_connection!(connection, conn => live.first(conn).optional()) {
             // Session data that can't be read as text is invalid, like data with a wrong signature.
             Err(diesel::result::Error::DeserializationError(_)) => Ok(Some(Some(String::new()))),
@@ -75,7 +75,7 @@ impl SessionRow {
         let row = (
             session_key.eq(&self.key),
             session_data.eq(&self.data),
-            expire_date.eq(expires),
+            expire_date.eq(time(expires, connection)),
         );
         with_connection!(connection, conn => diesel::insert_into(django_session).values(row).execute(conn))?;
         Ok(())
@@ -87,8 +87,11 @@ impl SessionRow {
         connection: &mut Connection,
         expires: StoredTime,
     ) -> Result<bool, DbError> {
-        let row = diesel::update(django_session.filter(has_key(&self.key)))
-            .set((session_data.eq(&self.data), expire_date.eq(expires)));
+        let row = (
+            session_data.eq(&self.data),
+            expire_date.eq(time(expires, connection)),
+        );
+        let row = diesel::update(django_session.filter(has_key(&self.key))).set(row);
         let updated = with_connection!(connection, conn => row.execute(conn))?;
         Ok(updated > 0)
     }
@@ -99,7 +102,8 @@ impl SessionRow {
         key: &str,
         expires: StoredTime,
     ) -> Result<(), DbError> {
-        let row = diesel::update(django_session.filter(has_key(key))).set(expire_date.eq(expires));
+        let expires = expire_date.eq(time(expires, connection));
+        let row = diesel::update(django_session.filter(has_key(key))).set(expires);
         with_connection!(connection, conn => row.execute(conn))?;
         Ok(())
     }
@@ -114,11 +118,21 @@ impl SessionRow {
 
 /// `session_key = ?`, by the column's own type.
 fn has_key(key: &str) -> HasKey {
-    diesel::dsl::sql::<Bool>("session_key = ").bind::<AnyText, _>(ComparedText(key.to_owned()))
+    sql::<Bool>("session_key = ").bind::<AnyText, _>(ComparedText(key.to_owned()))
 }
 
 /// The expression of [`has_key`].
 type HasKey = UncheckedBind<SqlLiteral<Bool>, AsExprOf<ComparedText, AnyText>>;
+
+/// A time as this database takes it.
+fn time(time: StoredTime, connection: &Connection) -> Time {
+    let (text, type_name) = time.parameter(connection.backend());
+    let cast_end = format!(" AS {type_name})");
+    sql("CAST(").bind::<Text, _>(text).sql(&cast_end)
+}
+
+/// The expression of [`time`].
+type Time = SqlLiteral<Timestamp, UncheckedBind<SqlLiteral<Timestamp>, AsExprOf<String, Text>>>;
 
 /// Selects the columns that are read, to see that the table exists and the role may read it.
 pub(crate) fn probe(connection: &mut Connection) -> Result<(), DbError> {

@@ -118,7 +118,7 @@ impl UserTable {
         }
         let users = &self.quoted_table;
         Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
-            .bind(now)
+            .bind(Parameter::time(now, self.backend))
             .bind(self.key.parameter(id))
             .execute(connection)?;
         Ok(())

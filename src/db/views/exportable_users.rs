@@ -76,7 +76,7 @@ impl UserTable {
         let mut text = self.select_exportable(use_tz);
         let mut parameters: Vec<Parameter> = Vec::new();
         if let Some(joined_after) = selection.joined_after {
-            parameters.push(joined_after.into());
+            parameters.push(Parameter::time(joined_after, self.backend));
             text.push_str(&format!(" AND date_joined > ${}", parameters.len()));
         }
         if let Some(page) = selection.page {
