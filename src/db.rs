@@ -22,7 +22,7 @@ use std::time::Instant;
 use prometheus::Histogram;
 
 use crate::blocking::shared_query::SharedQuery;
-use crate::config::{Backend, DatabaseUrl};
+use crate::config::{Backend, Config, DatabaseUrl};
 use crate::telemetry::metrics::DatabaseFigures;
 
 pub mod connection;
@@ -41,12 +41,11 @@ use connection::opener::ConnectionOpener;
 use connection::session_settings::SessionSettings;
 use databases::Databases;
 use error::{DbError, ExportError, MayBeDbError};
-use models::user_table::UserTable;
+use models::user_table::{UserModel, UserTable};
 use pool::database::Database;
 use pool::lane::Lane;
 use pool::role::Role;
 use pool::task::{Limits, Task};
-use views::exportable_users::DateShape;
 use views::months::UsersByMonth;
 use views::statistics::Stats;
 use views::users_page::{UserPage, UserSearch};
@@ -58,28 +57,6 @@ const QUERIES_AT_ONCE: usize = 8;
 /// readiness check, and pings; on SQLite for its one writer, too.
 pub fn most_connections(backend: Backend, exports_at_once: usize) -> usize {
     QUERIES_AT_ONCE + exports_at_once + 5 + usize::from(backend == Backend::Sqlite)
-}
-
-/// The configuration of a [`Db`].
-pub struct DbOptions {
-    /// The primary
-    pub url: DatabaseUrl,
-    /// A replica for exports and statistics
-    pub read_url: Option<DatabaseUrl>,
-    /// Whether login may write
-    pub writable: bool,
-    /// `AUTH_USER_MODEL._meta.db_table`
-    pub user_table: String,
-    /// The column of `USERNAME_FIELD`
-    pub username_field: String,
-    /// The exported fields that the user model has set to `None`
-    pub none_fields: Vec<String>,
-    /// Exports that run at once; short queries never wait for them
-    pub exports_at_once: usize,
-    /// The settings of database sessions
-    pub session: SessionSettings,
-    /// Gets the seconds that jobs wait for a worker and a connection
-    pub waits: Histogram,
 }
 
 /// A handle on the database, cheap to clone.
@@ -108,21 +85,23 @@ struct Shared {
 
 impl Db {
     /// A handle on the configured database. It opens no connection before the first query, so the service can start while the
-    /// database is unreachable.
-    pub fn new(options: DbOptions) -> Db {
-        let backend = options.url.backend();
-        let size = most_connections(backend, options.exports_at_once);
-        let opener = |url: DatabaseUrl, writable| ConnectionOpener {
-            url,
-            writable,
-            settings: options.session.clone(),
+    /// database is unreachable. `waits` gets the seconds that jobs wait for a worker and a connection.
+    pub fn new(config: &Config, waits: Histogram) -> Db {
+        let backend = config.database_url.backend();
+        let size = most_connections(backend, config.export_concurrency);
+        let settings = SessionSettings::new(config.prepared_statements, &config.django);
+        let database = |role, url: &DatabaseUrl, writable| {
+            let opener = ConnectionOpener {
+                url: url.clone(),
+                writable,
+                settings: settings.clone(),
+            };
+            let workers = [QUERIES_AT_ONCE, config.export_concurrency];
+            Database::new(role, opener, size, workers)
         };
-        let workers = [QUERIES_AT_ONCE, options.exports_at_once];
-        let database = |role, opener| Database::new(role, opener, size, workers);
-        let primary = database(Role::Primary, opener(options.url, options.writable));
-        let replica = options
-            .read_url
-            .map(|url| database(Role::Replica, opener(url, false)));
+        let primary = database(Role::Primary, &config.database_url, config.login);
+        let replica = config.database_read_url.as_ref();
+        let replica = replica.map(|url| database(Role::Replica, url, false));
         if let Some(replica) = &replica {
             primary.link(replica);
         }
@@ -131,9 +110,7 @@ impl Db {
                 databases: Databases {
                     primary,
                     replica,
-                    table_name: options.user_table,
-                    username_field: options.username_field,
-                    none_fields: options.none_fields,
+                    user_model: UserModel::of(config),
                     user_table: OnceLock::new(),
                 },
                 writes: match backend {
@@ -144,7 +121,7 @@ impl Db {
                 users_by_month: Arc::default(),
                 primary_probe: Arc::default(),
                 replica_probe: Arc::default(),
-                waits: options.waits,
+                waits,
                 statistics_requests: AtomicU64::new(0),
                 statistics_queries: AtomicU64::new(0),
             }),
@@ -213,13 +190,11 @@ impl Db {
     pub async fn user_page(
         &self,
         deadline: Instant,
-        dates: &DateShape,
         search: UserSearch,
     ) -> Result<UserPage, ExportError> {
         let limits = Limits::new(JobKind::Long, deadline);
-        let dates = dates.clone();
         let job = move |connection: &mut Connection, table: &UserTable| {
-            table.user_page(connection, &dates, &search)
+            table.user_page(connection, &search)
         };
         self.run_on(Role::Replica, Lane::UserPages, limits, job)
             .await

@@ -28,7 +28,6 @@ pub async fn export_users(
 ) -> Result<HttpResponse, Error> {
     let renderer = admin.renderer;
     let request = ExportRequest {
-        dates: state.dates.clone(),
         selection: parameters::selection(&admin, &state, &req).await?,
         layout: parameters::layout(&admin)?,
     };

@@ -63,7 +63,7 @@ pub(super) async fn show(
     let user_search = UserSearch::new(query.search.as_deref(), query.cursor, USERS_ON_PAGE);
     let queries = join(
         state.db.users_by_month(until),
-        state.db.user_page(until, &state.dates, user_search),
+        state.db.user_page(until, user_search),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
     let (by_month, user_page) = trace.time_database(queries).await;

@@ -99,7 +99,7 @@ impl Piece {
         let sql = Sql::new(format!(
             "SELECT id, password, is_active, is_staff FROM {users}{condition}{order}"
         ));
-        let after = after.map(|id| table.key.parameter(&id));
+        let after = after.map(|id| table.key(&id));
         let sql = after.into_iter().fold(sql, Sql::bind);
         let mut piece = Piece::default();
         sql.for_each(connection, |row: QueryResult<StoredPassword>| {

@@ -62,7 +62,7 @@ fn on_postgres(connection: &mut Connection, table: &UserTable) -> QueryResult<Op
          WHEN has_column_privilege(to_regclass(quote_ident($1))::oid, 'password', 'INSERT, UPDATE') \
          THEN 'may write passwords' END FROM pg_catalog.pg_roles WHERE rolname = current_user",
     );
-    first_text(connection, sql.bind(table.name.as_str()))
+    first_text(connection, sql.bind(table.model.table.as_str()))
 }
 
 fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Option<String>> {
@@ -88,7 +88,7 @@ fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Optio
          FROM information_schema.columns \
          WHERE table_schema = DATABASE() AND table_name = $1 AND column_name = 'password'",
     );
-    first_text(connection, sql.bind(table.name.as_str()))
+    first_text(connection, sql.bind(table.model.table.as_str()))
 }
 
 /// The text of the first row; `None` for NULL.

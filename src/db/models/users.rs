@@ -58,7 +58,7 @@ impl UserTable {
         connection: &mut Connection,
         id: &UserId,
     ) -> Result<Option<User>, DbError> {
-        self.find(connection, By::Key(self.key.parameter(id)))
+        self.find(connection, By::Key(self.key(id)))
     }
 
     /// The user with this name (`UserManager.get_by_natural_key`).
@@ -67,7 +67,12 @@ impl UserTable {
         connection: &mut Connection,
         username: &str,
     ) -> Result<Option<User>, DbError> {
-        if !can_hold(connection, &self.name, &self.username_field, username)? {
+        if !can_hold(
+            connection,
+            &self.model.table,
+            &self.model.username_field,
+            username,
+        )? {
             return Ok(None);
         }
         let username = Parameter::AnyText(ComparedText(username.to_owned()));
@@ -119,7 +124,7 @@ impl UserTable {
         let users = &self.quoted_table;
         Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
             .bind(Parameter::time(now, self.backend))
-            .bind(self.key.parameter(id))
+            .bind(self.key(id))
             .execute(connection)?;
         Ok(())
     }

@@ -23,8 +23,6 @@ fn integer<const N: usize>(value: PgValue<'_>) -> Result<[u8; N], ValueError> {
 }
 
 impl DjangoBackend for Pg {
-    const MAKES_AWARE: bool = false;
-
     fn id(value: PgValue<'_>) -> Result<UserId, ValueError> {
         match value.get_oid().get() {
             INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?).into())),

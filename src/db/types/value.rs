@@ -59,10 +59,6 @@ impl Boolean {
 
 /// Reads the columns of a database that Django supports.
 pub(crate) trait DjangoBackend: Backend {
-    /// Whether Django takes a date without a time zone for one in UTC when `USE_TZ` is on
-    /// (`convert_datetimefield_value` calls `make_aware`); its PostgreSQL backend has no such converter.
-    const MAKES_AWARE: bool = true;
-
     /// A primary key: an integer, or a UUID in whatever type the backend has for it.
     fn id(value: Self::RawValue<'_>) -> Result<UserId, ValueError>;
     /// A text, handed to `read`.

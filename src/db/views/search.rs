@@ -20,15 +20,16 @@ impl UserTable {
         connection: &mut Connection,
         text: &str,
     ) -> Result<Option<String>, DbError> {
+        let username_field = &self.model.username_field;
         let mut conditions = Vec::new();
         let columns = [
-            (self.username_field.as_str(), self.quoted_username.as_str()),
+            (username_field.as_str(), self.quoted_username.as_str()),
             ("email", "email"),
         ];
-        let is_email_the_username = self.username_field == "email";
+        let is_email_the_username = username_field == "email";
         for (name, quoted) in &columns[..if is_email_the_username { 1 } else { 2 }] {
-            if self.has(name) && can_hold(connection, &self.name, name, text)? {
-                let is_nondeterministic = is_nondeterministic(connection, &self.name, name)?;
+            if self.has(name) && can_hold(connection, &self.model.table, name, text)? {
+                let is_nondeterministic = is_nondeterministic(connection, &self.model.table, name)?;
                 conditions.push(match (self.backend, is_nondeterministic) {
                     (Backend::Postgres, false) => format!("UPPER({quoted}::text) LIKE UPPER($1)"),
                     // Before PostgreSQL 18, LIKE is refused with such a collation. The database's own is never of that kind.

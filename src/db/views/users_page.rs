@@ -1,8 +1,5 @@
 //! A page of the exportable users, ordered by `date_joined` and key, for the HTML page.
 
-use diesel::QueryResult;
-
-use super::exportable_users::DateShape;
 use super::exported_row::ExportedRow;
 use super::search::pattern;
 use crate::db::connection::Connection;
@@ -74,7 +71,6 @@ impl UserTable {
     pub(crate) fn user_page(
         &self,
         connection: &mut Connection,
-        dates: &DateShape,
         search: &UserSearch,
     ) -> Result<UserPage, ExportError> {
         self.require_attributes(connection)?;
@@ -88,11 +84,11 @@ impl UserTable {
             },
             None => String::new(),
         };
-        let sql = self.select_page(dates.use_tz, &condition, search);
-        let mut rows = match dates.use_tz {
-            true => rows::<true>(sql, connection)?,
-            false => rows::<false>(sql, connection)?,
-        };
+        let users: Vec<ExportedRow> = self.select_page(&condition, search).load(connection)?;
+        let mut rows: Vec<_> = users
+            .into_iter()
+            .map(|user| user.into_bytes(self))
+            .collect();
         let has_more = rows.len() > search.limit;
         rows.truncate(search.limit);
         let (has_previous, has_next) = match search.cursor {
@@ -112,9 +108,9 @@ impl UserTable {
 
     /// Selects one user more than the page has, to see whether there are more. `$1` is the pattern of the search, `$2` the
     /// cursor's key.
-    fn select_page(&self, use_tz: bool, condition: &str, search: &UserSearch) -> Sql {
+    fn select_page(&self, condition: &str, search: &UserSearch) -> Sql {
         let users = &self.quoted_table;
-        let select = self.select_exportable(use_tz);
+        let select = self.select_exportable();
         let (key, compared, order) = match &search.cursor {
             Cursor::First => (None, ">", "ASC"),
             Cursor::After(id) => (Some(id), ">", "ASC"),
@@ -132,16 +128,6 @@ impl UserTable {
         );
         let pattern = pattern(search.text.as_deref().unwrap_or_default());
         let sql = Sql::new(text).bind(pattern.as_str());
-        key.map(|id| self.key.parameter(id))
-            .into_iter()
-            .fold(sql, Sql::bind)
+        key.map(|id| self.key(id)).into_iter().fold(sql, Sql::bind)
     }
-}
-
-fn rows<const AWARE: bool>(
-    sql: Sql,
-    connection: &mut Connection,
-) -> Result<Vec<Vec<u8>>, ExportError> {
-    let rows: QueryResult<Vec<ExportedRow<AWARE>>> = sql.load(connection);
-    Ok(rows?.into_iter().map(|row| row.bytes).collect())
 }
