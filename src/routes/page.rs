@@ -58,9 +58,10 @@ pub(super) async fn show(
     state: &State,
     req: &HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let query = PageQuery::of(req)?;
+    let user_search = user_search(req)?;
+    let is_first = matches!(user_search.cursor, Cursor::First);
+    let search = user_search.text.clone().unwrap_or_default();
     let until = deadline(req);
-    let user_search = UserSearch::new(query.search.as_deref(), query.cursor, USERS_ON_PAGE);
     let queries = join(
         state.db.users_by_month(until),
         state.db.user_page(until, user_search),
@@ -69,14 +70,12 @@ pub(super) async fn show(
     let (by_month, user_page) = trace.time_database(queries).await;
     let by_month = by_month.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
-    let search = query.search.unwrap_or_default();
     let users = match user_page {
         Ok(user_page) => {
             // The answer to HEAD shows no users.
             if req.method() == Method::GET {
                 trace.audit_page(&admin.username, user_page.rows.len(), !search.is_empty());
             }
-            let is_first = matches!(query.cursor, Cursor::First);
             Users::new(&user_page, &search, root, is_first)
         }
         Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
@@ -134,28 +133,20 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
     response
 }
 
-/// The query string of a page.
-struct PageQuery {
-    search: Option<String>,
-    cursor: Cursor,
-}
-
-impl PageQuery {
-    fn of(req: &HttpRequest) -> Result<PageQuery, Error> {
-        let query = Query::parse(req.query_string());
-        let query = query.map_err(|_| Error::bad_request_page())?;
-        let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
-        let cursor = match (key("after"), key("before")) {
+/// What the query string asks for.
+fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
+    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
+    let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
+    let text = query.last("q").map(|text| text.trim().to_owned());
+    Ok(UserSearch {
+        text: text.filter(|text| !text.is_empty()),
+        cursor: match (key("after"), key("before")) {
             (Some(id), _) => Cursor::After(id),
             (None, Some(id)) => Cursor::Before(id),
             (None, None) => Cursor::First,
-        };
-        let search = query.last("q").map(|text| text.trim().to_owned());
-        Ok(PageQuery {
-            search: search.filter(|text| !text.is_empty()),
-            cursor,
-        })
-    }
+        },
+        limit: USERS_ON_PAGE,
+    })
 }
 
 fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {

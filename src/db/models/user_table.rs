@@ -185,8 +185,10 @@ impl UserTable {
     }
 
     /// The condition that a boolean column is true, as Django writes it for this database (the lookup `exact` with `True`).
+    /// It is false for a field that the model lacks.
     pub(crate) fn is_true(&self, column: &str) -> String {
         match self.backend {
+            _ if !self.has(column) => "FALSE".to_owned(),
             Backend::Postgres => column.to_owned(),
             Backend::Mysql | Backend::Sqlite => format!("{column} = 1"),
         }

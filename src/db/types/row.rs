@@ -12,6 +12,13 @@ pub(crate) trait FromRow: Sized + 'static {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError>;
 }
 
+/// The text in the first column.
+impl FromRow for Option<String> {
+    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError> {
+        optional(row, 0, |value| DB::text(value, str::to_owned))
+    }
+}
+
 /// Lets Diesel read a [`FromRow`]. It is implemented for each database, since an implementation for all of them would
 /// overlap with Diesel's own for `QueryableByName`.
 pub(crate) struct ReadRow<T>(pub(crate) T);

@@ -6,7 +6,7 @@ use crate::db::connection::Connection;
 use crate::db::error::ExportError;
 use crate::db::models::user_table::UserTable;
 use crate::db::sql::Sql;
-use crate::django::sessions::{KeyType, UserId};
+use crate::django::sessions::UserId;
 
 /// Where a page begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,37 +20,18 @@ pub enum Cursor {
 }
 
 /// Which of the exportable users a page shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct UserSearch {
-    text: Option<String>,
-    cursor: Cursor,
-    limit: usize,
+    /// What their name or e-mail address contains
+    pub text: Option<String>,
+    /// Where the page begins or ends
+    pub cursor: Cursor,
+    /// The most users on it
+    pub limit: usize,
 }
 
 /// The longest text that is searched for, in characters: no username or e-mail address is longer.
 const LONGEST_TEXT: usize = 254;
-
-impl UserSearch {
-    /// At most `limit` users whose name or e-mail address contains `text`.
-    pub fn new(text: Option<&str>, cursor: Cursor, limit: usize) -> UserSearch {
-        UserSearch {
-            text: text.map(str::to_owned),
-            cursor,
-            limit,
-        }
-    }
-
-    /// Whether no user can match: the text has a NUL or is too long, or the cursor's key has another type.
-    fn matches_no_user(&self, key_type: KeyType) -> bool {
-        let is_impossible =
-            |text: &String| text.contains('\0') || text.chars().count() > LONGEST_TEXT;
-        let is_of_another_type = match self.cursor {
-            Cursor::First => false,
-            Cursor::After(id) | Cursor::Before(id) => id.key_type() != key_type,
-        };
-        is_of_another_type || self.text.as_ref().is_some_and(is_impossible)
-    }
-}
 
 /// A page of the exportable users, by `date_joined` and key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,15 +55,17 @@ impl UserTable {
         search: &UserSearch,
     ) -> Result<UserPage, ExportError> {
         self.require_attributes(connection)?;
-        if search.matches_no_user(self.key_type()) {
-            return Ok(UserPage::default());
-        }
         let condition = match &search.text {
-            Some(text) => match self.contains(connection, text)? {
-                Some(condition) => format!(" AND ({condition})"),
-                None => return Ok(UserPage::default()),
-            },
-            None => String::new(),
+            None => Some(String::new()),
+            Some(text) if text.chars().count() > LONGEST_TEXT => None,
+            Some(text) => self.contains(connection, text)?,
+        };
+        let has_other_key = match search.cursor {
+            Cursor::First => false,
+            Cursor::After(id) | Cursor::Before(id) => id.key_type() != self.key_type(),
+        };
+        let (false, Some(condition)) = (has_other_key, condition) else {
+            return Ok(UserPage::default());
         };
         let users: Vec<ExportedRow> = self.select_page(&condition, search).load(connection)?;
         let mut rows: Vec<_> = users
