@@ -14,7 +14,7 @@ use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
-use crate::error::{BASIC_CHALLENGE, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::request::wsgi_header;
 use crate::route::Route;
 use crate::state::State;
@@ -55,9 +55,9 @@ impl FromRequest for AdminUser {
 async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     // `server/http.rs` adds the state together with the handlers.
     let Some(state) = req.app_data::<web::Data<State>>() else {
-        return Err(Error::server_error_page());
+        return Err(ErrorKind::ServerErrorPage.into());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
+    let query = Query::parse(req.query_string()).map_err(|_| ErrorKind::BadRequestPage)?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
@@ -73,11 +73,8 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     };
 
     let settings = state.settings();
-    let challenge = match settings.rest_authentication.first() {
-        Some(Authenticator::Basic) => Some(BASIC_CHALLENGE),
-        _ => None,
-    };
-    let fail = |kind| Err(Error::rendered(kind, renderer).with_challenge(challenge));
+    let challenges = settings.rest_authentication.first() == Some(&Authenticator::Basic);
+    let fail = |kind| Err(Error::rendered(kind, renderer).with_challenge(challenges));
     let identity = authenticate(state, &settings, req, renderer).await?;
     let (user, authenticator) = match identity {
         Identity::User(user, authenticator) => (user, authenticator),

@@ -19,7 +19,7 @@ use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, veri
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
-use crate::error::{Error, ErrorKind, whole_seconds};
+use crate::error::{Error, ErrorKind};
 
 mod throttle;
 
@@ -69,7 +69,7 @@ impl NotChecked {
     pub fn into_error(self, renderer: Renderer) -> Error {
         match self {
             NotChecked::Throttled(wait) => {
-                Error::rendered(ErrorKind::Throttled(whole_seconds(wait)), renderer)
+                Error::rendered(ErrorKind::Throttled(wait), renderer)
             }
             NotChecked::Busy => Error::rendered(ErrorKind::Unavailable, renderer),
             NotChecked::Unavailable(error) => Error::unavailable(&error, renderer),

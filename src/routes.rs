@@ -3,7 +3,7 @@
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::route::Route;
 
 pub mod admin;
@@ -97,5 +97,5 @@ impl Paths {
 }
 
 async fn not_found() -> Result<(), Error> {
-    Err(Error::not_found_page())
+    Err(ErrorKind::NotFoundPage.into())
 }

@@ -22,7 +22,7 @@ use crate::django::sessions::{
     session_auth_hash, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::error::{Error, ErrorKind, LoginRefusal, whole_seconds};
+use crate::error::{Error, ErrorKind, LoginRefusal};
 use crate::passwords::NotChecked;
 use crate::request::deadline;
 use crate::state::State;
@@ -57,7 +57,7 @@ pub async fn log_in(
     let user = checked.map_err(|error| {
         state.metrics.authenticated("login", error.label());
         match error {
-            NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
+            NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(wait)),
             other => other.into_error(renderer),
         }
     })?;

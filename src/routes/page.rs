@@ -135,7 +135,7 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
 
 /// What the query string asks for.
 fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
-    let query = Query::parse(req.query_string()).map_err(|_| Error::bad_request_page())?;
+    let query = Query::parse(req.query_string()).map_err(|_| ErrorKind::BadRequestPage)?;
     let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
     let text = query.last("q").map(|text| text.trim().to_owned());
     Ok(UserSearch {
@@ -150,7 +150,7 @@ fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
 }
 
 fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
-    let (heading, advice) = match error.kind() {
+    let (heading, advice) = match &error.kind {
         ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) | ErrorKind::Login(_) => {
             ("Please log in", None)
         }
@@ -171,7 +171,7 @@ fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
         _ => ("That can't be done", None),
     };
     let helps = matches!(
-        error.kind(),
+        error.kind,
         ErrorKind::NotAuthenticated
             | ErrorKind::AuthenticationFailed(_)
             | ErrorKind::PermissionDenied
@@ -239,7 +239,7 @@ fn now() -> String {
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
         log::error!("a page can't be rendered: {error}");
-        Error::server_error_page()
+        Error::from(ErrorKind::ServerErrorPage)
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);
     add_policy(answer.headers_mut());
