@@ -226,31 +226,35 @@ impl Error {
             K::Login(L::MethodNotAllowed) => {
                 (S::METHOD_NOT_ALLOWED, login("Only POST is allowed."))
             }
-            K::Login(L::ForeignOrigin) => {
-                (S::FORBIDDEN, login("Requests from another site are refused."))
-            }
+            K::Login(L::ForeignOrigin) => (
+                S::FORBIDDEN,
+                login("Requests from another site are refused."),
+            ),
             K::Login(L::UnsupportedMediaType) => {
                 let text = "The content type must be application/json.";
                 (S::UNSUPPORTED_MEDIA_TYPE, login(text))
             }
-            K::Login(L::TooLarge) => {
-                (S::PAYLOAD_TOO_LARGE, login("The request body is too large."))
-            }
+            K::Login(L::TooLarge) => (
+                S::PAYLOAD_TOO_LARGE,
+                login("The request body is too large."),
+            ),
             K::Login(L::Malformed) => {
                 let text = "The body must be a JSON object with the strings username and password.";
                 (S::BAD_REQUEST, login(text))
             }
-            K::Login(L::MalformedForm) => {
-                (S::BAD_REQUEST, login("The form must hold a username and a password."))
-            }
+            K::Login(L::MalformedForm) => (
+                S::BAD_REQUEST,
+                login("The form must hold a username and a password."),
+            ),
             K::Login(L::InvalidCredentials) => (S::UNAUTHORIZED, login("Invalid credentials")),
             K::Login(L::Throttled(_)) => {
                 let text = "Too many failed logins. Try again later.";
                 (S::TOO_MANY_REQUESTS, login(text))
             }
-            K::Login(L::BodyTimeout) => {
-                (S::REQUEST_TIMEOUT, login("The request body did not come in time."))
-            }
+            K::Login(L::BodyTimeout) => (
+                S::REQUEST_TIMEOUT,
+                login("The request body did not come in time."),
+            ),
         }
     }
 
@@ -303,9 +307,7 @@ impl ResponseError for Error {
             }
         };
         let (name, value) = match &self.kind {
-            ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_)
-                if self.challenges =>
-            {
+            ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) if self.challenges => {
                 (header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
             }
             ErrorKind::Unavailable => (header::RETRY_AFTER, RETRY_AFTER_SECONDS.into()),

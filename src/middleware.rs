@@ -116,7 +116,9 @@ pub async fn django(
                 let location = append_slash_location(&path, req.uri().query());
                 req.into_response(redirect(&location))
             }
-            Resolved::NotFound => req.into_response(Error::from(ErrorKind::NotFoundPage).error_response()),
+            Resolved::NotFound => {
+                req.into_response(Error::from(ErrorKind::NotFoundPage).error_response())
+            }
         }
     };
 

@@ -68,9 +68,7 @@ impl NotChecked {
     /// The answer to the client: 429, or 503.
     pub fn into_error(self, renderer: Renderer) -> Error {
         match self {
-            NotChecked::Throttled(wait) => {
-                Error::rendered(ErrorKind::Throttled(wait), renderer)
-            }
+            NotChecked::Throttled(wait) => Error::rendered(ErrorKind::Throttled(wait), renderer),
             NotChecked::Busy => Error::rendered(ErrorKind::Unavailable, renderer),
             NotChecked::Unavailable(error) => Error::unavailable(&error, renderer),
         }

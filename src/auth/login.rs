@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::HttpRequest;
 use zeroize::Zeroizing;
 
 use super::credentials;
@@ -98,8 +98,7 @@ pub async fn log_in(
     trace.time_database(written).await.map_err(outage)?;
 
     trace.audit_login();
-    req.extensions_mut()
-        .insert(SessionAccess { is_dead: false });
+    SessionAccess { is_dead: false }.note(req);
     let cookie = &settings.session_cookie;
     let set_cookie = cookies::set_cookie(
         &cookie.name,
@@ -146,9 +145,8 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
             }
         }
     }
-    req.extensions_mut().insert(SessionAccess {
-        is_dead: has_cookie,
-    });
+    let is_dead = has_cookie;
+    SessionAccess { is_dead }.note(req);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::csv::{self, Csv};
 use super::spool::Sorted;
 use crate::db::views::exported_row::{JSON_ADDS, write_json};
 use crate::django::negotiation::Renderer;
-use crate::response::Reshaper;
+use crate::django::renderers::Indenter;
 
 /// The bytes of a chunk.
 pub(super) const CHUNK: usize = 256 * 1024;
@@ -82,9 +82,9 @@ impl Layout {
         }
     }
 
-    fn reshaper(self) -> Option<Reshaper> {
+    fn indenter(self) -> Option<Indenter> {
         match self {
-            Layout::Json(renderer) => Reshaper::new(renderer),
+            Layout::Json(renderer) => renderer.indent.map(Indenter::new),
             Layout::Ndjson | Layout::Csv(_) => None,
         }
     }
@@ -97,7 +97,7 @@ pub(super) struct ExportBody {
     users: Sorted,
     tail: Vec<u8>,
     pub(super) layout: Layout,
-    reshaper: Option<Reshaper>,
+    indenter: Option<Indenter>,
 }
 
 enum Next {
@@ -115,13 +115,13 @@ impl ExportBody {
             tail: layout.tail(count),
             users,
             layout,
-            reshaper: layout.reshaper(),
+            indenter: layout.indenter(),
         }
     }
 
     /// The length of all chunks together. An indented body must be written once to measure it.
     pub(super) fn length(&mut self) -> io::Result<u64> {
-        if self.reshaper.is_none() {
+        if self.indenter.is_none() {
             let users = self.users.length() + self.layout.adds(self.users.count());
             return Ok((self.head.len() + self.tail.len()) as u64 + users);
         }
@@ -131,7 +131,7 @@ impl ExportBody {
         }
         self.next = Next::Head;
         self.users.rewind()?;
-        self.reshaper = self.layout.reshaper();
+        self.indenter = self.layout.indenter();
         Ok(length)
     }
 
@@ -158,10 +158,12 @@ impl ExportBody {
             compact.extend_from_slice(&self.tail);
             self.next = Next::Nothing;
         }
-        Ok(Some(match &mut self.reshaper {
-            None => compact,
-            Some(reshaper) => reshaper.push(&compact),
-        }))
+        let Some(indenter) = &mut self.indenter else {
+            return Ok(Some(compact));
+        };
+        let mut indented = Vec::with_capacity(compact.len() * 2);
+        indenter.push(&compact, &mut indented);
+        Ok(Some(indented))
     }
 
     /// Writes all chunks, and calls `written` with the length of each. Blocking.

@@ -86,8 +86,14 @@ pub async fn export_stats(
     let stats = Trace::of(&req).time_database(stats).await;
     let stats =
         stats.map_err(|error| stats_error(&state.rate_limited_log, &error, admin.renderer))?;
+    let head = response::api_head(StatusCode::OK, admin.renderer);
     let json = stats_json(&stats);
-    Ok(response::api_tagged(&req, admin.renderer, json.as_bytes()))
+    Ok(response::tagged(
+        &req,
+        head,
+        admin.renderer,
+        json.as_bytes(),
+    ))
 }
 
 /// `OPTIONS export-users/` (`SimpleMetadata`).

@@ -17,7 +17,6 @@ use crate::auth::{AdminUser, CallerName};
 use crate::db::error::{DbError, ExportError};
 use crate::db::views::users_page::{Cursor, UserSearch};
 use crate::django::negotiation::Renderer;
-use crate::django::renderers::Indenter;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, ErrorKind, LoginRefusal};
@@ -105,11 +104,14 @@ pub(super) async fn show(
 
 /// The page for `OPTIONS`.
 pub(super) fn options(state: &State, req: &HttpRequest, json: &str) -> Result<HttpResponse, Error> {
-    let mut indented = Vec::new();
-    Indenter::new(2).push(json.as_bytes(), &mut indented);
+    let indented = Renderer {
+        indent: Some(2),
+        ..Renderer::PAGE
+    };
+    let json = response::rendered(indented, json.as_bytes());
     let options = Options {
         frame: frame(state, req),
-        json: String::from_utf8_lossy(&indented).into_owned(),
+        json: String::from_utf8_lossy(&json).into_owned(),
     };
     page(StatusCode::OK, &options)
 }
