@@ -8,34 +8,25 @@
 //!
 //! On SQLite each job sets how long it waits for a lock, and whether it may write.
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 use std::time::Duration;
 
 #[cfg(feature = "mysql")]
 use diesel::RunQueryDsl;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "mysql")]
 use diesel::connection::SimpleConnection;
 #[cfg(feature = "mysql")]
 use diesel::sql_types::{Nullable, Text};
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
+use crate::config::Backend;
 use crate::django::settings::Settings;
-
-/// SQLite's substitute for read-only transactions.
-#[cfg(feature = "sqlite")]
-pub(super) const READING: &str = "PRAGMA query_only = ON";
-#[cfg(feature = "sqlite")]
-pub(super) const WRITING: &str = "PRAGMA query_only = OFF";
 
 /// PostgreSQL reads a whole table with one process, however many cores there are, and returns rows in the order in which
 /// they are stored, so that the digest of an export stays the same.
-#[cfg(feature = "postgres")]
 const AS_A_GUEST: &str =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
 /// The modes of every transaction on PostgreSQL. A deferrable one would wait for a snapshot.
-#[cfg(feature = "postgres")]
 const MODES: &str = "ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE";
 
 /// The settings that come from the configuration.
@@ -44,10 +35,6 @@ pub struct SessionSettings {
     /// Whether settings and prepared statements may stay on a session from one transaction to the next
     pub(crate) prepares: bool,
     /// PostgreSQL's `TimeZone`, an IANA name
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "only PostgreSQL needs it")
-    )]
     pub(crate) time_zone: String,
 }
 
@@ -66,7 +53,6 @@ impl SessionSettings {
     }
 }
 
-#[cfg(feature = "postgres")]
 impl SessionSettings {
     /// Names and values of the settings, made once for a session or else in each transaction.
     fn postgres(&self) -> [(&'static str, String); 7] {
@@ -104,31 +90,61 @@ impl SessionSettings {
         .to_string()
     }
 
-    /// Restores the settings that Diesel has overwritten, and makes those that libpq must not know while it chooses a host.
-    pub(super) fn after_connecting_to_postgres(
-        &self,
-        conn: &mut diesel::PgConnection,
-        is_read_only: bool,
-    ) -> diesel::QueryResult<()> {
+    /// The statements that restore what Diesel has overwritten, and make what libpq must not know while it chooses a host.
+    #[cfg(feature = "postgres")]
+    pub(super) fn after_connecting_to_postgres(&self, is_read_only: bool) -> String {
         let mut settings = String::new();
         if self.time_zone != "UTC" {
-            settings.push_str(&format!("SET TimeZone = '{}';", self.time_zone));
+            settings = format!("SET TimeZone = '{}';", self.time_zone);
         }
         if !is_read_only {
             settings.push_str("SET default_transaction_read_only = on");
         }
-        match settings.is_empty() {
-            true => Ok(()),
-            false => conn.batch_execute(&settings),
+        settings
+    }
+
+    /// The statements before a job of this kind, which set its limits, and those after it, which end its transaction. A job that
+    /// reads a whole table waits for locks only until its callers' deadline, which is `left` away.
+    pub(super) fn around(
+        &self,
+        backend: Backend,
+        kind: JobKind,
+        left: Duration,
+    ) -> (String, String) {
+        let writes = kind == JobKind::Writes;
+        match (backend, kind) {
+            (Backend::Sqlite, _) => {
+                // The timeout counts for each statement: Django's own writers hold the file for moments. SQLite has no
+                // read-only transactions. IMMEDIATE takes the write lock now: a transaction that reads first and then writes
+                // would be refused at once while another one writes.
+                let timeout = left.as_millis();
+                let (access, begin, end) = match writes {
+                    true => ("OFF", "BEGIN IMMEDIATE", "COMMIT"),
+                    false => ("ON", "", ""),
+                };
+                let begin = format!(
+                    "PRAGMA busy_timeout = {timeout}; PRAGMA query_only = {access}; {begin}"
+                );
+                (begin, end.to_owned())
+            }
+            (Backend::Postgres, JobKind::Short) if self.prepares => Default::default(),
+            (Backend::Postgres, _) => {
+                let end = if writes { "COMMIT" } else { "ROLLBACK" };
+                (self.begin_postgres(kind, left), end.to_owned())
+            }
+            (Backend::Mysql, JobKind::Short) => Default::default(),
+            (Backend::Mysql, JobKind::Long) => {
+                let usual = mysql_limit(JobKind::Short, STATEMENT_TIMEOUT);
+                (mysql_limit(kind, left), usual)
+            }
+            (Backend::Mysql, JobKind::Writes) => (
+                "START TRANSACTION READ WRITE".to_owned(),
+                "COMMIT".to_owned(),
+            ),
         }
     }
 
-    /// The statements that begin the transaction of a job. One that reads a whole table waits for locks only until its callers'
-    /// deadline, which is `left` away. `None` for a job that needs no transaction.
-    pub(super) fn begin_postgres(&self, kind: JobKind, left: Duration) -> Option<String> {
-        if kind == JobKind::Short && self.prepares {
-            return None;
-        }
+    fn begin_postgres(&self, kind: JobKind, left: Duration) -> String {
         let access = match kind {
             JobKind::Short | JobKind::Long => "READ ONLY",
             JobKind::Writes => "READ WRITE",
@@ -145,7 +161,7 @@ impl SessionSettings {
                 "; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {lock}; {AS_A_GUEST}"
             ));
         }
-        Some(begin)
+        begin
     }
 }
 
@@ -156,7 +172,6 @@ impl SessionSettings {
 /// * `sql_select_limit`, `sql_big_selects`: with other values an export could be cut
 /// * `sql_mode`: how the server reads a statement; `PAD_CHAR_TO_FULL_LENGTH` stays, since it changes what Django reads
 /// * `lc_messages`: `check` recognises a denied column by the English message
-#[cfg(feature = "mysql")]
 const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
      sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \
      sql_mode = IF(FIND_IN_SET('PAD_CHAR_TO_FULL_LENGTH', @@SESSION.sql_mode), \
@@ -193,8 +208,7 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
 /// The statement that sets the timeouts of each later statement for a job of this kind: in seconds for MariaDB, which alone
 /// reads the first comment, and in milliseconds for MySQL, which alone reads the second. A job that reads a whole table waits
 /// for locks only until its callers' deadline, which is `left` away, in whole seconds.
-#[cfg(feature = "mysql")]
-pub(super) fn mysql_limit(kind: JobKind, left: Duration) -> String {
+fn mysql_limit(kind: JobKind, left: Duration) -> String {
     let limit = match kind {
         JobKind::Long => WHOLE_TABLE_TIMEOUT,
         JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
