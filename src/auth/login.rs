@@ -18,8 +18,8 @@ use crate::django::backends::authenticating;
 use crate::django::cookies;
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, UserId,
-    session_auth_hash, verify_session_auth_hash,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, session_auth_hash,
+    verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind, LoginRefusal};
@@ -28,19 +28,8 @@ use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// A user who has logged in.
-pub struct LoggedIn {
-    /// The primary key
-    pub id: UserId,
-    /// The name
-    pub username: String,
-    /// Whether the two views admit the user
-    pub is_staff: bool,
-    /// The `Set-Cookie` of the new session
-    pub set_cookie: String,
-}
-
-/// Logs a user in: checks name and password, and writes a session that Django accepts.
+/// Logs a user in: checks name and password, and writes a session that Django accepts. Returns the user, and the `Set-Cookie`
+/// of the session.
 ///
 /// # Errors
 /// A refusal, or an outage, rendered as `renderer` says.
@@ -50,7 +39,7 @@ pub async fn log_in(
     username: String,
     password: Zeroizing<String>,
     renderer: Renderer,
-) -> Result<LoggedIn, Error> {
+) -> Result<(Arc<User>, String), Error> {
     let refuse = |refusal| Error::rendered(ErrorKind::Login(refusal), renderer);
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let checked = credentials::authenticate(state, req, username, password).await;
@@ -75,9 +64,9 @@ pub async fn log_in(
     })?;
     let now = state.clock.now_plus(0);
     let settings = state.settings();
-    let (id, username, is_staff) = (user.id, user.username.clone(), user.is_staff);
+    let (id, user) = (user.id, Arc::new(user));
     let login = Login {
-        user,
+        user: Arc::clone(&user),
         now,
         settings: Arc::clone(&settings),
     };
@@ -87,7 +76,6 @@ pub async fn log_in(
         key: key.clone(),
         data: session.data,
     };
-    // In one transaction.
     let written = state.db.write(deadline(req), move |connection, table| {
         if let Some(old_key) = &old_key {
             SessionRow::delete(connection, old_key)?;
@@ -107,12 +95,7 @@ pub async fn log_in(
         now.unix_seconds(),
         &cookie.attributes(),
     );
-    Ok(LoggedIn {
-        id,
-        username,
-        is_staff,
-        set_cookie,
-    })
+    Ok((user, set_cookie))
 }
 
 /// Logs out: deletes the session's row and the cookie, also for an anonymous session.
@@ -172,7 +155,7 @@ async fn new_session(
 
 /// A user who logs in.
 struct Login {
-    user: User,
+    user: Arc<User>,
     now: StoredTime,
     settings: Arc<Settings>,
 }

@@ -152,37 +152,29 @@ fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
 }
 
 fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
-    let (heading, advice) = match &error.kind {
-        ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) | ErrorKind::Login(_) => {
-            ("Please log in", None)
-        }
-        ErrorKind::PermissionDenied => (
-            "Not for this account",
-            Some(
-                "The export is for members of staff. Log in as one of them, or ask them to make you one.",
-            ),
-        ),
-        ErrorKind::Throttled(_) => ("Too many attempts", None),
-        ErrorKind::Unavailable => (
-            "Not available just now",
-            Some("Nothing is lost. Load this page again in a few seconds."),
-        ),
-        ErrorKind::ExportFailed(_) | ErrorKind::StatsFailed | ErrorKind::ServerErrorPage => {
-            ("The export fails", Some("The log has the reason."))
-        }
-        _ => ("That can't be done", None),
-    };
-    let helps = matches!(
-        error.kind,
+    let (heading, advice, helps) = match &error.kind {
         ErrorKind::NotAuthenticated
-            | ErrorKind::AuthenticationFailed(_)
-            | ErrorKind::PermissionDenied
-            | ErrorKind::Login(
-                LoginRefusal::InvalidCredentials
-                    | LoginRefusal::Throttled(_)
-                    | LoginRefusal::MalformedForm
-            )
-    );
+        | ErrorKind::AuthenticationFailed(_)
+        | ErrorKind::Login(
+            LoginRefusal::InvalidCredentials
+            | LoginRefusal::Throttled(_)
+            | LoginRefusal::MalformedForm,
+        ) => ("Please log in", None, true),
+        ErrorKind::Login(_) => ("Please log in", None, false),
+        ErrorKind::PermissionDenied => {
+            let advice = "The export is for members of staff. Log in as one of them, or ask them to make you one.";
+            ("Not for this account", Some(advice), true)
+        }
+        ErrorKind::Throttled(_) => ("Too many attempts", None, false),
+        ErrorKind::Unavailable => {
+            let advice = "Nothing is lost. Load this page again in a few seconds.";
+            ("Not available just now", Some(advice), false)
+        }
+        ErrorKind::ExportFailed(_) | ErrorKind::StatsFailed | ErrorKind::ServerErrorPage => {
+            ("The export fails", Some("The log has the reason."), false)
+        }
+        _ => ("That can't be done", None, false),
+    };
     let login = match (helps, state.serves_login) {
         (false, _) => Login::Nothing,
         (true, true) => Login::Form,
