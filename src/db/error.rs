@@ -165,32 +165,3 @@ impl From<DieselError> for ExportError {
         ExportError::Database(error.into())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_error_is_an_outage_and_a_refused_statement_is_not() {
-        use DatabaseErrorKind::{ClosedConnection, SerializationFailure, Unknown};
-        for (kind, message, is_outage) in [
-            (Unknown, "database is locked", true),
-            (Unknown, "unable to open database file", true),
-            (Unknown, "disk I/O error", true),
-            (Unknown, "locking protocol", true),
-            (Unknown, "no such table: django_session", false),
-            (Unknown, "database disk image is malformed", false),
-            (Unknown, "keine Berechtigung für Tabelle auth_user", false),
-            (ClosedConnection, "breche Verbindung ab", true),
-            (SerializationFailure, "storniere Anfrage", true),
-        ] {
-            let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
-            let error = DbError::from(error);
-            assert_eq!(
-                matches!(error, DbError::Unavailable(_)),
-                is_outage,
-                "{message}"
-            );
-        }
-    }
-}
