@@ -11,7 +11,6 @@ use crate::config::{Backend, Config};
 use crate::db::connection::Connection;
 use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Parameter, Sql, quoted};
-use crate::db::types::compared_text::ComparedText;
 use crate::db::types::row::{FromRow, required};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::{KeyType, UserId};
@@ -166,7 +165,7 @@ impl UserTable {
                 Err(_) => Parameter::Cast(id.to_string(), "DECIMAL(20)"),
             },
             (UserId::Uuid(_), KeyColumn::UuidText) => {
-                Parameter::AnyText(ComparedText(id.to_string().replace('-', "")))
+                Parameter::AnyText(id.to_string().replace('-', ""))
             }
             (UserId::Uuid(_), _) => Parameter::Cast(id.to_string(), "uuid"),
         }

@@ -8,7 +8,6 @@ use super::user_table::UserTable;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::sql::{Parameter, Sql};
-use crate::db::types::compared_text::ComparedText;
 use crate::db::types::row::{FromRow, optional, required};
 use crate::db::types::stored_time::StoredTime;
 use crate::db::types::value::{DjangoBackend, ValueError};
@@ -75,7 +74,7 @@ impl UserTable {
         )? {
             return Ok(None);
         }
-        let username = Parameter::AnyText(ComparedText(username.to_owned()));
+        let username = Parameter::AnyText(username.to_owned());
         self.find(connection, By::Username(username))
     }
 
