@@ -164,9 +164,6 @@ impl Db {
 
     /// Runs `job`, which may take longer than the deadline while it makes progress, on the replica if there is one. The job
     /// increments the counter with its progress.
-    ///
-    /// # Errors
-    /// As [`Db::run`].
     pub async fn export<T, E>(
         &self,
         deadline: Instant,
@@ -184,9 +181,6 @@ impl Db {
     }
 
     /// A page of the exportable users, for the HTML page.
-    ///
-    /// # Errors
-    /// As [`Db::export`], or the view's.
     pub async fn user_page(
         &self,
         deadline: Instant,
@@ -230,9 +224,6 @@ impl Db {
     }
 
     /// The three counts, by a query that began after this call. Callers who wait while a query runs share the next one.
-    ///
-    /// # Errors
-    /// As [`Db::export`], or the view's.
     pub async fn stats(&self, deadline: Instant) -> Result<Stats, Arc<ExportError>> {
         let shared = Arc::clone(&self.shared);
         shared.statistics_requests.fetch_add(1, Ordering::Relaxed);
@@ -245,9 +236,6 @@ impl Db {
     }
 
     /// Active users by month, for the HTML page; shared as [`Db::stats`] is.
-    ///
-    /// # Errors
-    /// As [`Db::stats`].
     pub async fn users_by_month(
         &self,
         deadline: Instant,
@@ -303,15 +291,9 @@ impl Db {
 
     /// The number of requests for statistics, and the number of queries that answered them.
     pub fn statistics_figures(&self) -> (u64, u64) {
-        let Shared {
-            statistics_requests,
-            statistics_queries,
-            ..
-        } = &*self.shared;
-        (
-            statistics_requests.load(Ordering::Relaxed),
-            statistics_queries.load(Ordering::Relaxed),
-        )
+        let shared = &self.shared;
+        let counts = [&shared.statistics_requests, &shared.statistics_queries];
+        counts.map(|count| count.load(Ordering::Relaxed)).into()
     }
 
     /// Whether the primary answers and has both tables, and the replica has the exported columns, for `readyz`.
@@ -319,18 +301,14 @@ impl Db {
     /// # Errors
     /// The name of the first check that fails, and the reason, for the log.
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
-        let Shared {
-            primary_probe,
-            replica_probe,
-            databases,
-            ..
-        } = &*self.shared;
-        let deadline = pool::task::deadline();
-        self.probe(Role::Primary, primary_probe, deadline).await?;
-        match databases.replica {
-            Some(_) => self.probe(Role::Replica, replica_probe, deadline).await,
-            None => Ok(()),
+        let (shared, deadline) = (&self.shared, pool::task::deadline());
+        self.probe(Role::Primary, &shared.primary_probe, deadline)
+            .await?;
+        if shared.databases.replica.is_some() {
+            self.probe(Role::Replica, &shared.replica_probe, deadline)
+                .await?;
         }
+        Ok(())
     }
 
     async fn probe(

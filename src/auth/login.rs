@@ -30,9 +30,6 @@ use crate::telemetry::trace::Trace;
 
 /// Logs a user in: checks name and password, and writes a session that Django accepts. Returns the user, and the `Set-Cookie`
 /// of the session.
-///
-/// # Errors
-/// A refusal, or an outage, rendered as `renderer` says.
 pub async fn log_in(
     state: &State,
     req: &HttpRequest,
@@ -99,9 +96,6 @@ pub async fn log_in(
 }
 
 /// Logs out: deletes the session's row and the cookie, also for an anonymous session.
-///
-/// # Errors
-/// An outage, rendered as `renderer` says.
 pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let cookie = session::cookie(state, req);

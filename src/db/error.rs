@@ -1,7 +1,5 @@
 //! Why the database, or a view over it, gave no answer.
 
-use std::time::Duration;
-
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use super::types::value::ValueError;
@@ -86,12 +84,9 @@ pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.
     fn db_error(&self) -> Option<&DbError>;
 
-    /// Turns a refusal that came after `limit` into an outage: the statement has run into a timeout of the database.
-    fn after(self, elapsed: Duration, limit: Duration) -> Self {
-        match self.db_error() {
-            Some(DbError::Refused(_)) if elapsed >= limit => self.into_outage(),
-            _ => self,
-        }
+    /// Whether the database refused a statement.
+    fn is_refusal(&self) -> bool {
+        matches!(self.db_error(), Some(DbError::Refused(_)))
     }
 
     /// Turns a refusal into an outage.

@@ -95,17 +95,6 @@ impl DateTime {
         }
     }
 
-    /// The microseconds from 1970 to this date and time, its offset left aside. Exact for the years 0 to 9999.
-    pub fn unix_microseconds(&self) -> i64 {
-        // All are in jiff's range; a day that its month does not have is the first.
-        let [year, month, day] = [self.year, self.month.into(), self.day.into()];
-        let date = civil::Date::new(year as i16, month as i8, day as i8).unwrap_or_default();
-        let days = (date - civil::date(1970, 1, 1)).get_days();
-        let [hours, minutes, seconds] = [self.hour, self.minute, self.second].map(i64::from);
-        let seconds = ((i64::from(days) * 24 + hours) * 60 + minutes) * 60 + seconds;
-        seconds * 1_000_000 + i64::from(self.microsecond)
-    }
-
     /// A number that grows with the fields from the year to the microsecond, as a database compares them: the offset does not
     /// count.
     pub fn rank(&self) -> i64 {
@@ -288,7 +277,6 @@ mod tests {
         }
         let first = DateTime::from_unix_microseconds(-62_135_596_800_000_000).unwrap();
         assert_eq!(isoformat(&first), "0001-01-01T00:00:00+00:00");
-        assert_eq!(first.unix_microseconds(), -62_135_596_800_000_000);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::models::user_table::UserTable;
 use crate::db::sql::Sql;
-use crate::db::types::row::{FromRow, optional, required};
+use crate::db::types::row::{FromRow, is_true, optional, required};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::hashers::{EncodedPassword, Unusable, Work};
 use crate::django::sessions::UserId;
@@ -129,15 +129,11 @@ impl FromRow for StoredPassword {
     fn from_row<'a, DB: DjangoBackend>(
         row: &impl Row<'a, DB>,
     ) -> Result<StoredPassword, ValueError> {
-        let is_true = |index| {
-            let value = optional(row, index, DB::boolean)?;
-            Ok::<_, ValueError>(value.is_some_and(|value| value.is_true()))
-        };
         let encoded = optional(row, 1, |value| DB::text(value, EncodedPassword::parse))?;
         Ok(StoredPassword {
             id: required(row, 0, DB::id)?,
             encoded: encoded.unwrap_or_else(|| EncodedPassword::parse("")),
-            is_staff: is_true(2)? && is_true(3)?,
+            is_staff: is_true(row, 2)? && is_true(row, 3)?,
         })
     }
 }

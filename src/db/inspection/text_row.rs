@@ -2,7 +2,7 @@
 
 use diesel::row::Row;
 
-use crate::db::types::row::{FromRow, optional};
+use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 
 /// A row of texts.
@@ -10,8 +10,8 @@ pub(super) struct TextRow(Vec<Option<String>>);
 
 impl FromRow for TextRow {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<TextRow, ValueError> {
-        let text = |index| optional(row, index, |value| DB::text(value, str::to_owned));
-        let texts: Result<_, _> = (0..row.field_count()).map(text).collect();
+        let texts = (0..row.field_count()).map(|index| text(row, index));
+        let texts: Result<_, _> = texts.collect();
         texts.map(TextRow)
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{Backend, Config};
 use crate::db::connection::Connection;
 use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Parameter, Sql, quoted};
-use crate::db::types::row::{FromRow, required};
+use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::{KeyType, UserId};
 use crate::telemetry::RateLimitedLog;
@@ -77,9 +77,8 @@ struct Column(String, String);
 
 impl FromRow for Column {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Column, ValueError> {
-        let name = required(row, 0, |value| DB::text(value, str::to_owned))?;
-        let type_name = required(row, 1, |value| DB::text(value, str::to_ascii_lowercase))?;
-        Ok(Column(name, type_name))
+        let [name, type_name] = [text(row, 0)?, text(row, 1)?].map(Option::unwrap_or_default);
+        Ok(Column(name, type_name.to_ascii_lowercase()))
     }
 }
 

@@ -8,7 +8,7 @@ use super::user_table::UserTable;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::sql::{Parameter, Sql};
-use crate::db::types::row::{FromRow, optional, required};
+use crate::db::types::row::{FromRow, is_true, required, text};
 use crate::db::types::stored_time::StoredTime;
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::UserId;
@@ -29,17 +29,12 @@ pub struct User {
 
 impl FromRow for User {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<User, ValueError> {
-        let text = |index| optional(row, index, |value| DB::text(value, str::to_owned));
-        let is_true = |index| {
-            let value = optional(row, index, DB::boolean)?;
-            Ok(value.is_some_and(|value| value.is_true()))
-        };
         Ok(User {
             id: required(row, 0, DB::id)?,
-            username: text(1)?.unwrap_or_default(),
-            password: Zeroizing::new(text(2)?.unwrap_or_default()),
-            is_active: is_true(3)?,
-            is_staff: is_true(4)?,
+            username: text(row, 1)?.unwrap_or_default(),
+            password: Zeroizing::new(text(row, 2)?.unwrap_or_default()),
+            is_active: is_true(row, 3)?,
+            is_staff: is_true(row, 4)?,
         })
     }
 }

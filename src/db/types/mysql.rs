@@ -10,8 +10,7 @@ use crate::django::dates::DateTime;
 use crate::django::sessions::UserId;
 
 fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
-    <i64 as FromSql<BigInt, Mysql>>::from_sql(value)
-        .map_err(|error| ValueError::Unreadable(error.to_string()))
+    Ok(<i64 as FromSql<BigInt, Mysql>>::from_sql(value)?)
 }
 
 impl DjangoBackend for Mysql {
@@ -19,10 +18,8 @@ impl DjangoBackend for Mysql {
         match value.value_type() {
             MysqlType::String | MysqlType::Blob => Self::text(value, uuid)?,
             MysqlType::UnsignedLongLong => {
-                match <u64 as FromSql<Unsigned<BigInt>, Mysql>>::from_sql(value) {
-                    Ok(id) => Ok(UserId::Integer(id.into())),
-                    Err(error) => unreadable(error.to_string()),
-                }
+                let id = <u64 as FromSql<Unsigned<BigInt>, Mysql>>::from_sql(value)?;
+                Ok(UserId::Integer(id.into()))
             }
             _ => integer(value).map(|id| UserId::Integer(id.into())),
         }
@@ -45,8 +42,7 @@ impl DjangoBackend for Mysql {
     }
 
     fn datetime(value: MysqlValue<'_>) -> Result<RankedDate, ValueError> {
-        let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)
-            .map_err(|error| ValueError::Unreadable(error.to_string()))?;
+        let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)?;
         if time.year == 0 || time.month == 0 || time.day == 0 {
             // The drivers give Python None for a zero date.
             return unreadable("'NoneType' object has no attribute 'isoformat'");

@@ -30,6 +30,13 @@ impl std::fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
+/// Of what a driver could not read.
+impl From<Box<dyn std::error::Error + Send + Sync>> for ValueError {
+    fn from(error: Box<dyn std::error::Error + Send + Sync>) -> ValueError {
+        ValueError::Unreadable(error.to_string())
+    }
+}
+
 pub(super) fn unreadable<T>(text: impl Into<String>) -> Result<T, ValueError> {
     Err(ValueError::Unreadable(text.into()))
 }
@@ -45,16 +52,6 @@ pub(crate) enum Boolean {
         expect(dead_code, reason = "only MySQL reads it")
     )]
     Number(i64),
-}
-
-impl Boolean {
-    /// Python's truth value.
-    pub(crate) fn is_true(self) -> bool {
-        match self {
-            Boolean::Bool(value) => value,
-            Boolean::Number(number) => number != 0,
-        }
-    }
 }
 
 /// Reads the columns of a database that Django supports.

@@ -59,9 +59,6 @@ impl FromRow for Group {
 
 impl UserTable {
     /// Active users by month, in one scan.
-    ///
-    /// # Errors
-    /// [`ExportError::View`] for a model without `is_tv_user`.
     pub(crate) fn users_by_month(
         &self,
         connection: &mut Connection,

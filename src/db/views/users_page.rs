@@ -46,9 +46,6 @@ pub struct UserPage {
 
 impl UserTable {
     /// A page of the exportable users. It is empty if the cursor's user does not exist.
-    ///
-    /// # Errors
-    /// [`ExportError::View`] and [`ExportError::Unrenderable`] where Django's view fails.
     pub(crate) fn user_page(
         &self,
         connection: &mut Connection,
