@@ -51,11 +51,9 @@ impl Databases {
     /// Whether the database of this role answers and has what is read from it. The error names the check that failed.
     pub(super) fn probe(&self, role: Role, task: &Task) -> Result<(), (&'static str, DbError)> {
         let failed = |check| {
-            move |error| match (role, error) {
-                (Role::Primary, error @ (DbError::Refused(_) | DbError::Schema(_))) => {
-                    (check, error)
-                }
-                (_, error) => (role.check(), error),
+            move |error| match (role, &error) {
+                (Role::Primary, DbError::Refused(_) | DbError::Schema(_)) => (check, error),
+                _ => (role.check(), error),
             }
         };
         let table = self.table(role, task).map_err(failed("user_table"))?;

@@ -1,4 +1,4 @@
-//! Which texts a column can hold, and which comparisons its collation allows.
+//! Which texts a column can hold.
 
 use crate::config::Backend;
 use crate::db::connection::Connection;
@@ -55,18 +55,4 @@ pub(crate) fn can_hold(
         Err(DbError::Refused(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Whether the column of this PostgreSQL database has a nondeterministic collation.
-pub(crate) fn is_nondeterministic(
-    connection: &mut Connection,
-    table: &str,
-    column: &str,
-) -> Result<bool, DbError> {
-    let sql = Sql::new(
-        "SELECT a.attname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation \
-         WHERE a.attrelid = to_regclass(quote_ident($1)) AND a.attname = $2 \
-         AND to_jsonb(c) ->> 'collisdeterministic' = 'false'",
-    );
-    Ok(sql.bind(table).bind(column).execute(connection)? > 0)
 }

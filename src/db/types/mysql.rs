@@ -5,7 +5,7 @@ use diesel::mysql::data_types::MysqlTime;
 use diesel::mysql::{Mysql, MysqlType, MysqlValue};
 use diesel::sql_types::{BigInt, Datetime, Unsigned};
 
-use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, uuid};
+use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, utf8, uuid};
 use crate::django::dates::DateTime;
 use crate::django::sessions::UserId;
 
@@ -26,10 +26,7 @@ impl DjangoBackend for Mysql {
     }
 
     fn text<R>(value: MysqlValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => Ok(read(text)),
-            Err(_) => unreadable("invalid UTF-8"),
-        }
+        utf8(value.as_bytes(), read)
     }
 
     /// `DatabaseOperations.convert_booleanfield_value`: `if value in {0, 1}: value = bool(value)`.

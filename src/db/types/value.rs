@@ -78,6 +78,15 @@ pub(crate) fn count_of(id: UserId) -> Result<i64, ValueError> {
     count.map_or_else(|| unreadable("a count that is no number"), Ok)
 }
 
+/// A text of MySQL or PostgreSQL, handed to `read`.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) fn utf8<R>(bytes: &[u8], read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(read(text)),
+        Err(_) => unreadable("invalid UTF-8"),
+    }
+}
+
 /// A UUID in 32 hexadecimal digits, with or without hyphens.
 pub(super) fn uuid(text: &str) -> Result<UserId, ValueError> {
     match uuid::Uuid::try_parse(text) {

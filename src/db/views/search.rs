@@ -3,7 +3,7 @@
 use crate::config::Backend;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
-use crate::db::models::column_text::{can_hold, is_nondeterministic};
+use crate::db::models::column_text::can_hold;
 use crate::db::models::user_table::UserTable;
 
 /// `%text%`, with the wildcards of `LIKE` in `text` escaped (`DatabaseOperations.prep_for_like_query`).
@@ -35,11 +35,11 @@ impl UserTable {
                 continue;
             }
             conditions.push(match self.backend {
-                // Before PostgreSQL 18, LIKE is refused with such a collation. The database's own is never of that kind.
-                Backend::Postgres if is_nondeterministic(connection, &model.table, name)? => {
+                // Before PostgreSQL 18, LIKE is refused with a nondeterministic collation, which a column may have. The
+                // database's own is never of that kind.
+                Backend::Postgres => {
                     format!(r#"UPPER({quoted}::text COLLATE "default") LIKE UPPER($1)"#)
                 }
-                Backend::Postgres => format!("UPPER({quoted}::text) LIKE UPPER($1)"),
                 Backend::Mysql => format!("{quoted} LIKE $1"),
                 Backend::Sqlite => format!(r"{quoted} LIKE $1 ESCAPE '\'"),
             });
