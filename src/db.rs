@@ -2,17 +2,7 @@
 //! program runs them.
 //!
 //! All differences between SQLite, PostgreSQL and MySQL, and between one project's user table and another's, stay inside this
-//! folder. Queries run on threads of their own, never on an Actix worker thread. From the lowest room to the highest:
-//!
-//! * [`types`]: what a column holds, as Django's backend reads and writes it
-//! * [`error`]: why the database, or a view over it, gave no answer
-//! * [`connection`]: one connection to any of the three databases: opened, limited, its transactions
-//! * `sql`: statements over tables whose names are known at run time
-//! * [`pool`]: workers, their connections, and what happens when the database hangs
-//! * [`models`]: Django's two tables
-//! * [`views`]: the queries of the two views and of the HTML page
-//! * [`inspection`]: what `check` reads
-//! * `databases`: the primary and the replica
+//! folder. Queries run on threads of their own, never on an Actix worker thread.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};

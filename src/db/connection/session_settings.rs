@@ -17,6 +17,8 @@ use diesel::connection::SimpleConnection;
 #[cfg(feature = "mysql")]
 use diesel::sql_types::{Nullable, Text};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 use crate::config::Backend;
 use crate::django::settings::Settings;
@@ -71,23 +73,15 @@ impl SessionSettings {
     /// The value of libpq's `options` (percent-encoded) for a session. The defaults of transactions are those that
     /// [`SessionSettings::begin_postgres`] sets, for statements outside of one.
     pub(super) fn postgres_options(&self, is_read_only: bool) -> String {
-        let defaults = [
-            ("default_transaction_isolation", r"read\ committed"),
-            ("default_transaction_deferrable", "off"),
-            ("default_transaction_read_only", "on"),
-        ];
-        let defaults = defaults[..if is_read_only { 3 } else { 2 }].iter();
-        let defaults = defaults.map(|(name, value)| format!("-c {name}={value}"));
-        let others = self.postgres();
-        let others = others
-            .iter()
-            .map(|(name, value)| format!("-c {name}={value}"));
-        let options: Vec<String> = defaults.chain(others).collect();
-        percent_encoding::utf8_percent_encode(
-            &options.join(" "),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string()
+        let mut options = r"-c default_transaction_isolation=read\ committed".to_owned();
+        options.push_str(" -c default_transaction_deferrable=off");
+        if is_read_only {
+            options.push_str(" -c default_transaction_read_only=on");
+        }
+        for (name, value) in self.postgres() {
+            options.push_str(&format!(" -c {name}={value}"));
+        }
+        utf8_percent_encode(&options, NON_ALPHANUMERIC).to_string()
     }
 
     /// The statements that restore what Diesel has overwritten, and make what libpq must not know while it chooses a host.

@@ -39,12 +39,6 @@ impl FromRow for User {
     }
 }
 
-/// The column by which a user is looked up.
-enum By {
-    Key(Parameter),
-    Username(Parameter),
-}
-
 impl UserTable {
     /// The user with this key (`ModelBackend.get_user`).
     pub fn find_by_id(
@@ -52,7 +46,7 @@ impl UserTable {
         connection: &mut Connection,
         id: &UserId,
     ) -> Result<Option<User>, DbError> {
-        self.find(connection, By::Key(self.key(id)))
+        self.find(connection, "id", self.key(id))
     }
 
     /// The user with this name (`UserManager.get_by_natural_key`).
@@ -70,20 +64,17 @@ impl UserTable {
             return Ok(None);
         }
         let username = Parameter::AnyText(username.to_owned());
-        self.find(connection, By::Username(username))
+        self.find(connection, &self.quoted_username, username)
     }
 
     /// The database compares by the column's own type and collation, as it does for Django.
-    fn find(&self, connection: &mut Connection, by: By) -> Result<Option<User>, DbError> {
-        let UserTable {
-            quoted_table: users,
-            quoted_username: username,
-            ..
-        } = self;
-        let (column, value) = match by {
-            By::Key(key) => ("id", key),
-            By::Username(name) => (username.as_str(), name),
-        };
+    fn find(
+        &self,
+        connection: &mut Connection,
+        column: &str,
+        value: Parameter,
+    ) -> Result<Option<User>, DbError> {
+        let (users, username) = (&self.quoted_table, &self.quoted_username);
         // Two rows are enough to see that there is more than one (`QuerySet.get` limits its query, too).
         let sql = Sql::new(format!(
             "SELECT id, {username}, password, is_active, is_staff FROM {users} WHERE {column} = $1 LIMIT 2"
@@ -98,11 +89,8 @@ impl UserTable {
             }
             found => found?,
         };
-        Ok(match found.len() {
-            1 => found.pop(),
-            // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
-            _ => None,
-        })
+        // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
+        Ok(found.pop().filter(|_| found.is_empty()))
     }
 
     /// Sets `last_login` (`django.contrib.auth.models.update_last_login`).
