@@ -197,11 +197,11 @@ impl Db {
     {
         let database = self.shared.databases.of(role);
         let shared = Arc::clone(&self.shared);
-        let (began, patience) = (Instant::now(), limits.patience());
+        let (began, for_job) = (Instant::now(), limits.clone());
         let pending = database.start(lane, move |callers| {
             // A job that runs again on another connection is counted once.
             let is_counted = Cell::new(false);
-            let task = limits.task(callers);
+            let task = for_job.task(callers);
             shared.databases.run(role, &task, &|connection, table| {
                 if !is_counted.replace(true) {
                     shared.waits.observe(began.elapsed().as_secs_f64());
@@ -209,8 +209,7 @@ impl Db {
                 job(connection, table)
             })
         })?;
-        let result = patience.result(pending).await;
-        result.unwrap_or_else(|| Err(patience.exhausted().into()))
+        limits.result(pending).await?
     }
 
     /// The three counts, by a query that began after this call. Callers who wait while a query runs share the next one.
@@ -268,15 +267,14 @@ impl Db {
         let workers = database.workers(lane).map_err(&unavailable)?;
         let pending = query.join(limits.deadline);
         let (shared, turn) = (Arc::clone(&self.shared), query.turn());
-        let (kind, patience) = (limits.kind, limits.patience());
+        let kind = limits.kind;
         workers.queue(move || {
             turn.run(|callers, deadline| {
                 let limits = Limits::new(kind, deadline);
                 run(&shared.databases, &limits.task(callers)).map_err(Arc::new)
             });
         });
-        let result = patience.result(pending).await;
-        result.unwrap_or_else(|| Err(unavailable(patience.exhausted())))
+        limits.result(pending).await.map_err(unavailable)?
     }
 
     /// The number of requests for statistics, and the number of queries that answered them.

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, Thread, current, park_timeout};
 use std::time::Duration;
 
 use super::pending_job::{Callers, PendingJob, pending_job};
@@ -17,14 +17,16 @@ pub struct Workers {
     name: &'static str,
     most: usize,
     queue: Mutex<Queue>,
-    job_queued: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    idle: usize,
+    /// The threads without a job. The latest is woken first, so that the others end after a flood
+    idle: Vec<Thread>,
+    /// A thread was woken or started for the queued jobs, and has not looked at them yet
+    is_waking: bool,
     is_closed: bool,
 }
 
@@ -37,7 +39,6 @@ impl Workers {
             name,
             most,
             queue: Mutex::default(),
-            job_queued: Condvar::new(),
         })
     }
 
@@ -63,9 +64,21 @@ impl Workers {
             return;
         }
         queue.jobs.push_back(Box::new(job));
-        if queue.jobs.len() <= queue.idle {
-            self.job_queued.notify_one();
+        self.wake(queue);
+    }
+
+    /// Wakes or starts a thread for the queued jobs. One at a time: it wakes the next when it has taken a job, and threads that
+    /// end a job meanwhile take the next one without a system call.
+    fn wake(self: &Arc<Self>, mut queue: MutexGuard<Queue>) {
+        if queue.is_waking || queue.jobs.is_empty() {
+            return;
+        }
+        if let Some(thread) = queue.idle.pop() {
+            queue.is_waking = true;
+            drop(queue);
+            thread.unpark();
         } else if queue.threads < self.most {
+            queue.is_waking = true;
             queue.threads += 1;
             drop(queue);
             let workers = Arc::clone(self);
@@ -81,21 +94,23 @@ impl Workers {
         let mut queue = self.lock();
         queue.is_closed = true;
         let jobs = std::mem::take(&mut queue.jobs);
+        let idle = std::mem::take(&mut queue.idle);
         drop(queue);
-        self.job_queued.notify_all();
+        idle.iter().for_each(Thread::unpark);
         drop(jobs);
     }
 
     /// How many threads run a job.
     pub fn busy(&self) -> usize {
         let queue = self.lock();
-        queue.threads - queue.idle
+        queue.threads - queue.idle.len()
     }
 
     /// Frees the slot of a thread that was not made. If there is no other, drops the queue, so that callers fail at once.
     fn lose_thread(&self) {
         let mut queue = self.lock();
         queue.threads -= 1;
+        queue.is_waking = false;
         if queue.threads == 0 {
             let jobs = std::mem::take(&mut queue.jobs);
             drop(queue);
@@ -103,31 +118,36 @@ impl Workers {
         }
     }
 
-    fn work(&self) {
-        let mut queue = self.lock();
+    fn work(self: &Arc<Self>) {
+        let mut is_woken = true;
         loop {
+            let mut queue = self.lock();
+            queue.is_waking &= !is_woken;
+            is_woken = false;
             if let Some(job) = queue.jobs.pop_front() {
-                drop(queue);
+                self.wake(queue);
                 // A panic drops the job's result, which tells its caller; the thread goes on.
                 let _ = catch_unwind(AssertUnwindSafe(job));
-                queue = self.lock();
                 continue;
             }
             if queue.is_closed {
-                break;
+                queue.threads -= 1;
+                return;
             }
-            queue.idle += 1;
-            let (woken, wait) = self
-                .job_queued
-                .wait_timeout(queue, KEEP_ALIVE)
-                .unwrap_or_else(PoisonError::into_inner);
-            queue = woken;
-            queue.idle -= 1;
-            if wait.timed_out() && queue.jobs.is_empty() {
-                break;
+            queue.idle.push(current());
+            drop(queue);
+            park_timeout(KEEP_ALIVE);
+            let mut queue = self.lock();
+            let own = current().id();
+            match queue.idle.iter().position(|thread| thread.id() == own) {
+                None => is_woken = true,
+                Some(index) => {
+                    queue.idle.remove(index);
+                    queue.threads -= 1;
+                    return;
+                }
             }
         }
-        queue.threads -= 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{
     AnsiTransactionManager, CacheSize, Connection as _, InstrumentationEvent, SimpleConnection,
@@ -25,6 +26,9 @@ pub mod session_settings;
 
 use job_kind::JobKind;
 use session_settings::SessionSettings;
+
+/// How long a writer waits before it tries again to lock an SQLite file.
+const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A connection to the database that `DATABASE_URL` names.
 #[non_exhaustive]
@@ -131,7 +135,7 @@ impl Connection {
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let (begin, end) = settings.around(self.backend(), kind, left);
-        let begun = self.execute(&begin);
+        let begun = self.begin(&begin, left);
         begun.map_err(|error| self.told_by_number(DbError::from(error)))?;
         let result = job(self).map_err(|error| self.told_by_number(error));
         let ended = match (kind, &result) {
@@ -143,6 +147,19 @@ impl Connection {
         let value = result?;
         ended.map_err(DbError::from)?;
         Ok(value)
+    }
+
+    /// Runs the statements before a job. A writer on SQLite tries again until its deadline to lock the file: SQLite itself tries
+    /// ten times a second, which can miss the gaps of a writer that comes again and again for seconds.
+    fn begin(&mut self, statements: &str, left: Duration) -> diesel::QueryResult<()> {
+        let end = Instant::now() + left;
+        let is_locked = |error: &diesel::result::Error| error.to_string() == "database is locked";
+        loop {
+            match self.execute(statements) {
+                Err(error) if is_locked(&error) && Instant::now() < end => sleep(LOCK_INTERVAL),
+                result => return result,
+            }
+        }
     }
 }
 

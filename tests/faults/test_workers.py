@@ -50,6 +50,24 @@ def test_no_statement_begins_when_its_callers_have_left(kind):
 
 
 @pytest.mark.side_by_side
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_a_link_that_breaks_in_mid_answer_is_tried_twice_at_most(kind):
+    with Scenario(kind, proxied=True) as scenario:
+        port = scenario.sidecar.port
+        assert wire.ask(port, REQUESTS["export"][0]).status == 200
+        scenario.proxy.break_answers(50_000)
+        before = scenario.proxy.broken
+        answer = wire.ask(port, REQUESTS["export"][0])
+        assert answer.status == 503 and answer.one("Retry-After")
+        assert 1 <= scenario.proxy.broken - before <= 2
+        # Short answers are whole, on the same links.
+        assert wire.ask(port, REQUESTS["stats"][0]).status == 200
+        scenario.proxy.heal()
+        assert wire.ask(port, REQUESTS["export"][0]).status == 200
+        left_nothing_behind(scenario)
+
+
+@pytest.mark.side_by_side
 def test_a_query_that_ends_its_backend_runs_twice_at_most():
     with Scenario() as scenario:
         with Load(scenario.sidecar.port) as load:

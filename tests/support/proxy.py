@@ -21,6 +21,8 @@ class Link:
         self.swallowed = False
         # The number of client messages after which it is cut off; `None`: never.
         self.left = None
+        # How many bytes of the present answer have come from the server.
+        self.answered = 0
 
     def close(self):
         for end in (self.client, self.server):
@@ -38,24 +40,27 @@ class Link:
 
 
 class Proxy:
-    """Listens on a free port and forwards to `target`, a port of the loopback."""
+    """Listens on an address of the loopback, by default with a free port, and forwards to `target`, a port of 127.0.0.1."""
 
-    def __init__(self, target):
+    def __init__(self, target, host="127.0.0.1", port=None):
         self.target = target
+        self.host = host
         self.swallows = False
         self.delay_seconds = 0
         self.tripwire = None
+        self.longest_answer = None
+        self.broken = 0
         self.links = set()
         self.crowd = []
         self.lock = threading.Lock()
-        self.port = None
+        self.port = port
         self.accept()
 
     def accept(self, backlog=128):
         """Starts listening, on the same port as before."""
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port or 0))
+        self.listener.bind((self.host, self.port or 0))
         self.listener.listen(backlog)
         self.port = self.listener.getsockname()[1]
         if backlog:
@@ -90,10 +95,21 @@ class Proxy:
                     if not link.left:
                         link.reset()
                         break
+                if self.breaks(link, source, len(data)):
+                    link.reset()
+                    break
                 waiting.put((time.monotonic() + self.delay_seconds, data))
         except OSError:
             pass
         waiting.put((time.monotonic() + self.delay_seconds, None))
+
+    def breaks(self, link, source, length):
+        """Whether a link must break now, in the middle of an answer of the server."""
+        link.answered = link.answered + length if source is link.server else 0
+        is_due = self.longest_answer is not None and link.answered > self.longest_answer
+        with self.lock:
+            self.broken += is_due
+        return is_due
 
     def send(self, link, waiting, sink):
         while True:
@@ -143,6 +159,10 @@ class Proxy:
         with self.lock:
             self.tripwire = messages
 
+    def break_answers(self, longest):
+        """Resets each connection on which the server answers with more bytes than these; `broken` counts them."""
+        self.longest_answer = longest
+
     def refuse(self):
         """Resets every connection, and refuses new ones."""
         self.close_listener()
@@ -157,7 +177,7 @@ class Proxy:
         for _ in range(4):
             one = socket.socket()
             one.setblocking(False)
-            one.connect_ex(("127.0.0.1", self.port))
+            one.connect_ex((self.host, self.port))
             self.crowd.append(one)
 
     def heal(self):
@@ -166,6 +186,7 @@ class Proxy:
             self.strand()
         self.swallows = False
         self.delay_seconds = 0
+        self.longest_answer = None
         for one in self.crowd:
             one.close()
         if self.crowd or self.listener.fileno() == -1:

@@ -105,25 +105,29 @@ impl SessionSettings {
         kind: JobKind,
         left: Duration,
     ) -> (String, String) {
-        let writes = kind == JobKind::Writes;
         match (backend, kind) {
-            (Backend::Sqlite, _) => {
-                // The timeout counts for each statement: Django's own writers hold the file for moments. SQLite has no
-                // read-only transactions. IMMEDIATE takes the write lock now: a transaction that reads first and then writes
-                // would be refused at once while another one writes.
-                let timeout = left.as_millis();
-                let (access, begin, end) = match writes {
-                    true => ("OFF", "BEGIN IMMEDIATE", "COMMIT"),
-                    false => ("ON", "", ""),
-                };
+            // The timeout counts for each statement: Django's own writers hold the file for moments. SQLite has no read-only
+            // transactions. IMMEDIATE takes the write lock now, and is repeated without a timeout: a transaction that reads
+            // first and then writes would be refused at once while another one writes.
+            (Backend::Sqlite, JobKind::Writes) => {
                 let begin = format!(
-                    "PRAGMA busy_timeout = {timeout}; PRAGMA query_only = {access}; {begin}"
+                    "PRAGMA busy_timeout = 0; PRAGMA query_only = OFF; BEGIN IMMEDIATE; \
+                     PRAGMA busy_timeout = {}",
+                    left.as_millis()
                 );
-                (begin, end.to_owned())
+                (begin, "COMMIT".to_owned())
+            }
+            (Backend::Sqlite, _) => {
+                let timeout = left.as_millis();
+                let begin = format!("PRAGMA busy_timeout = {timeout}; PRAGMA query_only = ON");
+                (begin, String::new())
             }
             (Backend::Postgres, JobKind::Short) if self.prepares => Default::default(),
             (Backend::Postgres, _) => {
-                let end = if writes { "COMMIT" } else { "ROLLBACK" };
+                let end = match kind {
+                    JobKind::Writes => "COMMIT",
+                    JobKind::Short | JobKind::Long => "ROLLBACK",
+                };
                 (self.begin_postgres(kind, left), end.to_owned())
             }
             (Backend::Mysql, JobKind::Short) => Default::default(),

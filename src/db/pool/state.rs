@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::generation::Generation;
-use super::sockets::Socket;
 use super::task::Task;
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::JobKind;
@@ -18,12 +17,14 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// 300 ms a packet the handshake takes 5 to 10 s.
 pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How many replaced generations may have running workers. With more, the circuit stays open. Where sockets can be shut down,
+/// their workers end at once.
+const MOST_GENERATIONS: usize = 3;
+
 /// A connection of the pool.
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     pub(super) generation: u64,
-    /// Whether its attempt began while the circuit was open
-    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     /// When it was opened, or its latest job ended
     pub(super) answered: Instant,
@@ -32,13 +33,12 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
-    pub(super) fn new(mut connection: Connection, generation: u64, is_probe: bool) -> Pooled {
+    pub(super) fn new(mut connection: Connection, generation: u64) -> Pooled {
         let answers = Arc::new(AtomicU64::new(0));
         connection.count_answers(&answers);
         Pooled {
             connection,
             generation,
-            is_probe,
             opened: Instant::now(),
             answered: Instant::now(),
             answers,
@@ -50,7 +50,6 @@ impl Pooled {
 pub(super) struct Used {
     pub(super) id: u64,
     pub(super) kind: JobKind,
-    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     pub(super) began: Instant,
     answers: Arc<AtomicU64>,
@@ -68,7 +67,6 @@ impl Used {
         Used {
             id,
             kind: task.kind,
-            is_probe: pooled.is_probe,
             opened: pooled.opened,
             began: now,
             seen: answers.load(Ordering::Relaxed) + rows.load(Ordering::Relaxed),
@@ -106,12 +104,7 @@ pub(super) struct State {
     pub(super) waiting: usize,
     /// Attempts to connect that are under way
     pub(super) attempts: usize,
-    /// Those of the attempts that began while the circuit was open
-    pub(super) probes: usize,
     pub(super) attempts_made: u64,
-    /// The sockets that there were when the circuit closed, and when those of attempts that hang are shut down
-    pub(super) probe_sockets: Vec<Socket>,
-    pub(super) probes_end: Instant,
     pub(super) latest_attempt: Instant,
     /// Since when attempts are under way without a result
     pub(super) attempts_quiet_since: Instant,
@@ -145,9 +138,6 @@ impl State {
             waiting: 0,
             attempts: 0,
             attempts_made: 0,
-            probes: 0,
-            probe_sockets: Vec::new(),
-            probes_end: now,
             latest_attempt: now,
             attempts_quiet_since: now,
             silent_attempt: None,
@@ -165,9 +155,12 @@ impl State {
         self.idle.len() + self.used.len() + usize::from(self.ping.is_some())
     }
 
-    /// Whether attempts from the time of the open circuit have not ended long after it closed.
-    pub(super) fn has_hung_probes(&self) -> bool {
-        self.probes > 0 && !self.probe_sockets.is_empty() && self.probes_end <= Instant::now()
+    /// Closes the circuit, unless the threads of too many generations still hang.
+    pub(super) fn close_circuit(&mut self) {
+        self.replaced.retain(|generation| generation.busy() > 0);
+        if self.replaced.len() < MOST_GENERATIONS {
+            self.is_suspect = false;
+        }
     }
 
     /// The error of a job while the circuit is open.

@@ -48,6 +48,7 @@ impl Task<'_> {
 }
 
 /// The limits of a job, until its worker knows the callers.
+#[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) kind: JobKind,
     pub(crate) deadline: Instant,
@@ -72,34 +73,20 @@ impl Limits {
         }
     }
 
-    /// How long a caller waits for the result.
-    pub(crate) fn patience(&self) -> Patience {
-        Patience {
-            deadline: self.deadline,
-            // A job that reads a whole table has the time that the database gives to a statement.
-            run_timeout: match self.kind {
-                JobKind::Short | JobKind::Writes => Duration::ZERO,
-                JobKind::Long => WHOLE_TABLE_TIMEOUT + REQUEST_TIMEOUT,
-            },
-        }
-    }
-}
-
-/// How long a caller waits: for the job to get a connection until the deadline, and then for its end.
-pub(crate) struct Patience {
-    deadline: Instant,
-    run_timeout: Duration,
-}
-
-impl Patience {
-    /// The result; `None` if it did not come in time, or the job panicked.
-    pub(crate) async fn result<T>(&self, pending: PendingJob<T>) -> Option<T> {
+    /// Waits for the job to get a connection until the deadline, and then for its end.
+    ///
+    /// # Errors
+    /// It did not end in time, or it panicked.
+    pub(crate) async fn result<T>(&self, pending: PendingJob<T>) -> Result<T, DbError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        pending.result(left, self.run_timeout).await
-    }
-
-    /// The error of a caller that got no result.
-    pub(crate) fn exhausted(&self) -> DbError {
-        DbError::Unavailable("no answer before the deadline, or a panic".to_owned())
+        let run_timeout = match self.kind {
+            JobKind::Short | JobKind::Writes => Duration::ZERO,
+            // The time that the database gives to a statement
+            JobKind::Long => WHOLE_TABLE_TIMEOUT + REQUEST_TIMEOUT,
+        };
+        let result = pending.result(left, run_timeout).await;
+        result.ok_or_else(|| {
+            DbError::Unavailable("no answer before the deadline, or a panic".to_owned())
+        })
     }
 }

@@ -4,13 +4,11 @@
 //! that gets no answer for longer hangs in the network or in a frozen server, in a client library that reads without a timeout.
 //! A file does not hang: on SQLite the thread only closes idle connections.
 
-use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, Weak};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
 use super::database::Database;
-use super::sockets::Socket;
 use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State, Used};
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
@@ -20,9 +18,6 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 
 /// The time between two attempts to connect while the circuit is open.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many attempts to connect may be under way while the circuit is open.
-const MOST_PROBES: usize = 15;
 
 /// Attempts that bring no connection for so long open the circuit, if there is no other connection.
 const NO_CONNECTION: Duration = Duration::from_millis(3500);
@@ -83,38 +78,25 @@ impl Database {
     }
 
     /// One look; `None` ends the thread, otherwise the time until the next one.
-    fn look(self: &Arc<Self>, attempts: &mut SeenSockets) -> Option<Duration> {
-        // Before this database is locked: the other one may look at this one at the same time.
-        let is_alone = self.is_alone();
+    fn look(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.lock();
         if state.is_closed {
             return None;
         }
         let closed = state.take_outdated();
-        let tick = self.tick(state, is_alone, attempts);
+        let tick = self.tick(state);
         // Closing may send to the server.
         drop(closed);
         tick
     }
 
-    fn tick(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        is_alone: bool,
-        attempts: &mut SeenSockets,
-    ) -> Option<Duration> {
+    fn tick(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Option<Duration> {
         if self.is_file() {
             state.is_watched = state.open() > 0;
             return state.is_watched.then_some(IDLE_TICK);
         }
         if state.is_suspect || state.open() == 0 {
-            return self.tick_without_connections(state, is_alone, attempts);
-        }
-        attempts.sockets.clear();
-        if state.has_hung_probes() && state.used.iter().all(|used| !used.is_probe) && is_alone {
-            // MySQL's client gives an attempt no timeout. All other connections of that time have been closed.
-            let hung = std::mem::take(&mut state.probe_sockets);
-            hung.into_iter().for_each(Socket::shut_down);
+            return self.tick_without_connections(state);
         }
         let tick = match state.used.is_empty() && state.attempts == 0 {
             true => IDLE_TICK,
@@ -136,8 +118,6 @@ impl Database {
     fn tick_without_connections(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        is_alone: bool,
-        attempts: &mut SeenSockets,
     ) -> Option<Duration> {
         if !state.is_suspect && state.attempts == 0 {
             // A job that waits from now on starts a new thread.
@@ -149,21 +129,17 @@ impl Database {
             state.reason = "no attempt to connect was answered".to_owned();
             self.changed.notify_all();
         }
-        if state.is_suspect
-            && state.latest_attempt.elapsed() >= PROBE_INTERVAL
-            && state.probes < MOST_PROBES
-        {
+        if state.is_suspect && state.latest_attempt.elapsed() >= PROBE_INTERVAL {
             self.connect(&mut state);
         }
         if !state.idle.is_empty() {
             // Threads of older generations hung when it was opened.
-            self.close_circuit(&mut state, Duration::ZERO);
+            state.close_circuit();
         }
-        let are_all_slots_taken = state.probes >= MOST_PROBES;
-        drop(state);
-        let is_due = attempts.latest_look.elapsed() >= PROBE_INTERVAL;
-        if is_due && (are_all_slots_taken || is_alone) {
-            attempts.shut_down_hung(self.sockets());
+        if state.attempts > 0 && state.attempts_quiet_since.elapsed() >= SLOW_CONNECT_TIMEOUT {
+            // libpq ends an attempt by itself, MySQL's client does not.
+            drop(state);
+            self.shut_down_sockets();
         }
         Some(TICK)
     }
@@ -242,35 +218,11 @@ impl Database {
     }
 }
 
-/// The sockets of attempts to connect, with the time when each was first seen. While there is no connection, no other socket
-/// leads to the database.
-struct SeenSockets {
-    sockets: HashMap<Socket, Instant>,
-    latest_look: Instant,
-}
-
-impl SeenSockets {
-    /// Shuts down those that hang. libpq ends an attempt by itself before its session is set up, MySQL's client does not.
-    fn shut_down_hung(&mut self, present: Vec<Socket>) {
-        let now = Instant::now();
-        self.latest_look = now;
-        self.sockets.retain(|socket, _| present.contains(socket));
-        for socket in present {
-            if now - *self.sockets.entry(socket).or_insert(now) >= SLOW_CONNECT_TIMEOUT {
-                socket.shut_down();
-            }
-        }
-    }
-}
-
 impl State {
-    /// Takes idle connections that are too old, were not used for long, or can't be told from attempts that hang.
+    /// Takes idle connections that are too old or were not used for long.
     fn take_outdated(&mut self) -> Vec<Pooled> {
-        let has_hung_probes = self.has_hung_probes();
         let is_outdated = |pooled: &mut Pooled| {
-            pooled.answered.elapsed() >= IDLE_TIMEOUT
-                || pooled.opened.elapsed() >= LIFETIME
-                || (pooled.is_probe && has_hung_probes)
+            pooled.answered.elapsed() >= IDLE_TIMEOUT || pooled.opened.elapsed() >= LIFETIME
         };
         self.idle.extract_if(.., is_outdated).collect()
     }
@@ -319,14 +271,7 @@ impl State {
 }
 
 fn watch(database: &Weak<Database>) {
-    let mut attempts = SeenSockets {
-        sockets: HashMap::new(),
-        latest_look: Instant::now(),
-    };
-    while let Some(tick) = database
-        .upgrade()
-        .and_then(|database| database.look(&mut attempts))
-    {
+    while let Some(tick) = database.upgrade().and_then(|database| database.look()) {
         sleep(tick);
     }
 }
