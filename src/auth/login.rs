@@ -62,12 +62,24 @@ pub async fn log_in(
     let now = state.clock.now_plus(0);
     let settings = state.settings();
     let (id, user) = (user.id, Arc::new(user));
-    let login = Login {
+    let login = Arc::new(Login {
         user: Arc::clone(&user),
         now,
         settings: Arc::clone(&settings),
-    };
-    let (old_key, session) = new_session(state, req, login).await.map_err(outage)?;
+    });
+    let mut old_key = session::cookie(state, req).filter(|key| session::is_plausible(key));
+    let mut carried_over = None;
+    if let Some(key) = old_key.clone() {
+        // Before the transaction that writes: PostgreSQL would abort that for a key that its encoding can't hold.
+        let login = Arc::clone(&login);
+        let carry_over = move |old: &str, key_type| login.session(Some((old, key_type)));
+        let read = state
+            .session_reader
+            .read(deadline(req), key, now, carry_over);
+        carried_over = trace.time_database(read).await.map_err(outage)?;
+        old_key = old_key.filter(|_| carried_over.is_some());
+    }
+    let session = carried_over.unwrap_or_else(|| login.session(None));
     let (expires, max_age_seconds) = (state.clock.now_plus(session.age), session.max_age);
     let row = SessionRow {
         key: key.clone(),
@@ -99,7 +111,7 @@ pub async fn log_in(
 pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let cookie = session::cookie(state, req);
-    let has_cookie = cookie.is_some();
+    let is_dead = cookie.is_some();
     if let Some(key) = cookie.filter(|key| session::is_plausible(key)) {
         let (settings, now) = (state.settings(), state.clock.now_plus(0));
         let user_id = move |data: &str, key_type| {
@@ -122,29 +134,8 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
             }
         }
     }
-    let is_dead = has_cookie;
     SessionAccess { is_dead }.note(req);
     Ok(())
-}
-
-/// The new session of a login, and the key of the request's old session, whose data it carries over. The old row is read
-/// before the transaction that writes: PostgreSQL would abort that for a key that its encoding can't hold.
-async fn new_session(
-    state: &State,
-    req: &HttpRequest,
-    login: Login,
-) -> Result<(Option<String>, NewSession), DbError> {
-    let login = Arc::new(login);
-    let key = session::cookie(state, req).filter(|key| session::is_plausible(key));
-    if let Some(key) = key {
-        let (reader, carrying) = (&state.session_reader, Arc::clone(&login));
-        let carry_over = move |old: &str, key_type| carrying.session(Some((old, key_type)));
-        let read = reader.read(deadline(req), key.clone(), login.now, carry_over);
-        if let Some(session) = Trace::of(req).time_database(read).await? {
-            return Ok((Some(key), session));
-        }
-    }
-    Ok((None, login.session(None)))
 }
 
 /// A user who logs in.
@@ -195,10 +186,8 @@ impl Login {
     fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
         const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
         let usual = self.settings.session_cookie.age_seconds;
-        match data
-            .get("_session_expiry")
-            .and_then(|json| json.parse().ok())
-        {
+        let own = data.get("_session_expiry");
+        match own.and_then(|json| json.parse().ok()) {
             Some(0) => (usual, None),
             Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
             _ => (usual, Some(usual)),
