@@ -17,6 +17,7 @@ use diesel::connection::SimpleConnection;
 #[cfg(feature = "mysql")]
 use diesel::sql_types::{Nullable, Text};
 
+#[cfg(feature = "postgres")]
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
@@ -72,6 +73,7 @@ impl SessionSettings {
 
     /// The value of libpq's `options` (percent-encoded) for a session. The defaults of transactions are those that
     /// [`SessionSettings::begin_postgres`] sets, for statements outside of one.
+    #[cfg(feature = "postgres")]
     pub(super) fn postgres_options(&self, is_read_only: bool) -> String {
         let mut options = r"-c default_transaction_isolation=read\ committed".to_owned();
         options.push_str(" -c default_transaction_deferrable=off");
@@ -170,6 +172,7 @@ impl SessionSettings {
 /// * `sql_select_limit`, `sql_big_selects`: with other values an export could be cut
 /// * `sql_mode`: how the server reads a statement; `PAD_CHAR_TO_FULL_LENGTH` stays, since it changes what Django reads
 /// * `lc_messages`: `check` recognises a denied column by the English message
+#[cfg(feature = "mysql")]
 const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
      sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \
      sql_mode = IF(FIND_IN_SET('PAD_CHAR_TO_FULL_LENGTH', @@SESSION.sql_mode), \
