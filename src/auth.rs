@@ -57,7 +57,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let Some(state) = req.app_data::<web::Data<State>>() else {
         return Err(ErrorKind::ServerErrorPage.into());
     };
-    let query = Query::parse(req.query_string()).map_err(|_| ErrorKind::BadRequestPage)?;
+    let query = Query::parse(req.query_string()).ok_or(ErrorKind::BadRequestPage)?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);

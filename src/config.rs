@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
-use crate::django::hashers::Hashing;
-use crate::django::settings::{SessionCookie, Settings};
+use crate::django::cookies::SessionCookie;
+use crate::django::settings::Settings;
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
@@ -138,7 +138,10 @@ impl Config {
                 username_field: username_field?,
                 none_fields: none_fields?,
                 django: Settings {
-                    secret_keys: SecretKeys::new(key?, fallbacks?),
+                    secret_keys: SecretKeys {
+                        current: key?,
+                        fallbacks: fallbacks?,
+                    },
                     allowed_hosts: allowed_hosts?,
                     debug: debug?,
                     append_slash: append_slash?,
@@ -147,9 +150,7 @@ impl Config {
                     authentication_backends: authentication_backends?,
                     rest_authentication: rest_authentication?,
                     session_cookie: session_cookie?,
-                    hashing: Hashing {
-                        pbkdf2_iterations: pbkdf2_iterations?,
-                    },
+                    pbkdf2_iterations: pbkdf2_iterations?,
                 },
                 login_url: login_url?,
                 second_factor: second_factor?,

@@ -16,7 +16,6 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
 use crate::auth::session::{self, SessionAccess};
 use crate::client_connection::activity::{Activity, BodyFraming, Sending};
-use crate::django::cookies;
 use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind};
@@ -232,9 +231,7 @@ fn end_dead_session(state: &State, response: &mut ServiceResponse<BoxBody>) {
     let headers = response.headers_mut();
     vary_on(headers, "Cookie");
     if is_dead {
-        let settings = state.settings();
-        let cookie = &settings.session_cookie;
-        let deletion = cookies::delete_cookie(&cookie.name, &cookie.attributes());
+        let deletion = state.settings().session_cookie.delete();
         if let Ok(value) = HeaderValue::from_str(&deletion) {
             headers.append(header::SET_COOKIE, value);
         }

@@ -4,7 +4,6 @@
 //! tell whether a user exists. (A name that is longer than any column holds is refused at once.)
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,16 +14,15 @@ use crate::config::Rate;
 use crate::db::error::DbError;
 use crate::db::models::users::User;
 use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify_unknown_user};
+use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify};
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind};
 
-mod throttle;
+pub mod throttle;
 
-use throttle::Throttle;
-pub use throttle::{LONGEST_NAME, LoginAttempt};
+use throttle::{LoginAttempt, Throttle};
 
 /// Queue slots per worker thread. A full queue takes some seconds at Django's default cost.
 const QUEUE_PER_WORKER: usize = 24;
@@ -41,7 +39,8 @@ pub struct Passwords {
     workers: Arc<Workers>,
     queue: Arc<Semaphore>,
     queue_size: usize,
-    throttle: Throttle,
+    /// The limit to failed logins
+    pub throttle: Throttle,
     pace: Pace,
 }
 
@@ -104,38 +103,6 @@ impl Passwords {
         self.queue_size - self.queue.available_permits()
     }
 
-    /// A login attempt of the client at this address (`None`: of the unix socket).
-    ///
-    /// # Errors
-    /// The time until the next attempt, where too many have failed.
-    pub fn attempt(&self, address: Option<IpAddr>) -> Result<LoginAttempt, Duration> {
-        self.admitted(self.throttle.attempt(address))
-    }
-
-    /// The same attempt under a user name.
-    ///
-    /// # Errors
-    /// As [`Passwords::attempt`].
-    pub fn under_name(
-        &self,
-        attempt: LoginAttempt,
-        username: &str,
-    ) -> Result<LoginAttempt, Duration> {
-        self.admitted(self.throttle.under_name(attempt, username))
-    }
-
-    fn admitted(&self, attempt: LoginAttempt) -> Result<LoginAttempt, Duration> {
-        match self.throttle.retry_after(attempt) {
-            Some(wait) => Err(wait),
-            None => Ok(attempt),
-        }
-    }
-
-    /// Counts a failed attempt for which nothing had to be hashed.
-    pub fn record_failure(&self, attempt: LoginAttempt) {
-        self.throttle.record_failure(attempt);
-    }
-
     /// A permit for the queue; `None`: the queue is full.
     pub fn try_enqueue(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.queue).try_acquire_owned().ok()
@@ -154,7 +121,7 @@ impl Passwords {
         let result = self.workers.start(move |callers| {
             callers.begin();
             // The attempt that ran before this one may have reached the limit.
-            passwords.admitted(attempt)?;
+            passwords.throttle.admit(attempt)?;
             Ok(passwords.timed(attempt, check))
         });
         let result = result.result(QUEUE_TIMEOUT, LONGEST_CHECK).await;
@@ -225,32 +192,26 @@ impl PasswordOutcome {
 /// Whether `password` is this user's, and whether a backend admits the user (`ModelBackend.authenticate`, Django 5.2). Without a
 /// user it hashes as well, as Django does. Blocking: it takes as long as the hash.
 pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -> PasswordCheck {
-    let id = user.as_ref().map(|user| user.id);
-    let refused = |outcome, work| PasswordCheck {
-        user: None,
-        id,
+    let encoded = match &user {
+        Some(user) => EncodedPassword::parse(&user.password),
+        // A user who does not exist has none.
+        None => Err(Unusable::NoPassword),
+    };
+    let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);
+    let is_admitted =
+        |user: &User| authenticating(&settings.authentication_backends, user.is_active).is_some();
+    let outcome = match (&user, encoded) {
+        (None, _) => PasswordOutcome::NoSuchUser,
+        (Some(_), Err(unusable)) => PasswordOutcome::Unusable(unusable),
+        (Some(_), Ok(_)) if !correct => PasswordOutcome::WrongPassword,
+        (Some(user), Ok(_)) if !is_admitted(user) => PasswordOutcome::NotAdmitted,
+        (Some(_), Ok(_)) => PasswordOutcome::Good,
+    };
+    PasswordCheck {
+        id: user.as_ref().map(|user| user.id),
+        user: user.filter(|_| outcome == PasswordOutcome::Good),
         outcome,
         work,
-    };
-    let Some(user) = user else {
-        let work = verify_unknown_user(password, &settings.hashing).work;
-        return refused(PasswordOutcome::NoSuchUser, work);
-    };
-    let encoded = EncodedPassword::parse(&user.password);
-    let Verification { correct, work } = encoded.verify(password, &settings.hashing);
-    let backends = &settings.authentication_backends;
-    match encoded.unusable() {
-        Some(unusable) => refused(PasswordOutcome::Unusable(unusable), work),
-        None if !correct => refused(PasswordOutcome::WrongPassword, work),
-        None if authenticating(backends, user.is_active).is_none() => {
-            refused(PasswordOutcome::NotAdmitted, work)
-        }
-        None => PasswordCheck {
-            user: Some(user),
-            id,
-            outcome: PasswordOutcome::Good,
-            work,
-        },
     }
 }
 

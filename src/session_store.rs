@@ -1,7 +1,7 @@
 //! A session store for actix-session over the `django_session` table, so that any Actix application can share Django's
 //! sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
@@ -10,10 +10,10 @@ use actix_web::cookie::time::Duration;
 use crate::db::Db;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
-use crate::db::models::sessions::{SessionRow, new_session_key};
+use crate::db::models::sessions::SessionRow;
 use crate::db::pool::task::deadline;
-use crate::db::types::stored_time::Clock;
-use crate::django::sessions::SessionData;
+use crate::db::types::stored_time::{Clock, StoredTime};
+use crate::django::sessions::{SessionData, new_session_key};
 use crate::django::settings::Settings;
 use crate::session_reader::SessionReader;
 
@@ -38,22 +38,27 @@ impl DjangoSessionStore {
         }
     }
 
-    /// The state as signed session data. actix-session keeps every value as JSON text.
+    /// The row of this state, and its expiry. actix-session keeps every value as JSON text.
     ///
     /// # Errors
     /// A value is not JSON.
-    fn encode(&self, state: &HashMap<String, String>) -> Result<String, anyhow::Error> {
-        let mut data = SessionData::new();
+    fn row(
+        &self,
+        key: &str,
+        state: &HashMap<String, String>,
+        ttl: &Duration,
+    ) -> Result<(SessionRow, StoredTime), anyhow::Error> {
+        let mut data = SessionData::default();
         // Sorted, so that equal states give equal rows.
-        let mut members: Vec<_> = state.iter().collect();
-        members.sort_unstable();
-        for (name, json) in members {
+        for (name, json) in state.iter().collect::<BTreeMap<_, _>>() {
             data.set_json(name, json)?;
         }
-        Ok(data.encode(
-            &self.settings.secret_keys,
-            self.clock.now_plus(0).unix_seconds(),
-        ))
+        let now = self.clock.now_plus(0).unix_seconds();
+        let row = SessionRow {
+            key: key.to_owned(),
+            data: data.encode(&self.settings.secret_keys, now),
+        };
+        Ok((row, self.clock.now_plus(ttl.whole_seconds())))
     }
 
     async fn write<T: Send + 'static>(
@@ -69,12 +74,12 @@ impl SessionStore for DjangoSessionStore {
     /// The session with this key, unless it has expired. As in Django, data that can't be decoded is an empty session.
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
         let settings = Arc::clone(&self.settings);
-        let decode = move |data: &str, _| match SessionData::decode(data, &settings.secret_keys) {
-            Ok(data) => data
-                .iter()
+        let decode = move |data: &str, _| {
+            let data = SessionData::decode(data, &settings.secret_keys).unwrap_or_default();
+            let members = data.iter();
+            members
                 .map(|(name, json)| (name.to_owned(), json.to_owned()))
-                .collect(),
-            Err(_) => HashMap::new(),
+                .collect()
         };
         let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
         let state = self.reader.read(deadline(), key, now, decode).await;
@@ -86,12 +91,10 @@ impl SessionStore for DjangoSessionStore {
         state: HashMap<String, String>,
         ttl: &Duration,
     ) -> Result<SessionKey, SaveError> {
-        let key = new_session_key().map_err(|error| SaveError::Other(error.into()))?;
-        let expires = self.clock.now_plus(ttl.whole_seconds());
-        let row = SessionRow {
-            key: key.clone(),
-            data: self.encode(&state).map_err(SaveError::Serialization)?,
-        };
+        let key =
+            new_session_key(getrandom::fill).map_err(|error| SaveError::Other(error.into()))?;
+        let row = self.row(&key, &state, ttl);
+        let (row, expires) = row.map_err(SaveError::Serialization)?;
         self.write(move |connection| row.insert(connection, expires))
             .await
             .map_err(SaveError::Other)?;
@@ -105,29 +108,22 @@ impl SessionStore for DjangoSessionStore {
         state: HashMap<String, String>,
         ttl: &Duration,
     ) -> Result<SessionKey, UpdateError> {
-        let expires = self.clock.now_plus(ttl.whole_seconds());
-        let row = SessionRow {
-            key: key.as_ref().to_owned(),
-            data: self.encode(&state).map_err(UpdateError::Serialization)?,
-        };
+        let row = self.row(key.as_ref(), &state, ttl);
+        let (row, expires) = row.map_err(UpdateError::Serialization)?;
         let updated = self
             .write(move |connection| row.update(connection, expires))
             .await
             .map_err(UpdateError::Other)?;
-        match updated {
-            true => Ok(key),
-            false => self
-                .save(state, ttl)
-                .await
-                .map_err(|error| UpdateError::Other(error.into())),
+        if updated {
+            return Ok(key);
         }
+        let saved = self.save(state, ttl).await;
+        saved.map_err(|error| UpdateError::Other(error.into()))
     }
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> Result<(), anyhow::Error> {
-        let (key, expires) = (
-            key.as_ref().to_owned(),
-            self.clock.now_plus(ttl.whole_seconds()),
-        );
+        let key = key.as_ref().to_owned();
+        let expires = self.clock.now_plus(ttl.whole_seconds());
         self.write(move |connection| SessionRow::set_expiry(connection, &key, expires))
             .await
     }

@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use watchtower_sidecar::django::authentication::{Basic, parse_basic};
-use watchtower_sidecar::django::cookies::{
-    CookieAttributes, SameSite, cookie, delete_cookie, set_cookie,
-};
+use watchtower_sidecar::django::cookies::{SameSite, SessionCookie, cookie};
 use watchtower_sidecar::django::csrf::{CsrfRequest, check};
 use watchtower_sidecar::django::dates::parse::parse_datetime;
 use watchtower_sidecar::django::dates::{DateTime, http_date};
@@ -138,9 +136,11 @@ fn set_and_delete(input: &Value) -> Value {
         Some(_) => Some(SameSite::None),
         None => None,
     };
-    let attributes = CookieAttributes {
-        path: text(&input["path"]),
-        domain: input["domain"].as_str(),
+    let cookie = SessionCookie {
+        name: text(&input["name"]).to_owned(),
+        age_seconds: 0,
+        path: text(&input["path"]).to_owned(),
+        domain: input["domain"].as_str().map(str::to_owned),
         secure: input["secure"].as_bool().unwrap(),
         http_only: input["httponly"].as_bool().unwrap(),
         same_site,
@@ -149,10 +149,9 @@ fn set_and_delete(input: &Value) -> Value {
         input["max_age"].as_i64().unwrap(),
         input["now"].as_i64().unwrap(),
     );
-    let name = text(&input["name"]);
     json!([
-        set_cookie(name, text(&input["value"]), Some(max_age), now, &attributes),
-        delete_cookie(name, &attributes)
+        cookie.set(text(&input["value"]), Some(max_age), now),
+        cookie.delete()
     ])
 }
 
@@ -172,7 +171,7 @@ fn indented(input: &Value) -> Value {
 
 /// The last value of each name, in the order of the names' first appearance.
 fn query(raw: &str) -> Value {
-    let Ok(query) = Query::parse(raw) else {
+    let Some(query) = Query::parse(raw) else {
         return json!("too many");
     };
     let mut names: Vec<&str> = Vec::new();

@@ -1,17 +1,10 @@
-//! The `Cookie` header, as `django::cookies` reads it, and what it read, written and read again.
+//! The `Cookie` header, as `django::cookies` reads it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use watchtower_sidecar_fuzz::django::cookies::{CookieAttributes, cookie, set_cookie};
+use watchtower_sidecar_fuzz::django::cookies::cookie;
 
 const NAME: &str = "sessionid";
-const ATTRIBUTES: CookieAttributes<'_> = CookieAttributes {
-    path: "/",
-    domain: None,
-    secure: true,
-    http_only: true,
-    same_site: None,
-};
 
 fuzz_target!(|header: &[u8]| {
     // Whatever stands before it, the last cookie of the name counts.
@@ -28,10 +21,4 @@ fuzz_target!(|header: &[u8]| {
         assert!(text.contains(&value), "a value that nobody sent");
         assert!(!value.contains(';'), "more than one cookie");
     }
-    let written = set_cookie(NAME, &value, None, 0, &ATTRIBUTES);
-    assert!(
-        !written.contains(['\r', '\n', '\0']),
-        "a header within a header"
-    );
-    assert_eq!(cookie(written.as_bytes(), NAME), Some(value));
 });

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use watchtower_sidecar_fuzz::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, Undecodable,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME,
     verify_session_auth_hash,
 };
 use watchtower_sidecar_fuzz::django::signing::{
-    MAX_PAYLOAD_BYTES, SecretKey, SecretKeys, sign, sign_object, unsign_object,
+    MAX_PAYLOAD_BYTES, SecretKey, SecretKeys, Undecodable, sign, sign_object, unsign_object,
 };
 
 /// `SessionStore.key_salt`
@@ -26,7 +26,10 @@ const AUTH_HASH: &str = "1b20eb272a91dea702316519af5d744c83ce9ba0c8621ae541c67d0
 /// A current key, and the recorded one.
 fn keys() -> SecretKeys {
     let key = |text: &str| SecretKey::new(text.to_owned());
-    SecretKeys::new(key("current key"), vec![key(RECORDED_KEY)])
+    SecretKeys {
+        current: key("current key"),
+        fallbacks: vec![key(RECORDED_KEY)],
+    }
 }
 
 /// What Django signed with the recorded key; all of it is among the seeds.
@@ -46,13 +49,13 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let keys = keys();
-    let signed = |payload: &str| sign(payload, SALT, keys.current(), 0);
+    let signed = |payload: &str| sign(payload, SALT, &keys.current, 0);
     match kind {
         // A column.
         b'c' => check_unsigned(&String::from_utf8_lossy(rest), &keys),
         // What is to be JSON.
         b'j' => {
-            let column = sign_object(rest, SALT, keys.current(), 0);
+            let column = sign_object(rest, SALT, &keys.current, 0);
             check_column(&column, Some(rest), &keys);
         }
         // A zlib stream, whole or broken.

@@ -14,9 +14,8 @@ use crate::db::models::user_table::UserTable;
 use crate::db::models::users::User;
 use crate::django::hashers::Unusable;
 use crate::django::sessions::UserId;
-use crate::passwords::{
-    LONGEST_NAME, NotChecked, PasswordCheck, PasswordOutcome, TimedCheck, check_password,
-};
+use crate::passwords::throttle::LONGEST_NAME;
+use crate::passwords::{NotChecked, PasswordCheck, PasswordOutcome, TimedCheck, check_password};
 use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
@@ -35,6 +34,7 @@ pub async fn authenticate(
     password: Zeroizing<String>,
 ) -> Result<Option<User>, NotChecked> {
     let passwords = &state.passwords;
+    let throttle = &passwords.throttle;
     let (log, trace) = (&state.rate_limited_log, Trace::of(req));
     let throttled = |wait: Duration| {
         let message = "limit to failed logins of a client, or under a name, reached: answering 429";
@@ -42,15 +42,13 @@ pub async fn authenticate(
         NotChecked::Throttled(wait)
     };
     // The address decides before anything that costs.
-    let attempt = passwords.attempt(client(state, req)).map_err(throttled)?;
+    let attempt = throttle.attempt(client(state, req)).map_err(throttled)?;
     if username.chars().nth(LONGEST_NAME).is_some() {
-        passwords.record_failure(attempt);
+        throttle.record_failure(attempt);
         trace.audit_refused_password(None::<&UserId>, PasswordOutcome::NoSuchUser.label());
         return Ok(None);
     }
-    let attempt = passwords
-        .under_name(attempt, &username)
-        .map_err(throttled)?;
+    let attempt = throttle.under_name(attempt, &username).map_err(throttled)?;
     let Some(permit) = passwords.try_enqueue() else {
         let message = "the queue of passwords is full: answering 503";
         log.every_minute(Level::Warn, module_path!(), message);

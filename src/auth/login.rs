@@ -11,15 +11,14 @@ use zeroize::Zeroizing;
 use super::credentials;
 use super::session::{self, SessionAccess};
 use crate::db::error::DbError;
-use crate::db::models::sessions::{SessionRow, new_session_key};
+use crate::db::models::sessions::SessionRow;
 use crate::db::models::users::User;
 use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::authenticating;
-use crate::django::cookies;
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, session_auth_hash,
-    verify_session_auth_hash,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, new_session_key,
+    session_auth_hash, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind, LoginRefusal};
@@ -55,7 +54,7 @@ pub async fn log_in(
     trace.set_user(&user.id);
     state.metrics.authenticated("login", "admitted");
 
-    let key = new_session_key().map_err(|error| {
+    let key = new_session_key(getrandom::fill).map_err(|error| {
         let cause = format!("the system has no random numbers for a session key: {error}");
         Error::unavailable(&cause, renderer)
     })?;
@@ -97,13 +96,7 @@ pub async fn log_in(
     trace.audit_login();
     SessionAccess { is_dead: false }.note(req);
     let cookie = &settings.session_cookie;
-    let set_cookie = cookies::set_cookie(
-        &cookie.name,
-        &key,
-        max_age_seconds,
-        now.unix_seconds(),
-        &cookie.attributes(),
-    );
+    let set_cookie = cookie.set(&key, max_age_seconds, now.unix_seconds());
     Ok((user, set_cookie))
 }
 
@@ -165,7 +158,7 @@ impl Login {
         data.set_str(BACKEND_NAME, self.backend());
         data.set_str(
             AUTH_HASH_NAME,
-            &session_auth_hash(&self.user.password, keys.current()),
+            &session_auth_hash(&self.user.password, &keys.current),
         );
         let (age, max_age) = self.lifetime(&data);
         let data = data.encode(keys, self.now.unix_seconds());

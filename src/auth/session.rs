@@ -16,10 +16,10 @@ use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
 use crate::django::sessions::{
-    AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, Undecodable, UserId,
-    verify_session_auth_hash,
+    AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, UserId, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
+use crate::django::signing::Undecodable;
 use crate::request::{deadline, wsgi_header};
 use crate::session_reader::DECODED_IN_QUERY;
 use crate::state::State;

@@ -9,8 +9,9 @@ use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
 use crate::django::backends::authenticating;
 use crate::django::hashers::{EncodedPassword, Unusable};
-use crate::django::sessions::{AuthHash, Undecodable};
+use crate::django::sessions::AuthHash;
 use crate::django::settings::Authenticator;
+use crate::django::signing::Undecodable;
 use crate::passwords::{PasswordOutcome, check_password};
 
 /// Reports the step at which the owner of this session would be refused.
@@ -137,16 +138,12 @@ pub(super) fn user(
         findings.error(&USER_NAME.advising(advice), format!("refused: {text}"));
         return;
     };
-    let encoded = EncodedPassword::parse(&user.password);
-    match (encoded.work(), encoded.unusable()) {
-        (Some(work), _) => findings.ok(&USER_PASSWORD, passwords::name(work)),
-        (None, reason) => {
-            let why = reason.map_or("no password matches what is stored", unusable);
-            findings.error(
-                &USER_REFUSED_PASSWORD,
-                format!("refused by HTTP Basic and login: {why}"),
-            );
-        }
+    match EncodedPassword::parse(&user.password) {
+        Ok(encoded) => findings.ok(&USER_PASSWORD, passwords::name(encoded.work())),
+        Err(reason) => findings.error(
+            &USER_REFUSED_PASSWORD,
+            format!("refused by HTTP Basic and login: {}", unusable(reason)),
+        ),
     }
     if !user.is_active && authenticating(&settings.authentication_backends, false).is_some() {
         findings.error(

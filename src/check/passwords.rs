@@ -90,7 +90,7 @@ fn unusable(passwords: &StoredPasswords, findings: &Findings) {
 }
 
 fn iterations(config: &Config, passwords: &StoredPasswords, findings: &Findings) {
-    let configured = config.django.hashing.pbkdf2_iterations;
+    let configured = config.django.pbkdf2_iterations;
     let pbkdf2 = passwords.usable.keys().filter_map(|work| match work {
         Work::Pbkdf2Sha256(iterations) => Some(*iterations),
         _ => None,

@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
-use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData, Undecodable};
-use crate::django::signing::SecretKeys;
+use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData};
+use crate::django::signing::{SecretKeys, Undecodable};
 
 /// How many sessions are tried, latest expiry first.
 const SAMPLE: usize = 50;
@@ -45,7 +45,10 @@ pub(super) fn check(
     let Some(sample) = findings.answer("sessions", sample) else {
         return;
     };
-    let newest = SecretKeys::new(settings.secret_keys.current().clone(), Vec::new());
+    let newest = SecretKeys {
+        current: settings.secret_keys.current.clone(),
+        fallbacks: Vec::new(),
+    };
     let mut tally = Tally::default();
     for (key, data) in sample {
         tally.all += 1;

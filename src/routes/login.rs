@@ -90,7 +90,7 @@ pub async fn login_form(
     let body = posted(&state, &req, payload, FORM, PAGE).await?;
     let malformed = || refuse(LoginRefusal::MalformedForm, PAGE);
     let body = std::str::from_utf8(&body).map_err(|_| malformed())?;
-    let form = Query::parse(body).map_err(|_| malformed())?;
+    let form = Query::parse(body).ok_or_else(malformed)?;
     let (Some(username), Some(password)) = (form.last("username"), form.last("password")) else {
         return Err(malformed());
     };

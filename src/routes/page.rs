@@ -137,7 +137,7 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
 
 /// What the query string asks for.
 fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
-    let query = Query::parse(req.query_string()).map_err(|_| ErrorKind::BadRequestPage)?;
+    let query = Query::parse(req.query_string()).ok_or(ErrorKind::BadRequestPage)?;
     let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
     let text = query.last("q").map(|text| text.trim().to_owned());
     Ok(UserSearch {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use watchtower_sidecar::django::hashers::{EncodedPassword, Hashing};
+use watchtower_sidecar::django::hashers::{EncodedPassword, verify};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -12,11 +12,8 @@ const ENCODED: &str =
     "pbkdf2_sha256$1000000$benchmarkbenchmarkbench$ZkakpZN1YyGCy1u/d2U2dCo6YG4GBBhm4b1MCF4q3+c=";
 
 fn main() {
-    let hashing = Hashing {
-        pbkdf2_iterations: 1_000_000,
-    };
     let start = Instant::now();
-    let verification = EncodedPassword::parse(ENCODED).verify(PASSWORD, &hashing);
+    let verification = verify(&EncodedPassword::parse(ENCODED), PASSWORD, 1_000_000);
     let elapsed = start.elapsed();
     assert!(
         verification.correct,

@@ -131,6 +131,9 @@ for name, text in {"a_year_before_christ": "0044-03-15 12:00:00 BC", "the_year_1
     row(f"with_debug_postgres_{name}_is_explained", 500, date_joined=text, databases=("postgres",), variant=DEBUGGING)
 row("mysqls_zero_date_is_no_date", 500, date_joined="0000-00-00 00:00:00", databases=("mysql",), prepare="SET sql_mode = ''")
 row("with_debug_mysqls_zero_date_is_explained", 500, date_joined="0000-00-00 00:00:00", databases=("mysql",), prepare="SET sql_mode = ''", variant=DEBUGGING)
+INVALID = {"date_joined": "2020-02-30 00:00:00", "databases": ("mysql",), "prepare": "SET sql_mode = 'ALLOW_INVALID_DATES'"}
+row("a_day_that_its_month_has_not_is_no_date", 500, **INVALID)
+row("with_debug_a_day_that_its_month_has_not_is_explained", 500, **INVALID, variant=DEBUGGING)
 NULLABLE = {
     "postgres": "ALTER TABLE auth_user ALTER date_joined DROP NOT NULL",
     "mysql": "ALTER TABLE auth_user MODIFY date_joined datetime(6) NULL",

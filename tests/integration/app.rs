@@ -96,11 +96,14 @@ impl App {
 
 /// Writes a session of this user, signed with `key`, good for a day, and gives its session key.
 pub fn insert_session(database: &Database, name: &str, user_id: &str, key: &str) -> String {
-    let keys = SecretKeys::new(SecretKey::new(key.to_owned()), Vec::new());
-    let mut data = SessionData::new();
+    let keys = SecretKeys {
+        current: SecretKey::new(key.to_owned()),
+        fallbacks: Vec::new(),
+    };
+    let mut data = SessionData::default();
     data.set_str(USER_ID_NAME, user_id);
     data.set_str(BACKEND_NAME, "django.contrib.auth.backends.ModelBackend");
-    data.set_str(AUTH_HASH_NAME, &session_auth_hash(ENCODED, keys.current()));
+    data.set_str(AUTH_HASH_NAME, &session_auth_hash(ENCODED, &keys.current));
     let data = data.encode(&keys, 1_700_000_000);
     let session_key = format!("session-of-the-test-{name}");
     database.execute(&format!(

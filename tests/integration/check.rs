@@ -342,7 +342,7 @@ fn sqlite_in_wal_mode_wants_a_folder_that_can_be_written() {
 
 /// A session of this user, as Django makes it.
 fn session_of(user_id: &str) -> SessionData {
-    let mut data = SessionData::new();
+    let mut data = SessionData::default();
     data.set_str(USER_ID_NAME, user_id);
     data.set_str(BACKEND_NAME, "django.contrib.auth.backends.ModelBackend");
     let key = SecretKey::new(KEY.to_owned());
@@ -351,7 +351,10 @@ fn session_of(user_id: &str) -> SessionData {
 }
 
 fn insert_data(database: &Database, name: &str, data: &SessionData) -> String {
-    let keys = SecretKeys::new(SecretKey::new(KEY.to_owned()), Vec::new());
+    let keys = SecretKeys {
+        current: SecretKey::new(KEY.to_owned()),
+        fallbacks: Vec::new(),
+    };
     insert_row(
         database,
         name,

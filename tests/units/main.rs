@@ -1,4 +1,10 @@
 //! What pure functions answer, one file a room of `src/`: no service, no database.
 
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod client_address;
 mod db_error;
+mod django;
 mod exported_row;
+mod passwords;

@@ -32,10 +32,9 @@ pub struct StoredPasswords {
 
 impl StoredPasswords {
     fn count(&mut self, row: &StoredPassword) {
-        let counts = match (row.encoded.work(), row.encoded.unusable()) {
-            (Some(work), _) => self.usable.entry(work).or_default(),
-            (None, Some(reason)) => self.unusable.entry(reason).or_default(),
-            (None, None) => return,
+        let counts = match &row.encoded {
+            Ok(encoded) => self.usable.entry(encoded.work()).or_default(),
+            Err(reason) => self.unusable.entry(*reason).or_default(),
         };
         counts.0 += 1;
         counts.1 += u64::from(row.is_staff);
@@ -121,7 +120,7 @@ impl Piece {
 
 struct StoredPassword {
     id: UserId,
-    encoded: EncodedPassword,
+    encoded: Result<EncodedPassword, Unusable>,
     is_staff: bool,
 }
 

@@ -114,11 +114,3 @@ pub(crate) fn probe(connection: &mut Connection) -> Result<(), DbError> {
     Sql::new(sql).load::<Option<String>>(connection)?;
     Ok(())
 }
-
-/// A new session key of Django's form (`SessionBase._get_new_session_key`: 32 of `a-z0-9`).
-///
-/// # Errors
-/// The operating system gives no randomness.
-pub fn new_session_key() -> Result<String, getrandom::Error> {
-    crate::django::sessions::new_session_key(getrandom::fill)
-}

@@ -118,7 +118,7 @@ impl Database {
             if !state.is_suspect {
                 // An attempt that hangs, as one through a frozen balancer may, holds up no job for long.
                 let fresh = match state.latest_attempt.elapsed() < 2 * CONNECT_TIMEOUT {
-                    true => state.attempts,
+                    true => state.attempts.len(),
                     false => 0,
                 };
                 if fresh < state.waiting {
@@ -164,15 +164,13 @@ impl Database {
 
     /// Attempts to connect on a new thread, unless the pool is full.
     pub(super) fn connect(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
-        if state.is_closed || state.open() + state.attempts >= self.size {
+        if state.is_closed || state.open() + state.attempts.len() >= self.size {
             return;
         }
-        if state.attempts == 0 {
-            state.attempts_quiet_since = Instant::now();
-        }
-        state.attempts += 1;
+        let began = Instant::now();
+        state.attempts.push(began);
         state.attempts_made += 1;
-        state.latest_attempt = Instant::now();
+        state.latest_attempt = began;
         let is_probe = state.is_suspect;
         let has_more_time = is_probe && state.attempts_made.is_multiple_of(2);
         let timeout = match state.is_slow || has_more_time {
@@ -181,13 +179,13 @@ impl Database {
         };
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-connect".to_owned());
-        if let Err(error) = thread.spawn(move || database.attempt(is_probe, timeout)) {
+        if let Err(error) = thread.spawn(move || database.attempt(began, is_probe, timeout)) {
+            state.end_attempt(began);
             self.failed_to_connect(state, format!("no thread: {error}"));
         }
     }
 
-    fn attempt(self: Arc<Self>, is_probe: bool, timeout: Duration) {
-        let began = Instant::now();
+    fn attempt(self: Arc<Self>, began: Instant, is_probe: bool, timeout: Duration) {
         let establish = || self.opener.establish(timeout);
         let mut established = establish().or_else(|error| match began.elapsed() < AT_ONCE {
             true => establish(),
@@ -201,6 +199,7 @@ impl Database {
             established = establish();
         }
         let mut state = self.lock();
+        state.end_attempt(began);
         let surplus = match established {
             Ok(connection) => {
                 state.is_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
@@ -222,13 +221,11 @@ impl Database {
     /// Whether another attempt is under way while the circuit is open.
     fn has_other_attempts(&self) -> bool {
         let state = self.lock();
-        state.is_suspect && !state.is_closed && state.attempts > 1
+        state.is_suspect && !state.is_closed && state.attempts.len() > 1
     }
 
     /// Takes a new connection, which closes the circuit. Returns it if the pool is full.
     fn connected(&self, state: &mut State, connection: Connection) -> Option<Connection> {
-        state.attempts -= 1;
-        state.attempts_quiet_since = Instant::now();
         state.close_circuit();
         if state.is_closed || state.open() >= self.size {
             return Some(connection);
@@ -241,8 +238,6 @@ impl Database {
 
     /// Ends an attempt that failed, and opens the circuit if there is no connection.
     fn failed_to_connect(&self, state: &mut State, error: String) {
-        state.attempts -= 1;
-        state.attempts_quiet_since = Instant::now();
         let message = format_args!("can't connect to the database: {error}");
         self.log
             .every_minute(log::Level::Warn, module_path!(), message);

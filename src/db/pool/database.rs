@@ -177,7 +177,8 @@ impl Database {
         state.reason = "shutting down".to_owned();
         state.generation.close();
         self.shut_down_sockets();
-        let is_busy = |state: &mut State| state.attempts > 0 || state.open() > state.idle.len();
+        let is_busy =
+            |state: &mut State| !state.attempts.is_empty() || state.open() > state.idle.len();
         let second = Duration::from_secs(1);
         let waited = self.changed.wait_timeout_while(state, second, is_busy);
         drop(waited);

@@ -102,12 +102,10 @@ pub(super) struct State {
     pub(super) leases: u64,
     /// Jobs that wait for a connection
     pub(super) waiting: usize,
-    /// Attempts to connect that are under way
-    pub(super) attempts: usize,
+    /// When each attempt to connect began that is under way; the oldest first
+    pub(super) attempts: Vec<Instant>,
     pub(super) attempts_made: u64,
     pub(super) latest_attempt: Instant,
-    /// Since when attempts are under way without a result
-    pub(super) attempts_quiet_since: Instant,
     /// When an attempt failed that had got no answer, not even a refusal
     pub(super) silent_attempt: Option<Instant>,
     /// Whether the latest connection needed the longer timeout
@@ -136,10 +134,9 @@ impl State {
             used: Vec::new(),
             leases: 0,
             waiting: 0,
-            attempts: 0,
+            attempts: Vec::new(),
             attempts_made: 0,
             latest_attempt: now,
-            attempts_quiet_since: now,
             silent_attempt: None,
             is_slow: false,
             ping: None,
@@ -153,6 +150,19 @@ impl State {
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
         self.idle.len() + self.used.len() + usize::from(self.ping.is_some())
+    }
+
+    /// Ends the attempt to connect that began at this time.
+    pub(super) fn end_attempt(&mut self, began: Instant) {
+        let index = self.attempts.iter().position(|other| *other == began);
+        index.map(|index| self.attempts.remove(index));
+    }
+
+    /// Whether an attempt to connect has been under way for this time.
+    pub(super) fn is_attempt_older_than(&self, time: Duration) -> bool {
+        self.attempts
+            .first()
+            .is_some_and(|began| began.elapsed() >= time)
     }
 
     /// Closes the circuit, unless the threads of too many generations still hang.

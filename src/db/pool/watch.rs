@@ -22,6 +22,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts that bring no connection for so long open the circuit, if there is no other connection.
 const NO_CONNECTION: Duration = Duration::from_millis(3500);
 
+/// An attempt that takes so long hangs: libpq's timeout for an address has passed.
+const HUNG_ATTEMPT: Duration = Duration::from_secs(18);
+
 /// The timeout of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -98,7 +101,7 @@ impl Database {
         if state.is_suspect || state.open() == 0 {
             return self.tick_without_connections(state);
         }
-        let tick = match state.used.is_empty() && state.attempts == 0 {
+        let tick = match state.used.is_empty() && state.attempts.is_empty() {
             true => IDLE_TICK,
             false => TICK,
         };
@@ -119,12 +122,12 @@ impl Database {
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
     ) -> Option<Duration> {
-        if !state.is_suspect && state.attempts == 0 {
+        if !state.is_suspect && state.attempts.is_empty() {
             // A job that waits from now on starts a new thread.
             state.is_watched = state.waiting > 0;
             return state.is_watched.then_some(TICK);
         }
-        if !state.is_suspect && state.attempts_quiet_since.elapsed() >= NO_CONNECTION {
+        if !state.is_suspect && state.is_attempt_older_than(NO_CONNECTION) {
             state.is_suspect = true;
             state.reason = "no attempt to connect was answered".to_owned();
             self.changed.notify_all();
@@ -136,8 +139,8 @@ impl Database {
             // Threads of older generations hung when it was opened.
             state.close_circuit();
         }
-        if state.attempts > 0 && state.attempts_quiet_since.elapsed() >= SLOW_CONNECT_TIMEOUT {
-            // libpq ends an attempt by itself, MySQL's client does not.
+        if state.is_attempt_older_than(HUNG_ATTEMPT) {
+            // MySQL's client does not end it by itself, and libpq not after the login.
             drop(state);
             self.shut_down_sockets();
         }
@@ -179,8 +182,9 @@ impl Database {
                 true => SLOW_CONNECT_TIMEOUT,
                 false => CONNECT_TIMEOUT,
             };
-            let is_silent = state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience;
-            if is_silent || state.silent_attempt.is_some_and(|end| end > since) {
+            if state.is_attempt_older_than(patience)
+                || state.silent_attempt.is_some_and(|end| end > since)
+            {
                 self.replace_generation(state);
             }
             return;
@@ -231,7 +235,7 @@ impl State {
     fn needs_spare(&mut self) -> bool {
         let is_quiet = |used: &mut Used| used.quiet() >= SPARE_AFTER && used.kind == JobKind::Long;
         self.idle.is_empty()
-            && self.attempts == 0
+            && self.attempts.is_empty()
             && self.latest_attempt.elapsed() >= PROBE_INTERVAL
             && self.used.iter_mut().any(is_quiet)
     }

@@ -40,25 +40,27 @@ impl DjangoBackend for Mysql {
 
     fn datetime(value: MysqlValue<'_>) -> Result<RankedDate, ValueError> {
         let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)?;
-        if time.year == 0 || time.month == 0 || time.day == 0 {
-            // The drivers give Python None for a zero date.
-            return unreadable("'NoneType' object has no attribute 'isoformat'");
-        }
         // MySQL's calendar fields are small: a year of four digits, a month of two, ...
-        let microsecond = time.second_part as u32;
         let middle = [time.month, time.day, time.hour, time.minute, time.second];
-        let [month, day, hour, minute, second] = middle.map(|field| field as u8);
-        let datetime = DateTime {
-            year: time.year as i32,
+        let [month, day, hour, minute, second] = middle.map(|field| field as i8);
+        let nanosecond = time.second_part as i32 * 1000;
+        let civil = jiff::civil::DateTime::new(
+            time.year as i16,
             month,
             day,
             hour,
             minute,
             second,
-            microsecond,
+            nanosecond,
+        );
+        let (1.., Ok(civil)) = (time.year, civil) else {
+            // The drivers give Python None for a zero date, and for a day that its month has not.
+            return unreadable("'NoneType' object has no attribute 'isoformat'");
+        };
+        let datetime = DateTime {
+            civil,
             offset_seconds: None,
         };
-        let rank = datetime.rank();
-        Ok((datetime, rank))
+        Ok((datetime, datetime.unix_microseconds()))
     }
 }

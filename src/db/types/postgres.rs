@@ -55,8 +55,7 @@ impl DjangoBackend for Pg {
             i64::MIN => DateTime::MIN,
             since_2000 => {
                 let unix = since_2000.saturating_add(UNIX_MICROSECONDS_OF_2000);
-                DateTime::from_unix_microseconds(unix)
-                    .map_err(|error| ValueError::Unreadable(error.to_string()))?
+                DateTime::from_unix_microseconds(unix).map_err(ValueError::Unreadable)?
             }
         };
         datetime.offset_seconds = aware.then_some(0);

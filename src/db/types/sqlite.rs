@@ -49,7 +49,7 @@ impl DjangoBackend for Sqlite {
     /// SQLite compares dates as texts. So the rank comes from the fields as the text has them, without the offset.
     fn datetime(mut value: SqliteValue<'_, '_, '_>) -> Result<RankedDate, ValueError> {
         match parse_datetime(value.read_text()) {
-            Ok(Some(datetime)) => Ok((datetime, datetime.rank())),
+            Ok(Some(datetime)) => Ok((datetime, datetime.unix_microseconds())),
             Ok(None) => unreadable("'NoneType' object has no attribute 'isoformat'"),
             Err(text) => unreadable(text),
         }

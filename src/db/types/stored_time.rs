@@ -99,7 +99,7 @@ impl StoredTime {
                     }
                     false => (self.stored, "", "timestamp"),
                 };
-                let text = match time.year {
+                let text = match time.civil.year() {
                     // PostgreSQL has no year 0.
                     0 => "-infinity".to_owned(),
                     _ => format!("{time}{offset}"),

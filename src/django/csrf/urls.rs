@@ -1,4 +1,4 @@
-//! `urllib.parse.urlsplit` and `geturl` (Python 3.11), for `Origin` and `Referer`.
+//! `urllib.parse.urlsplit` and `geturl` (Python 3.11), for `Referer`.
 //! Leaves out the NFKC check of the network location: no Latin-1 character becomes a delimiter.
 
 use std::net::Ipv6Addr;
@@ -7,48 +7,51 @@ use std::net::Ipv6Addr;
 pub(super) struct SplitUrl {
     pub(super) scheme: String,
     pub(super) netloc: String,
-    path: String,
-    query: String,
-    fragment: String,
+    /// `geturl()` of a URL that has a network location: an empty query or fragment loses its mark.
+    pub(super) url: String,
 }
 
 /// `urlsplit(url)`; `None` for its `ValueError` (square brackets that hold no IPv6 address).
 pub(super) fn urlsplit(url: &str) -> Option<SplitUrl> {
-    let url: String = url
+    let given = url
         .trim_start_matches(|c| c <= ' ')
         .replace(['\t', '\r', '\n'], "");
-    let mut rest = url.as_str();
-    let mut scheme = String::new();
-    if let Some((name, behind)) = rest.split_once(':') {
-        let is_scheme_character = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-        if name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.chars().all(is_scheme_character)
-        {
-            scheme = name.to_ascii_lowercase();
-            rest = behind;
-        }
+    let is_scheme = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let (scheme, rest) = given
+        .split_once(':')
+        .filter(|(name, _)| is_scheme(name))
+        .unwrap_or(("", &given));
+    let (netloc, rest) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    if netloc.contains('[') != netloc.contains(']') {
+        return None;
     }
-    let mut netloc = "";
-    if let Some(behind) = rest.strip_prefix("//") {
-        (netloc, rest) = behind.split_at(behind.find(['/', '?', '#']).unwrap_or(behind.len()));
-        if netloc.contains('[') != netloc.contains(']') {
-            return None;
-        }
-        if let Some((_, behind)) = netloc.split_once('[') {
-            let host = behind.split_once(']').map_or(behind, |(host, _)| host);
-            if !is_bracketed_host(host) {
-                return None;
-            }
-        }
+    if let Some((_, behind)) = netloc.split_once('[')
+        && !is_bracketed_host(behind.split_once(']').map_or(behind, |(host, _)| host))
+    {
+        return None;
     }
+    let scheme = scheme.to_ascii_lowercase();
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut url = format!("{scheme}://{netloc}{path}");
+    for (mark, part) in [("?", query), ("#", fragment)] {
+        if !part.is_empty() {
+            url += mark;
+            url += part;
+        }
+    }
     Some(SplitUrl {
-        scheme,
         netloc: netloc.to_owned(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        fragment: fragment.to_owned(),
+        scheme,
+        url,
     })
 }
 
@@ -61,29 +64,6 @@ fn is_bracketed_host(host: &str) -> bool {
                 && !rest.is_empty()
         });
     }
-    let address = match host.split_once('%') {
-        Some((_, scope)) if scope.is_empty() || scope.contains('%') => return false,
-        Some((address, _)) => address,
-        None => host,
-    };
-    address.parse::<Ipv6Addr>().is_ok()
-}
-
-impl SplitUrl {
-    /// `geturl()` of a URL that has a network location.
-    pub(super) fn geturl(&self) -> String {
-        let slash = if self.path.is_empty() || self.path.starts_with('/') {
-            ""
-        } else {
-            "/"
-        };
-        let mut url = format!("{}://{}{slash}{}", self.scheme, self.netloc, self.path);
-        for (mark, part) in [('?', &self.query), ('#', &self.fragment)] {
-            if !part.is_empty() {
-                url.push(mark);
-                url.push_str(part);
-            }
-        }
-        url
-    }
+    let (address, scope) = host.split_once('%').unwrap_or((host, "none"));
+    address.parse::<Ipv6Addr>().is_ok() && !scope.is_empty() && !scope.contains('%')
 }

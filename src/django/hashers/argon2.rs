@@ -2,7 +2,7 @@
 //! Mirrors `decode_string` of libargon2 (through argon2-cffi), which refuses any other spelling. Leaves out versions
 //! other than 16 and 19, which libargon2 computes but nothing writes.
 
-use super::work::{Unusable, Work, equal};
+use super::work::{StoredHash, Unusable, Work, canonical_number, equal};
 use ::argon2::{Algorithm, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -14,7 +14,7 @@ const MAX_MEMORY_KIB: u64 = 1024 * 1024;
 const MAX_WORK_KIB: u64 = 4 * 1024 * 1024;
 
 /// A stored Argon2 hash.
-pub struct Argon2 {
+pub(super) struct Argon2 {
     algorithm: Algorithm,
     version: Version,
     params: Params,
@@ -32,31 +32,30 @@ impl Argon2 {
     fn decode(rest: &str) -> Option<Result<Self, Unusable>> {
         // A C string ends at NUL; a non-ASCII character anywhere raises before that.
         let rest = rest.is_ascii().then(|| rest.split('\0').next())??;
-        let (variety, rest) = rest.split_once('$')?;
+        let fields: Vec<_> = rest.split('$').collect();
+        let (variety, version, costs, salt, hash) = match fields[..] {
+            [variety, costs, salt, hash] => (variety, "v=16", costs, salt, hash),
+            [variety, version, costs, salt, hash] => (variety, version, costs, salt, hash),
+            _ => return None,
+        };
         let algorithm = match variety {
             "argon2id" => Algorithm::Argon2id,
             "argon2i" => Algorithm::Argon2i,
             "argon2d" => Algorithm::Argon2d,
             _ => return None,
         };
-        let (version, rest) = match rest.strip_prefix("v=") {
-            Some(rest) => rest.split_once('$')?,
-            None => ("16", rest),
-        };
         let version = match version {
-            "16" => Version::V0x10,
-            "19" => Version::V0x13,
+            "v=16" => Version::V0x10,
+            "v=19" => Version::V0x13,
             _ => return None,
         };
-        let mut fields = rest.split('$');
-        let (costs, salt, hash) = (fields.next()?, fields.next()?, fields.next()?);
-        let mut costs = costs.split(',');
-        let memory = decimal(costs.next()?.strip_prefix("m=")?)?;
-        let passes = decimal(costs.next()?.strip_prefix("t=")?)?;
-        let lanes = decimal(costs.next()?.strip_prefix("p=")?)?;
-        if costs.next().is_some() || fields.next().is_some() {
+        let costs: Vec<_> = costs.split(',').collect();
+        let [memory, passes, lanes] = costs[..] else {
             return None;
-        }
+        };
+        let memory = canonical_number(memory.strip_prefix("m=")?)?;
+        let passes = canonical_number(passes.strip_prefix("t=")?)?;
+        let lanes = canonical_number(lanes.strip_prefix("p=")?)?;
         let salt = STANDARD_NO_PAD.decode(salt).ok()?;
         let hash = Zeroizing::new(STANDARD_NO_PAD.decode(hash).ok()?);
         if salt.len() < 8 {
@@ -77,23 +76,19 @@ impl Argon2 {
             hash,
         }))
     }
+}
 
-    pub(super) fn work(&self) -> Work {
+impl StoredHash for Argon2 {
+    fn work(&self) -> Work {
         let params = &self.params;
         Work::Argon2(params.m_cost(), params.t_cost(), params.p_cost())
     }
 
     /// `None`: nothing was computed, for lack of memory. Django too takes that for a wrong password.
-    pub(super) fn verify(&self, password: &str) -> Option<bool> {
+    fn verify(&self, password: &str) -> Option<bool> {
         let mut computed = Zeroizing::new(vec![0; self.hash.len()]);
         let hasher = ::argon2::Argon2::new(self.algorithm, self.version, self.params.clone());
         let done = hasher.hash_password_into(password.as_bytes(), &self.salt, &mut computed);
         done.is_ok().then(|| equal(&computed, &self.hash))
     }
-}
-
-/// `decode_decimal`: digits without a leading zero.
-fn decimal(text: &str) -> Option<u32> {
-    let canonical = text == "0" || !text.starts_with(['0', '+']);
-    canonical.then(|| text.parse().ok())?
 }

@@ -3,7 +3,7 @@
 //! 72 bytes raises in it, and is wrong here.
 
 use super::super::python::hex;
-use super::work::{Unusable, Work, equal};
+use super::work::{StoredHash, Unusable, Work, equal};
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::NO_PAD;
 use base64::{Engine as _, alphabet};
@@ -17,7 +17,7 @@ const MAX_PASSWORD_BYTES: usize = 72;
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
 
 /// A stored bcrypt hash.
-pub struct Bcrypt {
+pub(super) struct Bcrypt {
     /// Whether the password is hashed by SHA-256 first: `bcrypt_sha256`.
     prehash: bool,
     rounds: u32,
@@ -53,13 +53,15 @@ impl Bcrypt {
             hash: Zeroizing::new(hash.to_owned()),
         }))
     }
+}
 
-    pub(super) fn work(&self) -> Work {
+impl StoredHash for Bcrypt {
+    fn work(&self) -> Work {
         Work::Bcrypt(self.rounds)
     }
 
     /// `None`: nothing was computed, for the password is too long.
-    pub(super) fn verify(&self, password: &str) -> Option<bool> {
+    fn verify(&self, password: &str) -> Option<bool> {
         let mut key = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 1));
         if self.prehash {
             let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(password)));

@@ -1,19 +1,19 @@
 //! `ScryptPasswordHasher`: `scrypt$N$salt$r$p$base64`, the salt second and r before p.
 //! Mirrors `hashlib.scrypt(..., maxmem=0)`, whose OpenSSL refuses more than 32 MiB.
 
-use super::work::{Unusable, Work, canonical_number, equal};
+use super::work::{StoredHash, Unusable, Work, canonical_number, equal};
 use ::scrypt::Params;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// OpenSSL's `SCRYPT_MAX_MEM`.
-const MAX_MEMORY_BYTES: u64 = 32 * 1024 * 1024;
+const MAX_MEMORY_BYTES: u128 = 32 * 1024 * 1024;
 /// A larger N·r·p than this (some seconds) is refused. Django's default is 5 · 2^17.
-const MAX_WORK: u64 = 1 << 23;
+const MAX_WORK: u128 = 1 << 23;
 
 /// A stored scrypt hash.
-pub struct Scrypt {
+pub(super) struct Scrypt {
     params: Params,
     salt: String,
     hash: Zeroizing<String>,
@@ -26,40 +26,37 @@ impl Scrypt {
         let [n, salt, r, p, hash] = fields[..] else {
             return Err(Unusable::Malformed);
         };
-        let number = |text| {
-            canonical_number(text)
-                .filter(|&number| number < 1 << 31)
-                .ok_or(Unusable::Malformed)
-        };
+        let number = |text| canonical_number(text).ok_or(Unusable::Malformed);
         let (n, r, p) = (number(n)?, number(r)?, number(p)?);
         if salt.is_empty() || n < 2 || !n.is_power_of_two() {
             return Err(Unusable::Malformed);
         }
+        // Refuses N from 2^(16 r) on, as OpenSSL does.
+        let params =
+            Params::new(n.trailing_zeros() as u8, r, p).map_err(|_| Unusable::Malformed)?;
+        let [n, r, p] = [n, r, p].map(u128::from);
         // `EVP_PBE_scrypt`: the blocks, and N + 2 of them to mix with.
-        let memory = u128::from(p) * 128 * u128::from(r) + 128 * u128::from(r) * u128::from(n + 2);
-        if memory > u128::from(MAX_MEMORY_BYTES) {
+        if 128 * r * (p + n + 2) > MAX_MEMORY_BYTES {
             return Err(Unusable::Malformed);
         }
         if n * r * p > MAX_WORK {
             return Err(Unusable::TooCostly);
         }
-        let narrow = |number| u32::try_from(number).map_err(|_| Unusable::Malformed);
-        // Refuses N from 2^(16 r) on, as OpenSSL does.
-        let params = Params::new(n.trailing_zeros() as u8, narrow(r)?, narrow(p)?)
-            .map_err(|_| Unusable::Malformed)?;
         Ok(Self {
             params,
             salt: salt.to_owned(),
             hash: Zeroizing::new(hash.to_owned()),
         })
     }
+}
 
-    pub(super) fn work(&self) -> Work {
+impl StoredHash for Scrypt {
+    fn work(&self) -> Work {
         let params = &self.params;
         Work::Scrypt(1 << params.log_n(), params.r(), params.p())
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
+    fn verify(&self, password: &str) -> Option<bool> {
         let mut computed = Zeroizing::new([0; 64]);
         let done = ::scrypt::scrypt(
             password.as_bytes(),
@@ -67,6 +64,7 @@ impl Scrypt {
             &self.params,
             &mut *computed,
         );
-        done.is_ok() && equal(STANDARD.encode(*computed).as_bytes(), self.hash.as_bytes())
+        done.is_ok()
+            .then(|| equal(STANDARD.encode(*computed).as_bytes(), self.hash.as_bytes()))
     }
 }

@@ -30,18 +30,28 @@ pub enum Unusable {
     TooCostly,
 }
 
+/// The hash of one password.
+pub(super) trait StoredHash {
+    /// The work of verifying the right password.
+    fn work(&self) -> Work;
+
+    /// Whether this password is the right one. `None`: nothing was computed.
+    fn verify(&self, password: &str) -> Option<bool>;
+
+    /// Evens the cost of a wrong password (`BasePasswordHasher.harden_runtime`); returns the work that it took in all.
+    fn harden_runtime(&self, _password: &str, _default_iterations: u32) -> Work {
+        self.work()
+    }
+}
+
 /// `constant_time_compare`
 pub(super) fn equal(computed: &[u8], stored: &[u8]) -> bool {
     computed.ct_eq(stored).into()
 }
 
-/// A number as `%d` prints it. `None` for any other spelling that Python's `int()` takes: Django encodes the hash again, and the
-/// text then differs from the stored one.
-pub(super) fn canonical_number(text: &str) -> Option<u64> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    // More digits than 64 bits hold are a number all the same, beyond every limit.
-    canonical
-        .then(|| text.parse().ok())
-        .flatten()
-        .or_else(|| (canonical && text.len() > 19).then_some(u64::MAX))
+/// A number as `%d` prints it, but 0. `None` for any other spelling that Python's `int()` takes: Django encodes the hash again,
+/// and the text then differs from the stored one. `None` also for a number of more than 32 bits, over which Django raises.
+pub(super) fn canonical_number(text: &str) -> Option<u32> {
+    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    is_canonical.then(|| text.parse().ok())?
 }

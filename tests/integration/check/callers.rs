@@ -20,7 +20,10 @@ fn a_sessions_caller_is_refused_at_the_step_that_refuses_the_request() {
         let app = App::with(&database, &[("SIDECAR_LOGIN", "off")]);
         let good = insert_data(&database, "good", &session_of("1"));
         let encoded = session_of("1").encode(
-            &SecretKeys::new(SecretKey::new(KEY.to_owned()), Vec::new()),
+            &SecretKeys {
+                current: SecretKey::new(KEY.to_owned()),
+                fallbacks: Vec::new(),
+            },
             1_700_000_000,
         );
         let ended = insert_row(&database, "ended", &encoded, "2020-01-01");
@@ -37,7 +40,7 @@ fn a_sessions_caller_is_refused_at_the_step_that_refuses_the_request() {
             "a-key-of-another-application-of-ours",
         );
         let old = insert_session(&database, "fallback", "1", OLD_KEY);
-        let anonymous = insert_data(&database, "anonymous", &SessionData::new());
+        let anonymous = insert_data(&database, "anonymous", &SessionData::default());
         let bad_id = insert_data(&database, "bad-id", &with(USER_ID_NAME, "x"));
         let backend = insert_data(&database, "backend", &with(BACKEND_NAME, "some.Backend"));
         let gone = insert_data(&database, "gone", &with(USER_ID_NAME, "99"));

@@ -46,15 +46,18 @@ fn sessions_that_fit_no_user_are_told_apart() {
     let mut data = session_of("1");
     data.set_str(BACKEND_NAME, "accounts.backends.ByEmail");
     insert(&data).assert_error("session.backend", "accounts.backends.ByEmail");
-    let mut data = SessionData::new();
+    let mut data = SessionData::default();
     data.set_str("cart", "full");
     insert(&data).assert_warning("session.nobody", "no living session is an active user's");
     database.execute("DELETE FROM django_session");
-    let keys = SecretKeys::new(SecretKey::new(KEY.to_owned()), Vec::new());
+    let keys = SecretKeys {
+        current: SecretKey::new(KEY.to_owned()),
+        fallbacks: Vec::new(),
+    };
     let pickled = watchtower_sidecar::django::signing::sign_object(
         b"\x80\x04}q\x00.",
         "django.contrib.sessions.SessionStore",
-        keys.current(),
+        &keys.current,
         1_700_000_000,
     );
     insert_row(&database, "pickled", &pickled, "2999-01-01");

@@ -1,9 +1,18 @@
 //! Session data against what a live Django wrote and understood (tests/vectors/auth.json).
 
-use super::*;
+use watchtower_sidecar::django::sessions::{
+    AUTH_HASH_NAME, AuthHash, KeyType, SessionData, USER_ID_NAME, new_session_key,
+    session_auth_hash, verify_session_auth_hash,
+};
+use watchtower_sidecar::django::signing::{
+    MAX_PAYLOAD_BYTES, SecretKey, SecretKeys, Undecodable, sign, sign_object,
+};
+
+/// `SessionStore.key_salt`
+const SALT: &str = "django.contrib.sessions.SessionStore";
 
 fn vectors() -> serde_json::Value {
-    let file = include_str!("../../../tests/vectors/auth.json");
+    let file = include_str!("../../vectors/auth.json");
     serde_json::from_str(file).expect("the vectors are JSON")
 }
 
@@ -16,12 +25,15 @@ fn key(text: &str) -> SecretKey {
 }
 
 fn keys(current: &str, fallbacks: &[&str]) -> SecretKeys {
-    SecretKeys::new(key(current), fallbacks.iter().copied().map(key).collect())
+    SecretKeys {
+        current: key(current),
+        fallbacks: fallbacks.iter().copied().map(key).collect(),
+    }
 }
 
 /// Signs any payload as Django's session engine would.
 fn signed(json: &[u8]) -> String {
-    signing::sign_object(json, SALT, &key("k"), 1_700_000_000)
+    sign_object(json, SALT, &key("k"), 1_700_000_000)
 }
 
 #[test]
@@ -57,7 +69,7 @@ fn auth_hashes_are_those_of_django() {
 fn a_user_id_is_the_text_that_django_writes() {
     const UUID: &str = "6f1c2b9e-8f1a-4b7e-9c8d-0123456789ab";
     let read = |json: &str, key_type| {
-        let mut session = SessionData::new();
+        let mut session = SessionData::default();
         session.set_json(USER_ID_NAME, json).expect("JSON");
         session.user_id(key_type).map(|id| id.to_string())
     };
@@ -91,21 +103,15 @@ fn a_user_id_is_the_text_that_django_writes() {
 
 #[test]
 fn undecodable_data_says_why() {
-    let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(signing::MAX_PAYLOAD_BYTES));
+    let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_PAYLOAD_BYTES));
     let cases = [
         ("garbage".to_owned(), Undecodable::BadSignature),
         (
             signed(b"{}").replace("e30", "e31"),
             Undecodable::BadSignature,
         ),
-        (
-            signing::sign("e30ab", SALT, &key("k"), 0),
-            Undecodable::BadPayload,
-        ),
-        (
-            signing::sign(".e30", SALT, &key("k"), 0),
-            Undecodable::BadPayload,
-        ),
+        (sign("e30ab", SALT, &key("k"), 0), Undecodable::BadPayload),
+        (sign(".e30", SALT, &key("k"), 0), Undecodable::BadPayload),
         (signed(b"{} x"), Undecodable::NotAnObject),
         (signed(b"[]"), Undecodable::NotAnObject),
         (signed(b"{\"a\":NaN}"), Undecodable::NotAnObject),
@@ -126,7 +132,7 @@ fn undecodable_data_says_why() {
 
 #[test]
 fn a_large_session_is_read_in_proportion_to_its_size() {
-    let half = signing::MAX_PAYLOAD_BYTES / 2 - 20;
+    let half = MAX_PAYLOAD_BYTES / 2 - 20;
     let nested = format!("{{\"a\":{}{}}}", "[".repeat(half), "]".repeat(half));
     let names: Vec<_> = (0..80_000)
         .map(|number| format!("\"{number}\":0"))
@@ -172,7 +178,7 @@ fn a_session_signed_with_a_fallback_key_is_read() {
 fn the_auth_hash_may_be_made_under_any_key_but_must_be_there() {
     let (column, keys) = ("pbkdf2_sha256$1$abc$def", keys("new", &["old"]));
     let verify = |json: &str| {
-        let mut session = SessionData::new();
+        let mut session = SessionData::default();
         session.set_json(AUTH_HASH_NAME, json).expect("JSON");
         verify_session_auth_hash(&session, column, &keys)
     };
@@ -191,7 +197,7 @@ fn the_auth_hash_may_be_made_under_any_key_but_must_be_there() {
         assert_eq!(verify(wrong), AuthHash::Wrong, "{wrong}");
     }
     assert_eq!(
-        verify_session_auth_hash(&SessionData::new(), column, &keys),
+        verify_session_auth_hash(&SessionData::default(), column, &keys),
         AuthHash::Wrong
     );
 }
