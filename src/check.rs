@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
 use crate::export::temporary_folder;
-use findings::{Finding, FindingKind, Findings, INVALID, Level, SILENT, TEMPORARY_FOLDER, many};
+use findings::{Finding, Findings, Level, many};
 
 mod caller;
 mod client_errors;
@@ -24,10 +24,6 @@ mod replica;
 mod sessions;
 mod tables;
 
-/// No finding is an error
-const GOOD: i32 = 0;
-/// A finding is an error
-const BAD: i32 = 1;
 /// `EX_USAGE` of sysexits.h
 const BAD_CONFIGURATION: i32 = 64;
 
@@ -64,13 +60,11 @@ enum Format {
 enum Subject {
     Everything,
     Session(Zeroizing<String>),
-    User {
-        name: String,
-        password: Option<Zeroizing<String>>,
-    },
+    /// By name, and with a password to check
+    User(String, Option<Zeroizing<String>>),
 }
 
-/// Checks and prints; the exit code.
+/// Checks and prints. The exit code: 1 if a finding is an error.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let config = match Config::from_vars(lookup) {
         Ok(config) => config,
@@ -83,7 +77,7 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
         Ok(subject) => subject,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "standard input can't be read: {error}");
-            return BAD;
+            return 1;
         }
     };
     let (sender, receiver) = mpsc::channel();
@@ -94,20 +88,22 @@ pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i3
             Ok(finding) => findings.push(finding),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let text = format!(
-                    "the database accepted a query and has not answered for {} seconds: what follows was not looked at",
-                    LONGEST_SILENCE.as_secs()
-                );
-                findings.push(Finding::new(Level::Error, &SILENT, text));
+                let seconds = LONGEST_SILENCE.as_secs();
+                findings.push(Finding::new(
+                    Level::Error,
+                    "database.silent",
+                    &format!(
+                        "the database accepted a query and has not answered for {seconds} seconds: what follows was not \
+                         looked at"
+                    ),
+                    "see whether the server hangs, and whether a firewall between drops connections silently",
+                ));
                 break;
             }
         }
     }
     print(&findings, arguments.format);
-    match findings.iter().any(|finding| finding.level == Level::Error) {
-        true => BAD,
-        false => GOOD,
-    }
+    i32::from(count(&findings, Level::Error) > 0)
 }
 
 fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
@@ -121,86 +117,83 @@ fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
     Ok(match (&arguments.session, &arguments.user) {
         (Some(key), _) if key == "-" => Subject::Session(from_stdin()?),
         (Some(key), _) => Subject::Session(Zeroizing::new(key.clone())),
-        (None, Some(name)) => Subject::User {
-            name: name.clone(),
-            password: arguments.password_stdin.then(from_stdin).transpose()?,
-        },
+        (None, Some(name)) => {
+            let password = arguments.password_stdin.then(from_stdin).transpose()?;
+            Subject::User(name.clone(), password)
+        }
         (None, None) => Subject::Everything,
     })
 }
 
-fn examine(config: &Config, subject: &Subject, findings: &Findings) {
+/// `None` where a finding leaves nothing more to look at.
+fn examine(config: &Config, subject: &Subject, findings: &Findings) -> Option<()> {
     if let Subject::Everything = subject {
-        configuration(config, findings);
-        match temporary_folder::check() {
-            Ok(()) => findings.ok(&TEMPORARY_FOLDER, "large exports can be written to it"),
-            Err(error) => findings.error(
-                &TEMPORARY_FOLDER,
-                format!("{error}: `serve` is not ready, and answers large exports 503"),
-            ),
-        }
+        beside_the_database(config, findings);
     }
-    let primary = connecting::primary(config, findings, matches!(subject, Subject::Everything));
-    let Some(mut primary) = primary else {
-        return;
-    };
+    let mut primary = connecting::primary(config, findings)?;
     match subject {
-        Subject::Session(key) => caller::session(config, &mut primary, key, findings),
-        Subject::User { name, password } => {
-            let password = password.as_ref().map(|password| password.as_str());
-            caller::user(config, &mut primary, name, password, findings);
+        Subject::Session(key) => caller::session(&mut primary, key),
+        Subject::User(name, password) => {
+            let password = password.as_deref().map(String::as_str);
+            caller::user(&mut primary, name, password)
         }
         Subject::Everything => {
-            let found = tables::all(config, &mut primary, findings);
-            if let Some(table) = &found.users {
-                if found.sessions_are_readable {
-                    sessions::check(config, &mut primary, table, findings);
+            connecting::server(&mut primary)?;
+            let users = tables::users(&mut primary, config.login, "users");
+            let sessions_are_readable = tables::sessions(&mut primary).is_some();
+            if let Some(table) = &users {
+                if sessions_are_readable {
+                    sessions::check(&mut primary, table);
                 }
-                passwords::check(config, &mut primary, table, findings);
+                passwords::check(&mut primary, table);
             }
-            replica::check(config, &mut primary, findings);
+            replica::check(&mut primary)
         }
     }
 }
 
-/// Reports the warnings of the configuration.
-fn configuration(config: &Config, findings: &Findings) {
+/// Reports the warnings of the configuration, and whether exports have a folder.
+fn beside_the_database(config: &Config, findings: &Findings) {
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
-        let kind = FindingKind::new(format!("configuration.{id}"), warning.advice);
-        findings.warning(&kind, warning.text);
+        findings.warning(
+            &format!("configuration.{id}"),
+            &warning.text,
+            warning.advice,
+        );
+    }
+    const FOLDER: &str = "export.temporary-folder";
+    match temporary_folder::check() {
+        Ok(()) => findings.ok(FOLDER, "large exports can be written to it"),
+        Err(error) => findings.error(
+            FOLDER,
+            &format!("{error}: `serve` is not ready, and answers large exports 503"),
+            "set TMPDIR to a folder with room that the sidecar's account may write to, or mount one at /tmp",
+        ),
     }
 }
 
 fn misconfigured(errors: &ConfigErrors, format: Format) {
+    let advice = "`watchtower-sidecar serve --help` lists every variable";
+    let finding = |text: &String| Finding::new(Level::Error, "configuration.invalid", text, advice);
     match format {
-        Format::Text => drop(writeln!(
-            std::io::stderr(),
-            "{}",
-            errors.to_string().trim_end()
-        )),
-        Format::Json => {
-            let finding = |error: &String| Finding::new(Level::Error, &INVALID, error);
-            print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format);
-        }
+        Format::Text => drop(write!(std::io::stderr(), "{errors}")),
+        Format::Json => print(&errors.0.iter().map(finding).collect::<Vec<_>>(), format),
     }
 }
 
+fn count(findings: &[Finding], level: Level) -> usize {
+    let of_level = findings.iter().filter(|finding| finding.level == level);
+    of_level.count()
+}
+
 fn print(findings: &[Finding], format: Format) {
-    let count = |level| {
-        findings
-            .iter()
-            .filter(|finding| finding.level == level)
-            .count()
-    };
-    let (errors, warnings) = (count(Level::Error), count(Level::Warning));
+    let [errors, warnings] = [Level::Error, Level::Warning].map(|level| count(findings, level));
     let text = match format {
-        Format::Json => {
-            let report = serde_json::json!({
-                "good": errors == 0, "errors": errors, "warnings": warnings, "findings": findings
-            });
-            report.to_string()
-        }
+        Format::Json => serde_json::json!({
+            "good": errors == 0, "errors": errors, "warnings": warnings, "findings": findings
+        })
+        .to_string(),
         Format::Text => {
             let mut text = String::new();
             for finding in findings {
@@ -214,11 +207,7 @@ fn print(findings: &[Finding], format: Format) {
                     text.push_str(&format!("         -> {}\n", finding.advice));
                 }
             }
-            format!(
-                "{text}{}, {}",
-                many(errors, "error"),
-                many(warnings, "warning")
-            )
+            text + &format!("{}, {}", many(errors, "error"), many(warnings, "warning"))
         }
     };
     let _ = writeln!(std::io::stdout(), "{text}");

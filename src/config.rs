@@ -71,133 +71,87 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the configuration through `lookup` (usually `std::env::var`; `Some("")` counts as unset but for
-    /// `SIDECAR_MOUNT`, where empty is a value). Files named by `NAME_FILE` are read;
-    /// the caller waits for one that hangs, but not longer than 5 seconds for all together.
+    /// Reads the configuration through `lookup`, usually `std::env::var`. `Some("")` counts as unset, except for
+    /// `SIDECAR_MOUNT`. Reading the files that `NAME_FILE` names takes at most 5 seconds for all together.
     ///
     /// # Errors
     /// All mistakes together.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
         let mut vars = Variables::new(&lookup);
+        let config = Config::read(&mut vars);
+        vars.finish(config)
+    }
 
+    /// `None` if a required variable is unset or wrong. Other mistakes are left in `vars`, with a default in their place.
+    fn read(vars: &mut Variables<'_>) -> Option<Config> {
         let database_url = vars.required("DATABASE_URL", DatabaseUrl::parse_primary);
-        let database_read_url = vars.optional("DATABASE_READ_URL", DatabaseUrl::parse);
-        let user_table = vars.value("DJANGO_USER_TABLE", identifier);
-        let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);
-        let none_fields = vars.value("DJANGO_USER_FIELDS_NONE", |text| {
-            none_fields(text, username_field.as_deref())
-        });
-
         let key = vars.required("DJANGO_SECRET_KEY", |key| {
             Ok(SecretKey::new(key.to_owned()))
         });
         let fallbacks = vars.value("DJANGO_SECRET_KEY_FALLBACKS", secret_keys);
-
-        let debug = vars.value("DJANGO_DEBUG", boolean);
-        let session_cookie = vars.session_cookie();
-        let allowed_hosts = vars.value("DJANGO_ALLOWED_HOSTS", string_array);
-        let use_tz = vars.value("DJANGO_USE_TZ", boolean);
-        let time_zone = vars.value("DJANGO_TIME_ZONE", time_zone);
-        let append_slash = vars.value("DJANGO_APPEND_SLASH", boolean);
-        let authentication_backends = vars.value("DJANGO_AUTHENTICATION_BACKENDS", string_array);
+        let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);
         let second_factor = vars.value("DJANGO_SECOND_FACTOR", string_array);
-        let rest_authentication = vars.value("DJANGO_REST_AUTHENTICATION", authenticators);
-        let pbkdf2_iterations = vars.value("DJANGO_PBKDF2_ITERATIONS", iterations);
-
-        let login_url = vars.value("DJANGO_LOGIN_URL", login_url);
-
-        let bind = vars.value("SIDECAR_BIND", bind);
-        let ops_bind = vars.optional("SIDECAR_OPS_BIND", self::bind);
-        let mount = vars.value("SIDECAR_MOUNT", mount);
         let login = vars.value("SIDECAR_LOGIN", login_mode);
-        let login_rate = vars.value("SIDECAR_LOGIN_RATE", rate);
-        let trusted_proxies = vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies);
-        let cors_origins = vars.value("SIDECAR_CORS_ORIGINS", origins);
-        let export_concurrency = vars.value("SIDECAR_EXPORT_CONCURRENCY", export_concurrency);
-        let shutdown_delay = vars.value("SIDECAR_SHUTDOWN_DELAY", delay);
-        let prepared_statements = vars.value("SIDECAR_PREPARED_STATEMENTS", on_or_off);
-        let filter = vars.value("SIDECAR_LOG", log_filter);
-        let format = vars.value("SIDECAR_LOG_FORMAT", log_format);
-        let file = vars.optional("SIDECAR_LOG_FILE", |path| Ok(PathBuf::from(path)));
-
-        if let (Some(LoginMode::On), Some(apps @ [_, ..])) = (login, second_factor.as_deref()) {
-            vars.contradiction(format!(
+        if login == LoginMode::On && !second_factor.is_empty() {
+            vars.errors.push(format!(
                 "SIDECAR_LOGIN is on, but the project asks for a second factor at login (DJANGO_SECOND_FACTOR: {}): the \
                  sidecar's login asks for the password alone, and its session opens the whole site; set \
                  SIDECAR_LOGIN=without-second-factor to allow that, or SIDECAR_LOGIN=off",
-                apps.join(", ")
+                second_factor.join(", ")
             ));
         }
-        let errors = vars.into_errors();
-        // Every `None` has left a sentence in `errors`.
-        let config = || {
-            Some(Config {
-                database_url: database_url?,
-                database_read_url,
-                user_table: user_table?,
-                username_field: username_field?,
-                none_fields: none_fields?,
-                django: Settings {
-                    secret_keys: SecretKeys {
-                        current: key?,
-                        fallbacks: fallbacks?,
-                    },
-                    allowed_hosts: allowed_hosts?,
-                    debug: debug?,
-                    append_slash: append_slash?,
-                    use_tz: use_tz?,
-                    time_zone: time_zone?,
-                    authentication_backends: authentication_backends?,
-                    rest_authentication: rest_authentication?,
-                    session_cookie: session_cookie?,
-                    pbkdf2_iterations: pbkdf2_iterations?,
+        Some(Config {
+            database_read_url: vars.optional("DATABASE_READ_URL", DatabaseUrl::parse),
+            user_table: vars.value("DJANGO_USER_TABLE", identifier),
+            none_fields: vars.value("DJANGO_USER_FIELDS_NONE", |text| {
+                none_fields(text, &username_field)
+            }),
+            username_field,
+            login_url: vars.value("DJANGO_LOGIN_URL", login_url),
+            second_factor,
+            bind: vars.value("SIDECAR_BIND", bind),
+            ops_bind: vars.optional("SIDECAR_OPS_BIND", bind),
+            mount: vars.value("SIDECAR_MOUNT", mount),
+            login: login != LoginMode::Off,
+            login_rate: vars.value("SIDECAR_LOGIN_RATE", rate),
+            trusted_proxies: vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies),
+            cors_origins: vars.value("SIDECAR_CORS_ORIGINS", origins),
+            export_concurrency: vars.value("SIDECAR_EXPORT_CONCURRENCY", number(1..=64)),
+            shutdown_delay: Duration::from_secs(
+                vars.value("SIDECAR_SHUTDOWN_DELAY", number(0..=3600)),
+            ),
+            prepared_statements: vars.value("SIDECAR_PREPARED_STATEMENTS", boolean),
+            logging: Logging {
+                filter: vars.value("SIDECAR_LOG", log_filter),
+                format: vars.value("SIDECAR_LOG_FORMAT", log_format),
+                file: vars.optional("SIDECAR_LOG_FILE", |path| Ok(PathBuf::from(path))),
+            },
+            django: Settings {
+                allowed_hosts: vars.value("DJANGO_ALLOWED_HOSTS", string_array),
+                debug: vars.value("DJANGO_DEBUG", boolean),
+                append_slash: vars.value("DJANGO_APPEND_SLASH", boolean),
+                use_tz: vars.value("DJANGO_USE_TZ", boolean),
+                time_zone: vars.value("DJANGO_TIME_ZONE", time_zone),
+                authentication_backends: vars.value("DJANGO_AUTHENTICATION_BACKENDS", string_array),
+                rest_authentication: vars.value("DJANGO_REST_AUTHENTICATION", authenticators),
+                session_cookie: SessionCookie {
+                    name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
+                    age_seconds: vars
+                        .value("DJANGO_SESSION_COOKIE_AGE", number(1..=u32::MAX.into())),
+                    domain: vars.optional("DJANGO_SESSION_COOKIE_DOMAIN", cookie_attribute),
+                    path: vars.value("DJANGO_SESSION_COOKIE_PATH", cookie_attribute),
+                    secure: vars.value("DJANGO_SESSION_COOKIE_SECURE", boolean),
+                    http_only: vars.value("DJANGO_SESSION_COOKIE_HTTPONLY", boolean),
+                    same_site: vars.value("DJANGO_SESSION_COOKIE_SAMESITE", same_site),
                 },
-                login_url: login_url?,
-                second_factor: second_factor?,
-                bind: bind?,
-                ops_bind,
-                mount: mount?,
-                login: login? != LoginMode::Off,
-                login_rate: login_rate?,
-                trusted_proxies: trusted_proxies?,
-                cors_origins: cors_origins?,
-                export_concurrency: export_concurrency?,
-                shutdown_delay: shutdown_delay?,
-                prepared_statements: prepared_statements?,
-                logging: Logging {
-                    filter: filter?,
-                    format: format?,
-                    file,
+                pbkdf2_iterations: vars.value("DJANGO_PBKDF2_ITERATIONS", number(1..=10_000_000)),
+                // The last two: only here may a missing variable end the reading, since all others have been read.
+                secret_keys: SecretKeys {
+                    current: key?,
+                    fallbacks,
                 },
-            })
-        };
-        match config() {
-            Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(ConfigErrors(errors)),
-        }
-    }
-}
-
-impl Variables<'_> {
-    fn session_cookie(&mut self) -> Option<SessionCookie> {
-        let name = self.value("DJANGO_SESSION_COOKIE_NAME", cookie_name);
-        let age = self.value("DJANGO_SESSION_COOKIE_AGE", seconds);
-        let domain = self.optional("DJANGO_SESSION_COOKIE_DOMAIN", cookie_attribute);
-        let path = self.value("DJANGO_SESSION_COOKIE_PATH", cookie_attribute);
-        let secure = self.value("DJANGO_SESSION_COOKIE_SECURE", boolean);
-        let http_only = self.value("DJANGO_SESSION_COOKIE_HTTPONLY", boolean);
-        let same_site = self.value("DJANGO_SESSION_COOKIE_SAMESITE", same_site);
-        Some(SessionCookie {
-            name: name?,
-            age_seconds: age?,
-            domain,
-            path: path?,
-            secure: secure?,
-            http_only: http_only?,
-            same_site: same_site?,
+            },
+            database_url: database_url?,
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

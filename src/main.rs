@@ -227,11 +227,9 @@ fn variables() -> String {
             Some(default) => format!("default: {default}"),
             None => format!("no default; for example {}", variable.example),
         };
-        let file = if variable.file {
-            format!("; or {}_FILE, a file that holds it", variable.name)
-        } else {
-            String::new()
-        };
+        let file = variable.file.map_or_else(String::new, |name| {
+            format!("; or {name}, a file that holds it")
+        });
         text.push_str(&format!(
             "  {}\n      {} ({default}{file})\n",
             variable.name, variable.meaning

@@ -3,8 +3,6 @@
 use super::findings::*;
 use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
-use crate::config::Config;
-use crate::db::inspection::inspector::Inspector;
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
 use crate::django::backends::authenticating;
@@ -14,77 +12,80 @@ use crate::django::settings::Authenticator;
 use crate::django::signing::Undecodable;
 use crate::passwords::{PasswordOutcome, check_password};
 
+const ACTIVATE: &str = "set is_active in Django's admin";
+
 /// Reports the step at which the owner of this session would be refused.
-pub(super) fn session(config: &Config, inspector: &mut Inspector, key: &str, findings: &Findings) {
-    let settings = &config.django;
-    let Some(table) = table(config, inspector, findings) else {
-        return;
-    };
-    let clock = Clock::new(settings.use_tz, &settings.time_zone);
-    let now = clock.now_plus(0);
+pub(super) fn session(examined: &mut Examined, key: &str) -> Option<()> {
+    let (settings, findings) = (&examined.config.django, examined.findings);
+    let table = table(examined)?;
+    let now = Clock::new(settings.use_tz, &settings.time_zone).now_plus(0);
+    let inspector = &mut examined.inspector;
     let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
-    let Some(caller) = findings.answer("the session", decided) else {
-        return;
-    };
-    if !settings
-        .rest_authentication
-        .contains(&Authenticator::Session)
-    {
+    let caller = findings.answer("the session", decided)?;
+    let authenticators = &settings.rest_authentication;
+    if !authenticators.contains(&Authenticator::Session) {
         findings.error(
-            &REFUSED_AUTHENTICATOR,
+            "session.refused.authenticator",
             "DJANGO_REST_AUTHENTICATION does not name session: no session is looked at",
+            "compare it with DRF's DEFAULT_AUTHENTICATION_CLASSES",
         );
     }
-    let (kind, why) = match caller.outcome {
-        SessionOutcome::NoCookie | SessionOutcome::ImplausibleKey => (
-            REFUSED_KEY,
-            "the key has fewer than 8 or more than 254 characters: it is never looked up".to_owned(),
+    let refused = |step: &str, why: &str, advice: &str| {
+        let (id, text) = (format!("session.refused.{step}"), format!("refused: {why}"));
+        findings.error(&id, &text, advice);
+    };
+    match caller.outcome {
+        SessionOutcome::NoCookie | SessionOutcome::ImplausibleKey => refused(
+            "key",
+            "the key has fewer than 8 or more than 254 characters: it is never looked up",
+            "give the cookie's whole value",
         ),
         SessionOutcome::NoRow => match inspector.session_end(key) {
-            Ok(Some(end)) => (REFUSED_EXPIRED, format!("the session ended at {end}")),
-            _ => (
-                REFUSED_ROW,
-                "there is no session of this key: it was logged out, replaced at a login, or is another \
-                 database's"
-                    .to_owned(),
+            Ok(Some(end)) => refused("expired", &format!("the session ended at {end}"), LOG_IN),
+            _ => refused(
+                "row",
+                "there is no session of this key: it was logged out, replaced at a login, or is another database's",
+                LOG_IN,
             ),
         },
-        SessionOutcome::Undecodable(reason) => (REFUSED_DATA, undecodable(reason).to_owned()),
-        SessionOutcome::NoUser => (
-            REFUSED_NO_USER_ID,
-            "no user has logged in with this session".to_owned(),
+        SessionOutcome::Undecodable(reason) => {
+            refused("data", undecodable(reason), "see `check` without --session");
+        }
+        SessionOutcome::NoUser => {
+            refused("user-id", "no user has logged in with this session", LOG_IN);
+        }
+        SessionOutcome::BadUserId => {
+            let why = format!(
+                "its user id is no {:?} key of the user table",
+                table.key_type()
+            );
+            refused("user-id", &why, SET_USER_TABLE);
+        }
+        SessionOutcome::UnknownBackend => refused(
+            "backend",
+            "its backend is not in DJANGO_AUTHENTICATION_BACKENDS",
+            "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS",
         ),
-        SessionOutcome::BadUserId => (
-            REFUSED_USER_ID,
-            format!("its user id is no {:?} key of the user table", table.key_type()),
-        ),
-        SessionOutcome::UnknownBackend => (
-            REFUSED_BACKEND,
-            "its backend is not in DJANGO_AUTHENTICATION_BACKENDS".to_owned(),
-        ),
-        SessionOutcome::UserGone => (
-            REFUSED_USER,
-            "its user is no longer in the user table".to_owned(),
-        ),
-        SessionOutcome::Inactive => (REFUSED_INACTIVE, "its user is not active".to_owned()),
-        SessionOutcome::WrongAuthHash => (
-            REFUSED_AUTH_HASH,
-            "its auth hash is of another password, or made under another key: the password was changed since, or the \
-             key"
-                .to_owned(),
+        SessionOutcome::UserGone => {
+            refused("user", "its user is no longer in the user table", LOG_IN);
+        }
+        SessionOutcome::Inactive => refused("inactive", "its user is not active", ACTIVATE),
+        SessionOutcome::WrongAuthHash => refused(
+            "auth-hash",
+            "its auth hash is of another password, or made under another key: the password was changed since, or the key",
+            LOG_IN,
         ),
         SessionOutcome::Good(hash) => {
+            let key = match hash {
+                AuthHash::Fallback => ", its auth hash made under a fallback key",
+                AuthHash::Current | AuthHash::Wrong => "",
+            };
             if let Some(user) = caller.user {
-                let key = match hash {
-                    AuthHash::Fallback => ", its auth hash made under a fallback key",
-                    AuthHash::Current | AuthHash::Wrong => "",
-                };
                 staff("session", &user.username, user.is_staff, key, findings);
             }
-            return;
         }
-    };
-    findings.error(&kind, format!("refused: {why}"));
+    }
+    Some(())
 }
 
 fn undecodable(reason: Undecodable) -> &'static str {
@@ -104,77 +105,76 @@ fn undecodable(reason: Undecodable) -> &'static str {
 }
 
 /// Reports whether HTTP Basic and login would admit the user of this name; with a password, whether it is right.
-pub(super) fn user(
-    config: &Config,
-    inspector: &mut Inspector,
-    name: &str,
-    password: Option<&str>,
-    findings: &Findings,
-) {
-    let settings = &config.django;
-    let Some(table) = table(config, inspector, findings) else {
-        return;
-    };
+pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) -> Option<()> {
+    let (settings, findings) = (&examined.config.django, examined.findings);
+    let table = table(examined)?;
+    let inspector = &mut examined.inspector;
     let found = inspector.read(&|connection| table.find_by_username(connection, name));
-    let Some(user) = findings.answer("the user", found) else {
-        return;
-    };
-    let Some(user) = user else {
+    let Some(user) = findings.answer("the user", found)? else {
         let similar = inspector.similar_names(&table, name).unwrap_or_default();
         let (text, advice) = match similar.as_slice() {
             [] => (
-                "there is no such user".to_owned(),
+                "there is no such user",
                 "compare the name with Django's admin".to_owned(),
             ),
             [_, _, ..] if similar.iter().all(|other| other == name) => (
-                "more than one user has this name".to_owned(),
+                "more than one user has this name",
                 "rename all but one".to_owned(),
             ),
             names => (
-                "there is no such user; upper and lower case count".to_owned(),
+                "there is no such user; upper and lower case count",
                 format!("there is: {}", names.join(", ")),
             ),
         };
-        findings.error(&USER_NAME.advising(advice), format!("refused: {text}"));
-        return;
+        findings.error("user.refused.name", &format!("refused: {text}"), &advice);
+        return None;
     };
     match EncodedPassword::parse(&user.password) {
-        Ok(encoded) => findings.ok(&USER_PASSWORD, passwords::name(encoded.work())),
+        Ok(encoded) => findings.ok("user.password", &passwords::name(encoded.work())),
         Err(reason) => findings.error(
-            &USER_REFUSED_PASSWORD,
-            format!("refused by HTTP Basic and login: {}", unusable(reason)),
+            "user.refused.password",
+            &format!("refused by HTTP Basic and login: {}", unusable(reason)),
+            "manage.py changepassword",
         ),
     }
-    if !user.is_active && authenticating(&settings.authentication_backends, false).is_some() {
+    let backends = &settings.authentication_backends;
+    let refusal = if !user.is_active && authenticating(backends, false).is_some() {
+        Some("the user is not active (a backend admits such users, but DRF does not)")
+    } else if authenticating(backends, user.is_active).is_none() {
+        Some(
+            "no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose backends take no \
+             passwords",
+        )
+    } else {
+        None
+    };
+    if let Some(why) = refusal {
         findings.error(
-            &USER_INACTIVE,
-            "refused: the user is not active (a backend admits such users, but DRF does not)",
-        );
-    } else if authenticating(&settings.authentication_backends, user.is_active).is_none() {
-        findings.error(
-            &USER_INACTIVE,
-            "refused: no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose \
-             backends take no passwords",
+            "user.refused.inactive",
+            &format!("refused: {why}"),
+            ACTIVATE,
         );
     }
     // The service's role need not be able to read this column.
     if let Ok(last) = inspector.last_login(&table, &user.username) {
         let last = if last.is_empty() { "never" } else { &last };
-        findings.ok(&USER_LAST_LOGIN, format!("last login: {last}"));
+        findings.ok("user.last-login", &format!("last login: {last}"));
     }
     if !settings.rest_authentication.contains(&Authenticator::Basic) {
         findings.ok(
-            &USER_BASIC,
+            "user.basic",
             "DJANGO_REST_AUTHENTICATION does not name basic: only a session admits the user",
         );
     }
     let (username, is_staff) = (user.username.clone(), user.is_staff);
     if let Some(password) = password {
         match check_password(settings, Some(user), password).outcome {
-            PasswordOutcome::Good => findings.ok(&GIVEN_PASSWORD, "the password is right"),
-            PasswordOutcome::WrongPassword => {
-                findings.error(&WRONG_PASSWORD, "refused: the password is wrong");
-            }
+            PasswordOutcome::Good => findings.ok("user.given-password", "the password is right"),
+            PasswordOutcome::WrongPassword => findings.error(
+                "user.refused.given-password",
+                "refused: the password is wrong",
+                "",
+            ),
             // Reported above.
             PasswordOutcome::Unusable(_)
             | PasswordOutcome::NotAdmitted
@@ -182,6 +182,7 @@ pub(super) fn user(
         }
     }
     staff("user", &username, is_staff, "", findings);
+    Some(())
 }
 
 fn unusable(reason: Unusable) -> &'static str {
@@ -201,20 +202,22 @@ fn unusable(reason: Unusable) -> &'static str {
 fn staff(subject: &str, username: &str, is_staff: bool, more: &str, findings: &Findings) {
     match is_staff {
         true => findings.ok(
-            &STAFF.of(subject),
-            format!("{username} is a member of staff{more}: admitted, where nothing above refuses"),
+            &format!("{subject}.staff"),
+            &format!(
+                "{username} is a member of staff{more}: admitted, where nothing above refuses"
+            ),
         ),
         false => findings.error(
-            &NOT_STAFF.of(subject),
-            format!("refused: {username} is recognised, but no member of staff{more}: 403"),
+            &format!("{subject}.refused.staff"),
+            &format!("refused: {username} is recognised, but no member of staff{more}: 403"),
+            "set is_staff in Django's admin",
         ),
     }
 }
 
-fn table(config: &Config, inspector: &mut Inspector, findings: &Findings) -> Option<UserTable> {
-    let table = inspector.user_table(config);
-    let why = |error: &crate::db::error::DbError| {
-        findings.error(&USER_TABLE, error.to_string());
-    };
-    table.inspect_err(why).ok()
+fn table(examined: &mut Examined) -> Option<UserTable> {
+    let advice = "see `check` without --session and --user";
+    let table = examined.inspector.user_table(examined.config);
+    let failed = |why: String| examined.findings.error("users.table", &why, advice);
+    table.map_err(|error| failed(error.to_string())).ok()
 }

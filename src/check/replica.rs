@@ -2,7 +2,6 @@
 
 use super::findings::*;
 use super::{connecting, tables};
-use crate::config::Config;
 use crate::db::inspection::inspector::Inspector;
 
 /// The lag in seconds from which a warning is worth it.
@@ -12,60 +11,53 @@ const LATE: f64 = 60.0;
 const FEW: i64 = 100;
 
 /// Checks the replica, if one is configured.
-pub(super) fn check(config: &Config, primary: &mut Inspector, findings: &Findings) {
-    let Some(url) = &config.database_read_url else {
-        return;
-    };
-    let replica = connecting::connect("DATABASE_READ_URL", url, config, findings);
-    let Some(mut replica) = replica else {
-        return;
-    };
-    let Some(server) = findings.answer("the replica's version", replica.server()) else {
-        return;
-    };
+pub(super) fn check(primary: &mut Examined) -> Option<()> {
+    let (config, findings) = (primary.config, primary.findings);
+    let url = config.database_read_url.as_ref()?;
+    let mut replica = connecting::connect("DATABASE_READ_URL", "replica", url, config, findings)?;
+    let server = findings.answer("the replica's version", replica.inspector.server())?;
     connecting::about("replica", &server, findings);
-    if tables::users(config, &mut replica, false, "replica.users", findings).is_none() {
-        return;
-    }
+    tables::users(&mut replica, false, "replica.users")?;
     if server.is_standby && url.backend() == config.database_url.backend() {
-        lag(primary, &mut replica, findings);
+        lag(&mut primary.inspector, &mut replica.inspector, findings);
     }
     let counts = (
-        primary.users(&config.user_table),
-        replica.users(&config.user_table),
+        primary.inspector.users(&config.user_table),
+        replica.inspector.users(&config.user_table),
     );
     if let (Ok(here), Ok(there)) = counts
         && (here - there).abs() > FEW.max(here / 100)
     {
         findings.warning(
-            &REPLICA_DATA,
-            format!("the replica has {there} users, the primary {here}"),
+            "replica.data",
+            &format!("the replica has {there} users, the primary {here}"),
+            "see that DATABASE_READ_URL is a replica of DATABASE_URL, and that it follows",
         );
     }
+    Some(())
 }
 
 fn lag(primary: &mut Inspector, replica: &mut Inspector, findings: &Findings) {
+    const ID: &str = "replica.lag";
     // The primary first, so that what it writes in between is not counted as lag.
     let (Ok(Some(written)), Ok(Some(followed))) = (primary.position(), replica.position()) else {
         return;
     };
     if followed >= written {
-        findings.ok(&REPLICA_LAG, "the standby has followed everything");
+        findings.ok(ID, "the standby has followed everything");
         return;
     }
-    let bytes = written - followed;
+    let mut text = format!("the standby is {} bytes behind", written - followed);
     let seconds = replica.age_of_replay().ok().flatten();
-    let text = match seconds {
-        Some(seconds) => format!(
-            "the standby is {bytes} bytes behind; its latest transaction is {seconds:.0} seconds old"
-        ),
-        None => format!("the standby is {bytes} bytes behind"),
-    };
+    if let Some(seconds) = seconds {
+        text += &format!("; its latest transaction is {seconds:.0} seconds old");
+    }
     match seconds.is_none_or(|seconds| seconds > LATE) {
         true => findings.warning(
-            &REPLICA_LAG,
-            format!("{text}: exports and statistics are that old"),
+            ID,
+            &format!("{text}: exports and statistics are that old"),
+            "see pg_stat_replication on the primary, and the standby's log",
         ),
-        false => findings.ok(&REPLICA_LAG, text),
+        false => findings.ok(ID, &text),
     }
 }

@@ -5,197 +5,186 @@ use std::collections::BTreeSet;
 
 use super::findings::*;
 use crate::auth::session::{SessionOutcome, caller};
-use crate::config::Config;
-use crate::db::inspection::inspector::Inspector;
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
-use crate::django::sessions::{AuthHash, BACKEND_NAME, SessionData};
+use crate::django::sessions::{BACKEND_NAME, SessionData};
 use crate::django::signing::{SecretKeys, Undecodable};
 
 /// How many sessions are tried, latest expiry first.
 const SAMPLE: usize = 50;
 
-/// How many sessions of the sample ended at which step.
+/// How the sessions of the sample ended.
 #[derive(Default)]
 struct Tally {
-    all: usize,
+    outcomes: Vec<SessionOutcome>,
+    /// How many were signed by the current key, and by a fallback
     current: usize,
     fallback: usize,
-    bad_signature: usize,
-    no_json: usize,
-    good: usize,
-    wrong_hash: usize,
-    bad_id: usize,
-    user_gone: usize,
-    inactive: usize,
     unknown_backends: BTreeSet<String>,
 }
 
+impl Tally {
+    fn count(&self, is_one: impl Fn(SessionOutcome) -> bool) -> usize {
+        self.outcomes
+            .iter()
+            .filter(|outcome| is_one(**outcome))
+            .count()
+    }
+}
+
 /// Tries the sample and reports what it showed.
-pub(super) fn check(
-    config: &Config,
-    inspector: &mut Inspector,
-    table: &UserTable,
-    findings: &Findings,
-) {
-    let settings = &config.django;
-    let clock = Clock::new(settings.use_tz, &settings.time_zone);
-    let now = clock.now_plus(0);
+pub(super) fn check(examined: &mut Examined, table: &UserTable) -> Option<()> {
+    let (settings, findings) = (&examined.config.django, examined.findings);
+    let inspector = &mut examined.inspector;
+    let now = Clock::new(settings.use_tz, &settings.time_zone).now_plus(0);
     let sample = inspector.newest_sessions(now, SAMPLE);
-    let Some(sample) = findings.answer("sessions", sample) else {
-        return;
-    };
+    let sample = findings.answer("sessions", sample)?;
     let newest = SecretKeys {
         current: settings.secret_keys.current.clone(),
         fallbacks: Vec::new(),
     };
     let mut tally = Tally::default();
     for (key, data) in sample {
-        tally.all += 1;
         let decided = inspector.read(&|connection| caller(connection, table, settings, &key, now));
-        let Some(caller) = findings.answer("a session's user", decided) else {
-            return;
-        };
+        let caller = findings.answer("a session's user", decided)?;
         match caller.outcome {
-            SessionOutcome::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
-            SessionOutcome::Undecodable(_) => tally.no_json += 1,
+            SessionOutcome::Undecodable(_) => {}
             _ if SessionData::decode_login(&data, &newest).is_ok() => tally.current += 1,
             _ => tally.fallback += 1,
         }
-        match caller.outcome {
-            SessionOutcome::Good(AuthHash::Current | AuthHash::Fallback) => tally.good += 1,
-            SessionOutcome::WrongAuthHash => tally.wrong_hash += 1,
-            SessionOutcome::BadUserId => tally.bad_id += 1,
-            SessionOutcome::UserGone => tally.user_gone += 1,
-            SessionOutcome::Inactive => tally.inactive += 1,
-            SessionOutcome::UnknownBackend => {
-                let session = SessionData::decode_login(&data, &settings.secret_keys);
-                let backend = session
-                    .ok()
-                    .and_then(|session| session.get_str(BACKEND_NAME));
-                // Only a dotted path is shown: anything else might be a secret.
-                let is_path = |name: &String| {
-                    name.len() < 200
-                        && name
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
-                };
-                tally
-                    .unknown_backends
-                    .insert(backend.filter(is_path).unwrap_or_else(|| "?".to_owned()));
-            }
-            _ => {}
+        if caller.outcome == SessionOutcome::UnknownBackend {
+            let session = SessionData::decode_login(&data, &settings.secret_keys).ok();
+            let backend = session.and_then(|session| session.get_str(BACKEND_NAME));
+            // Only a dotted path is shown: anything else might be a secret.
+            let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"._".contains(&b);
+            let is_path = |name: &String| name.len() < 200 && name.bytes().all(may_stand);
+            let shown = backend.filter(is_path).unwrap_or_else(|| "?".to_owned());
+            tally.unknown_backends.insert(shown);
         }
+        tally.outcomes.push(caller.outcome);
     }
     keys(&tally, findings);
-    users(&tally, table, findings);
+    if tally.current + tally.fallback > 0 {
+        users(&tally, table, findings);
+    }
+    Some(())
 }
 
 fn keys(tally: &Tally, findings: &Findings) {
-    let all = many(tally.all, "living session");
-    if tally.all == 0 {
+    let all = many(tally.outcomes.len(), "living session");
+    if tally.outcomes.is_empty() {
         findings.warning(
-            &NO_SESSION,
+            "session.none",
             "there is no living session: whether DJANGO_SECRET_KEY is Django's could not be tried",
+            LOG_IN_ONCE,
         );
         return;
     }
-    if tally.bad_signature == tally.all {
+    let bad_signature = SessionOutcome::Undecodable(Undecodable::BadSignature);
+    let bad_signatures = tally.count(|outcome| outcome == bad_signature);
+    if bad_signatures == tally.outcomes.len() {
         findings.error(
-            &WRONG_KEY,
-            format!(
+            "session.wrong-key",
+            &format!(
                 "none of {all} was signed by DJANGO_SECRET_KEY or a fallback: the key is not Django's, and every \
                  caller with a session is refused"
             ),
+            "set DJANGO_SECRET_KEY to the SECRET_KEY that the running Django uses (a line break at its end counts), and \
+             DJANGO_SECRET_KEY_FALLBACKS to its SECRET_KEY_FALLBACKS",
         );
         return;
     }
-    if tally.bad_signature > 0 {
+    if bad_signatures > 0 {
         findings.warning(
-            &OTHER_KEY,
-            format!(
-                "{} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: their \
-                 callers are refused",
-                tally.bad_signature
+            "session.other-key",
+            &format!(
+                "{bad_signatures} of {all} were signed by a key that is neither DJANGO_SECRET_KEY nor a fallback: their \
+                 callers are refused"
             ),
+            "if Django still accepts them, add its SECRET_KEY_FALLBACKS to DJANGO_SECRET_KEY_FALLBACKS; else they are \
+             left over from an older key",
         );
     }
-    if tally.no_json > 0 {
+    let decoded = tally.current + tally.fallback;
+    let no_json = tally.outcomes.len() - decoded - bad_signatures;
+    if no_json > 0 {
         findings.error(
-            &SERIALIZER,
-            format!(
-                "{} of {all} are signed but hold no JSON object within the limits: their callers are refused",
-                tally.no_json
-            ),
+            "session.serializer",
+            &format!("{no_json} of {all} are signed but hold no JSON object within the limits: their callers are refused"),
+            "Django's SESSION_SERIALIZER must be JSONSerializer (the default); pickled sessions are not read",
         );
     }
-    if tally.current == 0 && tally.fallback > 0 {
-        findings.warning(
-            &FALLBACK_ONLY,
-            format!(
-                "{} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been \
-                 changed, or key and fallback are the wrong way round",
-                tally.fallback
+    let (current, fallback) = (tally.current, tally.fallback);
+    if current > 0 {
+        findings.ok(
+            "session.key",
+            &format!(
+                "of {all} {current} were signed by DJANGO_SECRET_KEY, {fallback} by a fallback"
             ),
         );
-    } else if tally.current > 0 {
-        findings.ok(
-            &SESSION_KEY,
-            format!(
-                "of {all} {} were signed by DJANGO_SECRET_KEY, {} by a fallback",
-                tally.current, tally.fallback
+    } else if fallback > 0 {
+        findings.warning(
+            "session.fallback-only",
+            &format!(
+                "{fallback} of {all} were signed by a fallback, none by DJANGO_SECRET_KEY: either the key has just been \
+                 changed, or key and fallback are the wrong way round"
             ),
+            "compare DJANGO_SECRET_KEY with Django's SECRET_KEY",
         );
     }
 }
 
 fn users(tally: &Tally, table: &UserTable, findings: &Findings) {
-    let decoded = tally.current + tally.fallback;
-    if decoded == 0 {
-        return;
-    }
+    let good = tally.count(|outcome| matches!(outcome, SessionOutcome::Good(_)));
+    let wrong_hash = tally.count(|outcome| outcome == SessionOutcome::WrongAuthHash);
+    let gone = tally.count(|outcome| outcome == SessionOutcome::UserGone);
+    let inactive = tally.count(|outcome| outcome == SessionOutcome::Inactive);
+    let unknown = gone + tally.count(|outcome| outcome == SessionOutcome::BadUserId);
     if !tally.unknown_backends.is_empty() {
         let names: Vec<&str> = tally.unknown_backends.iter().map(String::as_str).collect();
-        let text = format!(
-            "sessions name a backend that DJANGO_AUTHENTICATION_BACKENDS does not: {}; their callers are refused",
-            names.join(", ")
+        findings.add(
+            if good == 0 { Level::Error } else { Level::Warning },
+            "session.backend",
+            &format!(
+                "sessions name a backend that DJANGO_AUTHENTICATION_BACKENDS does not: {}; their callers are refused",
+                names.join(", ")
+            ),
+            "set DJANGO_AUTHENTICATION_BACKENDS to the project's AUTHENTICATION_BACKENDS, as a JSON array",
         );
-        match tally.good {
-            0 => findings.error(&BACKEND, text),
-            _ => findings.warning(&BACKEND, text),
-        }
     }
-    if tally.good > 0 {
+    if good > 0 {
         findings.ok(
-            &SESSION_USERS,
-            format!(
-                "{} good for active users; not good, as in Django: {} of another password, {} of users who are gone, \
-                 {} of inactive ones",
-                tally.good, tally.wrong_hash, tally.user_gone, tally.inactive
+            "session.users",
+            &format!(
+                "{good} good for active users; not good, as in Django: {wrong_hash} of another password, {gone} of users \
+                 who are gone, {inactive} of inactive ones"
             ),
         );
-    } else if tally.wrong_hash > 0 {
+    } else if wrong_hash > 0 {
         findings.error(
-            &AUTH_HASH,
-            format!(
+            "session.auth-hash",
+            &format!(
                 "{} decode, but the auth hash of each is of another password: their callers are refused",
-                many(tally.wrong_hash, "session")
+                many(wrong_hash, "session")
             ),
+            "see that DJANGO_USER_TABLE is Django's, and that the user model has no get_session_auth_hash of its own, \
+             which can't be honoured",
         );
-    } else if tally.bad_id + tally.user_gone > 0 {
+    } else if unknown > 0 {
         findings.error(
-            &USER_GONE,
-            format!(
-                "the users of all {} that belong to a login are not in the configured user table, whose keys \
-                 are {:?}s",
-                many(tally.bad_id + tally.user_gone, "session"),
+            "session.user-gone",
+            &format!(
+                "the users of all {} that belong to a login are not in the configured user table, whose keys are {:?}s",
+                many(unknown, "session"),
                 table.key_type()
             ),
+            "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table, and point DATABASE_URL at Django's database",
         );
     } else if tally.unknown_backends.is_empty() {
         findings.warning(
-            &NO_LOGINS,
+            "session.nobody",
             "no living session is an active user's: whether auth hashes fit could not be tried",
+            LOG_IN_ONCE,
         );
     }
 }

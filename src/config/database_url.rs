@@ -26,15 +26,6 @@ impl Backend {
             Backend::Mysql => "mysql",
         }
     }
-
-    /// Whether this build speaks to it.
-    pub fn is_built_in(self) -> bool {
-        match self {
-            Backend::Sqlite => cfg!(feature = "sqlite"),
-            Backend::Postgres => cfg!(feature = "postgres"),
-            Backend::Mysql => cfg!(feature = "mysql"),
-        }
-    }
 }
 
 /// A database's address with its password: no `Debug`, wiped when dropped.
@@ -60,15 +51,14 @@ impl DatabaseUrl {
             "mysql" => (Backend::Mysql, format!("mysql://{rest}")),
             _ => return Err("has a scheme other than sqlite, postgres and mysql".into()),
         };
-        if !backend.is_built_in() {
-            let feature = backend.feature();
+        let feature = backend.feature();
+        if !crate::features().contains(&feature) {
             return Err(format!(
                 "needs a build with the feature {feature}: cargo build --release --features {feature}"
             ));
         }
         if backend != Backend::Sqlite {
-            check_escapes(rest)?;
-            check_authority(rest)?;
+            check_encoding(rest)?;
         }
         if target.contains('\0') {
             return Err("holds a NUL character".into());
@@ -85,12 +75,11 @@ impl DatabaseUrl {
     /// Also if one of several hosts may be a standby: a standby that lags would still admit a user whom the primary refuses.
     pub fn parse_primary(text: &str) -> Result<DatabaseUrl, String> {
         let url = DatabaseUrl::parse(text)?;
-        let is_writable = |words| ["read-write", "primary"].contains(&words);
-        let (hosts, parameters) = url.hosts_and_parameters();
-        let of = |name: &'static str| parameters.iter().filter(move |(known, _)| *known == name);
-        let mut addresses = of("host").chain(of("hostaddr"));
-        let are_several = hosts.contains(',') || addresses.any(|(_, value)| value.contains(','));
-        if are_several && !of("target_session_attrs").any(|(_, words)| is_writable(words)) {
+        let parts = url.parts();
+        let is_list = |name| parts.parameter(name).is_some_and(|list| list.contains(','));
+        let are_several = parts.hosts.contains(',') || is_list("host") || is_list("hostaddr");
+        let session = parts.parameter("target_session_attrs").unwrap_or_default();
+        if are_several && !["read-write", "primary"].contains(&session.as_str()) {
             return Err(
                 "names several hosts, of which a standby that lags might answer: add target_session_attrs=read-write"
                     .into(),
@@ -99,30 +88,16 @@ impl DatabaseUrl {
         Ok(url)
     }
 
-    /// The hosts as they stand in the URL, with ports, and its parameters, decoded.
-    fn hosts_and_parameters(&self) -> (&str, Vec<(&str, String)>) {
-        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let authority = location.split('/').next().unwrap_or_default();
-        let hosts = authority.rsplit('@').next().unwrap_or_default();
-        let parameters = query.split('&').filter_map(|one| one.split_once('='));
-        (
-            hosts,
-            parameters
-                .map(|(name, value)| (name, decoded(value)))
-                .collect(),
-        )
+    fn parts(&self) -> Parts<'_> {
+        let behind_scheme = self.target.split_once("://");
+        Parts::of(behind_scheme.map_or("", |(_, rest)| rest))
     }
 
     /// The first of its servers that is not on this machine, if the connection does not authenticate the server.
     pub fn unverified_host(&self) -> Option<String> {
-        let (hosts, parameters) = self.hosts_and_parameters();
-        // The last one counts, as in libpq.
-        let of = |name: &str| {
-            let mut last_first = parameters.iter().rev();
-            last_first.find_map(|(known, value)| (*known == name).then_some(value.as_str()))
-        };
-        let is = |name: &str, value: &str| of(name) == Some(value);
+        let parts = self.parts();
+        let of = |name| parts.parameter(name);
+        let is = |name, value: &str| of(name).is_some_and(|found| found == value);
         let is_verified = match self.backend {
             Backend::Sqlite => true,
             Backend::Postgres => {
@@ -143,16 +118,11 @@ impl DatabaseUrl {
         if is_verified {
             return None;
         }
-        let in_authority = hosts.split(',').map(|host| {
-            let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
-            let (host, _) = bracketed.unwrap_or(host.split_once(':').unwrap_or((host, "")));
-            decoded(host)
-        });
-        let listed = |list: &str| list.split(',').map(str::to_owned).collect();
+        let listed = |list: String| list.split(',').map(str::to_owned).collect();
         let addresses: Vec<String> = of("hostaddr").map(listed).unwrap_or_default();
         let names: Vec<String> = match of("host") {
             Some(list) => listed(list),
-            None => in_authority.collect(),
+            None => parts.addresses().map(|(host, _)| decoded(host)).collect(),
         };
         // An address replaces the name at the same index.
         let mut servers = (0..names.len().max(addresses.len())).filter_map(|index| {
@@ -163,7 +133,7 @@ impl DatabaseUrl {
     }
 
     /// A client library's error text without the URL's passwords, encoded or not.
-    pub(crate) fn without_secrets(&self, text: &str) -> String {
+    pub fn without_secrets(&self, text: &str) -> String {
         // libpq repeats the part of a URL that it can't read, which may hold a password, and `parse` can't find all of those.
         if text.contains("URI") {
             return "the client library can't read the database's URL: it has a parameter that the library does not know, \
@@ -186,23 +156,13 @@ impl DatabaseUrl {
 
     /// The passwords in the URL, encoded and decoded, the longest first.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
-        if self.backend == Backend::Sqlite {
-            return Vec::new();
-        }
-        let rest = self.target.split_once("://").map_or("", |(_, rest)| rest);
-        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let credentials = location
-            .rsplit_once('@')
-            .map_or("", |(credentials, _)| credentials);
-        let of_user = credentials.split_once(':').map(|(_, password)| password);
-        let parameters = query.split('&').filter_map(|one| one.split_once('='));
-        let of_parameters = parameters
-            .filter(|(name, _)| ["password", "sslpassword"].contains(name))
-            .map(|(_, value)| value);
+        let parts = self.parts();
+        let of_user = parts.credentials.split_once(':');
+        let is_secret = |(name, _): &(&str, &str)| ["password", "sslpassword"].contains(name);
         let mut secrets: Vec<_> = of_user
             .into_iter()
-            .chain(of_parameters)
-            .flat_map(|raw| [raw.to_owned(), decoded(raw)])
+            .chain(parts.parameters().filter(is_secret))
+            .flat_map(|(_, secret)| [secret.to_owned(), decoded(secret)])
             .filter(|secret| !secret.is_empty())
             .map(Zeroizing::new)
             .collect();
@@ -222,21 +182,13 @@ impl DatabaseUrl {
             Backend::Postgres => 5432,
             Backend::Mysql => 3306,
         };
-        let (hosts, parameters) = self.hosts_and_parameters();
-        let port_of = |host| {
-            after_address(host)
-                .split_once(':')
-                .map_or("", |(_, port)| port)
-        };
-        let mut words: Vec<String> = hosts.split(',').map(port_of).map(str::to_owned).collect();
-        // libpq reads addresses from the query, too.
-        for (_, port) in parameters.iter().filter(|(name, _)| *name == "port") {
-            words.extend(port.split(',').map(str::to_owned));
-        }
-        let mut ports: Vec<u16> = words
-            .iter()
-            .map(|word| word.trim().parse().unwrap_or(usual))
-            .collect();
+        let parts = self.parts();
+        // libpq reads ports from the query, too.
+        let list = parts.parameter("port");
+        let of_query = list.iter().flat_map(|list| list.split(','));
+        let words = parts.addresses().map(|(_, port)| port).chain(of_query);
+        let ports = words.map(|word| word.trim().parse().unwrap_or(usual));
+        let mut ports: Vec<u16> = ports.collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -250,15 +202,57 @@ impl DatabaseUrl {
             Backend::Postgres => name.starts_with(".s.PGSQL."),
             Backend::Mysql => matches!(name, "mysqld.sock" | "mysql.sock"),
         };
-        is_usual
-            || path
-                .to_str()
-                .is_some_and(|path| decoded(&self.target).contains(path))
+        let is_named = |path| decoded(&self.target).contains(path);
+        is_usual || path.to_str().is_some_and(is_named)
     }
 
     /// The argument of the driver: a URL, or SQLite's path.
-    pub(crate) fn target(&self) -> &str {
+    pub fn target(&self) -> &str {
         &self.target
+    }
+}
+
+/// A server's URL behind its scheme, in parts that are still percent-encoded.
+struct Parts<'a> {
+    credentials: &'a str,
+    /// Hosts with their ports, with commas between them
+    hosts: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str) -> Parts<'a> {
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = location.split_once('/').unwrap_or((location, ""));
+        let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Parts {
+            credentials,
+            hosts,
+            path,
+            query,
+        }
+    }
+
+    /// Each host with its port, which may be empty. An IPv6 address comes without its brackets.
+    fn addresses(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.hosts.split(',').map(|host| {
+            let bracketed = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+            let (name, rest) =
+                bracketed.unwrap_or_else(|| host.split_at(host.find(':').unwrap_or(host.len())));
+            (name, rest.split_once(':').map_or("", |(_, port)| port))
+        })
+    }
+
+    fn parameters(&self) -> impl DoubleEndedIterator<Item = (&'a str, &'a str)> {
+        let parameters = self.query.split('&');
+        parameters.filter_map(|parameter| parameter.split_once('='))
+    }
+
+    /// The value of a parameter, decoded. The last one counts, as in libpq.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let mut of_name = self.parameters().filter(|(known, _)| *known == name);
+        of_name.next_back().map(|(_, value)| decoded(value))
     }
 }
 
@@ -270,67 +264,45 @@ fn decoded(text: &str) -> String {
 
 /// Whether a host is a unix socket, or reached without leaving this machine.
 fn is_this_machine(host: &str) -> bool {
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host.is_empty()
         || host.starts_with(['/', '@'])
         || host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+        || host.parse().is_ok_and(is_loopback)
 }
 
-/// The advice in errors about a text that is not encoded.
-const HINT: &str = "percent-encode the password";
-
 /// Finds a text that is not percent-encoded, before a client library repeats it in an error: it may be a part of a password.
-fn check_escapes(rest: &str) -> Result<(), String> {
-    let mut escapes = rest.split('%').skip(1);
+fn check_encoding(rest: &str) -> Result<(), String> {
+    let parts = Parts::of(rest);
     let is_escape = |text: &str| {
         let digits = text.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
     };
-    if !escapes.all(is_escape) {
-        return Err(format!("holds a broken percent sequence, or %00: {HINT}"));
-    }
-    if rest.contains('#') {
-        return Err(format!("holds a #: {HINT}"));
-    }
-    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = location.split_once('/').map_or("", |(_, path)| path);
-    if path.contains('@') {
-        return Err(format!("holds an @ behind the host: {HINT}"));
-    }
-    let mut parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-    let is_pair = |parameter: &str| parameter.matches('=').count() == 1;
-    match parameters.all(is_pair) {
-        true => Ok(()),
-        false => Err(format!(
-            "has parameters that are not name=value with & between them: {HINT}, and every other value"
+    let mut parameters = parts.query.split('&').filter(|one| !one.is_empty());
+    let mut ports = parts.addresses().map(|(_, port)| port);
+    let mistakes = [
+        (
+            !rest.split('%').skip(1).all(is_escape),
+            "holds a broken percent sequence, or %00",
+        ),
+        (rest.contains('#'), "holds a #"),
+        (parts.path.contains('@'), "holds an @ behind the host"),
+        (
+            !parameters.all(|one| one.matches('=').count() == 1),
+            "has parameters that are not name=value with & between them",
+        ),
+        (parts.credentials.contains('@'), "holds more than one @"),
+        (
+            !ports.all(|port| port.bytes().all(|b| b.is_ascii_digit())),
+            "has a port that is no number",
+        ),
+    ];
+    match mistakes.iter().find(|(is_made, _)| *is_made) {
+        None => Ok(()),
+        Some((_, what)) => Err(format!(
+            "{what}: percent-encode the password and every other value"
         )),
     }
-}
-
-/// Finds a password that was not percent-encoded before a driver does, which might repeat it in an error.
-fn check_authority(rest: &str) -> Result<(), String> {
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if credentials.contains('@') {
-        return Err(format!("holds more than one @: {HINT}"));
-    }
-    let has_good_port = |host: &str| {
-        let port = after_address(host)
-            .split_once(':')
-            .map_or("", |(_, port)| port);
-        port.bytes().all(|b| b.is_ascii_digit())
-    };
-    match hosts.split(',').all(has_good_port) {
-        true => Ok(()),
-        false => Err(format!("has a port that is no number: {HINT}")),
-    }
-}
-
-/// The text behind an IPv6 address in brackets, or all of it.
-fn after_address(host: &str) -> &str {
-    host.rsplit_once(']').map_or(host, |(_, rest)| rest)
 }
 
 fn sqlite_path(rest: &str) -> Result<String, String> {

@@ -29,25 +29,14 @@ impl LocalClientConfig {
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<LocalClientConfig, ConfigErrors> {
         let mut vars = Variables::new(&lookup);
-        let main = vars.value("SIDECAR_BIND", bind);
-        let ops_bind = vars.optional("SIDECAR_OPS_BIND", bind);
-        let mount = vars.value("SIDECAR_MOUNT", mount);
-        let cookie_name = vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name);
-        let debug = vars.value("DJANGO_DEBUG", boolean);
-        let errors = vars.into_errors();
-        let config = || {
-            Some(LocalClientConfig {
-                bind: main?,
-                ops_bind,
-                mount: mount?,
-                cookie_name: cookie_name?,
-                debug: debug?,
-            })
+        let config = LocalClientConfig {
+            bind: vars.value("SIDECAR_BIND", bind),
+            ops_bind: vars.optional("SIDECAR_OPS_BIND", bind),
+            mount: vars.value("SIDECAR_MOUNT", mount),
+            cookie_name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
+            debug: vars.value("DJANGO_DEBUG", boolean),
         };
-        match config() {
-            Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(ConfigErrors(errors)),
-        }
+        vars.finish(Some(config))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Parsers of single variables. An error completes a sentence that begins with the variable's name.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -11,34 +14,42 @@ use crate::django::cookies::SameSite;
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
 
+/// A parser of numbers in this range.
+pub(super) fn number<T: FromStr + PartialOrd + Display>(
+    range: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("is not a number from {} to {}", range.start(), range.end()))
+    }
+}
+
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err("is neither true nor false".into()),
+        _ => Err("is none of true, false, on and off".into()),
     }
-}
-
-pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
-    boolean(text).map_err(|_| "is neither on nor off".into())
 }
 
 pub(super) fn login_mode(text: &str) -> Result<LoginMode, String> {
-    match text {
-        "without-second-factor" => Ok(LoginMode::WithoutSecondFactor),
-        text => match boolean(text) {
-            Ok(true) => Ok(LoginMode::On),
-            Ok(false) => Ok(LoginMode::Off),
-            Err(_) => Err("is none of on, off and without-second-factor".into()),
-        },
+    match (text, boolean(text)) {
+        ("without-second-factor", _) => Ok(LoginMode::WithoutSecondFactor),
+        (_, Ok(true)) => Ok(LoginMode::On),
+        (_, Ok(false)) => Ok(LoginMode::Off),
+        (_, Err(_)) => Err("is none of on, off and without-second-factor".into()),
     }
 }
 
+/// The text, if it is right.
+fn checked(text: &str, is_right: bool, wrong: &str) -> Result<String, String> {
+    let text = is_right.then(|| text.to_owned());
+    text.ok_or_else(|| wrong.into())
+}
+
 pub(super) fn identifier(text: &str) -> Result<String, String> {
-    if text.contains('\0') || text.len() > 128 {
-        return Err("is not the name of a table or column".into());
-    }
-    Ok(text.to_owned())
+    let is_name = !text.contains('\0') && text.len() <= 128;
+    checked(text, is_name, "is not the name of a table or column")
 }
 
 pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
@@ -46,25 +57,19 @@ pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Fields of `AbstractUser` that a model may set to `None` while the two views still work.
-pub(super) fn none_fields(text: &str, username_field: Option<&str>) -> Result<Vec<String>, String> {
+pub(super) fn none_fields(text: &str, username_field: &str) -> Result<Vec<String>, String> {
     const OPTIONAL: [&str; 4] = ["username", "email", "first_name", "last_name"];
     let fields = string_array(text)?;
-    if let Some(other) = fields
-        .iter()
-        .find(|field| !OPTIONAL.contains(&field.as_str()))
-    {
-        return Err(format!(
-            "names {other:?}, which is not one of {}",
-            OPTIONAL.join(", ")
-        ));
+    for field in &fields {
+        if !OPTIONAL.contains(&field.as_str()) {
+            let known = OPTIONAL.join(", ");
+            return Err(format!("names {field:?}, which is not one of {known}"));
+        }
+        if field == username_field {
+            return Err("names the column of DJANGO_USERNAME_FIELD, which must be there".into());
+        }
     }
-    match fields
-        .iter()
-        .any(|field| Some(field.as_str()) == username_field)
-    {
-        true => Err("names the column of DJANGO_USERNAME_FIELD, which must be there".into()),
-        false => Ok(fields),
-    }
+    Ok(fields)
 }
 
 pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
@@ -75,33 +80,14 @@ pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
     Ok(keys.into_iter().map(SecretKey::new).collect())
 }
 
-pub(super) fn seconds(text: &str) -> Result<i64, String> {
-    match text.parse::<u32>() {
-        Ok(seconds) if seconds > 0 => Ok(i64::from(seconds)),
-        _ => Err("is not a number of seconds above 0".into()),
-    }
-}
-
-pub(super) fn iterations(text: &str) -> Result<u32, String> {
-    match text.parse::<u32>() {
-        Ok(count) if (1..=10_000_000).contains(&count) => Ok(count),
-        _ => Err("is not a number from 1 to 10000000".into()),
-    }
-}
-
 pub(super) fn cookie_name(text: &str) -> Result<String, String> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !text.bytes().all(legal) {
-        return Err("holds characters that a cookie name can't have".into());
-    }
-    Ok(text.to_owned())
+    let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    checked(text, text.bytes().all(may_stand), "is not a cookie's name")
 }
 
 pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
-    if !text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';') {
-        return Err("holds characters that a cookie attribute can't have".into());
-    }
-    Ok(text.to_owned())
+    let is_right = text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b';');
+    checked(text, is_right, "is not a cookie's attribute")
 }
 
 pub(super) fn same_site(text: &str) -> Result<Option<SameSite>, String> {
@@ -122,7 +108,7 @@ pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
     let parsed = text.split(',').map(|name| match name.trim() {
         "session" => Ok(Authenticator::Session),
         "basic" => Ok(Authenticator::Basic),
-        _ => Err("is not a list of session and basic".to_owned()),
+        _ => Err("is not a list of session and basic"),
     });
     let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
     match authenticators.as_slice() {
@@ -145,30 +131,25 @@ pub(super) fn bind(text: &str) -> Result<Bind, String> {
 
 pub(super) fn mount(text: &str) -> Result<String, String> {
     let path = text.strip_suffix('/').unwrap_or(text);
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
-    let segments_are_plain = path
-        .split('/')
-        .skip(1)
-        .all(|s| !s.is_empty() && s != "." && s != "..");
-    match path.is_empty()
-        || (path.starts_with('/') && path.bytes().all(legal) && segments_are_plain)
-    {
-        true => Ok(path.to_owned()),
-        false => Err("is not a path of plain segments, nor empty".into()),
-    }
+    let may_stand = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    let is_plain = |segment: &str| !["", ".", ".."].contains(&segment);
+    let is_path = path.starts_with('/') && path.split('/').skip(1).all(is_plain);
+    let is_mount = path.is_empty() || (is_path && path.bytes().all(may_stand));
+    checked(path, is_mount, "is not a path of plain segments, nor empty")
 }
 
 pub(super) fn login_url(text: &str) -> Result<String, String> {
     let is_path = text.starts_with('/') && !text.starts_with("//");
-    let is_url = ["https://", "http://"].iter().any(|scheme| {
-        text.strip_prefix(scheme)
-            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-    });
+    let mut schemes = ["https://", "http://"].into_iter();
+    let rest = schemes.find_map(|scheme| text.strip_prefix(scheme));
+    let is_url = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     let may_stand = |b: u8| b.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&b);
-    match (is_path || is_url) && text.bytes().all(may_stand) {
-        true => Ok(text.to_owned()),
-        false => Err("is neither an absolute path nor an http URL".into()),
-    }
+    let is_right = (is_path || is_url) && text.bytes().all(may_stand);
+    checked(
+        text,
+        is_right,
+        "is neither an absolute path nor an http URL",
+    )
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
@@ -176,10 +157,9 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     // every message must hold, which would drop audit lines.
     let mut bare = text.split(',').filter(|directive| !directive.contains('='));
     let are_levels = bare.all(|level| level.trim().parse::<log::LevelFilter>().is_ok());
-    match env_filter::Builder::new().try_parse(text) {
-        Ok(_) if are_levels && !text.contains('/') => Ok(text.to_owned()),
-        _ => Err("is not a log level or filter".into()),
-    }
+    let is_filter = env_filter::Builder::new().try_parse(text).is_ok();
+    let is_right = is_filter && are_levels && !text.contains('/');
+    checked(text, is_right, "is not a log level or filter")
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
@@ -195,11 +175,9 @@ fn list(text: &str) -> Result<Vec<String>, String> {
     if text.trim_start().starts_with('[') {
         return string_array(text);
     }
-    Ok(text
-        .split(',')
-        .map(|word| word.trim().to_owned())
-        .filter(|word| !word.is_empty())
-        .collect())
+    let words = text.split(',').map(str::trim);
+    let words = words.filter(|word| !word.is_empty());
+    Ok(words.map(str::to_owned).collect())
 }
 
 pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
@@ -214,23 +192,17 @@ pub(super) fn trusted_proxies(text: &str) -> Result<TrustedProxies, String> {
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     let origins = list(text)?;
     let is_origin = |origin: &String| {
-        let authority = origin.split_once("://").map(|(scheme, authority)| {
-            let is_web = matches!(scheme, "http" | "https");
-            is_web && !authority.is_empty()
-        });
+        let mut schemes = ["http://", "https://"].iter();
+        let authority = schemes.find_map(|scheme| origin.strip_prefix(*scheme));
         // As a browser sends it: nothing after the port, and no capital letter.
-        authority == Some(true)
-            && origin.matches('/').count() == 2
-            && origin.bytes().all(|b| {
-                b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@".contains(&b)
-            })
+        let may_stand =
+            |b: u8| b.is_ascii_graphic() && !b.is_ascii_uppercase() && !b"\"'*?#@/".contains(&b);
+        authority.is_some_and(|name| !name.is_empty() && name.bytes().all(may_stand))
     };
-    match origins.iter().all(is_origin) {
-        true => Ok(origins),
-        false => Err(
-            "is not a list of origins: scheme, host, and port if it is not the usual one".into(),
-        ),
-    }
+    let are_origins = origins.iter().all(is_origin);
+    are_origins.then_some(origins).ok_or_else(|| {
+        "is not a list of origins: scheme, host, and port if it is not the usual one".into()
+    })
 }
 
 pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
@@ -239,35 +211,17 @@ pub(super) fn rate(text: &str) -> Result<Option<Rate>, String> {
     }
     let rate = text.split_once('/').and_then(|(most, per)| {
         // As in DRF's throttle rates, only the first letter counts.
-        let per = match per.chars().next()? {
+        let seconds = match per.chars().next()? {
             's' => 1,
             'm' => 60,
             'h' => 3600,
             'd' => 86_400,
             _ => return None,
         };
+        let per = Duration::from_secs(seconds);
         let most = most.parse().ok().filter(|most| *most > 0)?;
-        Some(Rate {
-            most,
-            per: Duration::from_secs(per),
-        })
+        Some(Rate { most, per })
     });
-    match rate {
-        Some(rate) => Ok(Some(rate)),
-        None => Err("is neither off nor a number per s, min, hour or day".into()),
-    }
-}
-
-pub(super) fn export_concurrency(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=64) => Ok(number),
-        _ => Err("is not a number from 1 to 64".into()),
-    }
-}
-
-pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 0..=3600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("is not a number of seconds up to 3600".into()),
-    }
+    let wrong = || "is neither off nor a number per s, min, hour or day".into();
+    rate.map(Some).ok_or_else(wrong)
 }

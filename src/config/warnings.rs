@@ -1,7 +1,9 @@
 //! Settings that are legal but dangerous or surprising: `serve` logs them, `check` reports them.
 
+use std::iter;
+
 use super::Config;
-use super::database_url::{Backend, DatabaseUrl};
+use super::database_url::Backend;
 use crate::django::backends::{authenticating, difference};
 use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
@@ -23,107 +25,98 @@ const WEAK: &str = "is weak (under 32 characters, fewer than 5 different ones, o
 const NEW_KEY: &str = "give Django a new SECRET_KEY of 50 random characters, keep the old one in SECRET_KEY_FALLBACKS until \
     its sessions have expired, and give the sidecar both";
 
+impl Warning {
+    fn new(variable: &'static str, text: &str, advice: &'static str) -> Warning {
+        Warning {
+            variable,
+            text: format!("{variable} {text}"),
+            advice,
+        }
+    }
+}
+
 impl Config {
     /// All warnings.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let mut warn = |variable: &'static str, text: String, advice| {
-            warnings.push(Warning {
-                variable,
-                text: format!("{variable} {text}"),
-                advice,
-            });
-        };
         if self.django.allowed_hosts.is_empty() && !self.django.debug {
-            warn(
+            warnings.push(Warning::new(
                 "DJANGO_ALLOWED_HOSTS",
-                "is empty: as in Django, every request is answered 400 Bad Request".to_owned(),
+                "is empty: as in Django, every request is answered 400 Bad Request",
                 "set DJANGO_ALLOWED_HOSTS to the project's ALLOWED_HOSTS, as a JSON array",
-            );
+            ));
         }
         let keys = &self.django.secret_keys;
         if keys.current.is_weak() {
-            warn("DJANGO_SECRET_KEY", WEAK.to_owned(), NEW_KEY);
+            warnings.push(Warning::new("DJANGO_SECRET_KEY", WEAK, NEW_KEY));
         }
         if keys.fallbacks.iter().any(SecretKey::is_weak) {
             let text = format!("holds a key that {WEAK}");
-            warn("DJANGO_SECRET_KEY_FALLBACKS", text, NEW_KEY);
+            warnings.push(Warning::new("DJANGO_SECRET_KEY_FALLBACKS", &text, NEW_KEY));
         }
-        self.warn_of_passwords(&mut warn);
+        warnings.extend(self.password_warnings());
         if self.login && !self.django.session_cookie.secure && !self.django.debug {
-            warn(
+            warnings.push(Warning::new(
                 "DJANGO_SESSION_COOKIE_SECURE",
                 "is off while SIDECAR_LOGIN is on: browsers send the session cookie that login sets over plain HTTP too, \
-                 where others can read it"
-                    .to_owned(),
+                 where others can read it",
                 "serve the site over HTTPS alone, set SESSION_COOKIE_SECURE=True in Django's settings and \
                  DJANGO_SESSION_COOKIE_SECURE=true here",
-            );
+            ));
         }
-        let read_url = self.database_read_url.as_ref();
-        let urls = [
-            ("DATABASE_URL", Some(&self.database_url)),
-            ("DATABASE_READ_URL", read_url),
-        ];
-        for (variable, url) in urls {
-            if let Some((url, host)) = url.and_then(|url| Some((url, url.unverified_host()?))) {
-                let text = format!(
-                    "leads to {host}, which is not this machine, without verifying the server's certificate: a machine on \
-                     the way between can read the data and decide who is let in"
-                );
-                warn(variable, text, verification(url));
-            }
+        let primary = ("DATABASE_URL", &self.database_url);
+        let replica = self
+            .database_read_url
+            .iter()
+            .map(|url| ("DATABASE_READ_URL", url));
+        for (variable, url) in iter::once(primary).chain(replica) {
+            let Some(host) = url.unverified_host() else {
+                continue;
+            };
+            let text = format!(
+                "leads to {host}, which is not this machine, without verifying the server's certificate: a machine on the \
+                 way between can read the data and decide who is let in"
+            );
+            let advice = match url.backend() {
+                Backend::Mysql => "add ssl_mode=verify_identity&ssl_ca=/path/to/ca.pem to the URL",
+                _ => "add sslmode=verify-full&sslrootcert=/path/to/ca.pem to the URL",
+            };
+            warnings.push(Warning::new(variable, &text, advice));
         }
         warnings
     }
 
     /// Warnings about checks that Django's login makes and HTTP Basic and login here do not, where one of them is served.
-    fn warn_of_passwords(&self, warn: &mut impl FnMut(&'static str, String, &'static str)) {
+    fn password_warnings(&self) -> Vec<Warning> {
         const BACKENDS: &str = "DJANGO_AUTHENTICATION_BACKENDS";
         const NO_PASSWORDS: &str = "where that is not acceptable, set DJANGO_REST_AUTHENTICATION=session and SIDECAR_LOGIN=off";
-        let has_basic = self
-            .django
-            .rest_authentication
-            .contains(&Authenticator::Basic);
-        if !has_basic && !self.login {
-            return;
-        }
+        let mut warnings = Vec::new();
+        let authenticators = &self.django.rest_authentication;
+        let has_basic = authenticators.contains(&Authenticator::Basic);
+        let what = match (has_basic, self.login) {
+            (true, true) => "HTTP Basic opens the export, and login's session the whole site,",
+            (false, true) => "login's session opens the whole site",
+            (true, false) => "HTTP Basic opens the export, as DRF's own does,",
+            (false, false) => return warnings,
+        };
         let backends = &self.django.authentication_backends;
         for backend in backends {
             if let Some(difference) = difference(backend) {
-                warn(
-                    BACKENDS,
-                    format!("has {backend}, which {difference}"),
-                    NO_PASSWORDS,
-                );
+                let text = format!("has {backend}, which {difference}");
+                warnings.push(Warning::new(BACKENDS, &text, NO_PASSWORDS));
             }
         }
         if authenticating(backends, true).is_none() {
-            warn(
-                BACKENDS,
-                "has no backend that checks the stored passwords: HTTP Basic and login refuse every user".to_owned(),
-                NO_PASSWORDS,
-            );
+            let text = "has no backend that checks the stored passwords: HTTP Basic and login refuse every user";
+            warnings.push(Warning::new(BACKENDS, text, NO_PASSWORDS));
         }
         if !self.second_factor.is_empty() {
-            let what = match (has_basic, self.login) {
-                (true, true) => "HTTP Basic opens the export, and login's session the whole site,",
-                (false, _) => "login's session opens the whole site",
-                (true, false) => "HTTP Basic opens the export, as DRF's own does,",
-            };
             let apps = self.second_factor.join(", ");
             let text = format!(
                 "names {apps}, which the sidecar does not ask: {what} by the password alone"
             );
-            warn("DJANGO_SECOND_FACTOR", text, NO_PASSWORDS);
+            warnings.push(Warning::new("DJANGO_SECOND_FACTOR", &text, NO_PASSWORDS));
         }
-    }
-}
-
-/// How the certificate of this URL's server is verified.
-fn verification(url: &DatabaseUrl) -> &'static str {
-    match url.backend() {
-        Backend::Mysql => "add ssl_mode=verify_identity&ssl_ca=/path/to/ca.pem to the URL",
-        _ => "add sslmode=verify-full&sslrootcert=/path/to/ca.pem to the URL",
+        warnings
     }
 }

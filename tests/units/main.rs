@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client_address;
+mod config;
 mod db_error;
 mod django;
 mod exported_row;

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::text_row::TextRow;
+use super::text_row::{TextRow, texts};
 use crate::config::{Backend, Config, DatabaseUrl};
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::JobKind;
@@ -100,6 +100,11 @@ impl Inspector {
     /// All rows of a query.
     pub(super) fn rows(&mut self, sql: &Sql) -> Result<Vec<TextRow>, DbError> {
         self.read(&|connection| Ok(sql.clone().load(connection)?))
+    }
+
+    /// The first column of every row of a query.
+    pub(super) fn texts(&mut self, sql: &Sql) -> Result<Vec<String>, DbError> {
+        self.read(&|connection| Ok(texts(connection, sql.clone())?))
     }
 
     /// The only row of a query.

@@ -3,11 +3,9 @@
 
 use diesel::QueryResult;
 
-use super::inspector::Inspector;
-use super::text_row::TextRow;
+use super::text_row::texts;
 use crate::config::Backend;
 use crate::db::connection::Connection;
-use crate::db::error::DbError;
 use crate::db::models::user_table::UserTable;
 use crate::db::sql::Sql;
 
@@ -29,16 +27,6 @@ impl ExcessPrivilege {
     }
 }
 
-impl Inspector {
-    /// The privilege that the role has and should not have, if any.
-    pub fn excess_privilege(
-        &mut self,
-        table: &UserTable,
-    ) -> Result<Option<ExcessPrivilege>, DbError> {
-        self.read(&|connection| Ok(excess_privilege(connection, table)))
-    }
-}
-
 /// The privilege that the role has and should not have, if any. A query that fails is logged and counts as none.
 pub(crate) fn excess_privilege(
     connection: &mut Connection,
@@ -49,10 +37,8 @@ pub(crate) fn excess_privilege(
         Backend::Postgres => (on_postgres(connection, table), "deploy/grants-postgres.sql"),
         Backend::Mysql => (on_mysql(connection, table), "deploy/grants-mysql.sql"),
     };
-    let privilege = found.unwrap_or_else(|error| {
-        log::debug!("can't read what the database role may do: {error}");
-        None
-    })?;
+    let failed = |error: &_| log::debug!("can't read what the database role may do: {error}");
+    let privilege = found.inspect_err(failed).ok()??;
     Some(ExcessPrivilege { privilege, grants })
 }
 
@@ -66,13 +52,8 @@ fn on_postgres(connection: &mut Connection, table: &UserTable) -> QueryResult<Op
 }
 
 fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Option<String>> {
-    // A line may hold a password's hash, so only the privileges on everything are kept. `FOR CURRENT_USER` is left out, since
-    // MariaDB would then leave out what the account may do by its default role.
-    let grants: Vec<TextRow> = Sql::new("SHOW GRANTS").load(connection)?;
-    let on_everything = grants
-        .iter()
-        .filter_map(|grant| grant.text(0).split_once(" ON *.* TO "));
-    for (privileges, _) in on_everything {
+    let grants = mysql_grants(connection)?;
+    for (privileges, _) in grants.iter().filter(|(_, scope)| scope == "*.*") {
         let excess = [
             ("ALL PRIVILEGES", "may do everything"),
             ("SUPER", "is a superuser"),
@@ -91,9 +72,21 @@ fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Optio
     first_text(connection, sql.bind(table.model.table.as_str()))
 }
 
+/// The grants of the account: the privileges, and on what. `SHOW GRANTS FOR CURRENT_USER` would leave out, on MariaDB, what the
+/// account may do by its default role.
+pub(super) fn mysql_grants(connection: &mut Connection) -> QueryResult<Vec<(String, String)>> {
+    let lines = texts(connection, Sql::new("SHOW GRANTS"))?;
+    let grants = lines.iter().filter_map(|line| {
+        // Behind the account may stand a password's hash.
+        let (grant, _account) = line.split_once(" TO ")?;
+        let (privileges, scope) = grant.strip_prefix("GRANT ")?.rsplit_once(" ON ")?;
+        Some((privileges.to_owned(), scope.to_owned()))
+    });
+    Ok(grants.collect())
+}
+
 /// The text of the first row; `None` for NULL.
 fn first_text(connection: &mut Connection, sql: Sql) -> QueryResult<Option<String>> {
-    let rows: Vec<TextRow> = sql.load(connection)?;
-    let text = rows.first().map(|row| row.text(0).to_owned());
+    let text = texts(connection, sql)?.into_iter().next();
     Ok(text.filter(|text| !text.is_empty()))
 }

@@ -33,8 +33,7 @@ impl Inspector {
         let sql = Sql::new(format!(
             "SELECT {end} FROM django_session WHERE session_key = $1"
         ));
-        let row = self.rows(&sql.bind(key))?.pop();
-        Ok(row.map(|row| row.text(0).to_owned()))
+        Ok(self.texts(&sql.bind(key))?.pop())
     }
 
     /// Names that differ from this one in upper and lower case alone.
@@ -43,8 +42,7 @@ impl Inspector {
         let sql = Sql::new(format!(
             "SELECT {username} FROM {users} WHERE lower({username}) = lower($1) LIMIT 5"
         ));
-        let rows = self.rows(&sql.bind(name))?;
-        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+        self.texts(&sql.bind(name))
     }
 
     /// `last_login` of the user with this name, as the database writes it; empty if the user never logged in.

@@ -3,7 +3,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::inspector::Inspector;
-use super::text_row::TextRow;
 use crate::config::Backend;
 use crate::db::error::DbError;
 use crate::db::sql::Sql;
@@ -22,14 +21,6 @@ pub struct Server {
     pub clock_ahead: f64,
     /// SQLite's journal mode; empty elsewhere
     pub journal_mode: String,
-}
-
-/// A limit to the number of connections.
-pub struct Limit {
-    /// What the limit belongs to
-    pub of: &'static str,
-    /// The number
-    pub connections: i64,
 }
 
 impl Inspector {
@@ -62,35 +53,28 @@ impl Inspector {
         })
     }
 
-    /// The limits that apply to the role's connections.
-    pub fn limits(&mut self) -> Result<Vec<Limit>, DbError> {
-        let sql = match self.backend() {
+    /// The limits to the number of connections: what each belongs to, and the number.
+    pub fn limits(&mut self) -> Result<Vec<(&'static str, i64)>, DbError> {
+        let (sql, unlimited) = match self.backend() {
             Backend::Sqlite => return Ok(Vec::new()),
-            Backend::Postgres => {
+            Backend::Postgres => (
                 "SELECT rolconnlimit::text, (SELECT datconnlimit::text FROM pg_database WHERE datname = \
                  current_database()), (current_setting('max_connections')::int - \
                  current_setting('superuser_reserved_connections')::int)::text FROM pg_roles WHERE rolname = \
-                 current_user"
-            }
-            Backend::Mysql => {
-                "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)"
-            }
+                 current_user",
+                -1,
+            ),
+            Backend::Mysql => (
+                "SELECT CAST(@@max_user_connections AS CHAR), '', CAST(@@max_connections AS CHAR)",
+                0,
+            ),
         };
         let row = self.row(&Sql::new(sql))?;
-        let none = match self.backend() {
-            Backend::Mysql => 0,
-            _ => -1,
-        };
-        let limit = |of, index| {
-            let connections = row.number(index).filter(|number| *number != none)?;
-            Some(Limit { of, connections })
-        };
-        let limits = [
-            limit("the role", 0),
-            limit("the database", 1),
-            limit("the server", 2),
-        ];
-        Ok(limits.into_iter().flatten().collect())
+        let holders = ["the role", "the database", "the server"].into_iter();
+        let limits = holders
+            .enumerate()
+            .filter_map(|(index, of)| Some((of, row.number(index)?)));
+        Ok(limits.filter(|(_, most)| *most != unlimited).collect())
     }
 
     /// The position in PostgreSQL's write-ahead log; on a standby, the position up to which it was replayed.
@@ -111,13 +95,6 @@ impl Inspector {
             "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::text",
         ))?;
         Ok(row.number(0))
-    }
-
-    /// The lines of `SHOW GRANTS`, up to the account: a password's hash may stand behind it.
-    pub(super) fn mysql_grants(&mut self) -> Result<Vec<String>, DbError> {
-        let lines = self.rows(&Sql::new("SHOW GRANTS"))?;
-        let before_account = |row: &TextRow| row.text(0).split(" TO ").next().map(str::to_owned);
-        Ok(lines.iter().filter_map(before_account).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::inspector::Inspector;
-use super::text_row::TextRow;
+use super::privileges::mysql_grants;
 use crate::config::Backend;
 use crate::db::error::DbError;
 use crate::db::models::user_table::columns;
@@ -15,39 +15,39 @@ const USER_COLUMNS: &str = "'password', 'is_staff', 'is_active'";
 
 /// A table as the role sees it.
 pub struct Table {
-    /// Its columns and their types, in lower case
+    /// Its columns and their types, in lower case; none if the table does not exist
     pub columns: BTreeMap<String, String>,
+    /// Columns that exist although the role can't see them
+    pub hidden: Vec<String>,
     /// `schema.table`, quoted; without a schema where the database has none
     full_name: String,
     name: String,
 }
 
-/// A table that an unqualified name does not find, since it is in another schema.
-pub struct OtherSchema {
-    /// The schema's name
-    pub schema: String,
-    /// Whether the role has the privilege USAGE on it
-    pub is_usable: bool,
-}
-
-/// A privilege that the service needs on a table.
-pub struct RequiredGrant<'a> {
-    /// `SELECT`, `INSERT`, `UPDATE` of columns, or `DELETE`, which has none
-    pub privilege: &'static str,
-    /// The columns; none for the whole table
-    pub columns: Vec<&'a str>,
-}
+/// A privilege that the service needs on a table: `SELECT`, `INSERT`, `UPDATE` of these columns, or, without columns, any on
+/// the whole table.
+pub type RequiredGrant<'a> = (&'static str, Vec<&'a str>);
 
 impl Table {
-    /// Whether the table does not exist, or the role may see none of its columns.
-    pub fn is_missing(&self) -> bool {
-        self.columns.is_empty()
+    /// Whether this column exists.
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains_key(column) || self.is_hidden(column)
+    }
+
+    /// Those of these columns that don't exist.
+    pub fn missing<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
+        let columns = columns.iter().copied();
+        columns.filter(|column| !self.has(column)).collect()
+    }
+
+    fn is_hidden(&self, column: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == column)
     }
 }
 
 impl Inspector {
-    /// The table that an unqualified name finds.
-    pub fn table(&mut self, name: &str) -> Result<Table, DbError> {
+    /// The table that an unqualified name finds. Only those of `wanted` are found as hidden columns.
+    pub fn table(&mut self, name: &str, wanted: &[&str]) -> Result<Table, DbError> {
         let columns = self.read(&|connection| Ok(columns(connection, name)?))?;
         let schema = match self.backend() {
             Backend::Sqlite => None,
@@ -58,18 +58,19 @@ impl Inspector {
             )),
             Backend::Mysql => Some(Sql::new("SELECT DATABASE()")),
         };
-        let full_name = match schema {
-            Some(sql) => {
-                let schema = self.row(&sql.bind(name))?;
-                format!("{}.{}", self.quoted(schema.text(0)), self.quoted(name))
-            }
-            None => self.quoted(name),
-        };
-        Ok(Table {
+        let mut full_name = self.quoted(name);
+        if let Some(sql) = schema {
+            let schema = self.row(&sql.bind(name))?;
+            full_name = format!("{}.{full_name}", self.quoted(schema.text(0)));
+        }
+        let mut table = Table {
             columns,
+            hidden: Vec::new(),
             full_name,
             name: name.to_owned(),
-        })
+        };
+        table.hidden = self.hidden(&table, wanted)?;
+        Ok(table)
     }
 
     /// Tables that have a user table's columns.
@@ -89,12 +90,11 @@ impl Inspector {
                  AND column_name IN ({USER_COLUMNS}) GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY 1 LIMIT 10"
             ),
         };
-        let rows = self.rows(&Sql::new(sql))?;
-        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+        self.texts(&Sql::new(sql))
     }
 
-    /// The schemas of PostgreSQL that have a table of this name.
-    pub fn other_schemas(&mut self, name: &str) -> Result<Vec<OtherSchema>, DbError> {
+    /// The schemas of PostgreSQL that have a table of this name, and whether the role may look into each.
+    pub fn other_schemas(&mut self, name: &str) -> Result<Vec<(String, bool)>, DbError> {
         if self.backend() != Backend::Postgres {
             return Ok(Vec::new());
         }
@@ -103,20 +103,15 @@ impl Inspector {
              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v') AND c.relname = $1",
         );
         let rows = self.rows(&sql.bind(name))?;
-        let other_schema = |row: &TextRow| OtherSchema {
-            schema: row.text(0).to_owned(),
-            is_usable: row.is_true(1),
-        };
-        Ok(rows.iter().map(other_schema).collect())
+        let schemas = rows
+            .iter()
+            .map(|row| (row.text(0).to_owned(), row.is_true(1)));
+        Ok(schemas.collect())
     }
 
     /// Those of `columns` that exist although the role can't see them: MySQL shows an account only columns on which it has
     /// a privilege.
-    pub fn hidden<'a>(
-        &mut self,
-        table: &Table,
-        columns: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<&'a str>, DbError> {
+    fn hidden(&mut self, table: &Table, columns: &[&str]) -> Result<Vec<String>, DbError> {
         let mut hidden = Vec::new();
         // A privilege on the whole table shows all of its columns. Without a privilege, a column that does not exist is
         // denied like one that does.
@@ -126,15 +121,14 @@ impl Inspector {
         {
             return Ok(hidden);
         }
-        for column in columns.filter(|column| !table.columns.contains_key(*column)) {
-            let probe = format!(
-                "SELECT {} FROM {} LIMIT 0",
-                self.quoted(column),
-                table.full_name
-            );
-            match self.rows(&Sql::new(probe)) {
+        for column in columns {
+            if table.columns.contains_key(*column) {
+                continue;
+            }
+            let (name, users) = (self.quoted(column), &table.full_name);
+            match self.rows(&Sql::new(format!("SELECT {name} FROM {users} LIMIT 0"))) {
                 Err(DbError::Refused(error)) if error.to_string().contains("denied") => {
-                    hidden.push(column);
+                    hidden.push((*column).to_owned());
                 }
                 Err(error @ DbError::Unavailable(_)) => return Err(error),
                 _ => {}
@@ -147,7 +141,6 @@ impl Inspector {
     pub fn missing_grants(
         &mut self,
         table: &Table,
-        hidden: &[&str],
         required: &[RequiredGrant<'_>],
         role: &str,
     ) -> Result<Vec<String>, DbError> {
@@ -161,21 +154,24 @@ impl Inspector {
             }
         };
         let mut statements = Vec::new();
-        for grant in required {
-            let what = if grant.columns.is_empty() {
-                let has = self.has_on_table(table, grant.privilege)?;
-                (!has).then(|| grant.privilege.to_owned())
+        for (privilege, columns) in required {
+            let mut what = (*privilege).to_owned();
+            if columns.is_empty() {
+                if self.has_on_table(table, privilege)? {
+                    continue;
+                }
             } else {
-                let lacking = self.lacking(table, grant.privilege)?;
-                let names = grant.columns.iter().filter(|column| {
-                    hidden.contains(column) || lacking.iter().any(|name| name == **column)
+                let lacking = self.lacking(table, privilege)?;
+                let names = columns.iter().filter(|column| {
+                    table.is_hidden(column) || lacking.iter().any(|name| name == **column)
                 });
                 let names: Vec<String> = names.map(|column| self.quoted(column)).collect();
-                (!names.is_empty()).then(|| format!("{} ({})", grant.privilege, names.join(", ")))
-            };
-            if let Some(what) = what {
-                statements.push(format!("GRANT {what} ON {} TO {grantee};", table.full_name));
+                if names.is_empty() {
+                    continue;
+                }
+                what += &format!(" ({})", names.join(", "));
             }
+            statements.push(format!("GRANT {what} ON {} TO {grantee};", table.full_name));
         }
         Ok(statements)
     }
@@ -194,8 +190,7 @@ impl Inspector {
                  AND NOT FIND_IN_SET(LOWER($2), REPLACE(privileges, ' ', ''))",
             ),
         };
-        let rows = self.rows(&sql.bind(table.name.as_str()).bind(privilege))?;
-        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+        self.texts(&sql.bind(table.name.as_str()).bind(privilege))
     }
 
     /// Whether the role has a privilege on the whole table.
@@ -211,21 +206,14 @@ impl Inspector {
             }
             Backend::Mysql => {
                 let schema = table.full_name.split(".`").next().unwrap_or_default();
-                let scopes = [
-                    table.full_name.clone(),
-                    format!("{schema}.*"),
-                    "*.*".to_owned(),
-                ];
-                let lines = self.mysql_grants()?;
-                Ok(lines.iter().any(|line| {
-                    let Some((privileges, scope)) = line.rsplit_once(" ON ") else {
-                        return false;
-                    };
+                let scopes = [&table.full_name, &format!("{schema}.*"), "*.*"];
+                let grants = self.read(&|connection| Ok(mysql_grants(connection)?))?;
+                Ok(grants.iter().any(|(privileges, scope)| {
                     // The name of a database is a pattern here, with an escaped _.
                     let scope = scope.replace('\\', "");
                     // A privilege on columns has a parenthesis behind it, and is not equal to any of these words.
-                    let mut words = privileges.trim_start_matches("GRANT ").split(", ");
-                    scopes.contains(&scope)
+                    let mut words = privileges.split(", ");
+                    scopes.contains(&scope.as_str())
                         && words.any(|word| word == privilege || word == "ALL PRIVILEGES")
                 }))
             }

@@ -1,7 +1,10 @@
 //! Rows of texts, whatever the database: `check` shows them to people.
 
+use diesel::QueryResult;
 use diesel::row::Row;
 
+use crate::db::connection::Connection;
+use crate::db::sql::Sql;
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 
@@ -11,8 +14,7 @@ pub(super) struct TextRow(Vec<Option<String>>);
 impl FromRow for TextRow {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<TextRow, ValueError> {
         let texts = (0..row.field_count()).map(|index| text(row, index));
-        let texts: Result<_, _> = texts.collect();
-        texts.map(TextRow)
+        texts.collect::<Result<_, _>>().map(TextRow)
     }
 }
 
@@ -34,4 +36,10 @@ impl TextRow {
     pub(super) fn is_true(&self, index: usize) -> bool {
         matches!(self.text(index), "1" | "t" | "true" | "ON")
     }
+}
+
+/// The first column of every row of a query.
+pub(super) fn texts(connection: &mut Connection, sql: Sql) -> QueryResult<Vec<String>> {
+    let rows: Vec<TextRow> = sql.load(connection)?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }

@@ -1,10 +1,16 @@
+//! The configuration: what is read, refused and warned of; the parts of a database's URL.
+
 use std::collections::HashMap;
 use std::io::Write;
+use std::time::Duration;
 
-use super::*;
-use crate::django::cookies::SameSite;
-use crate::django::settings::Authenticator;
+use watchtower_sidecar::config::{
+    Backend, Bind, Config, ConfigErrors, DatabaseUrl, Rate, VARIABLES,
+};
+use watchtower_sidecar::django::cookies::SameSite;
+use watchtower_sidecar::django::settings::Authenticator;
 
+mod database_url;
 mod warnings;
 
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -49,17 +55,14 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
 }
 
 #[test]
-fn every_name_that_is_read_is_in_the_table() {
-    let names: HashMap<_, _> = VARIABLES
-        .iter()
-        .map(|variable| (variable.name, ()))
-        .collect();
+fn every_variable_that_is_read_is_in_the_table() {
+    let is_known = |name: &str| {
+        VARIABLES
+            .iter()
+            .any(|variable| variable.name == name || variable.file == Some(name))
+    };
     let read = |name: &str| {
-        assert!(
-            names.contains_key(name.strip_suffix("_FILE").unwrap_or(name))
-                || names.contains_key(name),
-            "{name}"
-        );
+        assert!(is_known(name), "{name}");
         None
     };
     assert_eq!(Config::from_vars(read).err().unwrap().0.len(), 2);
@@ -195,40 +198,6 @@ fn the_limits_are_read_in_several_spellings() {
 }
 
 #[test]
-fn a_weak_key_is_warned_about() {
-    let warned_of = |name, key: &str| {
-        let variables = [(name, key), ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)];
-        warnings(&variables).join("")
-    };
-    let strong = "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as";
-    let (weak, fallbacks) = (
-        "DJANGO_SECRET_KEY is weak",
-        "DJANGO_SECRET_KEY_FALLBACKS holds",
-    );
-    for key in [
-        &strong[1..],
-        &"abcd".repeat(20),
-        &format!("django-insecure-{strong}"),
-    ] {
-        assert!(
-            warned_of("DJANGO_SECRET_KEY", key).starts_with(weak),
-            "{key}"
-        );
-    }
-    assert_eq!(warned_of("DJANGO_SECRET_KEY", strong), "");
-    let with_fallback = [
-        ("DJANGO_SECRET_KEY", strong),
-        ("DJANGO_SECRET_KEY_FALLBACKS", r#"["short"]"#),
-        ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
-    ];
-    let warnings = warnings(&with_fallback);
-    assert!(
-        warnings.len() == 1 && warnings[0].starts_with(fallbacks),
-        "{warnings:?}"
-    );
-}
-
-#[test]
 fn a_secret_may_stand_in_a_file_but_not_in_both_places() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"sqlite:////from/a/file\n").unwrap();
@@ -253,60 +222,4 @@ fn a_secret_may_stand_in_a_file_but_not_in_both_places() {
         missing[0].starts_with("DJANGO_SECRET_KEY_FILE can't be read"),
         "{missing:?}"
     );
-}
-
-#[test]
-fn a_database_url_names_the_ports_of_all_of_its_addresses() {
-    for (url, ports) in [
-        ("sqlite:///db.sqlite3", &[][..]),
-        ("postgres://sidecar:secret@db/watchtower", &[5432]),
-        ("postgres://sidecar:a%40b@[::1]:6000/watchtower", &[6000]),
-        (
-            "postgres://a:6001,b,[::1]:6000/watchtower?sslmode=disable",
-            &[5432, 6000, 6001],
-        ),
-        (
-            "postgres:///watchtower?host=a,b&port=6000%2C6001",
-            &[5432, 6000, 6001],
-        ),
-        ("postgres://db?port=6000,", &[5432, 6000]),
-    ] {
-        assert_eq!(DatabaseUrl::parse(url).unwrap().ports(), ports, "{url}");
-    }
-}
-
-#[cfg(feature = "postgres")]
-#[test]
-fn who_is_calling_is_asked_of_no_standby() {
-    let parsed = |url: &str| DatabaseUrl::parse_primary(url).map(drop);
-    for several in [
-        "postgres://u:p@one,two:5433/name",
-        "postgres://u:p@/name?host=one%2Ctwo",
-        "postgres://one,two/name?target_session_attrs=any",
-        "postgres://one,two/name?target_session_attrs=prefer-standby",
-    ] {
-        assert!(
-            parsed(several).unwrap_err().contains("standby"),
-            "{several}"
-        );
-        assert!(DatabaseUrl::parse(several).is_ok(), "{several}");
-    }
-    for right in [
-        "postgres://u:p%2C@one:5433/name",
-        "postgres://one,two/name?target_session_attrs=read-write",
-        "postgres://one,two/name?sslmode=require&target_session_attrs=primary",
-    ] {
-        assert_eq!(parsed(right), Ok(()), "{right}");
-    }
-}
-
-#[cfg(feature = "postgres")]
-#[test]
-fn a_client_librarys_text_is_shown_without_the_urls_passwords() {
-    let shown = |url: &str, text: &str| DatabaseUrl::parse(url).unwrap().without_secrets(text);
-    let url = "postgres://u:hunter%2D2@db/d?sslpassword=s%C3%A9same&password=third-one";
-    let text = "at db, user u: hunter%2D2 hunter-2 s%C3%A9same s\u{e9}same third-one";
-    assert_eq!(shown(url, text), "at db, user u: *** *** *** *** ***");
-    assert!(!shown("postgres://u:abc@db/d", "no abc here").contains("abc"));
-    assert!(!shown(url, "invalid URI query parameter: \"piece\"").contains("piece"));
 }

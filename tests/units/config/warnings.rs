@@ -1,6 +1,40 @@
 //! What the configuration warns of, and what it refuses for the sake of a second factor.
 
-use super::*;
+use super::{config, errors, warnings};
+
+#[test]
+fn a_weak_key_is_warned_about() {
+    let warned_of = |name, key: &str| {
+        let variables = [(name, key), ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#)];
+        warnings(&variables).join("")
+    };
+    let strong = "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as";
+    let (weak, fallbacks) = (
+        "DJANGO_SECRET_KEY is weak",
+        "DJANGO_SECRET_KEY_FALLBACKS holds",
+    );
+    for key in [
+        &strong[1..],
+        &"abcd".repeat(20),
+        &format!("django-insecure-{strong}"),
+    ] {
+        assert!(
+            warned_of("DJANGO_SECRET_KEY", key).starts_with(weak),
+            "{key}"
+        );
+    }
+    assert_eq!(warned_of("DJANGO_SECRET_KEY", strong), "");
+    let with_fallback = [
+        ("DJANGO_SECRET_KEY", strong),
+        ("DJANGO_SECRET_KEY_FALLBACKS", r#"["short"]"#),
+        ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
+    ];
+    let warnings = warnings(&with_fallback);
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with(fallbacks),
+        "{warnings:?}"
+    );
+}
 
 #[test]
 fn a_second_factor_wants_a_second_word_for_login() {
@@ -73,75 +107,5 @@ fn what_basic_and_login_do_not_ask_for_is_warned_of() {
     );
     for quiet in ["DJANGO_SESSION_COOKIE_SECURE", "DJANGO_DEBUG"] {
         assert_eq!(of(&[MODEL], &[login, (quiet, "true")]), [""; 0]);
-    }
-}
-
-#[cfg(feature = "postgres")]
-#[test]
-fn a_server_elsewhere_that_is_not_verified_is_named() {
-    let unverified = |url: &str| DatabaseUrl::parse(url).unwrap().unverified_host();
-    for (url, host) in [
-        ("postgres://u:p@db.example.com/name", "db.example.com"),
-        ("postgres://u:p@db:6000/name?sslmode=require", "db"),
-        (
-            "postgres://localhost,10.0.0.7:6000/name?sslmode=prefer",
-            "10.0.0.7",
-        ),
-        ("postgres://[2001:db8::1]:5432/name", "2001:db8::1"),
-        ("postgres://localhost/name?host=db", "db"),
-        ("postgres://localhost/name?hostaddr=10.0.0.7", "10.0.0.7"),
-        ("postgres:///name?host=%2Frun%2Fpostgresql,db", "db"),
-        (
-            "postgres://db/name?sslmode=verify-full&sslmode=disable",
-            "db",
-        ),
-    ] {
-        assert_eq!(unverified(url).as_deref(), Some(host), "{url}");
-    }
-    for url in [
-        "sqlite:///db.sqlite3",
-        "postgres://u:p@127.0.0.1:5432/name",
-        "postgres://LOCALHOST,[::1]:1/name?sslmode=disable",
-        "postgres://u@%2Frun%2Fpostgresql/name",
-        "postgres:///name",
-        "postgres://db/name?hostaddr=127.0.0.1",
-        "postgres://db/name?sslmode=verify-full",
-        "postgres://db,other/name?sslmode=verify-ca&sslrootcert=/ca.pem",
-        "postgres://db/name?sslmode=require&sslrootcert=/ca.pem",
-        "postgres://db/name?channel_binding=require",
-    ] {
-        assert_eq!(unverified(url), None, "{url}");
-    }
-    let urls = [
-        ("DATABASE_URL", "postgres://u:p@one/d"),
-        ("DATABASE_READ_URL", "postgres://u:p@two/d"),
-    ];
-    let warnings = warnings(&urls).join("\n");
-    assert!(warnings.contains("DATABASE_URL leads to one"), "{warnings}");
-    assert!(
-        warnings.contains("DATABASE_READ_URL leads to two"),
-        "{warnings}"
-    );
-}
-
-#[cfg(feature = "mysql")]
-#[test]
-fn a_mysql_server_elsewhere_is_verified_by_its_ssl_mode_alone() {
-    let unverified = |url: &str| DatabaseUrl::parse(url).unwrap().unverified_host();
-    for (parameters, is_verified) in [
-        ("", false),
-        ("?ssl_ca=/ca.pem", false),
-        ("?ssl_mode=required&ssl_ca=/ca.pem", false),
-        ("?unix_socket=/run/mysqld/mysqld.sock", false),
-        ("?ssl_mode=VERIFY_CA&ssl_ca=/ca.pem", true),
-        ("?ssl_mode=verify_identity", true),
-    ] {
-        let url = |host: &str| format!("mysql://u:p@{host}/name{parameters}");
-        assert_eq!(
-            unverified(&url("db")).is_none(),
-            is_verified,
-            "{parameters}"
-        );
-        assert_eq!(unverified(&url("localhost")), None, "{parameters}");
     }
 }
