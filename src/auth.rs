@@ -14,7 +14,7 @@ use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
 use crate::django::settings::{Authenticator, Settings};
-use crate::error::{BASIC_CHALLENGE, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::request::wsgi_header;
 use crate::route::Route;
 use crate::state::State;
@@ -55,9 +55,9 @@ impl FromRequest for AdminUser {
 async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     // `server/http.rs` adds the state together with the handlers.
     let Some(state) = req.app_data::<web::Data<State>>() else {
-        return Err(Error::server_error_page());
+        return Err(ErrorKind::ServerErrorPage.into());
     };
-    let query = Query::parse(req.query_string()).ok_or_else(Error::bad_request_page)?;
+    let query = Query::parse(req.query_string()).ok_or(ErrorKind::BadRequestPage)?;
     let accept = wsgi_header(req.headers(), header::ACCEPT);
     let trace = Trace::of(req);
     let is_page = trace.route() == Some(Route::Overview);
@@ -73,30 +73,25 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     };
 
     let settings = state.settings();
-    let challenge = match settings.rest_authentication.first() {
-        Some(Authenticator::Basic) => Some(BASIC_CHALLENGE),
-        _ => None,
-    };
-    let fail = |kind| Err(Error::rendered(kind, renderer).with_challenge(challenge));
-    let identity = authenticate(state, &settings, req, renderer).await?;
-    let (user, authenticator) = match identity {
-        Identity::User(user, authenticator) => (user, authenticator),
-        Identity::Anonymous => {
-            state.metrics.authenticated("none", "anonymous");
-            return fail(ErrorKind::NotAuthenticated);
-        }
-        Identity::Refused(detail) => return fail(ErrorKind::AuthenticationFailed(detail)),
+    let challenges = settings.rest_authentication.first() == Some(&Authenticator::Basic);
+    let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenges);
+    let authenticated = authenticate(state, &settings, req, renderer).await;
+    let caller = authenticated.map_err(|error| error.with_challenge(challenges))?;
+    let Some((user, authenticator)) = caller else {
+        state.metrics.authenticated("none", "anonymous");
+        return Err(fail(ErrorKind::NotAuthenticated));
     };
     trace.set_user(&user.id);
     let name = CallerName(user.username.clone());
     req.extensions_mut().insert(name);
     if !user.is_staff {
         state.metrics.authenticated(authenticator, "not_staff");
-        return fail(ErrorKind::PermissionDenied);
+        return Err(fail(ErrorKind::PermissionDenied));
     }
     state.metrics.authenticated(authenticator, "admitted");
     if !is_page && !matches!(*req.method(), Method::GET | Method::OPTIONS) {
-        return fail(ErrorKind::MethodNotAllowed(req.method().to_string()));
+        let method = req.method().to_string();
+        return Err(fail(ErrorKind::MethodNotAllowed(method)));
     }
     Ok(AdminUser {
         username: user.username,
@@ -109,80 +104,76 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
 /// The user name of the caller, staff or not: in the request's extensions, for the page.
 pub struct CallerName(pub String);
 
-/// The result of the authenticators.
-enum Identity {
-    /// The user, and the authenticator that recognised it
-    User(User, &'static str),
-    /// No authenticator recognised the request (`AnonymousUser`)
-    Anonymous,
-    /// `AuthenticationFailed` with its detail
-    Refused(&'static str),
-}
-
-/// Tries the authenticators in order (`Request._authenticate`), and counts refusals in the metrics.
+/// Tries the authenticators in order (`Request._authenticate`), and counts refusals in the metrics. Returns the user and the
+/// authenticator that recognised it; `None` for `AnonymousUser`.
 async fn authenticate(
     state: &State,
     settings: &Settings,
     req: &HttpRequest,
     renderer: Renderer,
-) -> Result<Identity, Error> {
-    let metrics = &state.metrics;
+) -> Result<Option<(User, &'static str)>, Error> {
     for authenticator in &settings.rest_authentication {
-        match authenticator {
-            Authenticator::Session => {
-                // The answer varies with the cookie, even if the database is unavailable.
-                req.extensions_mut()
-                    .insert(SessionAccess { is_dead: false });
-                let caller = session::authenticate(state, req).await.map_err(|error| {
-                    metrics.authenticated("session", "unavailable");
-                    Error::unavailable(&error, renderer)
-                })?;
-                req.extensions_mut().insert(SessionAccess {
-                    is_dead: caller.outcome.is_dead(),
-                });
-                match (caller.user, caller.outcome) {
-                    (Some(user), _) => {
-                        let enforced = csrf::enforce(state, req, renderer);
-                        enforced.inspect_err(|_| metrics.authenticated("session", "csrf"))?;
-                        return Ok(Identity::User(user, "session"));
-                    }
-                    (None, SessionOutcome::NoCookie) => {}
-                    (None, outcome) => metrics.authenticated("session", outcome.label()),
-                }
-            }
-            Authenticator::Basic => {
-                let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
-                    continue;
-                };
-                match parse_basic(&Zeroizing::new(header)) {
-                    Basic::NotBasic => {}
-                    Basic::Malformed(detail) => {
-                        metrics.authenticated("basic", "malformed");
-                        return Ok(Identity::Refused(detail));
-                    }
-                    Basic::Credentials { username, password } => {
-                        let checked =
-                            credentials::authenticate(state, req, username, password).await;
-                        let detail = match checked {
-                            Ok(Some(user)) if user.is_active => {
-                                return Ok(Identity::User(user, "basic"));
-                            }
-                            Ok(Some(user)) => {
-                                Trace::of(req).audit_refused_password(Some(&user.id), "inactive");
-                                "User inactive or deleted."
-                            }
-                            Ok(None) => "Invalid username/password.",
-                            Err(error) => {
-                                metrics.authenticated("basic", error.label());
-                                return Err(error.into_error(renderer));
-                            }
-                        };
-                        metrics.authenticated("basic", "refused");
-                        return Ok(Identity::Refused(detail));
-                    }
-                }
-            }
+        let (user, name) = match authenticator {
+            Authenticator::Session => (by_session(state, req, renderer).await?, "session"),
+            Authenticator::Basic => (by_basic(state, req, renderer).await?, "basic"),
+        };
+        if let Some(user) = user {
+            return Ok(Some((user, name)));
         }
     }
-    Ok(Identity::Anonymous)
+    Ok(None)
+}
+
+async fn by_session(
+    state: &State,
+    req: &HttpRequest,
+    renderer: Renderer,
+) -> Result<Option<User>, Error> {
+    let count = |outcome| state.metrics.authenticated("session", outcome);
+    // The answer varies with the cookie, even if the database is unavailable.
+    SessionAccess { is_dead: false }.note(req);
+    let caller = session::authenticate(state, req).await.map_err(|error| {
+        count("unavailable");
+        Error::unavailable(&error, renderer)
+    })?;
+    let is_dead = caller.outcome.is_dead();
+    SessionAccess { is_dead }.note(req);
+    if caller.user.is_some() {
+        csrf::enforce(state, req, renderer).inspect_err(|_| count("csrf"))?;
+    } else if caller.outcome != SessionOutcome::NoCookie {
+        count(caller.outcome.label());
+    }
+    Ok(caller.user)
+}
+
+async fn by_basic(
+    state: &State,
+    req: &HttpRequest,
+    renderer: Renderer,
+) -> Result<Option<User>, Error> {
+    let refuse = |outcome, detail| {
+        state.metrics.authenticated("basic", outcome);
+        let kind = ErrorKind::AuthenticationFailed(detail);
+        Err(Error::rendered(kind, renderer))
+    };
+    let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let (username, password) = match parse_basic(&Zeroizing::new(header)) {
+        Basic::NotBasic => return Ok(None),
+        Basic::Malformed(detail) => return refuse("malformed", detail),
+        Basic::Credentials { username, password } => (username, password),
+    };
+    match credentials::authenticate(state, req, username, password).await {
+        Ok(Some(user)) if user.is_active => Ok(Some(user)),
+        Ok(Some(user)) => {
+            Trace::of(req).audit_refused_password(Some(&user.id), "inactive");
+            refuse("refused", "User inactive or deleted.")
+        }
+        Ok(None) => refuse("refused", "Invalid username/password."),
+        Err(error) => {
+            state.metrics.authenticated("basic", error.label());
+            Err(error.into_error(renderer))
+        }
+    }
 }

@@ -18,12 +18,10 @@ use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
 use crate::config::Config;
-use crate::db::connection::session_settings::SessionSettings;
+use crate::db::Db;
 use crate::db::error::ExportError;
 use crate::db::pool::task::deadline;
 use crate::db::types::stored_time::Clock;
-use crate::db::views::exportable_users::DateShape;
-use crate::db::{Db, DbOptions};
 use crate::django::negotiation::Renderer;
 use crate::export::parameters::{ParameterError, Parameters};
 use crate::export::{Csv, Export, ExportRequest, Layout, stats_json};
@@ -146,31 +144,21 @@ fn exit_code(result: Result<(), Failure>) -> i32 {
 /// The parts of the service that the commands use.
 struct Service {
     db: Db,
-    dates: DateShape,
     clock: Clock,
 }
 
 fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
     let config = Config::from_vars(lookup);
     let config = config.map_err(|errors| Failure(BAD_CONFIGURATION, errors.to_string()))?;
-    let settings = config.django;
+    let config = Config {
+        login: false,
+        export_concurrency: 1,
+        ..config
+    };
     let metrics = Metrics::new().map_err(io::Error::other)?;
     Ok(Service {
-        clock: Clock::new(settings.use_tz, &settings.time_zone),
-        dates: DateShape {
-            use_tz: settings.use_tz,
-        },
-        db: Db::new(DbOptions {
-            url: config.database_url,
-            read_url: config.database_read_url,
-            writable: false,
-            user_table: config.user_table,
-            username_field: config.username_field,
-            none_fields: config.none_fields,
-            exports_at_once: 1,
-            session: SessionSettings::new(config.prepared_statements, &settings),
-            waits: metrics.waits(),
-        }),
+        clock: Clock::new(config.django.use_tz, &config.django.time_zone),
+        db: Db::new(&config, metrics.waits()),
     })
 }
 
@@ -188,7 +176,6 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
         ParameterError::Database(error) => Failure(1, error.to_string()),
     })?;
     let request = ExportRequest {
-        dates: service.dates.clone(),
         selection,
         layout: match arguments.format {
             Format::Json => Layout::Json(Renderer::default()),

@@ -2,17 +2,7 @@
 //! program runs them.
 //!
 //! All differences between SQLite, PostgreSQL and MySQL, and between one project's user table and another's, stay inside this
-//! folder. Queries run on threads of their own, never on an Actix worker thread. From the lowest room to the highest:
-//!
-//! * [`types`]: what a column holds, as Django's backend reads and writes it
-//! * [`error`]: why the database, or a view over it, gave no answer
-//! * [`connection`]: one connection to any of the three databases: opened, limited, its transactions
-//! * `sql`: statements over tables whose names are known at run time
-//! * [`pool`]: workers, their connections, and what happens when the database hangs
-//! * [`models`]: Django's two tables
-//! * [`views`]: the queries of the two views and of the HTML page
-//! * [`inspection`]: what `check` reads
-//! * `databases`: the primary and the replica
+//! folder. Queries run on threads of their own, never on an Actix worker thread.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +12,7 @@ use std::time::Instant;
 use prometheus::Histogram;
 
 use crate::blocking::shared_query::SharedQuery;
-use crate::config::{Backend, DatabaseUrl};
+use crate::config::{Backend, Config, DatabaseUrl};
 use crate::telemetry::metrics::DatabaseFigures;
 
 pub mod connection;
@@ -41,12 +31,11 @@ use connection::opener::ConnectionOpener;
 use connection::session_settings::SessionSettings;
 use databases::Databases;
 use error::{DbError, ExportError, MayBeDbError};
-use models::user_table::UserTable;
+use models::user_table::{UserModel, UserTable};
 use pool::database::Database;
 use pool::lane::Lane;
 use pool::role::Role;
 use pool::task::{Limits, Task};
-use views::exportable_users::DateShape;
 use views::months::UsersByMonth;
 use views::statistics::Stats;
 use views::users_page::{UserPage, UserSearch};
@@ -58,28 +47,6 @@ const QUERIES_AT_ONCE: usize = 8;
 /// readiness check, and pings; on SQLite for its one writer, too.
 pub fn most_connections(backend: Backend, exports_at_once: usize) -> usize {
     QUERIES_AT_ONCE + exports_at_once + 5 + usize::from(backend == Backend::Sqlite)
-}
-
-/// The configuration of a [`Db`].
-pub struct DbOptions {
-    /// The primary
-    pub url: DatabaseUrl,
-    /// A replica for exports and statistics
-    pub read_url: Option<DatabaseUrl>,
-    /// Whether login may write
-    pub writable: bool,
-    /// `AUTH_USER_MODEL._meta.db_table`
-    pub user_table: String,
-    /// The column of `USERNAME_FIELD`
-    pub username_field: String,
-    /// The exported fields that the user model has set to `None`
-    pub none_fields: Vec<String>,
-    /// Exports that run at once; short queries never wait for them
-    pub exports_at_once: usize,
-    /// The settings of database sessions
-    pub session: SessionSettings,
-    /// Gets the seconds that jobs wait for a worker and a connection
-    pub waits: Histogram,
 }
 
 /// A handle on the database, cheap to clone.
@@ -108,21 +75,23 @@ struct Shared {
 
 impl Db {
     /// A handle on the configured database. It opens no connection before the first query, so the service can start while the
-    /// database is unreachable.
-    pub fn new(options: DbOptions) -> Db {
-        let backend = options.url.backend();
-        let size = most_connections(backend, options.exports_at_once);
-        let opener = |url: DatabaseUrl, writable| ConnectionOpener {
-            url,
-            writable,
-            settings: options.session.clone(),
+    /// database is unreachable. `waits` gets the seconds that jobs wait for a worker and a connection.
+    pub fn new(config: &Config, waits: Histogram) -> Db {
+        let backend = config.database_url.backend();
+        let size = most_connections(backend, config.export_concurrency);
+        let settings = SessionSettings::new(config.prepared_statements, &config.django);
+        let database = |role, url: &DatabaseUrl, writable| {
+            let opener = ConnectionOpener {
+                url: url.clone(),
+                writable,
+                settings: settings.clone(),
+            };
+            let workers = [QUERIES_AT_ONCE, config.export_concurrency];
+            Database::new(role, opener, size, workers)
         };
-        let workers = [QUERIES_AT_ONCE, options.exports_at_once];
-        let database = |role, opener| Database::new(role, opener, size, workers);
-        let primary = database(Role::Primary, opener(options.url, options.writable));
-        let replica = options
-            .read_url
-            .map(|url| database(Role::Replica, opener(url, false)));
+        let primary = database(Role::Primary, &config.database_url, config.login);
+        let replica = config.database_read_url.as_ref();
+        let replica = replica.map(|url| database(Role::Replica, url, false));
         if let Some(replica) = &replica {
             primary.link(replica);
         }
@@ -131,9 +100,7 @@ impl Db {
                 databases: Databases {
                     primary,
                     replica,
-                    table_name: options.user_table,
-                    username_field: options.username_field,
-                    none_fields: options.none_fields,
+                    user_model: UserModel::of(config),
                     user_table: OnceLock::new(),
                 },
                 writes: match backend {
@@ -144,7 +111,7 @@ impl Db {
                 users_by_month: Arc::default(),
                 primary_probe: Arc::default(),
                 replica_probe: Arc::default(),
-                waits: options.waits,
+                waits,
                 statistics_requests: AtomicU64::new(0),
                 statistics_queries: AtomicU64::new(0),
             }),
@@ -187,9 +154,6 @@ impl Db {
 
     /// Runs `job`, which may take longer than the deadline while it makes progress, on the replica if there is one. The job
     /// increments the counter with its progress.
-    ///
-    /// # Errors
-    /// As [`Db::run`].
     pub async fn export<T, E>(
         &self,
         deadline: Instant,
@@ -207,19 +171,14 @@ impl Db {
     }
 
     /// A page of the exportable users, for the HTML page.
-    ///
-    /// # Errors
-    /// As [`Db::export`], or the view's.
     pub async fn user_page(
         &self,
         deadline: Instant,
-        dates: &DateShape,
         search: UserSearch,
     ) -> Result<UserPage, ExportError> {
         let limits = Limits::new(JobKind::Long, deadline);
-        let dates = dates.clone();
         let job = move |connection: &mut Connection, table: &UserTable| {
-            table.user_page(connection, &dates, &search)
+            table.user_page(connection, &search)
         };
         self.run_on(Role::Replica, Lane::UserPages, limits, job)
             .await
@@ -254,9 +213,6 @@ impl Db {
     }
 
     /// The three counts, by a query that began after this call. Callers who wait while a query runs share the next one.
-    ///
-    /// # Errors
-    /// As [`Db::export`], or the view's.
     pub async fn stats(&self, deadline: Instant) -> Result<Stats, Arc<ExportError>> {
         let shared = Arc::clone(&self.shared);
         shared.statistics_requests.fetch_add(1, Ordering::Relaxed);
@@ -269,9 +225,6 @@ impl Db {
     }
 
     /// Active users by month, for the HTML page; shared as [`Db::stats`] is.
-    ///
-    /// # Errors
-    /// As [`Db::stats`].
     pub async fn users_by_month(
         &self,
         deadline: Instant,
@@ -326,15 +279,9 @@ impl Db {
 
     /// The number of requests for statistics, and the number of queries that answered them.
     pub fn statistics_figures(&self) -> (u64, u64) {
-        let Shared {
-            statistics_requests,
-            statistics_queries,
-            ..
-        } = &*self.shared;
-        (
-            statistics_requests.load(Ordering::Relaxed),
-            statistics_queries.load(Ordering::Relaxed),
-        )
+        let shared = &self.shared;
+        let counts = [&shared.statistics_requests, &shared.statistics_queries];
+        counts.map(|count| count.load(Ordering::Relaxed)).into()
     }
 
     /// Whether the primary answers and has both tables, and the replica has the exported columns, for `readyz`.
@@ -342,18 +289,14 @@ impl Db {
     /// # Errors
     /// The name of the first check that fails, and the reason, for the log.
     pub async fn ready(&self) -> Result<(), Arc<(&'static str, DbError)>> {
-        let Shared {
-            primary_probe,
-            replica_probe,
-            databases,
-            ..
-        } = &*self.shared;
-        let deadline = pool::task::deadline();
-        self.probe(Role::Primary, primary_probe, deadline).await?;
-        match databases.replica {
-            Some(_) => self.probe(Role::Replica, replica_probe, deadline).await,
-            None => Ok(()),
+        let (shared, deadline) = (&self.shared, pool::task::deadline());
+        self.probe(Role::Primary, &shared.primary_probe, deadline)
+            .await?;
+        if shared.databases.replica.is_some() {
+            self.probe(Role::Replica, &shared.replica_probe, deadline)
+                .await?;
         }
+        Ok(())
     }
 
     async fn probe(

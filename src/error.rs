@@ -1,19 +1,18 @@
 //! Every answer that is not a success: the one file that pairs a status with a body.
 //!
-//! Three error types: [`Error`] is what handlers and extractors return; [`ErrorKind`] says what went wrong, and the table in
-//! [`Error::answer`] gives its status and body. [`crate::db::error::DbError`] and [`crate::db::error::ExportError`] are the database's; routes turn
-//! them into an [`Error`] once. [`crate::passwords::NotChecked`] turns itself into one.
+//! [`Error`] is what handlers and extractors return; its [`ErrorKind`] says what went wrong, and the table in
+//! [`Error::answer`] gives status and body. Routes turn the errors of [`crate::db::error`] into an [`Error`] once, and
+//! [`crate::passwords::NotChecked`] turns itself into one.
 //!
 //! The bodies are DRF's (`rest_framework.views.exception_handler`, DRF 3.18), those of the customer's views, Django's plain
 //! error pages (`django.views.defaults`, Django 5.2), and the sidecar's own.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 
 use crate::django::negotiation::{Format, NotNegotiated, Renderer};
 use crate::django::renderers::write_json_string;
@@ -53,8 +52,8 @@ pub enum ErrorKind {
     NotFoundPage,
     /// Django's page for an uncaught exception
     ServerErrorPage,
-    /// `exceptions.Throttled` with the seconds to wait
-    Throttled(u64),
+    /// `exceptions.Throttled` with the time to wait
+    Throttled(Duration),
     /// The database is away, or a queue is full: never Django's answer, see `docs/differences.md`
     Unavailable,
     /// A refused login or logout
@@ -78,8 +77,8 @@ pub enum LoginRefusal {
     MalformedForm,
     /// Wrong name or password
     InvalidCredentials,
-    /// Too many failed logins: the seconds to wait
-    Throttled(u64),
+    /// Too many failed logins: the time to wait
+    Throttled(Duration),
     /// A body that did not come in time
     BodyTimeout,
 }
@@ -87,52 +86,32 @@ pub enum LoginRefusal {
 /// An answer that is not a success.
 #[derive(Debug)]
 pub struct Error {
-    kind: ErrorKind,
+    /// What went wrong
+    pub kind: ErrorKind,
     renderer: Renderer,
-    /// The `WWW-Authenticate` of a missing authentication, which is 401 then: as in DRF, where its first authenticator has one
-    challenge: Option<&'static str>,
-    /// The cause of an outage, for the log
-    cause: Option<String>,
+    /// Whether a missing authentication is 401 with `WWW-Authenticate`: as in DRF, where its first authenticator has one
+    challenges: bool,
+    /// The cause of an outage, for the log (`middleware/access_log.rs`) and never for the client
+    pub cause: Option<String>,
 }
 
 impl Error {
-    /// Rendered as JSON, compact.
-    pub fn new(kind: ErrorKind) -> Self {
-        Error::rendered(kind, Renderer::default())
-    }
-
     /// Rendered as the client asked.
     pub fn rendered(kind: ErrorKind, renderer: Renderer) -> Self {
         Error {
             kind,
             renderer,
-            challenge: None,
+            challenges: false,
             cause: None,
         }
     }
 
-    /// Django's page for an uncaught exception.
-    pub fn server_error_page() -> Self {
-        Error::new(ErrorKind::ServerErrorPage)
+    /// If `challenges`, with 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
+    pub fn with_challenge(self, challenges: bool) -> Self {
+        Error { challenges, ..self }
     }
 
-    /// Django's page for a request that it refuses before any view.
-    pub fn bad_request_page() -> Self {
-        Error::new(ErrorKind::BadRequestPage)
-    }
-
-    /// Django's page for an unknown URL.
-    pub fn not_found_page() -> Self {
-        Error::new(ErrorKind::NotFoundPage)
-    }
-
-    /// With 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
-    pub fn with_challenge(mut self, challenge: Option<&'static str>) -> Self {
-        self.challenge = challenge;
-        self
-    }
-
-    /// An outage. Its cause goes to the log (`middleware/access_log.rs`) and never to the client.
+    /// An outage.
     pub fn unavailable(cause: &impl fmt::Display, renderer: Renderer) -> Self {
         Error {
             cause: Some(cause.to_string()),
@@ -141,9 +120,16 @@ impl Error {
     }
 }
 
+/// Rendered as JSON, compact, unless it is a page.
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Error::rendered(kind, Renderer::default())
+    }
+}
+
 impl From<NotNegotiated> for Error {
     fn from(reason: NotNegotiated) -> Self {
-        Error::new(match reason {
+        Error::from(match reason {
             NotNegotiated::NotFound => ErrorKind::NotFound,
             NotNegotiated::NotAcceptable => ErrorKind::NotAcceptable,
         })
@@ -157,7 +143,7 @@ impl fmt::Display for Error {
 }
 
 /// The value of a `WWW-Authenticate` for HTTP Basic (`BasicAuthentication.authenticate_header`).
-pub const BASIC_CHALLENGE: &str = r#"Basic realm="api""#;
+const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="api""#);
 
 /// `Retry-After` of an outage, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
@@ -165,7 +151,7 @@ pub const RETRY_AFTER_SECONDS: u64 = 5;
 /// The body of an answer.
 enum ErrorBody<'a> {
     /// DRF's `{"detail": …}`
-    Detail(Cow<'a, str>),
+    Detail(String),
     /// The customer's views: `{"success": false, "error": …}`, and `details` where there are some (`null` without DEBUG)
     View(&'static str, Option<&'a Option<String>>),
     /// `{"success": false, "error": …}` of login and logout
@@ -177,75 +163,98 @@ enum ErrorBody<'a> {
 impl Error {
     /// The table of all kinds: the status and the body.
     fn answer(&self) -> (StatusCode, ErrorBody<'_>) {
+        use ErrorBody::{Detail, Page, View};
+        use ErrorKind as K;
+        use LoginRefusal as L;
         use StatusCode as S;
-        let detail = |text: &'static str| ErrorBody::Detail(text.into());
-        let unauthenticated = match self.challenge {
-            Some(_) => S::UNAUTHORIZED,
-            None => S::FORBIDDEN,
+        let login = ErrorBody::Login;
+        let unauthenticated = match self.challenges {
+            true => S::UNAUTHORIZED,
+            false => S::FORBIDDEN,
         };
         match &self.kind {
-            ErrorKind::NotFound => (S::NOT_FOUND, detail("Not found.")),
-            ErrorKind::NotAcceptable => (
-                S::NOT_ACCEPTABLE,
-                detail("Could not satisfy the request Accept header."),
-            ),
-            ErrorKind::NotAuthenticated => (
-                unauthenticated,
-                detail("Authentication credentials were not provided."),
-            ),
-            ErrorKind::AuthenticationFailed(text) => (unauthenticated, detail(text)),
-            ErrorKind::PermissionDenied => (
-                S::FORBIDDEN,
-                detail("You do not have permission to perform this action."),
-            ),
-            ErrorKind::CsrfFailed(reason) => {
-                let text = format!("CSRF Failed: {reason}");
-                (S::FORBIDDEN, ErrorBody::Detail(text.into()))
+            K::NotFound => (S::NOT_FOUND, Detail("Not found.".into())),
+            K::NotAcceptable => {
+                let text = "Could not satisfy the request Accept header.";
+                (S::NOT_ACCEPTABLE, Detail(text.into()))
             }
-            ErrorKind::MethodNotAllowed(method) => {
+            K::NotAuthenticated => {
+                let text = "Authentication credentials were not provided.";
+                (unauthenticated, Detail(text.into()))
+            }
+            K::AuthenticationFailed(text) => (unauthenticated, Detail((*text).into())),
+            K::PermissionDenied => {
+                let text = "You do not have permission to perform this action.";
+                (S::FORBIDDEN, Detail(text.into()))
+            }
+            K::CsrfFailed(reason) => (S::FORBIDDEN, Detail(format!("CSRF Failed: {reason}"))),
+            K::MethodNotAllowed(method) => {
                 let text = format!("Method \"{method}\" not allowed.");
-                (S::METHOD_NOT_ALLOWED, ErrorBody::Detail(text.into()))
+                (S::METHOD_NOT_ALLOWED, Detail(text))
             }
-            ErrorKind::ParseError(text) => (S::BAD_REQUEST, ErrorBody::Detail(text.into())),
-            ErrorKind::Throttled(seconds) => {
-                let plural = if *seconds == 1 { "" } else { "s" };
+            K::ParseError(text) => (S::BAD_REQUEST, Detail(text.clone())),
+            K::Throttled(wait) => {
+                let seconds = whole_seconds(*wait);
+                let plural = if seconds == 1 { "" } else { "s" };
                 let text = format!(
                     "Request was throttled. Expected available in {seconds} second{plural}."
                 );
-                (S::TOO_MANY_REQUESTS, ErrorBody::Detail(text.into()))
+                (S::TOO_MANY_REQUESTS, Detail(text))
             }
-            ErrorKind::Unavailable => (
-                S::SERVICE_UNAVAILABLE,
-                detail("The service is temporarily unavailable."),
-            ),
-            ErrorKind::ExportFailed(details) => (
-                S::INTERNAL_SERVER_ERROR,
-                ErrorBody::View("Failed to export users. Please try again.", Some(details)),
-            ),
-            ErrorKind::StatsFailed => (
-                S::INTERNAL_SERVER_ERROR,
-                ErrorBody::View("Failed to get export statistics", None),
-            ),
-            ErrorKind::BadRequestPage => (S::BAD_REQUEST, ErrorBody::Page("Bad Request (400)", "")),
-            ErrorKind::HeadTooLargePage => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                ErrorBody::Page("Request Header Fields Too Large", ""),
-            ),
-            ErrorKind::NotFoundPage => (
-                S::NOT_FOUND,
-                ErrorBody::Page(
-                    "Not Found",
-                    "The requested resource was not found on this server.",
-                ),
-            ),
-            ErrorKind::ServerErrorPage => (
-                S::INTERNAL_SERVER_ERROR,
-                ErrorBody::Page("Server Error (500)", ""),
-            ),
-            ErrorKind::Login(refusal) => {
-                let (status, reason) = refusal.answer();
-                (status, ErrorBody::Login(reason))
+            K::Unavailable => {
+                let text = "The service is temporarily unavailable.";
+                (S::SERVICE_UNAVAILABLE, Detail(text.into()))
             }
+            K::ExportFailed(details) => {
+                let text = "Failed to export users. Please try again.";
+                (S::INTERNAL_SERVER_ERROR, View(text, Some(details)))
+            }
+            K::StatsFailed => {
+                let text = "Failed to get export statistics";
+                (S::INTERNAL_SERVER_ERROR, View(text, None))
+            }
+            K::BadRequestPage => (S::BAD_REQUEST, Page("Bad Request (400)", "")),
+            K::HeadTooLargePage => {
+                let title = "Request Header Fields Too Large";
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, Page(title, ""))
+            }
+            K::NotFoundPage => {
+                let text = "The requested resource was not found on this server.";
+                (S::NOT_FOUND, Page("Not Found", text))
+            }
+            K::ServerErrorPage => (S::INTERNAL_SERVER_ERROR, Page("Server Error (500)", "")),
+            K::Login(L::MethodNotAllowed) => {
+                (S::METHOD_NOT_ALLOWED, login("Only POST is allowed."))
+            }
+            K::Login(L::ForeignOrigin) => (
+                S::FORBIDDEN,
+                login("Requests from another site are refused."),
+            ),
+            K::Login(L::UnsupportedMediaType) => {
+                let text = "The content type must be application/json.";
+                (S::UNSUPPORTED_MEDIA_TYPE, login(text))
+            }
+            K::Login(L::TooLarge) => (
+                S::PAYLOAD_TOO_LARGE,
+                login("The request body is too large."),
+            ),
+            K::Login(L::Malformed) => {
+                let text = "The body must be a JSON object with the strings username and password.";
+                (S::BAD_REQUEST, login(text))
+            }
+            K::Login(L::MalformedForm) => (
+                S::BAD_REQUEST,
+                login("The form must hold a username and a password."),
+            ),
+            K::Login(L::InvalidCredentials) => (S::UNAUTHORIZED, login("Invalid credentials")),
+            K::Login(L::Throttled(_)) => {
+                let text = "Too many failed logins. Try again later.";
+                (S::TOO_MANY_REQUESTS, login(text))
+            }
+            K::Login(L::BodyTimeout) => (
+                S::REQUEST_TIMEOUT,
+                login("The request body did not come in time."),
+            ),
         }
     }
 
@@ -254,57 +263,13 @@ impl Error {
         self.renderer.format == Format::Html
     }
 
-    /// What went wrong.
-    pub fn kind(&self) -> &ErrorKind {
-        &self.kind
-    }
-
-    /// The cause of an outage, for the log.
-    pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
-    }
-
     /// The sentence in the body, for a page.
     pub fn sentence(&self) -> String {
         match self.answer().1 {
-            ErrorBody::Detail(text) => text.into_owned(),
+            ErrorBody::Detail(text) => text,
             ErrorBody::View(text, Some(Some(details))) => format!("{text} ({details})"),
             ErrorBody::View(text, _) | ErrorBody::Login(text) | ErrorBody::Page(text, _) => {
                 text.to_owned()
-            }
-        }
-    }
-}
-
-impl LoginRefusal {
-    /// The status and the reason in the body.
-    fn answer(self) -> (StatusCode, &'static str) {
-        use StatusCode as S;
-        match self {
-            LoginRefusal::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "Only POST is allowed."),
-            LoginRefusal::ForeignOrigin => {
-                (S::FORBIDDEN, "Requests from another site are refused.")
-            }
-            LoginRefusal::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "The content type must be application/json.",
-            ),
-            LoginRefusal::TooLarge => (S::PAYLOAD_TOO_LARGE, "The request body is too large."),
-            LoginRefusal::Malformed => (
-                S::BAD_REQUEST,
-                "The body must be a JSON object with the strings username and password.",
-            ),
-            LoginRefusal::MalformedForm => (
-                S::BAD_REQUEST,
-                "The form must hold a username and a password.",
-            ),
-            LoginRefusal::InvalidCredentials => (S::UNAUTHORIZED, "Invalid credentials"),
-            LoginRefusal::Throttled(_) => (
-                S::TOO_MANY_REQUESTS,
-                "Too many failed logins. Try again later.",
-            ),
-            LoginRefusal::BodyTimeout => {
-                (S::REQUEST_TIMEOUT, "The request body did not come in time.")
             }
         }
     }
@@ -319,12 +284,9 @@ impl ResponseError for Error {
         let (status, body) = self.answer();
         let mut answer = match body {
             ErrorBody::Page(title, text) => page(status, title, text),
-            ErrorBody::Login(reason) => {
-                let json = format!(r#"{{"success":false,"error":"{reason}"}}"#);
-                HttpResponse::build(status)
-                    .content_type("application/json")
-                    .body(json)
-            }
+            ErrorBody::Login(reason) => HttpResponse::build(status)
+                .content_type("application/json")
+                .body(format!(r#"{{"success":false,"error":"{reason}"}}"#)),
             ErrorBody::Detail(text) => {
                 let mut json = b"{\"detail\":".to_vec();
                 write_json_string(&mut json, &text);
@@ -344,32 +306,26 @@ impl ResponseError for Error {
                 response::api(status, self.renderer, &json)
             }
         };
-        let headers = answer.headers_mut();
-        match (&self.kind, self.challenge) {
-            (ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_), Some(challenge)) => {
-                let challenge = HeaderValue::from_static(challenge);
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
+        let (name, value) = match &self.kind {
+            ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) if self.challenges => {
+                (header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
             }
-            (ErrorKind::Unavailable, _) => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            ErrorKind::Unavailable => (header::RETRY_AFTER, RETRY_AFTER_SECONDS.into()),
+            ErrorKind::Throttled(wait) | ErrorKind::Login(LoginRefusal::Throttled(wait)) => {
+                (header::RETRY_AFTER, whole_seconds(*wait).into())
             }
-            (
-                ErrorKind::Throttled(seconds) | ErrorKind::Login(LoginRefusal::Throttled(seconds)),
-                _,
-            ) => {
-                headers.insert(header::RETRY_AFTER, (*seconds).into());
+            ErrorKind::Login(LoginRefusal::MethodNotAllowed) => {
+                (header::ALLOW, HeaderValue::from_static("POST"))
             }
-            (ErrorKind::Login(LoginRefusal::MethodNotAllowed), _) => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-            }
-            _ => {}
-        }
+            _ => return answer,
+        };
+        answer.headers_mut().insert(name, value);
         answer
     }
 }
 
 /// Rounded up, as in DRF.
-pub fn whole_seconds(wait: Duration) -> u64 {
+fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
@@ -377,7 +333,7 @@ fn page(status: StatusCode, title: &str, text: &str) -> HttpResponse {
     let html = format!(
         "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n  <h1>{title}</h1><p>{text}</p>\n</body>\n</html>\n"
     );
-    HttpResponseBuilder::new(status)
+    HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .body(html)
 }

@@ -17,7 +17,7 @@ use crate::db::Db;
 use crate::db::connection::Connection;
 use crate::db::error::ExportError;
 use crate::db::models::user_table::UserTable;
-use crate::db::views::exportable_users::{DateShape, Selection};
+use crate::db::views::exportable_users::Selection;
 use crate::db::views::statistics::Stats;
 use crate::django::negotiation::Renderer;
 use crate::response::{self, Compressed};
@@ -51,8 +51,6 @@ pub struct Export {
 /// What an export holds.
 #[derive(Clone)]
 pub struct ExportRequest {
-    /// How dates are written
-    pub dates: DateShape,
     /// Which users
     pub selection: Selection,
     /// The format
@@ -150,15 +148,11 @@ fn collect_users(
     request: &ExportRequest,
     progress: &AtomicU64,
 ) -> Result<(Sorted, Option<String>), ExportError> {
-    let ExportRequest {
-        dates,
-        selection,
-        layout,
-    } = request;
+    let ExportRequest { selection, layout } = request;
     let mut scratch = Vec::new();
     let mut last = None;
     let mut spool = Spool::new();
-    table.export(connection, dates, selection, |rank, id, row| {
+    table.export(connection, selection, |rank, id, row| {
         progress.fetch_add(1, Ordering::Relaxed);
         last = Some(id);
         let Layout::Csv(csv) = layout else {

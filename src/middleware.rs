@@ -57,7 +57,7 @@ pub async fn limit_head(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let activity = req.conn_data::<Rc<Activity>>();
     if activity.is_some_and(|activity| activity.is_head_too_large.get()) {
-        return Ok(req.into_response(Error::new(ErrorKind::HeadTooLargePage).error_response()));
+        return Ok(req.into_response(Error::from(ErrorKind::HeadTooLargePage).error_response()));
     }
     Ok(next.call(req).await?.map_into_boxed_body())
 }
@@ -72,7 +72,7 @@ pub async fn django(
     let paths = req.app_data::<Data<Paths>>().cloned();
     // `server/http.rs` adds both.
     let (Some(state), Some(paths)) = (state, paths) else {
-        return Ok(req.into_response(Error::server_error_page().error_response()));
+        return Ok(req.into_response(Error::from(ErrorKind::ServerErrorPage).error_response()));
     };
     let trace = Trace::of(req.request());
     let settings = state.settings();
@@ -94,7 +94,7 @@ pub async fn django(
     let mut frame_options = true;
     let mut response = if !is_host_allowed(&settings, &req) {
         frame_options = false;
-        req.into_response(Error::bad_request_page().error_response())
+        req.into_response(Error::from(ErrorKind::BadRequestPage).error_response())
     } else {
         match resolved {
             Resolved::Handler(..)
@@ -108,7 +108,7 @@ pub async fn django(
             }
             Resolved::MissingSlash(_) if settings.debug && HAS_BODY.contains(req.method()) => {
                 // `CommonMiddleware` raises: a redirect would lose the form's data.
-                req.into_response(Error::server_error_page().error_response())
+                req.into_response(Error::from(ErrorKind::ServerErrorPage).error_response())
             }
             Resolved::MissingSlash(path) => {
                 frame_options = false;
@@ -117,7 +117,9 @@ pub async fn django(
                 redirect.insert_header((header::LOCATION, location));
                 req.into_response(redirect.content_type("text/html; charset=utf-8").body(""))
             }
-            Resolved::NotFound => req.into_response(Error::not_found_page().error_response()),
+            Resolved::NotFound => {
+                req.into_response(Error::from(ErrorKind::NotFoundPage).error_response())
+            }
         }
     };
 

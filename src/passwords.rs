@@ -18,7 +18,7 @@ use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, veri
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
-use crate::error::{Error, ErrorKind, whole_seconds};
+use crate::error::{Error, ErrorKind};
 
 pub mod throttle;
 
@@ -67,9 +67,7 @@ impl NotChecked {
     /// The answer to the client: 429, or 503.
     pub fn into_error(self, renderer: Renderer) -> Error {
         match self {
-            NotChecked::Throttled(wait) => {
-                Error::rendered(ErrorKind::Throttled(whole_seconds(wait)), renderer)
-            }
+            NotChecked::Throttled(wait) => Error::rendered(ErrorKind::Throttled(wait), renderer),
             NotChecked::Busy => Error::rendered(ErrorKind::Unavailable, renderer),
             NotChecked::Unavailable(error) => Error::unavailable(&error, renderer),
         }

@@ -15,21 +15,28 @@ pub fn api(status: StatusCode, renderer: Renderer, json: &[u8]) -> HttpResponse 
     api_head(status, renderer).body(rendered(renderer, json))
 }
 
-/// As [`api`], with 200 and an entity tag; or 304, if the client's `If-None-Match` has the tag.
-pub fn api_tagged(req: &HttpRequest, renderer: Renderer, json: &[u8]) -> HttpResponse {
+/// An answer with this head and an entity tag; or 304, if the client's `If-None-Match` has the tag.
+pub fn tagged(
+    req: &HttpRequest,
+    mut head: HttpResponseBuilder,
+    renderer: Renderer,
+    json: &[u8],
+) -> HttpResponse {
     let tag = entity_tag(renderer, json);
-    if is_known(req, &tag) {
-        return not_modified(tag);
+    match is_known(req, &tag) {
+        true => not_modified(tag),
+        false => head.insert_header(ETag(tag)).body(rendered(renderer, json)),
     }
-    let mut head = api_head(StatusCode::OK, renderer);
-    head.insert_header(ETag(tag)).body(rendered(renderer, json))
 }
 
-fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
-    match Reshaper::new(renderer) {
-        None => json.to_vec(),
-        Some(mut reshaper) => reshaper.push(json),
-    }
+/// Compact JSON as the renderer writes it.
+pub fn rendered(renderer: Renderer, json: &[u8]) -> Vec<u8> {
+    let Some(spaces) = renderer.indent else {
+        return json.to_vec();
+    };
+    let mut indented = Vec::new();
+    Indenter::new(spaces).push(json, &mut indented);
+    indented
 }
 
 /// The entity tag of what `renderer` writes for this content.
@@ -72,25 +79,6 @@ pub fn api_head(status: StatusCode, renderer: Renderer) -> HttpResponseBuilder {
         Format::Html => "text/html; charset=utf-8",
     });
     head
-}
-
-/// Indents a body's compact JSON piece by piece, as the renderer writes it.
-pub struct Reshaper(Indenter);
-
-impl Reshaper {
-    /// `None` for a renderer that writes compact JSON. HTML pages are made elsewhere.
-    pub fn new(renderer: Renderer) -> Option<Reshaper> {
-        renderer
-            .indent
-            .map(|spaces| Reshaper(Indenter::new(spaces)))
-    }
-
-    /// Indents the next piece.
-    pub fn push(&mut self, compact: &[u8]) -> Vec<u8> {
-        let mut indented = Vec::with_capacity(compact.len() * 2);
-        self.0.push(compact, &mut indented);
-        indented
-    }
 }
 
 /// Adds a header's name to `Vary` (`django.utils.cache.patch_vary_headers`). The name must not be in it yet.

@@ -3,7 +3,7 @@
 use actix_web::guard;
 use actix_web::web::{self, ServiceConfig};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::route::Route;
 
 pub mod admin;
@@ -21,43 +21,38 @@ pub struct Paths(Vec<(String, Route)>);
 impl Paths {
     /// The paths under `mount`; health checks also at the root, or not at all if `SIDECAR_OPS_BIND` is set.
     pub fn new(mount: &str, login: bool, health: bool) -> Paths {
-        let views = [Route::ExportUsers, Route::ExportStats]
-            .map(|route| (format!("{mount}/{}/", route.label()), route));
-        let mut paths = views.to_vec();
-        paths.push((format!("{mount}/"), Route::Overview));
-        paths.push((format!("{mount}/openapi.json"), Route::OpenApi));
+        let mut paths = vec![
+            (format!("{mount}/"), Route::Overview),
+            (format!("{mount}/export-users/"), Route::ExportUsers),
+            (format!("{mount}/export-stats/"), Route::ExportStats),
+            (format!("{mount}/openapi.json"), Route::OpenApi),
+        ];
         if login {
-            let at = |route: Route| (format!("/api/{}/", route.label()), route);
-            paths.extend([Route::Login, Route::Logout].map(at));
             paths.extend([
+                ("/api/login/".to_owned(), Route::Login),
+                ("/api/logout/".to_owned(), Route::Logout),
                 (format!("{mount}/login/"), Route::LoginForm),
                 (format!("{mount}/logout/"), Route::LogoutForm),
             ]);
         }
-        if health {
-            let roots: &[&str] = if mount.is_empty() {
-                &[""]
-            } else {
-                &["", mount]
-            };
-            for root in roots {
-                paths.extend(
-                    [Route::Healthz, Route::Readyz]
-                        .map(|route| (format!("{root}/{}", route.label()), route)),
-                );
-            }
+        let mut roots = vec!["", mount];
+        roots.dedup();
+        for root in roots.into_iter().filter(|_| health) {
+            paths.extend([
+                (format!("{root}/healthz"), Route::Healthz),
+                (format!("{root}/readyz"), Route::Readyz),
+            ]);
         }
         Paths(paths)
     }
 
     /// The paths of the operators' listener.
     pub fn for_operators() -> Paths {
-        let routes = [Route::Healthz, Route::Readyz, Route::Metrics];
-        Paths(
-            routes
-                .map(|route| (format!("/{}", route.label()), route))
-                .to_vec(),
-        )
+        Paths(vec![
+            ("/healthz".to_owned(), Route::Healthz),
+            ("/readyz".to_owned(), Route::Readyz),
+            ("/metrics".to_owned(), Route::Metrics),
+        ])
     }
 
     /// The route of a path.
@@ -77,10 +72,10 @@ impl Paths {
                     .route(get_or_head().to(page::overview))
                     .route(web::to(page::method_not_allowed)),
                 Route::ExportUsers => at
-                    .route(options().to(admin::describe_export_users))
+                    .route(options().to(admin::describe))
                     .route(web::to(admin::export_users)),
                 Route::ExportStats => at
-                    .route(options().to(admin::describe_export_stats))
+                    .route(options().to(admin::describe))
                     .route(web::to(admin::export_stats)),
                 Route::OpenApi => at.route(get_or_head().to(openapi::openapi)),
                 Route::Login => at.route(web::to(login::login)),
@@ -97,5 +92,5 @@ impl Paths {
 }
 
 async fn not_found() -> Result<(), Error> {
-    Err(Error::not_found_page())
+    Err(ErrorKind::NotFoundPage.into())
 }

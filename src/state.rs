@@ -9,10 +9,8 @@ use tokio::sync::Semaphore;
 
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, ConfigErrors};
-use crate::db::connection::session_settings::SessionSettings;
+use crate::db::Db;
 use crate::db::types::stored_time::Clock;
-use crate::db::views::exportable_users::DateShape;
-use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
 use crate::export::temporary_folder::TemporaryFolder;
 use crate::passwords::Passwords;
@@ -30,8 +28,6 @@ pub struct State {
     settings: RwLock<Arc<Settings>>,
     /// The time, as the settings want it stored
     pub clock: Clock,
-    /// How the export shows dates
-    pub dates: DateShape,
     /// Checks passwords
     pub passwords: Arc<Passwords>,
     /// Permits for exports that are made and sent
@@ -64,26 +60,13 @@ impl State {
     /// # Errors
     /// The system has no random numbers.
     pub fn new(config: Config, cores: usize) -> io::Result<State> {
+        let metrics = Metrics::new().map_err(io::Error::other)?;
+        let db = Db::new(&config, metrics.waits());
         let settings = Arc::new(config.django);
         let clock = Clock::new(settings.use_tz, &settings.time_zone);
-        let metrics = Metrics::new().map_err(io::Error::other)?;
-        let db = Db::new(DbOptions {
-            url: config.database_url,
-            read_url: config.database_read_url,
-            writable: config.login,
-            user_table: config.user_table,
-            username_field: config.username_field,
-            none_fields: config.none_fields,
-            exports_at_once: config.export_concurrency,
-            session: SessionSettings::new(config.prepared_statements, &settings),
-            waits: metrics.waits(),
-        });
         Ok(State {
             session_reader: SessionReader::new(db.clone()),
             db,
-            dates: DateShape {
-                use_tz: settings.use_tz,
-            },
             passwords: Passwords::new(cores, config.login_rate),
             exports: Arc::new(Semaphore::new(config.export_concurrency)),
             temporary_folder: TemporaryFolder::default(),

@@ -27,9 +27,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Returns the user if the password is right and a backend admits the user. The connection is back in the pool before hashing
 /// begins. Sends no query if the queue is full, the limit is reached, or the name is longer than any user's. Such a name
 /// counts as a failure of its address and needs no hash: the refusal's time tells nothing about existing users.
-///
-/// # Errors
-/// The password was not checked.
 pub async fn authenticate(
     state: &State,
     req: &HttpRequest,

@@ -13,9 +13,6 @@ use crate::state::State;
 const COOKIE_NAME: &str = "csrftoken";
 
 /// Checks the CSRF token of a session's request. Django would also take it from a POST's form; no body is read here.
-///
-/// # Errors
-/// 403 with the reason.
 pub fn enforce(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let header_of = |name: &str| wsgi_header(req.headers(), name);
     let host = header_of("host").unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::HttpRequest;
 use zeroize::Zeroizing;
 
 use super::credentials;
@@ -17,46 +17,32 @@ use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::authenticating;
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, UserId,
-    new_session_key, session_auth_hash, verify_session_auth_hash,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, new_session_key,
+    session_auth_hash, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
-use crate::error::{Error, ErrorKind, LoginRefusal, whole_seconds};
+use crate::error::{Error, ErrorKind, LoginRefusal};
 use crate::passwords::NotChecked;
 use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
-/// A user who has logged in.
-pub struct LoggedIn {
-    /// The primary key
-    pub id: UserId,
-    /// The name
-    pub username: String,
-    /// Whether the two views admit the user
-    pub is_staff: bool,
-    /// The `Set-Cookie` of the new session
-    pub set_cookie: String,
-}
-
-/// Logs a user in: checks name and password, and writes a session that Django accepts.
-///
-/// # Errors
-/// A refusal, or an outage, rendered as `renderer` says.
+/// Logs a user in: checks name and password, and writes a session that Django accepts. Returns the user, and the `Set-Cookie`
+/// of the session.
 pub async fn log_in(
     state: &State,
     req: &HttpRequest,
     username: String,
     password: Zeroizing<String>,
     renderer: Renderer,
-) -> Result<LoggedIn, Error> {
+) -> Result<(Arc<User>, String), Error> {
     let refuse = |refusal| Error::rendered(ErrorKind::Login(refusal), renderer);
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let checked = credentials::authenticate(state, req, username, password).await;
     let user = checked.map_err(|error| {
         state.metrics.authenticated("login", error.label());
         match error {
-            NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(whole_seconds(wait))),
+            NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(wait)),
             other => other.into_error(renderer),
         }
     })?;
@@ -74,19 +60,30 @@ pub async fn log_in(
     })?;
     let now = state.clock.now_plus(0);
     let settings = state.settings();
-    let (id, username, is_staff) = (user.id, user.username.clone(), user.is_staff);
-    let login = Login {
-        user,
+    let (id, user) = (user.id, Arc::new(user));
+    let login = Arc::new(Login {
+        user: Arc::clone(&user),
         now,
         settings: Arc::clone(&settings),
-    };
-    let (old_key, session) = new_session(state, req, login).await.map_err(outage)?;
+    });
+    let mut old_key = session::cookie(state, req).filter(|key| session::is_plausible(key));
+    let mut carried_over = None;
+    if let Some(key) = old_key.clone() {
+        // Before the transaction that writes: PostgreSQL would abort that for a key that its encoding can't hold.
+        let login = Arc::clone(&login);
+        let carry_over = move |old: &str, key_type| login.session(Some((old, key_type)));
+        let read = state
+            .session_reader
+            .read(deadline(req), key, now, carry_over);
+        carried_over = trace.time_database(read).await.map_err(outage)?;
+        old_key = old_key.filter(|_| carried_over.is_some());
+    }
+    let session = carried_over.unwrap_or_else(|| login.session(None));
     let (expires, max_age_seconds) = (state.clock.now_plus(session.age), session.max_age);
     let row = SessionRow {
         key: key.clone(),
         data: session.data,
     };
-    // In one transaction.
     let written = state.db.write(deadline(req), move |connection, table| {
         if let Some(old_key) = &old_key {
             SessionRow::delete(connection, old_key)?;
@@ -97,26 +94,17 @@ pub async fn log_in(
     trace.time_database(written).await.map_err(outage)?;
 
     trace.audit_session("login");
-    req.extensions_mut()
-        .insert(SessionAccess { is_dead: false });
+    SessionAccess { is_dead: false }.note(req);
     let cookie = &settings.session_cookie;
     let set_cookie = cookie.set(&key, max_age_seconds, now.unix_seconds());
-    Ok(LoggedIn {
-        id,
-        username,
-        is_staff,
-        set_cookie,
-    })
+    Ok((user, set_cookie))
 }
 
 /// Logs out: deletes the session's row and the cookie, also for an anonymous session.
-///
-/// # Errors
-/// An outage, rendered as `renderer` says.
 pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let outage = |error: DbError| Error::unavailable(&error, renderer);
     let cookie = session::cookie(state, req);
-    let has_cookie = cookie.is_some();
+    let is_dead = cookie.is_some();
     if let Some(key) = cookie.filter(|key| session::is_plausible(key)) {
         let (settings, now) = (state.settings(), state.clock.now_plus(0));
         let user_id = move |data: &str, key_type| {
@@ -139,35 +127,13 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
             }
         }
     }
-    req.extensions_mut().insert(SessionAccess {
-        is_dead: has_cookie,
-    });
+    SessionAccess { is_dead }.note(req);
     Ok(())
-}
-
-/// The new session of a login, and the key of the request's old session, whose data it carries over. The old row is read
-/// before the transaction that writes: PostgreSQL would abort that for a key that its encoding can't hold.
-async fn new_session(
-    state: &State,
-    req: &HttpRequest,
-    login: Login,
-) -> Result<(Option<String>, NewSession), DbError> {
-    let login = Arc::new(login);
-    let key = session::cookie(state, req).filter(|key| session::is_plausible(key));
-    if let Some(key) = key {
-        let (reader, carrying) = (&state.session_reader, Arc::clone(&login));
-        let carry_over = move |old: &str, key_type| carrying.session(Some((old, key_type)));
-        let read = reader.read(deadline(req), key.clone(), login.now, carry_over);
-        if let Some(session) = Trace::of(req).time_database(read).await? {
-            return Ok((Some(key), session));
-        }
-    }
-    Ok((None, login.session(None)))
 }
 
 /// A user who logs in.
 struct Login {
-    user: User,
+    user: Arc<User>,
     now: StoredTime,
     settings: Arc<Settings>,
 }
@@ -213,10 +179,8 @@ impl Login {
     fn lifetime(&self, data: &SessionData) -> (i64, Option<i64>) {
         const A_HUNDRED_YEARS: i64 = 100 * 365 * 86_400;
         let usual = self.settings.session_cookie.age_seconds;
-        match data
-            .get("_session_expiry")
-            .and_then(|json| json.parse().ok())
-        {
+        let own = data.get("_session_expiry");
+        match own.and_then(|json| json.parse().ok()) {
             Some(0) => (usual, None),
             Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
             _ => (usual, Some(usual)),

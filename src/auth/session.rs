@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::HttpRequest;
 use actix_web::http::header;
+use actix_web::{HttpMessage, HttpRequest};
 
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
@@ -36,6 +36,13 @@ const LONGEST_KEY: usize = 254;
 pub struct SessionAccess {
     /// The cookie names no session: Django deletes it.
     pub is_dead: bool,
+}
+
+impl SessionAccess {
+    /// Puts it into the request's extensions.
+    pub(super) fn note(self, req: &HttpRequest) {
+        req.extensions_mut().insert(self);
+    }
 }
 
 /// The caller by the session cookie.

@@ -8,16 +8,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(feature = "sqlite")]
 use std::thread::sleep;
-use std::time::Duration;
-#[cfg(feature = "sqlite")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-#[cfg(feature = "postgres")]
-use diesel::connection::CacheSize;
 use diesel::connection::{
-    AnsiTransactionManager, Connection as _, InstrumentationEvent, SimpleConnection,
+    AnsiTransactionManager, CacheSize, Connection as _, InstrumentationEvent, SimpleConnection,
     TransactionManager,
 };
 
@@ -30,16 +25,9 @@ pub(crate) mod opener;
 pub mod session_settings;
 
 use job_kind::JobKind;
-#[cfg(feature = "mysql")]
-use job_kind::STATEMENT_TIMEOUT;
 use session_settings::SessionSettings;
-#[cfg(feature = "mysql")]
-use session_settings::mysql_limit;
-#[cfg(feature = "sqlite")]
-use session_settings::{READING, WRITING};
 
 /// How long a writer waits before it tries again to lock an SQLite file.
-#[cfg(feature = "sqlite")]
 const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A connection to the database that `DATABASE_URL` names.
@@ -85,16 +73,22 @@ impl Connection {
         }
     }
 
+    /// Runs statements of constant text, in one round trip.
+    pub(super) fn execute(&mut self, statements: &str) -> diesel::QueryResult<()> {
+        match statements {
+            "" => Ok(()),
+            _ => with_connection!(self, conn => conn.batch_execute(statements)),
+        }
+    }
+
     /// Pings the server, in one round trip. An open SQLite file always answers, even while it is locked.
     pub(super) fn is_alive(&mut self) -> bool {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => true,
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => conn.batch_execute("SELECT 1").is_ok(),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => conn.batch_execute("DO 0").is_ok(),
-        }
+        let ping = match self.backend() {
+            Backend::Sqlite => "",
+            Backend::Postgres => "SELECT 1",
+            Backend::Mysql => "DO 0",
+        };
+        self.execute(ping).is_ok()
     }
 
     /// Adds 1 to `answers` for each statement that ends.
@@ -118,26 +112,17 @@ impl Connection {
     /// the old error for a new one. PostgreSQL keeps refusing a prepared statement after a migration has changed the type of
     /// a column that it reads.
     pub(super) fn is_spoilt_by_errors(&self) -> bool {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => false,
-            #[allow(unreachable_patterns)]
-            _ => true,
-        }
+        self.backend() != Backend::Sqlite
     }
 
     /// On PostgreSQL, runs all further statements unprepared, and returns true: the server may have refused the prepared
     /// statement alone. (The server's message can't tell, since it is translated.)
     pub(super) fn forget_statements(&mut self) -> bool {
-        match self {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => {
-                conn.set_prepared_statement_cache_size(CacheSize::Disabled);
-                true
-            }
-            #[allow(unreachable_patterns)]
-            _ => false,
+        let is_postgres = self.backend() == Backend::Postgres;
+        if is_postgres {
+            with_connection!(self, conn => conn.set_prepared_statement_cache_size(CacheSize::Disabled));
         }
+        is_postgres
     }
 
     /// Runs `job` under the limits of its kind. A job that writes runs in one transaction. `left` is the time until the
@@ -149,110 +134,33 @@ impl Connection {
         left: Duration,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begun = self.begin(settings, kind, left);
-        let begun = begun.map_err(|error| self.told_by_number(DbError::from(error)))?;
+        let (begin, end) = settings.around(self.backend(), kind, left);
+        let begun = self.begin(&begin, left);
+        begun.map_err(|error| self.told_by_number(DbError::from(error)))?;
         let result = job(self).map_err(|error| self.told_by_number(error));
-        let ended = match (begun, kind, &result) {
-            (false, ..) => Ok(()),
-            (true, JobKind::Writes, Ok(_)) => with_connection!(self, conn => commit(conn)),
-            // The job's error tells more than that of the roll-back. The pool closes a connection whose transaction is
-            // still open.
-            (true, JobKind::Writes, Err(_)) => {
-                let _ = with_connection!(self, conn => rollback(conn));
-                Ok(())
-            }
-            // Also after a view's error, which leaves the transaction open.
-            (true, ..) => self.end_reading(),
+        let ended = match (kind, &result) {
+            (JobKind::Writes, Err(_)) => self.execute("ROLLBACK"),
+            // Also after a view's error, which leaves the transaction of a job that reads open.
+            _ => self.execute(&end),
         };
+        // The job's error tells more than that of the roll-back. The pool closes a connection after an error.
         let value = result?;
         ended.map_err(DbError::from)?;
         Ok(value)
     }
 
-    /// Sets the limits of a job. Returns whether [`Connection::limited`] has to end a transaction or reset a limit.
-    #[cfg_attr(
-        not(all(feature = "sqlite", feature = "postgres")),
-        expect(unused_variables, reason = "each is for one backend")
-    )]
-    fn begin(
-        &mut self,
-        settings: &SessionSettings,
-        kind: JobKind,
-        left: Duration,
-    ) -> diesel::QueryResult<bool> {
-        let writes = kind == JobKind::Writes;
-        match self {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(conn) => {
-                if writes {
-                    conn.batch_execute(&format!("PRAGMA busy_timeout = 0; {WRITING}"))?;
-                    begin_immediate(conn, left)?;
-                }
-                // The timeout counts for each statement: Django's own writers hold the file for moments.
-                let access = if writes { "" } else { READING };
-                let timeout = left.as_millis();
-                conn.batch_execute(&format!("PRAGMA busy_timeout = {timeout}; {access}"))?;
-                Ok(writes)
-            }
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => match settings.begin_postgres(kind, left) {
-                None => Ok(false),
-                Some(begin) if writes => {
-                    AnsiTransactionManager::begin_transaction_sql(conn, &begin)?;
-                    Ok(true)
-                }
-                Some(begin) => conn.batch_execute(&begin).map(|()| true),
-            },
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => match kind {
-                JobKind::Short => Ok(false),
-                JobKind::Long => conn.batch_execute(&mysql_limit(kind, left)).map(|()| true),
-                JobKind::Writes => {
-                    AnsiTransactionManager::begin_transaction_sql(
-                        conn,
-                        "START TRANSACTION READ WRITE",
-                    )?;
-                    Ok(true)
-                }
-            },
-        }
-    }
-
-    /// Ends the transaction of a job that reads, or resets its limit.
-    fn end_reading(&mut self) -> diesel::QueryResult<()> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => Ok(()),
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(conn) => conn.batch_execute("ROLLBACK"),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => {
-                conn.batch_execute(&mysql_limit(JobKind::Short, STATEMENT_TIMEOUT))
+    /// Runs the statements before a job. A writer on SQLite tries again until its deadline to lock the file: SQLite itself tries
+    /// ten times a second, which can miss the gaps of a writer that comes again and again for seconds.
+    fn begin(&mut self, statements: &str, left: Duration) -> diesel::QueryResult<()> {
+        let end = Instant::now() + left;
+        let is_locked = |error: &diesel::result::Error| error.to_string() == "database is locked";
+        loop {
+            match self.execute(statements) {
+                Err(error) if is_locked(&error) && Instant::now() < end => sleep(LOCK_INTERVAL),
+                result => return result,
             }
         }
     }
-}
-
-/// Takes the write lock now: a transaction that reads first and then writes would be refused at once while another one writes.
-/// SQLite itself tries ten times a second, which can miss the gaps of a writer that comes again and again for seconds.
-#[cfg(feature = "sqlite")]
-fn begin_immediate(conn: &mut diesel::SqliteConnection, left: Duration) -> diesel::QueryResult<()> {
-    let end = Instant::now() + left;
-    let is_locked = |error: &diesel::result::Error| error.to_string() == "database is locked";
-    loop {
-        match AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE") {
-            Err(error) if is_locked(&error) && Instant::now() < end => sleep(LOCK_INTERVAL),
-            result => return result,
-        }
-    }
-}
-
-fn commit<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::commit_transaction(conn)
-}
-
-fn rollback<C: diesel::Connection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::rollback_transaction(conn)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::connection::job_kind::JobKind;
 use super::error::{DbError, MayBeDbError};
 use super::inspection::privileges::excess_privilege;
 use super::models::sessions;
-use super::models::user_table::UserTable;
+use super::models::user_table::{UserModel, UserTable};
 use super::pool::database::Database;
 use super::pool::lane::Lane;
 use super::pool::role::Role;
@@ -17,10 +17,7 @@ use super::pool::task::{Limits, Task, deadline};
 pub(super) struct Databases {
     pub(super) primary: Arc<Database>,
     pub(super) replica: Option<Arc<Database>>,
-    /// `AUTH_USER_MODEL._meta.db_table`
-    pub(super) table_name: String,
-    pub(super) username_field: String,
-    pub(super) none_fields: Vec<String>,
+    pub(super) user_model: UserModel,
     /// Empty before the first job
     pub(super) user_table: OnceLock<UserTable>,
 }
@@ -54,11 +51,9 @@ impl Databases {
     /// Whether the database of this role answers and has what is read from it. The error names the check that failed.
     pub(super) fn probe(&self, role: Role, task: &Task) -> Result<(), (&'static str, DbError)> {
         let failed = |check| {
-            move |error| match (role, error) {
-                (Role::Primary, error @ (DbError::Refused(_) | DbError::Schema(_))) => {
-                    (check, error)
-                }
-                (_, error) => (role.check(), error),
+            move |error| match (role, &error) {
+                (Role::Primary, DbError::Refused(_) | DbError::Schema(_)) => (check, error),
+                _ => (role.check(), error),
             }
         };
         let table = self.table(role, task).map_err(failed("user_table"))?;
@@ -86,8 +81,7 @@ impl Databases {
         }
         let database = self.of(role);
         let table = database.run(&task.preparing(), &|connection| {
-            let (name, username) = (&self.table_name, &self.username_field);
-            UserTable::load(connection, name, username, &self.none_fields)
+            UserTable::load(connection, &self.user_model)
         })?;
         let mut is_first = false;
         let table = self.user_table.get_or_init(|| {

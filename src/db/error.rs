@@ -1,7 +1,5 @@
 //! Why the database, or a view over it, gave no answer.
 
-use std::time::Duration;
-
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use super::types::value::ValueError;
@@ -86,12 +84,9 @@ pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.
     fn db_error(&self) -> Option<&DbError>;
 
-    /// Turns a refusal that came after `limit` into an outage: the statement has run into a timeout of the database.
-    fn after(self, elapsed: Duration, limit: Duration) -> Self {
-        match self.db_error() {
-            Some(DbError::Refused(_)) if elapsed >= limit => self.into_outage(),
-            _ => self,
-        }
+    /// Whether the database refused a statement.
+    fn is_refusal(&self) -> bool {
+        matches!(self.db_error(), Some(DbError::Refused(_)))
     }
 
     /// Turns a refusal into an outage.
@@ -163,34 +158,5 @@ impl From<DieselError> for ExportError {
             };
         }
         ExportError::Database(error.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_error_is_an_outage_and_a_refused_statement_is_not() {
-        use DatabaseErrorKind::{ClosedConnection, SerializationFailure, Unknown};
-        for (kind, message, is_outage) in [
-            (Unknown, "database is locked", true),
-            (Unknown, "unable to open database file", true),
-            (Unknown, "disk I/O error", true),
-            (Unknown, "locking protocol", true),
-            (Unknown, "no such table: django_session", false),
-            (Unknown, "database disk image is malformed", false),
-            (Unknown, "keine Berechtigung für Tabelle auth_user", false),
-            (ClosedConnection, "breche Verbindung ab", true),
-            (SerializationFailure, "storniere Anfrage", true),
-        ] {
-            let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
-            let error = DbError::from(error);
-            assert_eq!(
-                matches!(error, DbError::Unavailable(_)),
-                is_outage,
-                "{message}"
-            );
-        }
     }
 }

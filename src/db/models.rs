@@ -1,8 +1,6 @@
 //! Django's two tables: the user table, whose name and columns differ from project to project, and `django_session`.
 
 pub(crate) mod column_text;
-pub(crate) mod key;
-mod schema;
 pub mod sessions;
 pub mod user_table;
 pub mod users;

@@ -8,12 +8,11 @@ use diesel::backend::Backend as DieselBackend;
 use diesel::connection::DefaultLoadingMode;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::Error as DieselError;
-use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::{BigInt, HasSqlType, SqlType, Text, Untyped};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::connection::{Connection, with_connection};
-use super::types::compared_text::{AnyText, ComparedText};
 use super::types::row::{FromRow, ReadRow};
 use super::types::stored_time::StoredTime;
 use crate::config::Backend;
@@ -33,14 +32,11 @@ pub(crate) fn quoted(backend: Backend, name: &str) -> String {
 #[derive(Clone)]
 pub(crate) enum Parameter {
     Integer(i64),
-    /// Decimal digits of an integer above those of `BigInt`: MySQL's unsigned type has such
-    Unsigned(String),
-    /// For a column of the database's UUID type
-    Uuid(String),
     Text(String),
-    /// Takes the type of the column that it is compared with
-    AnyText(ComparedText),
-    Time(StoredTime),
+    /// Takes the type of the column that it is compared with, as Django's untyped parameters do
+    AnyText(String),
+    /// A text that is cast to the type of this name
+    Cast(String, &'static str),
 }
 
 impl From<&str> for Parameter {
@@ -49,9 +45,29 @@ impl From<&str> for Parameter {
     }
 }
 
-impl From<StoredTime> for Parameter {
-    fn from(time: StoredTime) -> Parameter {
-        Parameter::Time(time)
+impl Parameter {
+    /// A time, for a column of a Django `DateTimeField`.
+    pub(crate) fn time(time: StoredTime, backend: Backend) -> Parameter {
+        let (text, type_name) = time.parameter(backend);
+        Parameter::Cast(text, type_name)
+    }
+}
+
+/// The SQL type of a [`Parameter::AnyText`]. On PostgreSQL its type number is 0, "not specified": a `citext` column would be
+/// compared as `text` with a parameter of the type `text`.
+#[derive(SqlType, QueryId)]
+#[cfg_attr(feature = "postgres", diesel(postgres_type(oid = 0, array_oid = 0)))]
+#[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Text")))]
+#[cfg_attr(feature = "mysql", diesel(mysql_type(name = "String")))]
+struct AnyText;
+
+impl<DB: DieselBackend> ToSql<AnyText, DB> for String
+where
+    String: ToSql<Text, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        // On PostgreSQL, the binary form of every text type is the text itself.
+        <String as ToSql<Text, DB>>::to_sql(self, out)
     }
 }
 
@@ -141,7 +157,6 @@ where
     DB: DieselBackend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
-    StoredTime: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut rest = self.text.as_str();
@@ -150,33 +165,21 @@ where
             let parameter = self.parameters.get(number - 1).ok_or_else(|| {
                 DieselError::QueryBuilderError(format!("${number} has no value").into())
             })?;
-            parameter.push(&mut out)?;
+            match parameter {
+                Parameter::Integer(number) => out.push_bind_param::<BigInt, _>(number)?,
+                Parameter::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Parameter::AnyText(text) => out.push_bind_param::<AnyText, _>(text)?,
+                Parameter::Cast(text, type_name) => {
+                    out.push_sql("CAST(");
+                    out.push_bind_param::<Text, _>(text)?;
+                    out.push_sql(" AS ");
+                    out.push_sql(type_name);
+                    out.push_sql(")");
+                }
+            }
             rest = behind;
         }
         out.push_sql(rest);
-        Ok(())
-    }
-}
-
-impl Parameter {
-    fn push<'b, DB>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
-    where
-        DB: DieselBackend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<AnyText>,
-        i64: ToSql<BigInt, DB>,
-        String: ToSql<Text, DB>,
-        StoredTime: QueryFragment<DB>,
-    {
-        let (text, cast_end) = match self {
-            Parameter::Integer(number) => return out.push_bind_param::<BigInt, _>(number),
-            Parameter::Text(text) => return out.push_bind_param::<Text, _>(text),
-            Parameter::AnyText(text) => return out.push_bind_param::<AnyText, _>(text),
-            Parameter::Time(time) => return time.walk_ast(out.reborrow()),
-            Parameter::Unsigned(digits) => (digits, " AS DECIMAL(20))"),
-            Parameter::Uuid(uuid) => (uuid, " AS uuid)"),
-        };
-        out.push_sql("CAST(");
-        out.push_bind_param::<Text, _>(text)?;
-        out.push_sql(cast_end);
         Ok(())
     }
 }

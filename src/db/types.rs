@@ -1,6 +1,5 @@
 //! What a column holds, as Django's backend for the database reads and writes it.
 
-pub(crate) mod compared_text;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]

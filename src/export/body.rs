@@ -6,7 +6,7 @@ use super::csv::{self, Csv};
 use super::spool::Sorted;
 use crate::db::views::exported_row::{JSON_ADDS, write_json};
 use crate::django::negotiation::Renderer;
-use crate::response::Reshaper;
+use crate::django::renderers::Indenter;
 
 /// The bytes of a chunk.
 pub(super) const CHUNK: usize = 256 * 1024;
@@ -50,9 +50,9 @@ impl Layout {
         }
     }
 
-    fn reshaper(self) -> Option<Reshaper> {
+    fn indenter(self) -> Option<Indenter> {
         match self {
-            Layout::Json(renderer) => Reshaper::new(renderer),
+            Layout::Json(renderer) => renderer.indent.map(Indenter::new),
             Layout::Ndjson | Layout::Csv(_) => None,
         }
     }
@@ -68,7 +68,7 @@ impl ExportBody {
     /// The length of all chunks together. An indented body must be written once to measure it. Blocking.
     pub(super) fn length(&mut self) -> io::Result<u64> {
         let (count, layout) = (self.users.count, self.layout);
-        if layout.reshaper().is_none() {
+        if layout.indenter().is_none() {
             let added = match layout {
                 Layout::Json(_) => count * JSON_ADDS as u64 + count.saturating_sub(1),
                 Layout::Ndjson => count * (JSON_ADDS as u64 + 1),
@@ -90,7 +90,7 @@ impl ExportBody {
         mut written: impl FnMut(u64),
     ) -> io::Result<()> {
         let [head, tail] = self.layout.frame(self.users.count);
-        let mut reshaper = self.layout.reshaper();
+        let mut indenter = self.layout.indenter();
         let mut compact = Vec::with_capacity(CHUNK + 4096);
         compact.extend_from_slice(head.as_bytes());
         loop {
@@ -107,7 +107,11 @@ impl ExportBody {
             if is_last {
                 compact.extend_from_slice(tail.as_bytes());
             }
-            let indented = reshaper.as_mut().map(|reshaper| reshaper.push(&compact));
+            let indented = indenter.as_mut().map(|indenter| {
+                let mut indented = Vec::with_capacity(compact.len() * 2);
+                indenter.push(&compact, &mut indented);
+                indented
+            });
             let chunk = indented.as_ref().unwrap_or(&compact);
             out.write_all(chunk)?;
             written(chunk.len() as u64);

@@ -55,7 +55,7 @@ pub async fn access_log(
     response.headers_mut().insert(X_REQUEST_ID, id);
     let status = response.status();
     let error = response.response().error();
-    if let Some(cause) = error.and_then(|error| error.as_error::<Error>()?.cause()) {
+    if let Some(cause) = error.and_then(|error| error.as_error::<Error>()?.cause.as_deref()) {
         let log = &state.rate_limited_log;
         log.every_minute(Level::Error, error::LOGGER, cause);
     }

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::export::{Export, ExportRequest, stats_json};
 use crate::request::deadline;
 use crate::response;
+use crate::route::Route;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 use crate::telemetry::truncated;
@@ -28,7 +29,6 @@ pub async fn export_users(
 ) -> Result<HttpResponse, Error> {
     let renderer = admin.renderer;
     let request = ExportRequest {
-        dates: state.dates.clone(),
         selection: parameters::selection(&admin, &state, &req).await?,
         layout: parameters::layout(&admin)?,
     };
@@ -88,40 +88,29 @@ pub async fn export_stats(
     let stats = Trace::of(&req).time_database(stats).await;
     let stats =
         stats.map_err(|error| stats_error(&state.rate_limited_log, &error, admin.renderer))?;
+    let head = response::api_head(StatusCode::OK, admin.renderer);
     let json = stats_json(&stats);
-    Ok(response::api_tagged(&req, admin.renderer, json.as_bytes()))
+    Ok(response::tagged(
+        &req,
+        head,
+        admin.renderer,
+        json.as_bytes(),
+    ))
 }
 
-/// `OPTIONS export-users/` (`SimpleMetadata`).
-pub async fn describe_export_users(
+/// `OPTIONS` of the two views (`SimpleMetadata`).
+pub async fn describe(
     admin: AdminUser,
     state: Data<State>,
     req: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    describe(&admin, &state, &req, metadata::EXPORT_USERS)
-}
-
-/// `OPTIONS export-stats/` (`SimpleMetadata`).
-pub async fn describe_export_stats(
-    admin: AdminUser,
-    state: Data<State>,
-    req: HttpRequest,
-) -> Result<HttpResponse, Error> {
-    describe(&admin, &state, &req, metadata::EXPORT_STATS)
-}
-
-fn describe(
-    admin: &AdminUser,
-    state: &State,
-    req: &HttpRequest,
-    json: &str,
-) -> Result<HttpResponse, Error> {
-    match admin.renderer.format {
-        Format::Html => page::options(state, req, json),
-        _ => Ok(response::api(
-            StatusCode::OK,
-            admin.renderer,
-            json.as_bytes(),
-        )),
+    let json = match Trace::of(&req).route() {
+        Some(Route::ExportUsers) => metadata::EXPORT_USERS,
+        _ => metadata::EXPORT_STATS,
+    };
+    let renderer = admin.renderer;
+    match renderer.format {
+        Format::Html => page::options(&state, &req, json),
+        Format::Json => Ok(response::api(StatusCode::OK, renderer, json.as_bytes())),
     }
 }

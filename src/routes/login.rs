@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use actix_web::rt::time::timeout;
 use actix_web::web::{Bytes, Data, Payload};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -43,7 +43,7 @@ pub async fn login(
     let body = posted(&state, &req, payload, "application/json", renderer).await?;
     let Credentials { username, password } =
         serde_json::from_slice(&body).map_err(|_| refuse(LoginRefusal::Malformed, renderer))?;
-    let user = log_in(&state, &req, username, password, renderer).await?;
+    let (user, set_cookie) = log_in(&state, &req, username, password, renderer).await?;
 
     let mut json = br#"{"success":true,"user":{"id":"#.to_vec();
     match &user.id {
@@ -54,7 +54,7 @@ pub async fn login(
     write_json_string(&mut json, &user.username);
     json.extend_from_slice(format!(",\"is_staff\":{}}}}}", user.is_staff).as_bytes());
     Ok(HttpResponse::Ok()
-        .insert_header((SET_COOKIE, user.set_cookie))
+        .insert_header((SET_COOKIE, set_cookie))
         .content_type("application/json")
         .body(json))
 }
@@ -94,30 +94,28 @@ pub async fn login_form(
     let (Some(username), Some(password)) = (form.last("username"), form.last("password")) else {
         return Err(malformed());
     };
-    let user = log_in(&state, &req, username, Zeroizing::new(password), PAGE).await?;
-    let mut answer = to_the_page();
-    // `SessionCookie::set` writes nothing that a header can't hold.
-    if let Ok(cookie) = header::HeaderValue::try_from(user.set_cookie) {
-        answer.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    Ok(answer)
+    let password = Zeroizing::new(password);
+    let (_, set_cookie) = log_in(&state, &req, username, password, PAGE).await?;
+    Ok(to_the_page()
+        .insert_header((SET_COOKIE, set_cookie))
+        .finish())
 }
 
 /// The page's logout form: redirects to the page, without a session.
 pub async fn logout_form(req: HttpRequest, state: Data<State>) -> Result<HttpResponse, Error> {
     require_same_site_post(&state, &req, PAGE)?;
     log_out(&state, &req, PAGE).await?;
-    Ok(to_the_page())
+    Ok(to_the_page().finish())
 }
 
 /// The media type of a browser's form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// 303 to the page, one path segment above the form.
-fn to_the_page() -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((LOCATION, "../"))
-        .finish()
+fn to_the_page() -> HttpResponseBuilder {
+    let mut answer = HttpResponse::SeeOther();
+    answer.insert_header((LOCATION, "../"));
+    answer
 }
 
 /// The body of a request, which must be a `POST` from the same site and of this media type.

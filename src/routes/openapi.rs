@@ -1,7 +1,6 @@
 //! `GET {mount}/openapi.json`: the API as an OpenAPI 3.1 document. It holds no data and needs no authentication.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ETag};
+use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -28,13 +27,8 @@ pub async fn openapi(state: Data<State>, req: HttpRequest) -> HttpResponse {
     if mount.is_empty() {
         json = json.replacen(SERVER, r#""url": ".""#, 1);
     }
-    let tag = response::entity_tag(Renderer::default(), json.as_bytes());
-    if response::is_known(&req, &tag) {
-        return response::not_modified(tag);
-    }
-    HttpResponse::build(StatusCode::OK)
-        .insert_header(ETag(tag))
-        .insert_header((header::VARY, "Accept"))
-        .content_type("application/json")
-        .body(json)
+    let mut head = HttpResponse::Ok();
+    head.insert_header((header::VARY, "Accept"))
+        .content_type("application/json");
+    response::tagged(&req, head, Renderer::default(), json.as_bytes())
 }

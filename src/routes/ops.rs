@@ -17,18 +17,13 @@ use crate::telemetry::metrics::CONTENT_TYPE;
 
 /// `GET healthz`: the process is alive. Asks the database nothing.
 pub async fn healthz() -> HttpResponse {
-    ok()
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(r#"{"status":"ok"}"#)
 }
 
 /// Permits for requests of readyz that wait for the database, so that they can't take all connections of a listener.
-pub struct ReadinessPermits(Semaphore);
-
-impl ReadinessPermits {
-    /// Permits for this number of requests.
-    pub fn new(permits: usize) -> ReadinessPermits {
-        ReadinessPermits(Semaphore::new(permits))
-    }
-}
+pub struct ReadinessPermits(pub Semaphore);
 
 /// `GET readyz`: 200 if the database answers, both tables can be read, and large exports can be spooled; otherwise 503 and the
 /// name of the check that failed. Also 503 once the service stops, and without a permit.
@@ -40,16 +35,10 @@ pub async fn readyz(state: Data<State>, permits: Data<ReadinessPermits>) -> Http
         return not_ready(&state, "database", &"too many requests wait for its answer");
     };
     match join(state.db.ready(), state.temporary_folder.check()).await {
-        (Ok(()), Ok(())) => ok(),
+        (Ok(()), Ok(())) => healthz().await,
         (Err(failed), _) => not_ready(&state, failed.0, &failed.1),
         (Ok(()), Err(error)) => not_ready(&state, "temporary_folder", &error),
     }
-}
-
-fn ok() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/json")
-        .body(r#"{"status":"ok"}"#)
 }
 
 fn not_ready(state: &State, check: &str, cause: &dyn Display) -> HttpResponse {

@@ -17,7 +17,6 @@ use crate::auth::{AdminUser, CallerName};
 use crate::db::error::{DbError, ExportError};
 use crate::db::views::users_page::{Cursor, UserSearch};
 use crate::django::negotiation::Renderer;
-use crate::django::renderers::Indenter;
 use crate::django::request::Query;
 use crate::django::sessions::UserId;
 use crate::error::{Error, ErrorKind, LoginRefusal};
@@ -58,25 +57,24 @@ pub(super) async fn show(
     state: &State,
     req: &HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let query = PageQuery::of(req)?;
+    let user_search = user_search(req)?;
+    let is_first = matches!(user_search.cursor, Cursor::First);
+    let search = user_search.text.clone().unwrap_or_default();
     let until = deadline(req);
-    let user_search = UserSearch::new(query.search.as_deref(), query.cursor, USERS_ON_PAGE);
     let queries = join(
         state.db.users_by_month(until),
-        state.db.user_page(until, &state.dates, user_search),
+        state.db.user_page(until, user_search),
     );
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
     let (by_month, user_page) = trace.time_database(queries).await;
     let by_month = by_month.map_err(|error| stats_error(log, &error, admin.renderer))?;
     let root = root(req);
-    let search = query.search.unwrap_or_default();
     let users = match user_page {
         Ok(user_page) => {
             // The answer to HEAD shows no users.
             if req.method() == Method::GET {
                 trace.audit_page(&admin.username, user_page.rows.len(), !search.is_empty());
             }
-            let is_first = matches!(query.cursor, Cursor::First);
             Users::new(&user_page, &search, root, is_first)
         }
         Err(ExportError::Database(error @ DbError::Unavailable(_))) => {
@@ -105,11 +103,14 @@ pub(super) async fn show(
 
 /// The page for `OPTIONS`.
 pub(super) fn options(state: &State, req: &HttpRequest, json: &str) -> Result<HttpResponse, Error> {
-    let mut indented = Vec::new();
-    Indenter::new(2).push(json.as_bytes(), &mut indented);
+    let indented = Renderer {
+        indent: Some(2),
+        ..Renderer::PAGE
+    };
+    let json = response::rendered(indented, json.as_bytes());
     let options = Options {
         frame: frame(state, req),
-        json: String::from_utf8_lossy(&indented).into_owned(),
+        json: String::from_utf8_lossy(&json).into_owned(),
     };
     page(StatusCode::OK, &options)
 }
@@ -133,61 +134,46 @@ pub fn for_people(state: &State, response: ServiceResponse<BoxBody>) -> ServiceR
     response
 }
 
-/// The query string of a page.
-struct PageQuery {
-    search: Option<String>,
-    cursor: Cursor,
-}
-
-impl PageQuery {
-    fn of(req: &HttpRequest) -> Result<PageQuery, Error> {
-        let query = Query::parse(req.query_string()).ok_or_else(Error::bad_request_page)?;
-        let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
-        let cursor = match (key("after"), key("before")) {
+/// What the query string asks for.
+fn user_search(req: &HttpRequest) -> Result<UserSearch, Error> {
+    let query = Query::parse(req.query_string()).ok_or(ErrorKind::BadRequestPage)?;
+    let key = |name| query.last(name).and_then(|text| UserId::parse(&text));
+    let text = query.last("q").map(|text| text.trim().to_owned());
+    Ok(UserSearch {
+        text: text.filter(|text| !text.is_empty()),
+        cursor: match (key("after"), key("before")) {
             (Some(id), _) => Cursor::After(id),
             (None, Some(id)) => Cursor::Before(id),
             (None, None) => Cursor::First,
-        };
-        let search = query.last("q").map(|text| text.trim().to_owned());
-        Ok(PageQuery {
-            search: search.filter(|text| !text.is_empty()),
-            cursor,
-        })
-    }
+        },
+        limit: USERS_ON_PAGE,
+    })
 }
 
 fn refusal(state: &State, req: &HttpRequest, error: &Error) -> Refusal {
-    let (heading, advice) = match error.kind() {
-        ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) | ErrorKind::Login(_) => {
-            ("Please log in", None)
-        }
-        ErrorKind::PermissionDenied => (
-            "Not for this account",
-            Some(
-                "The export is for members of staff. Log in as one of them, or ask them to make you one.",
-            ),
-        ),
-        ErrorKind::Throttled(_) => ("Too many attempts", None),
-        ErrorKind::Unavailable => (
-            "Not available just now",
-            Some("Nothing is lost. Load this page again in a few seconds."),
-        ),
-        ErrorKind::ExportFailed(_) | ErrorKind::StatsFailed | ErrorKind::ServerErrorPage => {
-            ("The export fails", Some("The log has the reason."))
-        }
-        _ => ("That can't be done", None),
-    };
-    let helps = matches!(
-        error.kind(),
+    let (heading, advice, helps) = match &error.kind {
         ErrorKind::NotAuthenticated
-            | ErrorKind::AuthenticationFailed(_)
-            | ErrorKind::PermissionDenied
-            | ErrorKind::Login(
-                LoginRefusal::InvalidCredentials
-                    | LoginRefusal::Throttled(_)
-                    | LoginRefusal::MalformedForm
-            )
-    );
+        | ErrorKind::AuthenticationFailed(_)
+        | ErrorKind::Login(
+            LoginRefusal::InvalidCredentials
+            | LoginRefusal::Throttled(_)
+            | LoginRefusal::MalformedForm,
+        ) => ("Please log in", None, true),
+        ErrorKind::Login(_) => ("Please log in", None, false),
+        ErrorKind::PermissionDenied => {
+            let advice = "The export is for members of staff. Log in as one of them, or ask them to make you one.";
+            ("Not for this account", Some(advice), true)
+        }
+        ErrorKind::Throttled(_) => ("Too many attempts", None, false),
+        ErrorKind::Unavailable => {
+            let advice = "Nothing is lost. Load this page again in a few seconds.";
+            ("Not available just now", Some(advice), false)
+        }
+        ErrorKind::ExportFailed(_) | ErrorKind::StatsFailed | ErrorKind::ServerErrorPage => {
+            ("The export fails", Some("The log has the reason."), false)
+        }
+        _ => ("That can't be done", None, false),
+    };
     let login = match (helps, state.serves_login) {
         (false, _) => Login::Nothing,
         (true, true) => Login::Form,
@@ -244,7 +230,7 @@ fn now() -> String {
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let html = template.render().map_err(|error| {
         log::error!("a page can't be rendered: {error}");
-        Error::server_error_page()
+        Error::from(ErrorKind::ServerErrorPage)
     })?;
     let mut answer = response::api_head(status, Renderer::PAGE).body(html);
     add_policy(answer.headers_mut());

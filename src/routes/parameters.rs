@@ -39,9 +39,6 @@ pub(super) async fn selection(
 }
 
 /// The format of the export.
-///
-/// # Errors
-/// 400 with a sentence for a wrong value.
 pub(super) fn layout(admin: &AdminUser) -> Result<Layout, Error> {
     match admin.download {
         None => Ok(Layout::Json(admin.renderer)),

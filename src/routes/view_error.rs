@@ -38,7 +38,7 @@ pub(super) fn view_error(
         ExportError::Unrenderable => {
             let message = format!("Internal Server Error: {error}");
             log.every_minute(Level::Error, "django.request", message);
-            Error::server_error_page()
+            Error::from(ErrorKind::ServerErrorPage)
         }
     }
 }

@@ -13,6 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::Data;
 use socket2::SockRef;
+use tokio::sync::Semaphore;
 
 use super::listeners::{Bound, Listener};
 use super::shutdown::LONGEST_FINISH;
@@ -45,7 +46,7 @@ pub(super) fn start(
     });
     let (state, paths) = (state.clone(), Data::new(paths));
     // The other half stays free for healthz and metrics.
-    let readiness_permits = Data::new(ReadinessPermits::new(connections / 2));
+    let readiness_permits = Data::new(ReadinessPermits(Semaphore::new(connections / 2)));
     let app = move || {
         let paths = paths.clone();
         App::new()

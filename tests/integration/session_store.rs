@@ -9,9 +9,8 @@ use actix_web::cookie::Key;
 use actix_web::cookie::time::Duration;
 use actix_web::{App, HttpResponse, test, web};
 use watchtower_sidecar::config::Config;
-use watchtower_sidecar::db::connection::session_settings::SessionSettings;
+use watchtower_sidecar::db::Db;
 use watchtower_sidecar::db::types::stored_time::Clock;
-use watchtower_sidecar::db::{Db, DbOptions};
 use watchtower_sidecar::session_store::DjangoSessionStore;
 use watchtower_sidecar::telemetry::metrics::Metrics;
 
@@ -30,21 +29,12 @@ fn store(database: &Database) -> DjangoSessionStore {
     let config = Config::from_vars(|name| match name {
         "DATABASE_URL" => Some(database.url.clone()),
         "DJANGO_SECRET_KEY" => Some(KEY.to_owned()),
+        "SIDECAR_LOGIN" => Some("on".to_owned()),
         "DJANGO_SECRET_KEY_FALLBACKS" => Some(fallbacks.clone()),
         _ => None,
     })
     .unwrap_or_else(|errors| panic!("{errors}"));
-    let db = Db::new(DbOptions {
-        url: config.database_url,
-        read_url: None,
-        writable: true,
-        user_table: config.user_table,
-        username_field: config.username_field,
-        none_fields: config.none_fields,
-        exports_at_once: config.export_concurrency,
-        session: SessionSettings::new(config.prepared_statements, &config.django),
-        waits: Metrics::new().unwrap().waits(),
-    });
+    let db = Db::new(&config, Metrics::new().unwrap().waits());
     DjangoSessionStore::new(
         db,
         Arc::new(config.django),

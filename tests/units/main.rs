@@ -6,8 +6,10 @@
 mod client_address;
 mod client_connection;
 mod config;
+mod db_error;
 mod django;
 mod export;
+mod exported_row;
 mod page;
 mod passwords;
 mod telemetry;

@@ -81,14 +81,17 @@ impl Connection {
         let once = |connection: &mut Connection| {
             let began = Instant::now();
             let result = connection.limited(settings, kind, left, job);
-            result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT.min(left)))
+            let has_run_into_timeout = began.elapsed() >= STATEMENT_TIMEOUT.min(left);
+            result.map_err(|error| match has_run_into_timeout && error.is_refusal() {
+                true => error.into_outage(),
+                false => error,
+            })
         };
         let error = match once(self) {
             Err(error) if error.db_error().is_some() => error,
             result => return Ran::once(result, true),
         };
-        let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
-        if !is_refused
+        if !error.is_refusal()
             || !may_repeat
             || kind == JobKind::Writes
             || began.elapsed() >= left
@@ -131,7 +134,7 @@ impl Connection {
     pub(crate) fn told_by_number<E: MayBeDbError>(&mut self, error: E) -> E {
         match self {
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) if matches!(error.db_error(), Some(DbError::Refused(_))) => {
+            Connection::Mysql(conn) if error.is_refusal() => {
                 match latest_number(conn) {
                     Ok(number) if !OUTAGES_OF_MYSQL.contains(&number) => error,
                     // These questions fail only if they are interrupted as well.

@@ -6,8 +6,6 @@
 use std::time::Duration;
 
 use diesel::Connection as _;
-#[cfg(feature = "postgres")]
-use diesel::connection::CacheSize;
 
 use super::Connection;
 use super::session_settings::SessionSettings;
@@ -43,15 +41,17 @@ impl ConnectionOpener {
             }
             #[cfg(feature = "postgres")]
             Backend::Postgres => {
-                let mut conn = diesel::PgConnection::establish(&self.postgres_url(timeout))?;
+                let conn = diesel::PgConnection::establish(&self.postgres_url(timeout))?;
+                let mut connection = Connection::Postgres(conn);
                 if self.settings.prepares {
-                    self.settings
-                        .after_connecting_to_postgres(&mut conn, !self.chooses_by_writability())
+                    let is_read_only = !self.chooses_by_writability();
+                    connection
+                        .execute(&self.settings.after_connecting_to_postgres(is_read_only))
                         .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
                 } else {
-                    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+                    connection.forget_statements();
                 }
-                Ok(Connection::Postgres(conn))
+                Ok(connection)
             }
             #[cfg(feature = "mysql")]
             Backend::Mysql => {

@@ -8,34 +8,28 @@
 //!
 //! On SQLite each job sets how long it waits for a lock, and whether it may write.
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 use std::time::Duration;
 
 #[cfg(feature = "mysql")]
 use diesel::RunQueryDsl;
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(feature = "mysql")]
 use diesel::connection::SimpleConnection;
 #[cfg(feature = "mysql")]
 use diesel::sql_types::{Nullable, Text};
 
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
-use crate::django::settings::Settings;
+#[cfg(feature = "postgres")]
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// SQLite's substitute for read-only transactions.
-#[cfg(feature = "sqlite")]
-pub(super) const READING: &str = "PRAGMA query_only = ON";
-#[cfg(feature = "sqlite")]
-pub(super) const WRITING: &str = "PRAGMA query_only = OFF";
+use super::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
+use crate::config::Backend;
+use crate::django::settings::Settings;
 
 /// PostgreSQL reads a whole table with one process, however many cores there are, and returns rows in the order in which
 /// they are stored, so that the digest of an export stays the same.
-#[cfg(feature = "postgres")]
 const AS_A_GUEST: &str =
     "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off";
 
 /// The modes of every transaction on PostgreSQL. A deferrable one would wait for a snapshot.
-#[cfg(feature = "postgres")]
 const MODES: &str = "ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE";
 
 /// The settings that come from the configuration.
@@ -44,10 +38,6 @@ pub struct SessionSettings {
     /// Whether settings and prepared statements may stay on a session from one transaction to the next
     pub(crate) prepares: bool,
     /// PostgreSQL's `TimeZone`, an IANA name
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "only PostgreSQL needs it")
-    )]
     pub(crate) time_zone: String,
 }
 
@@ -66,7 +56,6 @@ impl SessionSettings {
     }
 }
 
-#[cfg(feature = "postgres")]
 impl SessionSettings {
     /// Names and values of the settings, made once for a session or else in each transaction.
     fn postgres(&self) -> [(&'static str, String); 7] {
@@ -84,51 +73,78 @@ impl SessionSettings {
 
     /// The value of libpq's `options` (percent-encoded) for a session. The defaults of transactions are those that
     /// [`SessionSettings::begin_postgres`] sets, for statements outside of one.
+    #[cfg(feature = "postgres")]
     pub(super) fn postgres_options(&self, is_read_only: bool) -> String {
-        let defaults = [
-            ("default_transaction_isolation", r"read\ committed"),
-            ("default_transaction_deferrable", "off"),
-            ("default_transaction_read_only", "on"),
-        ];
-        let defaults = defaults[..if is_read_only { 3 } else { 2 }].iter();
-        let defaults = defaults.map(|(name, value)| format!("-c {name}={value}"));
-        let others = self.postgres();
-        let others = others
-            .iter()
-            .map(|(name, value)| format!("-c {name}={value}"));
-        let options: Vec<String> = defaults.chain(others).collect();
-        percent_encoding::utf8_percent_encode(
-            &options.join(" "),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string()
+        let mut options = r"-c default_transaction_isolation=read\ committed".to_owned();
+        options.push_str(" -c default_transaction_deferrable=off");
+        if is_read_only {
+            options.push_str(" -c default_transaction_read_only=on");
+        }
+        for (name, value) in self.postgres() {
+            options.push_str(&format!(" -c {name}={value}"));
+        }
+        utf8_percent_encode(&options, NON_ALPHANUMERIC).to_string()
     }
 
-    /// Restores the settings that Diesel has overwritten, and makes those that libpq must not know while it chooses a host.
-    pub(super) fn after_connecting_to_postgres(
-        &self,
-        conn: &mut diesel::PgConnection,
-        is_read_only: bool,
-    ) -> diesel::QueryResult<()> {
+    /// The statements that restore what Diesel has overwritten, and make what libpq must not know while it chooses a host.
+    #[cfg(feature = "postgres")]
+    pub(super) fn after_connecting_to_postgres(&self, is_read_only: bool) -> String {
         let mut settings = String::new();
         if self.time_zone != "UTC" {
-            settings.push_str(&format!("SET TimeZone = '{}';", self.time_zone));
+            settings = format!("SET TimeZone = '{}';", self.time_zone);
         }
         if !is_read_only {
             settings.push_str("SET default_transaction_read_only = on");
         }
-        match settings.is_empty() {
-            true => Ok(()),
-            false => conn.batch_execute(&settings),
+        settings
+    }
+
+    /// The statements before a job of this kind, which set its limits, and those after it, which end its transaction. A job that
+    /// reads a whole table waits for locks only until its callers' deadline, which is `left` away.
+    pub(super) fn around(
+        &self,
+        backend: Backend,
+        kind: JobKind,
+        left: Duration,
+    ) -> (String, String) {
+        match (backend, kind) {
+            // The timeout counts for each statement: Django's own writers hold the file for moments. SQLite has no read-only
+            // transactions. IMMEDIATE takes the write lock now, and is repeated without a timeout: a transaction that reads
+            // first and then writes would be refused at once while another one writes.
+            (Backend::Sqlite, JobKind::Writes) => {
+                let begin = format!(
+                    "PRAGMA busy_timeout = 0; PRAGMA query_only = OFF; BEGIN IMMEDIATE; \
+                     PRAGMA busy_timeout = {}",
+                    left.as_millis()
+                );
+                (begin, "COMMIT".to_owned())
+            }
+            (Backend::Sqlite, _) => {
+                let timeout = left.as_millis();
+                let begin = format!("PRAGMA busy_timeout = {timeout}; PRAGMA query_only = ON");
+                (begin, String::new())
+            }
+            (Backend::Postgres, JobKind::Short) if self.prepares => Default::default(),
+            (Backend::Postgres, _) => {
+                let end = match kind {
+                    JobKind::Writes => "COMMIT",
+                    JobKind::Short | JobKind::Long => "ROLLBACK",
+                };
+                (self.begin_postgres(kind, left), end.to_owned())
+            }
+            (Backend::Mysql, JobKind::Short) => Default::default(),
+            (Backend::Mysql, JobKind::Long) => {
+                let usual = mysql_limit(JobKind::Short, STATEMENT_TIMEOUT);
+                (mysql_limit(kind, left), usual)
+            }
+            (Backend::Mysql, JobKind::Writes) => (
+                "START TRANSACTION READ WRITE".to_owned(),
+                "COMMIT".to_owned(),
+            ),
         }
     }
 
-    /// The statements that begin the transaction of a job. One that reads a whole table waits for locks only until its callers'
-    /// deadline, which is `left` away. `None` for a job that needs no transaction.
-    pub(super) fn begin_postgres(&self, kind: JobKind, left: Duration) -> Option<String> {
-        if kind == JobKind::Short && self.prepares {
-            return None;
-        }
+    fn begin_postgres(&self, kind: JobKind, left: Duration) -> String {
         let access = match kind {
             JobKind::Short | JobKind::Long => "READ ONLY",
             JobKind::Writes => "READ WRITE",
@@ -145,7 +161,7 @@ impl SessionSettings {
                 "; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {lock}; {AS_A_GUEST}"
             ));
         }
-        Some(begin)
+        begin
     }
 }
 
@@ -193,8 +209,7 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
 /// The statement that sets the timeouts of each later statement for a job of this kind: in seconds for MariaDB, which alone
 /// reads the first comment, and in milliseconds for MySQL, which alone reads the second. A job that reads a whole table waits
 /// for locks only until its callers' deadline, which is `left` away, in whole seconds.
-#[cfg(feature = "mysql")]
-pub(super) fn mysql_limit(kind: JobKind, left: Duration) -> String {
+fn mysql_limit(kind: JobKind, left: Duration) -> String {
     let limit = match kind {
         JobKind::Long => WHOLE_TABLE_TIMEOUT,
         JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,

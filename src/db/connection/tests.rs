@@ -16,19 +16,24 @@ fn settings() -> SessionSettings {
     }
 }
 
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+fn open(url: &str, writable: bool) -> Connection {
+    let opener = ConnectionOpener {
+        url: DatabaseUrl::parse(url).unwrap(),
+        writable,
+        settings: settings(),
+    };
+    opener.establish(Duration::from_secs(3)).unwrap()
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn on_sqlite_only_a_job_that_is_to_write_can() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let opener = ConnectionOpener {
-        url: DatabaseUrl::parse(&format!("sqlite:///{}", file.path().display())).unwrap(),
-        writable: true,
-        settings: settings(),
-    };
-    let mut connection = opener.establish(Duration::from_secs(3)).unwrap();
+    let mut connection = open(&format!("sqlite:///{}", file.path().display()), true);
     let write = |connection: &mut Connection| {
         let sql = "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)";
-        Ok::<_, DbError>(with_connection!(connection, conn => conn.batch_execute(sql))?)
+        Ok::<_, DbError>(connection.execute(sql)?)
     };
     for kind in [
         JobKind::Short,
@@ -45,26 +50,14 @@ fn on_sqlite_only_a_job_that_is_to_write_can() {
 }
 
 #[cfg(feature = "mysql")]
-fn on_mysql() -> Option<Connection> {
-    let Ok(url) = std::env::var("TEST_MYSQL_URL") else {
-        println!("skipped on MariaDB: TEST_MYSQL_URL is not set");
-        return None;
-    };
-    let opener = ConnectionOpener {
-        url: DatabaseUrl::parse(&url).unwrap(),
-        writable: false,
-        settings: settings(),
-    };
-    Some(opener.establish(Duration::from_secs(3)).unwrap())
-}
-
-#[cfg(feature = "mysql")]
 #[test]
 fn after_a_view_that_fails_the_limit_of_short_statements_is_back() {
     use crate::db::error::ExportError;
-    let Some(mut connection) = on_mysql() else {
+    let Ok(url) = std::env::var("TEST_MYSQL_URL") else {
+        println!("skipped on MariaDB: TEST_MYSQL_URL is not set");
         return;
     };
+    let mut connection = open(&url, false);
     #[derive(diesel::QueryableByName)]
     struct Limit {
         #[diesel(sql_type = diesel::sql_types::BigInt)]

@@ -10,7 +10,7 @@ use crate::db::connection::job_kind::JobKind;
 use crate::db::connection::opener::ConnectionOpener;
 use crate::db::connection::session_settings::SessionSettings;
 use crate::db::error::DbError;
-use crate::db::models::user_table::UserTable;
+use crate::db::models::user_table::{UserModel, UserTable};
 use crate::db::sql::{Sql, quoted};
 
 /// The timeout for opening a connection. It is longer than those of the client libraries that have one.
@@ -93,8 +93,8 @@ impl Inspector {
     /// # Errors
     /// [`DbError::Schema`] names what is missing.
     pub fn user_table(&mut self, config: &Config) -> Result<UserTable, DbError> {
-        let (name, username) = (&config.user_table, &config.username_field);
-        self.read(&|connection| UserTable::load(connection, name, username, &config.none_fields))
+        let model = UserModel::of(config);
+        self.read(&|connection| UserTable::load(connection, &model))
     }
 
     /// All rows of a query.

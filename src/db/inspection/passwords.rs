@@ -65,7 +65,7 @@ fn count_piece(
     let sql = Sql::new(format!(
         "SELECT id, {username}, password, is_active, is_staff FROM {users} {condition} ORDER BY id LIMIT {ROWS_OF_A_PIECE}"
     ));
-    let after = after.map(|id| table.key.parameter(&id));
+    let after = after.map(|id| table.key(&id));
     let sql = after.into_iter().fold(sql, Sql::bind);
     let (mut length, mut last) = (0, None);
     sql.for_each(connection, |row: QueryResult<User>| {

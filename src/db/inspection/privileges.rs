@@ -48,7 +48,7 @@ fn on_postgres(connection: &mut Connection, table: &UserTable) -> QueryResult<Op
          WHEN has_column_privilege(to_regclass(quote_ident($1))::oid, 'password', 'INSERT, UPDATE') \
          THEN 'may write passwords' END FROM pg_catalog.pg_roles WHERE rolname = current_user",
     );
-    first_text(connection, sql.bind(table.name.as_str()))
+    first_text(connection, sql.bind(table.model.table.as_str()))
 }
 
 fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Option<String>> {
@@ -69,7 +69,7 @@ fn on_mysql(connection: &mut Connection, table: &UserTable) -> QueryResult<Optio
          FROM information_schema.columns \
          WHERE table_schema = DATABASE() AND table_name = $1 AND column_name = 'password'",
     );
-    first_text(connection, sql.bind(table.name.as_str()))
+    first_text(connection, sql.bind(table.model.table.as_str()))
 }
 
 /// The grants of the account: the privileges, and on what. `SHOW GRANTS FOR CURRENT_USER` would leave out, on MariaDB, what the

@@ -4,7 +4,7 @@ use super::inspector::Inspector;
 use super::text_row::TextRow;
 use crate::db::error::DbError;
 use crate::db::models::user_table::UserTable;
-use crate::db::sql::Sql;
+use crate::db::sql::{Parameter, Sql};
 use crate::db::types::stored_time::StoredTime;
 
 impl Inspector {
@@ -18,6 +18,7 @@ impl Inspector {
             "SELECT session_key, session_data FROM django_session WHERE expire_date > $1 \
              ORDER BY expire_date DESC LIMIT {limit}"
         ));
+        let now = Parameter::time(now, self.backend());
         let rows = self.rows(&sql.bind(now))?;
         let session = |row: &TextRow| (row.text(0).to_owned(), row.text(1).to_owned());
         Ok(rows.iter().map(session).collect())
@@ -75,6 +76,7 @@ impl Inspector {
         let sql = Sql::new(format!(
             "SELECT {count} FROM {users} WHERE date_joined > $1"
         ));
+        let moment = Parameter::time(moment, self.backend());
         Ok(self.row(&sql.bind(moment))?.number(0).unwrap_or_default())
     }
 }

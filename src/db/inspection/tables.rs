@@ -49,11 +49,6 @@ impl Inspector {
     /// The table that an unqualified name finds. Only those of `wanted` are found as hidden columns.
     pub fn table(&mut self, name: &str, wanted: &[&str]) -> Result<Table, DbError> {
         let columns = self.read(&|connection| Ok(columns(connection, name)?))?;
-        let columns = columns.into_iter().map(|column| {
-            let kind = column.type_name.to_ascii_lowercase();
-            (column.name, kind)
-        });
-        let columns: BTreeMap<String, String> = columns.collect();
         let schema = match self.backend() {
             Backend::Sqlite => None,
             Backend::Postgres if columns.is_empty() => None,

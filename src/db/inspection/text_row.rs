@@ -5,7 +5,7 @@ use diesel::row::Row;
 
 use crate::db::connection::Connection;
 use crate::db::sql::Sql;
-use crate::db::types::row::{FromRow, optional};
+use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 
 /// A row of texts.
@@ -13,9 +13,8 @@ pub(super) struct TextRow(Vec<Option<String>>);
 
 impl FromRow for TextRow {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<TextRow, ValueError> {
-        let text = |index| optional(row, index, |value| DB::text(value, str::to_owned));
-        let texts: Result<_, _> = (0..row.field_count()).map(text).collect();
-        texts.map(TextRow)
+        let texts = (0..row.field_count()).map(|index| text(row, index));
+        texts.collect::<Result<_, _>>().map(TextRow)
     }
 }
 

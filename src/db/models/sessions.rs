@@ -1,23 +1,12 @@
 //! The `django_session` table (`django.contrib.sessions.backends.db.SessionStore`).
 
-use diesel::dsl::case_when;
-use diesel::expression::{SqlLiteral, UncheckedBind};
-use diesel::helper_types::AsExprOf;
-use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::result::Error as DieselError;
 
 use super::column_text::can_hold;
-use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
-use crate::db::connection::{Connection, with_connection};
+use crate::db::connection::Connection;
 use crate::db::error::DbError;
-use crate::db::types::compared_text::{AnyText, ComparedText};
+use crate::db::sql::{Parameter, Sql};
 use crate::db::types::stored_time::StoredTime;
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// The length in bytes. PostgreSQL and SQLite know it without reading the text.
-    fn octet_length(text: Text) -> Integer;
-}
 
 /// One row of `django_session`.
 pub struct SessionRow {
@@ -38,33 +27,30 @@ impl SessionRow {
         Ok(found.flatten())
     }
 
-    /// The same; `Some(None)` for data of more than `most_bytes`, which stay in the database.
+    /// The same; `Some(None)` for data of more than `most_bytes`, which stay in the database. (Its `octet_length` reads no
+    /// text on PostgreSQL and SQLite.)
     pub fn find_up_to(
         most_bytes: i32,
         connection: &mut Connection,
         key: &str,
         now: StoredTime,
     ) -> Result<Option<Option<String>>, DbError> {
-        if !SessionRow::can_exist(connection, key)? {
+        // If the column can't hold this key, there is no such session.
+        if !can_hold(connection, "django_session", "session_key", key)? {
             return Ok(None);
         }
-        let live = django_session
-            .select(case_when(
-                octet_length(session_data).le(most_bytes),
-                session_data,
-            ))
-            .filter(has_key(key).and(expire_date.gt(now)));
-        match with_connection!(connection, conn => live.first(conn).optional()) {
+        let sql = Sql::new(
+            "SELECT CASE WHEN octet_length(session_data) <= $1 THEN session_data END FROM django_session \
+             WHERE session_key = $2 AND expire_date > $3",
+        )
+        .bind(Parameter::Integer(most_bytes.into()))
+        .bind(compared(key))
+        .bind(Parameter::time(now, connection.backend()));
+        match sql.load(connection) {
             // Session data that can't be read as text is invalid, like data with a wrong signature.
-            Err(diesel::result::Error::DeserializationError(_)) => Ok(Some(Some(String::new()))),
-            data => Ok(data?),
+            Err(DieselError::DeserializationError(_)) => Ok(Some(Some(String::new()))),
+            found => Ok(found?.pop()),
         }
-    }
-
-    /// Whether the column can hold this key. If it can't, there is no such session, and on PostgreSQL the current transaction
-    /// is aborted.
-    pub fn can_exist(connection: &mut Connection, key: &str) -> Result<bool, DbError> {
-        can_hold(connection, "django_session", "session_key", key)
     }
 
     /// Writes a new row (`SessionStore.save(must_create=True)`).
@@ -72,12 +58,11 @@ impl SessionRow {
     /// # Errors
     /// Also if there is a session with this key.
     pub fn insert(&self, connection: &mut Connection, expires: StoredTime) -> Result<(), DbError> {
-        let row = (
-            session_key.eq(&self.key),
-            session_data.eq(&self.data),
-            expire_date.eq(expires),
-        );
-        with_connection!(connection, conn => diesel::insert_into(django_session).values(row).execute(conn))?;
+        Sql::new("INSERT INTO django_session (session_key, session_data, expire_date) VALUES ($1, $2, $3)")
+            .bind(self.key.as_str())
+            .bind(self.data.as_str())
+            .bind(Parameter::time(expires, connection.backend()))
+            .execute(connection)?;
         Ok(())
     }
 
@@ -87,9 +72,13 @@ impl SessionRow {
         connection: &mut Connection,
         expires: StoredTime,
     ) -> Result<bool, DbError> {
-        let row = diesel::update(django_session.filter(has_key(&self.key)))
-            .set((session_data.eq(&self.data), expire_date.eq(expires)));
-        let updated = with_connection!(connection, conn => row.execute(conn))?;
+        let sql =
+            "UPDATE django_session SET session_data = $1, expire_date = $2 WHERE session_key = $3";
+        let updated = Sql::new(sql)
+            .bind(self.data.as_str())
+            .bind(Parameter::time(expires, connection.backend()))
+            .bind(compared(&self.key))
+            .execute(connection)?;
         Ok(updated > 0)
     }
 
@@ -99,32 +88,29 @@ impl SessionRow {
         key: &str,
         expires: StoredTime,
     ) -> Result<(), DbError> {
-        let row = diesel::update(django_session.filter(has_key(key))).set(expire_date.eq(expires));
-        with_connection!(connection, conn => row.execute(conn))?;
+        Sql::new("UPDATE django_session SET expire_date = $1 WHERE session_key = $2")
+            .bind(Parameter::time(expires, connection.backend()))
+            .bind(compared(key))
+            .execute(connection)?;
         Ok(())
     }
 
     /// Deletes the row with this key, if there is one (`SessionStore.delete`).
     pub fn delete(connection: &mut Connection, key: &str) -> Result<(), DbError> {
-        let row = django_session.filter(has_key(key));
-        with_connection!(connection, conn => diesel::delete(row).execute(conn))?;
+        let sql = Sql::new("DELETE FROM django_session WHERE session_key = $1");
+        sql.bind(compared(key)).execute(connection)?;
         Ok(())
     }
 }
 
-/// `session_key = ?`, by the column's own type.
-fn has_key(key: &str) -> HasKey {
-    diesel::dsl::sql::<Bool>("session_key = ").bind::<AnyText, _>(ComparedText(key.to_owned()))
+/// A key that is compared by the column's own type.
+fn compared(key: &str) -> Parameter {
+    Parameter::AnyText(key.to_owned())
 }
-
-/// The expression of [`has_key`].
-type HasKey = UncheckedBind<SqlLiteral<Bool>, AsExprOf<ComparedText, AnyText>>;
 
 /// Selects the columns that are read, to see that the table exists and the role may read it.
 pub(crate) fn probe(connection: &mut Connection) -> Result<(), DbError> {
-    let columns = django_session
-        .select((session_key, session_data, expire_date.is_null()))
-        .limit(0);
-    let _: Vec<(String, String, bool)> = with_connection!(connection, conn => columns.load(conn))?;
+    let sql = "SELECT session_key, session_data, expire_date IS NULL FROM django_session LIMIT 0";
+    Sql::new(sql).load::<Option<String>>(connection)?;
     Ok(())
 }

@@ -8,8 +8,7 @@ use super::user_table::UserTable;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::sql::{Parameter, Sql};
-use crate::db::types::compared_text::ComparedText;
-use crate::db::types::row::{FromRow, optional, required};
+use crate::db::types::row::{FromRow, is_true, required, text};
 use crate::db::types::stored_time::StoredTime;
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::UserId;
@@ -30,25 +29,14 @@ pub struct User {
 
 impl FromRow for User {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<User, ValueError> {
-        let text = |index| optional(row, index, |value| DB::text(value, str::to_owned));
-        let is_true = |index| {
-            let value = optional(row, index, DB::boolean)?;
-            Ok(value.is_some_and(|value| value.is_true()))
-        };
         Ok(User {
             id: required(row, 0, DB::id)?,
-            username: text(1)?.unwrap_or_default(),
-            password: Zeroizing::new(text(2)?.unwrap_or_default()),
-            is_active: is_true(3)?,
-            is_staff: is_true(4)?,
+            username: text(row, 1)?.unwrap_or_default(),
+            password: Zeroizing::new(text(row, 2)?.unwrap_or_default()),
+            is_active: is_true(row, 3)?,
+            is_staff: is_true(row, 4)?,
         })
     }
-}
-
-/// The column by which a user is looked up.
-enum By {
-    Key(Parameter),
-    Username(Parameter),
 }
 
 impl UserTable {
@@ -58,7 +46,7 @@ impl UserTable {
         connection: &mut Connection,
         id: &UserId,
     ) -> Result<Option<User>, DbError> {
-        self.find(connection, By::Key(self.key.parameter(id)))
+        self.find(connection, "id", self.key(id))
     }
 
     /// The user with this name (`UserManager.get_by_natural_key`).
@@ -67,24 +55,26 @@ impl UserTable {
         connection: &mut Connection,
         username: &str,
     ) -> Result<Option<User>, DbError> {
-        if !can_hold(connection, &self.name, &self.username_field, username)? {
+        if !can_hold(
+            connection,
+            &self.model.table,
+            &self.model.username_field,
+            username,
+        )? {
             return Ok(None);
         }
-        let username = Parameter::AnyText(ComparedText(username.to_owned()));
-        self.find(connection, By::Username(username))
+        let username = Parameter::AnyText(username.to_owned());
+        self.find(connection, &self.quoted_username, username)
     }
 
     /// The database compares by the column's own type and collation, as it does for Django.
-    fn find(&self, connection: &mut Connection, by: By) -> Result<Option<User>, DbError> {
-        let UserTable {
-            quoted_table: users,
-            quoted_username: username,
-            ..
-        } = self;
-        let (column, value) = match by {
-            By::Key(key) => ("id", key),
-            By::Username(name) => (username.as_str(), name),
-        };
+    fn find(
+        &self,
+        connection: &mut Connection,
+        column: &str,
+        value: Parameter,
+    ) -> Result<Option<User>, DbError> {
+        let (users, username) = (&self.quoted_table, &self.quoted_username);
         // Two rows are enough to see that there is more than one (`QuerySet.get` limits its query, too).
         let sql = Sql::new(format!(
             "SELECT id, {username}, password, is_active, is_staff FROM {users} WHERE {column} = $1 LIMIT 2"
@@ -99,11 +89,8 @@ impl UserTable {
             }
             found => found?,
         };
-        Ok(match found.len() {
-            1 => found.pop(),
-            // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
-            _ => None,
-        })
+        // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
+        Ok(found.pop().filter(|_| found.is_empty()))
     }
 
     /// Sets `last_login` (`django.contrib.auth.models.update_last_login`).
@@ -118,8 +105,8 @@ impl UserTable {
         }
         let users = &self.quoted_table;
         Sql::new(format!("UPDATE {users} SET last_login = $1 WHERE id = $2"))
-            .bind(now)
-            .bind(self.key.parameter(id))
+            .bind(Parameter::time(now, self.backend))
+            .bind(self.key(id))
             .execute(connection)?;
         Ok(())
     }

@@ -5,13 +5,12 @@ use diesel::mysql::data_types::MysqlTime;
 use diesel::mysql::{Mysql, MysqlType, MysqlValue};
 use diesel::sql_types::{BigInt, Datetime, Unsigned};
 
-use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, uuid};
+use super::value::{Boolean, DjangoBackend, RankedDate, ValueError, unreadable, utf8, uuid};
 use crate::django::dates::DateTime;
 use crate::django::sessions::UserId;
 
 fn integer(value: MysqlValue<'_>) -> Result<i64, ValueError> {
-    <i64 as FromSql<BigInt, Mysql>>::from_sql(value)
-        .map_err(|error| ValueError::Unreadable(error.to_string()))
+    Ok(<i64 as FromSql<BigInt, Mysql>>::from_sql(value)?)
 }
 
 impl DjangoBackend for Mysql {
@@ -19,20 +18,15 @@ impl DjangoBackend for Mysql {
         match value.value_type() {
             MysqlType::String | MysqlType::Blob => Self::text(value, uuid)?,
             MysqlType::UnsignedLongLong => {
-                match <u64 as FromSql<Unsigned<BigInt>, Mysql>>::from_sql(value) {
-                    Ok(id) => Ok(UserId::Integer(id.into())),
-                    Err(error) => unreadable(error.to_string()),
-                }
+                let id = <u64 as FromSql<Unsigned<BigInt>, Mysql>>::from_sql(value)?;
+                Ok(UserId::Integer(id.into()))
             }
             _ => integer(value).map(|id| UserId::Integer(id.into())),
         }
     }
 
     fn text<R>(value: MysqlValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => Ok(read(text)),
-            Err(_) => unreadable("invalid UTF-8"),
-        }
+        utf8(value.as_bytes(), read)
     }
 
     /// `DatabaseOperations.convert_booleanfield_value`: `if value in {0, 1}: value = bool(value)`.
@@ -45,8 +39,7 @@ impl DjangoBackend for Mysql {
     }
 
     fn datetime(value: MysqlValue<'_>) -> Result<RankedDate, ValueError> {
-        let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)
-            .map_err(|error| ValueError::Unreadable(error.to_string()))?;
+        let time = <MysqlTime as FromSql<Datetime, Mysql>>::from_sql(value)?;
         // MySQL's calendar fields are small: a year of four digits, a month of two, ...
         let middle = [time.month, time.day, time.hour, time.minute, time.second];
         let [month, day, hour, minute, second] = middle.map(|field| field as i8);

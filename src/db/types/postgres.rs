@@ -3,7 +3,8 @@
 use diesel::pg::{Pg, PgValue};
 
 use super::value::{
-    Boolean, DjangoBackend, RankedDate, UNIX_MICROSECONDS_OF_2000, ValueError, unreadable, uuid,
+    Boolean, DjangoBackend, RankedDate, UNIX_MICROSECONDS_OF_2000, ValueError, unreadable, utf8,
+    uuid,
 };
 use crate::django::dates::DateTime;
 use crate::django::sessions::UserId;
@@ -23,8 +24,6 @@ fn integer<const N: usize>(value: PgValue<'_>) -> Result<[u8; N], ValueError> {
 }
 
 impl DjangoBackend for Pg {
-    const MAKES_AWARE: bool = false;
-
     fn id(value: PgValue<'_>) -> Result<UserId, ValueError> {
         match value.get_oid().get() {
             INT8 => Ok(UserId::Integer(i64::from_be_bytes(integer(value)?).into())),
@@ -36,10 +35,7 @@ impl DjangoBackend for Pg {
     }
 
     fn text<R>(value: PgValue<'_>, read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(text) => Ok(read(text)),
-            Err(_) => unreadable("invalid UTF-8"),
-        }
+        utf8(value.as_bytes(), read)
     }
 
     fn boolean(value: PgValue<'_>) -> Result<Boolean, ValueError> {

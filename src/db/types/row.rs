@@ -5,11 +5,18 @@ use diesel::deserialize::{self, FromSqlRow};
 use diesel::row::{Field, Row};
 use diesel::sql_types::Untyped;
 
-use super::value::{DjangoBackend, ValueError};
+use super::value::{Boolean, DjangoBackend, ValueError};
 
 /// A type that is read from a row.
 pub(crate) trait FromRow: Sized + 'static {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError>;
+}
+
+/// The text in the first column.
+impl FromRow for Option<String> {
+    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError> {
+        text(row, 0)
+    }
 }
 
 /// Lets Diesel read a [`FromRow`]. It is implemented for each database, since an implementation for all of them would
@@ -52,4 +59,24 @@ pub(crate) fn required<'a, DB: Backend, T>(
 ) -> Result<T, ValueError> {
     optional(row, index, read)?
         .ok_or_else(|| ValueError::Unreadable("a NULL where there can be none".into()))
+}
+
+/// The text in the column at `index`; `None` for NULL.
+pub(crate) fn text<'a, DB: DjangoBackend>(
+    row: &impl Row<'a, DB>,
+    index: usize,
+) -> Result<Option<String>, ValueError> {
+    optional(row, index, |value| DB::text(value, str::to_owned))
+}
+
+/// Whether Python takes the boolean column at `index` for true.
+pub(crate) fn is_true<'a, DB: DjangoBackend>(
+    row: &impl Row<'a, DB>,
+    index: usize,
+) -> Result<bool, ValueError> {
+    Ok(match optional(row, index, DB::boolean)? {
+        None => false,
+        Some(Boolean::Bool(value)) => value,
+        Some(Boolean::Number(number)) => number != 0,
+    })
 }

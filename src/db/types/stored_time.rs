@@ -1,50 +1,17 @@
 //! A point in time as Django's `DateTimeField` stores it in each database, and the clock that makes them.
-//!
-//! SQLite gets naive text and MySQL a `datetime(6)`, in UTC with `USE_TZ` and in `TIME_ZONE` without
-//! (`django.db.backends.*.operations.adapt_datetimefield_value`). PostgreSQL gets what Django's driver makes of a Python
-//! `datetime`: `timestamptz` of an aware one, `timestamp` of a naive one. Where the column has the other of the two types,
-//! PostgreSQL converts by the session's `TimeZone`, which is Django's.
 
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::serialize::{Output, Result, ToSql};
-use diesel::sql_types::SqlType;
-
+use crate::config::Backend;
 use crate::django::dates::DateTime;
 
-/// The SQL type of a Django `DateTimeField`. `schema.rs` imports it in place of Diesel's type of the same name.
-#[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
-#[cfg_attr(
-    feature = "postgres",
-    diesel(postgres_type(oid = 1184, array_oid = 1185))
-)]
-#[cfg_attr(feature = "sqlite", diesel(sqlite_type(name = "Text")))]
-#[cfg_attr(feature = "mysql", diesel(mysql_type(name = "DateTime")))]
-pub struct Timestamp;
-
-// `table!` expects these operators of any column type of this name.
-impl diesel::sql_types::ops::Add for Timestamp {
-    type Rhs = diesel::sql_types::Interval;
-    type Output = Timestamp;
-}
-
-impl diesel::sql_types::ops::Sub for Timestamp {
-    type Rhs = diesel::sql_types::Interval;
-    type Output = Timestamp;
-}
-
 /// A point in time, and the naive date and time that Django stores for it in a database without time zones.
-#[derive(Debug, Clone, Copy, diesel::expression::ValidGrouping)]
+#[derive(Debug, Clone, Copy)]
 pub struct StoredTime {
-    pub(crate) unix_microseconds: i64,
+    unix_microseconds: i64,
     /// Naive. The year is 0 for a time before the first that Django can store. A time after the last that Django can store
     /// is that last one. So a comparison with stored values has the right result.
-    pub(crate) stored: DateTime,
+    stored: DateTime,
     /// Whether Django has an aware `datetime` for it
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "only PostgreSQL has two types")
-    )]
-    pub(crate) is_aware: bool,
+    is_aware: bool,
 }
 
 /// The clock, and the settings that decide how Django stores a time.
@@ -113,111 +80,32 @@ impl StoredTime {
     pub fn unix_seconds(&self) -> i64 {
         self.unix_microseconds.div_euclid(1_000_000)
     }
-}
 
-impl diesel::Expression for StoredTime {
-    type SqlType = Timestamp;
-}
-
-impl<QS> diesel::expression::AppearsOnTable<QS> for StoredTime {}
-
-impl<QS> diesel::SelectableExpression<QS> for StoredTime {}
-
-// The type of the parameter is known at run time.
-impl QueryId for StoredTime {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-#[cfg(feature = "postgres")]
-impl QueryFragment<diesel::pg::Pg> for StoredTime {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> diesel::QueryResult<()> {
-        match self.is_aware {
-            true => out.push_bind_param::<diesel::sql_types::Timestamptz, _>(self),
-            false => out.push_bind_param::<diesel::sql_types::Timestamp, _>(self),
+    /// Its text as a parameter, and the SQL type of that text.
+    ///
+    /// SQLite gets naive text and MySQL a `datetime(6)`, in UTC with `USE_TZ` and in `TIME_ZONE` without
+    /// (`django.db.backends.*.operations.adapt_datetimefield_value`). PostgreSQL gets what Django's driver makes of a Python
+    /// `datetime`: `timestamptz` of an aware one, `timestamp` of a naive one. Where the column has the other of the two
+    /// types, PostgreSQL converts by the session's `TimeZone`, which is Django's.
+    pub(crate) fn parameter(&self, backend: Backend) -> (String, &'static str) {
+        match backend {
+            Backend::Sqlite => (self.stored.to_string(), "text"),
+            Backend::Mysql => (self.stored.to_string(), "datetime(6)"),
+            Backend::Postgres => {
+                let (time, offset, type_name) = match self.is_aware {
+                    true => {
+                        let utc = DateTime::nearest_stored(self.unix_microseconds);
+                        (utc, "+00", "timestamptz")
+                    }
+                    false => (self.stored, "", "timestamp"),
+                };
+                let text = match time.civil.year() {
+                    // PostgreSQL has no year 0.
+                    0 => "-infinity".to_owned(),
+                    _ => format!("{time}{offset}"),
+                };
+                (text, type_name)
+            }
         }
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl QueryFragment<diesel::sqlite::Sqlite> for StoredTime {
-    fn walk_ast<'b>(
-        &'b self,
-        mut out: AstPass<'_, 'b, diesel::sqlite::Sqlite>,
-    ) -> diesel::QueryResult<()> {
-        out.push_bind_param::<Timestamp, _>(self)
-    }
-}
-
-#[cfg(feature = "mysql")]
-impl QueryFragment<diesel::mysql::Mysql> for StoredTime {
-    fn walk_ast<'b>(
-        &'b self,
-        mut out: AstPass<'_, 'b, diesel::mysql::Mysql>,
-    ) -> diesel::QueryResult<()> {
-        out.push_bind_param::<Timestamp, _>(self)
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl ToSql<diesel::sql_types::Timestamptz, diesel::pg::Pg> for StoredTime {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
-        write_postgres(self.unix_microseconds, out)
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl ToSql<diesel::sql_types::Timestamp, diesel::pg::Pg> for StoredTime {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> Result {
-        write_postgres(self.stored.unix_microseconds(), out)
-    }
-}
-
-#[cfg(feature = "postgres")]
-fn write_postgres(since_1970: i64, out: &mut Output<'_, '_, diesel::pg::Pg>) -> Result {
-    let since_2000 = since_1970 - super::value::UNIX_MICROSECONDS_OF_2000;
-    std::io::Write::write_all(out, &since_2000.to_be_bytes())?;
-    Ok(diesel::serialize::IsNull::No)
-}
-
-#[cfg(feature = "sqlite")]
-impl ToSql<Timestamp, diesel::sqlite::Sqlite> for StoredTime {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::sqlite::Sqlite>) -> Result {
-        out.set_value(self.stored.to_string());
-        Ok(diesel::serialize::IsNull::No)
-    }
-}
-
-#[cfg(feature = "mysql")]
-impl ToSql<Timestamp, diesel::mysql::Mysql> for StoredTime {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::mysql::Mysql>) -> Result {
-        use diesel::mysql::data_types::{MysqlTime, MysqlTimestampType};
-        let stored = self.stored.civil;
-        let fields = [
-            stored.month(),
-            stored.day(),
-            stored.hour(),
-            stored.minute(),
-            stored.second(),
-        ];
-        let [month, day, hour, minute, second] = fields.map(|field| field.unsigned_abs().into());
-        let microsecond = stored.subsec_nanosecond().unsigned_abs() / 1000;
-        let time = MysqlTime::new(
-            stored.year().unsigned_abs().into(),
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            microsecond.into(),
-            false,
-            MysqlTimestampType::MYSQL_TIMESTAMP_DATETIME,
-            0,
-        );
-        // This copies the bytes into `out`.
-        ToSql::<diesel::sql_types::Datetime, diesel::mysql::Mysql>::to_sql(
-            &time,
-            &mut out.reborrow(),
-        )
     }
 }

@@ -30,6 +30,13 @@ impl std::fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
+/// Of what a driver could not read.
+impl From<Box<dyn std::error::Error + Send + Sync>> for ValueError {
+    fn from(error: Box<dyn std::error::Error + Send + Sync>) -> ValueError {
+        ValueError::Unreadable(error.to_string())
+    }
+}
+
 pub(super) fn unreadable<T>(text: impl Into<String>) -> Result<T, ValueError> {
     Err(ValueError::Unreadable(text.into()))
 }
@@ -47,22 +54,8 @@ pub(crate) enum Boolean {
     Number(i64),
 }
 
-impl Boolean {
-    /// Python's truth value.
-    pub(crate) fn is_true(self) -> bool {
-        match self {
-            Boolean::Bool(value) => value,
-            Boolean::Number(number) => number != 0,
-        }
-    }
-}
-
 /// Reads the columns of a database that Django supports.
 pub(crate) trait DjangoBackend: Backend {
-    /// Whether Django takes a date without a time zone for one in UTC when `USE_TZ` is on
-    /// (`convert_datetimefield_value` calls `make_aware`); its PostgreSQL backend has no such converter.
-    const MAKES_AWARE: bool = true;
-
     /// A primary key: an integer, or a UUID in whatever type the backend has for it.
     fn id(value: Self::RawValue<'_>) -> Result<UserId, ValueError>;
     /// A text, handed to `read`.
@@ -83,6 +76,15 @@ pub(crate) fn count_of(id: UserId) -> Result<i64, ValueError> {
         UserId::Uuid(_) => None,
     };
     count.map_or_else(|| unreadable("a count that is no number"), Ok)
+}
+
+/// A text of MySQL or PostgreSQL, handed to `read`.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(super) fn utf8<R>(bytes: &[u8], read: impl FnOnce(&str) -> R) -> Result<R, ValueError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(read(text)),
+        Err(_) => unreadable("invalid UTF-8"),
+    }
 }
 
 /// A UUID in 32 hexadecimal digits, with or without hyphens.

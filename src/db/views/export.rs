@@ -9,7 +9,7 @@ use std::io;
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
-use super::exportable_users::{DateShape, KeyPage, Selection};
+use super::exportable_users::{KeyPage, Selection};
 use super::exported_row::ExportedRow;
 use crate::config::Backend;
 use crate::db::connection::{Connection, with_connection};
@@ -32,42 +32,29 @@ impl UserTable {
     pub fn export(
         &self,
         connection: &mut Connection,
-        dates: &DateShape,
-        selection: &Selection,
-        write: impl FnMut(i64, UserId, &[u8]) -> io::Result<()>,
-    ) -> Result<(), ExportError> {
-        self.require_attributes(connection)?;
-        match dates.use_tz {
-            true => self.export_rows::<true>(connection, selection, write),
-            false => self.export_rows::<false>(connection, selection, write),
-        }
-    }
-
-    fn export_rows<const AWARE: bool>(
-        &self,
-        connection: &mut Connection,
         selection: &Selection,
         mut write: impl FnMut(i64, UserId, &[u8]) -> io::Result<()>,
     ) -> Result<(), ExportError> {
+        self.require_attributes(connection)?;
         let is_page = selection.page.is_some();
         if !is_page && self.backend == Backend::Mysql {
             with_connection!(connection, conn => conn.batch_execute(SNAPSHOT))?;
-            let result = self.export_pieces::<AWARE>(connection, selection.clone(), write);
+            let result = self.export_pieces(connection, selection.clone(), write);
             let ended = with_connection!(connection, conn => conn.batch_execute("ROLLBACK"));
             result?;
             return Ok(ended?);
         }
         let mut written = 0;
-        let read = |row: QueryResult<ExportedRow<AWARE>>| {
-            let row = row?;
-            let rank = if is_page { written } else { row.rank };
-            written += 1;
-            write(rank, row.id, &row.bytes).map_err(ExportError::Spool)
-        };
-        self.selected(AWARE, selection).for_each(connection, read)
+        self.selected(selection)
+            .for_each(connection, |row: QueryResult<ExportedRow>| {
+                let row = row?;
+                let rank = if is_page { written } else { row.rank };
+                written += 1;
+                write(rank, row.id, &row.into_bytes(self)).map_err(ExportError::Spool)
+            })
     }
 
-    fn export_pieces<const AWARE: bool>(
+    fn export_pieces(
         &self,
         connection: &mut Connection,
         mut selection: Selection,
@@ -80,14 +67,13 @@ impl UserTable {
                 limit: ROWS_OF_A_PIECE,
             });
             let mut length = 0;
-            let read = |row: QueryResult<ExportedRow<AWARE>>| {
-                let row = row?;
-                length += 1;
-                after = Some(row.id);
-                write(row.rank, row.id, &row.bytes).map_err(ExportError::Spool)
-            };
-            self.selected(AWARE, &selection)
-                .for_each(connection, read)?;
+            self.selected(&selection)
+                .for_each(connection, |row: QueryResult<ExportedRow>| {
+                    let row = row?;
+                    length += 1;
+                    after = Some(row.id);
+                    write(row.rank, row.id, &row.into_bytes(self)).map_err(ExportError::Spool)
+                })?;
             if length < ROWS_OF_A_PIECE {
                 return Ok(());
             }

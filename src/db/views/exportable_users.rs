@@ -10,13 +10,6 @@ use crate::db::sql::{Parameter, Sql};
 use crate::db::types::stored_time::StoredTime;
 use crate::django::sessions::UserId;
 
-/// The setting that decides how dates are shown.
-#[derive(Debug, Clone)]
-pub struct DateShape {
-    /// `USE_TZ`
-    pub use_tz: bool,
-}
-
 /// Which of the exportable users are wanted; by default all.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -42,7 +35,7 @@ const EXPORTED: [&str; 5] = ["id", "username", "email", "first_name", "last_name
 impl UserTable {
     /// The text that selects the columns of [`ExportedRow`] for all users with `filter(is_active=True, is_tv_user=True)`.
     /// Further conditions can be appended.
-    pub(super) fn select_exportable(&self, use_tz: bool) -> String {
+    pub(super) fn select_exportable(&self) -> String {
         let users = &self.quoted_table;
         let [id, username, email, first_name, last_name] =
             EXPORTED.map(|column| match self.is_none(column) {
@@ -51,7 +44,7 @@ impl UserTable {
             });
         // Without USE_TZ, Django shows dates in the session's time zone. That has some hours twice, so the rows are ordered
         // by the date as it is stored. (A column named date_joined would be what ORDER BY means.)
-        let (date_joined, rank) = match (self.backend, use_tz) {
+        let (date_joined, rank) = match (self.backend, self.model.use_tz) {
             (Backend::Postgres, false) => (
                 "CAST(date_joined AS timestamp) AS naive_date_joined",
                 ", date_joined AS date_rank",
@@ -72,16 +65,16 @@ impl UserTable {
 
     /// The statement for a selection of the exportable users. A page is ordered by key. All other rows come as the database
     /// finds them, because it would sort many rows slowly, on disk, before it returns the first one.
-    pub(super) fn selected(&self, use_tz: bool, selection: &Selection) -> Sql {
-        let mut text = self.select_exportable(use_tz);
+    pub(super) fn selected(&self, selection: &Selection) -> Sql {
+        let mut text = self.select_exportable();
         let mut parameters: Vec<Parameter> = Vec::new();
         if let Some(joined_after) = selection.joined_after {
-            parameters.push(joined_after.into());
+            parameters.push(Parameter::time(joined_after, self.backend));
             text.push_str(&format!(" AND date_joined > ${}", parameters.len()));
         }
         if let Some(page) = selection.page {
             if let Some(after) = page.after {
-                parameters.push(self.key.parameter(&after));
+                parameters.push(self.key(&after));
                 text.push_str(&format!(" AND id > ${}", parameters.len()));
             }
             text.push_str(&format!(" ORDER BY id LIMIT {}", page.limit));
@@ -94,8 +87,8 @@ impl UserTable {
     pub(crate) fn probe_export(&self, connection: &mut Connection) -> Result<(), DbError> {
         let mut columns = EXPORTED.iter().chain(&["date_joined", "is_tv_user"]);
         if columns.all(|column| self.has(column) || self.is_none(column)) {
-            let text = self.select_exportable(true) + " AND 1 = 0";
-            Sql::new(text).load::<ExportedRow<true>>(connection)?;
+            let text = self.select_exportable() + " AND 1 = 0";
+            Sql::new(text).load::<ExportedRow>(connection)?;
         }
         Ok(())
     }

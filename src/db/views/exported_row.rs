@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use diesel::row::Row;
 use memchr::memchr;
 
+use crate::config::Backend;
+use crate::db::models::user_table::UserTable;
 use crate::db::types::row::{FromRow, optional, required};
 use crate::db::types::value::{Boolean, DjangoBackend, ValueError};
+use crate::django::dates::DateTime;
 use crate::django::renderers::write_json_string;
 use crate::django::sessions::UserId;
 
@@ -91,16 +94,30 @@ fn value(json: &[u8]) -> Value<'_> {
     }
 }
 
-/// One exported user, with the columns of `UserTable::select_exportable`. With `AWARE` (`USE_TZ`) a naive date is in UTC, on the databases where Django makes it so.
-pub(super) struct ExportedRow<const AWARE: bool> {
+/// One exported user, with the columns of `UserTable::select_exportable`.
+pub(super) struct ExportedRow {
     pub(super) id: UserId,
     /// A number by which the users sort by `date_joined`
     pub(super) rank: i64,
-    /// The values as [`write_json`] reads them
-    pub(super) bytes: Vec<u8>,
+    /// The values as [`write_json`] reads them, up to the last one
+    values: Vec<u8>,
+    date_joined: DateTime,
 }
 
-impl<const AWARE: bool> FromRow for ExportedRow<AWARE> {
+impl ExportedRow {
+    /// The values as [`write_json`] reads them. With `USE_TZ` Django takes a date without a time zone for one in UTC
+    /// (`convert_datetimefield_value` calls `make_aware`); its PostgreSQL backend has no such converter.
+    pub(super) fn into_bytes(mut self, table: &UserTable) -> Vec<u8> {
+        let makes_aware = table.model.use_tz && table.backend != Backend::Postgres;
+        if makes_aware && self.date_joined.offset_seconds.is_none() {
+            self.date_joined.offset_seconds = Some(0);
+        }
+        self.date_joined.isoformat(&mut self.values);
+        self.values
+    }
+}
+
+impl FromRow for ExportedRow {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Self, ValueError> {
         let mut out = Vec::with_capacity(192);
         let id = required(row, 0, DB::id)?;
@@ -122,20 +139,17 @@ impl<const AWARE: bool> FromRow for ExportedRow<AWARE> {
         out.push(SEPARATOR);
         write_boolean(&mut out, optional(row, 6, DB::boolean)?);
         out.push(SEPARATOR);
-        let Some((mut joined, rank)) = optional(row, 5, DB::datetime)? else {
+        let Some((date_joined, rank)) = optional(row, 5, DB::datetime)? else {
             return Err(ValueError::Unreadable(
                 "'NoneType' object has no attribute 'isoformat'".into(),
             ));
         };
-        if AWARE && DB::MAKES_AWARE && joined.offset_seconds.is_none() {
-            joined.offset_seconds = Some(0);
-        }
-        joined.isoformat(&mut out);
         let own_rank = optional(row, 7, DB::datetime)?;
         Ok(ExportedRow {
             id,
             rank: own_rank.map_or(rank, |(_, rank)| rank),
-            bytes: out,
+            values: out,
+            date_joined,
         })
     }
 }
@@ -148,41 +162,5 @@ fn write_boolean(out: &mut Vec<u8>, value: Option<Boolean>) {
         Some(Boolean::Number(number)) => {
             out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_as_json_has_the_text_that_all_rows_share() {
-        let row =
-            b"7\x1f\"ada\"\x1fnull\x1f\"\"\x1f\"a\\nb\"\x1ffalse\x1f2020-01-01T00:00:00+00:00";
-        let mut json = b"[".to_vec();
-        write_json(row, &mut json);
-        let expected = concat!(
-            r#"[{"id":7,"username":"ada","email":null,"first_name":"","last_name":"a\nb","tv_service":true,"#,
-            r#""movie_service":false,"is_active":true,"date_joined":"2020-01-01T00:00:00+00:00"}"#
-        );
-        assert_eq!(std::str::from_utf8(&json), Ok(expected));
-        assert_eq!(json.len(), 1 + row.len() + JSON_ADDS);
-    }
-
-    #[test]
-    fn a_row_gives_its_values_without_what_json_adds() {
-        let row =
-            b"-7\x1f\"a\xc3\xa9\"\x1fnull\x1f\"\"\x1f\"a\\n\\u001f\\\"b\"\x1ffalse\x1f2020-01-01T00:00:00+00:00";
-        let text = |text: &'static str| Value::Text(text.into());
-        let expected = [
-            Value::Bare("-7"),
-            text("a\u{e9}"),
-            Value::Null,
-            text(""),
-            text("a\n\u{1f}\"b"),
-            Value::Bare("false"),
-            Value::Bare("2020-01-01T00:00:00+00:00"),
-        ];
-        assert_eq!(values(row), expected);
     }
 }

@@ -1,6 +1,8 @@
 //! Active users by the month in which they joined, for the HTML page. The query scans the whole table, since Django has no index
 //! on `date_joined`.
 
+use std::collections::BTreeMap;
+
 use diesel::row::Row;
 
 use super::statistics::Stats;
@@ -48,35 +50,23 @@ struct Group {
 
 impl FromRow for Group {
     fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Group, ValueError> {
-        let mut counts = [0; 4];
-        for (index, count) in counts.iter_mut().enumerate() {
-            *count = count_of(required(row, index + 1, DB::id)?)?;
-        }
         let month = optional(row, 0, DB::id)?.map(count_of).transpose()?;
+        let count = |index| count_of(required(row, index, DB::id)?);
+        let counts = [count(1)?, count(2)?, count(3)?, count(4)?];
         Ok(Group { month, counts })
     }
 }
 
 impl UserTable {
     /// Active users by month, in one scan.
-    ///
-    /// # Errors
-    /// [`ExportError::View`] for a model without `is_tv_user`.
     pub(crate) fn users_by_month(
         &self,
         connection: &mut Connection,
     ) -> Result<UsersByMonth, ExportError> {
         self.require_field("is_tv_user")?;
-        let groups: Vec<Group> = self
-            .group_by_month()
-            .load(connection)
-            .map_err(DbError::from)?;
-        Ok(UsersByMonth::of(&groups))
-    }
-
-    fn group_by_month(&self) -> Sql {
         let users = &self.quoted_table;
-        let [is_active, is_tv] = ["is_active", "is_tv_user"].map(|column| self.is_true(column));
+        let [is_active, is_tv, is_movie] =
+            ["is_active", "is_tv_user", "is_movie_user"].map(|column| self.is_true(column));
         // The first expression is computed for each user, the second one for each month.
         let (joined, month) = match (self.has("date_joined"), self.backend) {
             (false, _) => ("NULL", "NULL"),
@@ -94,68 +84,55 @@ impl UserTable {
                 "CAST(substr(joined, 1, 4) AS INTEGER) * 100 + CAST(substr(joined, 6, 2) AS INTEGER)",
             ),
         };
-        let (movies, movies_only) = match self.has("is_movie_user") {
-            true => {
-                let is_movie = self.is_true("is_movie_user");
-                (
-                    format!("COUNT(CASE WHEN {is_movie} THEN 1 END)"),
-                    format!("COUNT(CASE WHEN {is_tv} THEN NULL WHEN {is_movie} THEN 1 END)"),
-                )
-            }
-            false => ("0".to_owned(), "0".to_owned()),
-        };
-        Sql::new(format!(
+        let sql = Sql::new(format!(
             "SELECT {month}, users, tv, movies, movies_only FROM (\
              SELECT {joined} AS joined, COUNT(*) AS users, COUNT(CASE WHEN {is_tv} THEN 1 END) AS tv, \
-             {movies} AS movies, {movies_only} AS movies_only \
+             COUNT(CASE WHEN {is_movie} THEN 1 END) AS movies, \
+             COUNT(CASE WHEN {is_tv} THEN NULL WHEN {is_movie} THEN 1 END) AS movies_only \
              FROM {users} WHERE {is_active} GROUP BY 1) AS months"
-        ))
+        ));
+        let groups: Vec<Group> = sql.load(connection).map_err(DbError::from)?;
+        Ok(UsersByMonth::of(&groups))
     }
 }
 
 impl UsersByMonth {
     fn of(groups: &[Group]) -> UsersByMonth {
         let sum = |index: usize| groups.iter().map(|group| group.counts[index]).sum();
-        let mut by_month = UsersByMonth {
-            stats: Stats {
-                total_active_users: sum(0),
-                tv_users: sum(1),
-                movie_users: sum(2),
-            },
-            months: Vec::new(),
-            undated: 0,
+        let stats = Stats {
+            total_active_users: sum(0),
+            tv_users: sum(1),
+            movie_users: sum(2),
         };
+        let mut months = BTreeMap::new();
+        let mut undated = 0;
         for group in groups {
             // `COUNT` is never negative.
             let [users, tv, _, movie_only] = group.counts.map(i64::unsigned_abs);
-            let month = group.month.filter(|month| {
-                (100..1_000_000).contains(month) && (1..=12).contains(&(month % 100))
+            let is_month = |number: &i64| {
+                (100..1_000_000).contains(number) && (1..=12).contains(&(number % 100))
+            };
+            let Some(number) = group.month.filter(is_month) else {
+                undated += users;
+                continue;
+            };
+            // A text of SQLite that Django did not write may give a month a second group.
+            let month = months.entry(number).or_insert(Month {
+                // Both fit, since the number has at most six digits.
+                year: (number / 100) as i32,
+                month: (number % 100) as u8,
+                tv: 0,
+                movie_only: 0,
+                others: 0,
             });
-            match month {
-                None => by_month.undated += users,
-                Some(month) => by_month.months.push(Month {
-                    // Both fit, since the number has at most six digits.
-                    year: (month / 100) as i32,
-                    month: (month % 100) as u8,
-                    tv,
-                    movie_only,
-                    others: users.saturating_sub(tv + movie_only),
-                }),
-            }
+            month.tv += tv;
+            month.movie_only += movie_only;
+            month.others += users.saturating_sub(tv + movie_only);
         }
-        by_month
-            .months
-            .sort_by_key(|month| (month.year, month.month));
-        // A text of SQLite that Django did not write may give a month a second group.
-        by_month.months.dedup_by(|next, month| {
-            let is_same = (next.year, next.month) == (month.year, month.month);
-            if is_same {
-                month.tv += next.tv;
-                month.movie_only += next.movie_only;
-                month.others += next.others;
-            }
-            is_same
-        });
-        by_month
+        UsersByMonth {
+            stats,
+            months: months.into_values().collect(),
+            undated,
+        }
     }
 }

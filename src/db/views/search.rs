@@ -3,7 +3,7 @@
 use crate::config::Backend;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
-use crate::db::models::column_text::{can_hold, is_nondeterministic};
+use crate::db::models::column_text::can_hold;
 use crate::db::models::user_table::UserTable;
 
 /// `%text%`, with the wildcards of `LIKE` in `text` escaped (`DatabaseOperations.prep_for_like_query`).
@@ -13,33 +13,37 @@ pub(super) fn pattern(text: &str) -> String {
 }
 
 impl UserTable {
-    /// The condition that the username or the e-mail address contains `text`, with `$1` for its [`pattern`]. Leaves out a
-    /// column that can't hold the text; `None` if neither column can.
+    /// The further condition that the username or the e-mail address contains `text`, with `$1` for its [`pattern`]. Leaves
+    /// out a column that can't hold the text; `None` if neither column can.
     pub(super) fn contains(
         &self,
         connection: &mut Connection,
         text: &str,
     ) -> Result<Option<String>, DbError> {
-        let mut conditions = Vec::new();
-        let columns = [
-            (self.username_field.as_str(), self.quoted_username.as_str()),
-            ("email", "email"),
-        ];
-        let is_email_the_username = self.username_field == "email";
-        for (name, quoted) in &columns[..if is_email_the_username { 1 } else { 2 }] {
-            if self.has(name) && can_hold(connection, &self.name, name, text)? {
-                let is_nondeterministic = is_nondeterministic(connection, &self.name, name)?;
-                conditions.push(match (self.backend, is_nondeterministic) {
-                    (Backend::Postgres, false) => format!("UPPER({quoted}::text) LIKE UPPER($1)"),
-                    // Before PostgreSQL 18, LIKE is refused with such a collation. The database's own is never of that kind.
-                    (Backend::Postgres, true) => {
-                        format!(r#"UPPER({quoted}::text COLLATE "default") LIKE UPPER($1)"#)
-                    }
-                    (Backend::Mysql, _) => format!("{quoted} LIKE $1"),
-                    (Backend::Sqlite, _) => format!(r"{quoted} LIKE $1 ESCAPE '\'"),
-                });
-            }
+        let UserTable {
+            model,
+            quoted_username,
+            ..
+        } = self;
+        let mut columns = vec![(model.username_field.as_str(), quoted_username.as_str())];
+        if model.username_field != "email" && self.has("email") {
+            columns.push(("email", "email"));
         }
-        Ok((!conditions.is_empty()).then(|| conditions.join(" OR ")))
+        let mut conditions = Vec::new();
+        for (name, quoted) in columns {
+            if !can_hold(connection, &model.table, name, text)? {
+                continue;
+            }
+            conditions.push(match self.backend {
+                // Before PostgreSQL 18, LIKE is refused with a nondeterministic collation, which a column may have. The
+                // database's own is never of that kind.
+                Backend::Postgres => {
+                    format!(r#"UPPER({quoted}::text COLLATE "default") LIKE UPPER($1)"#)
+                }
+                Backend::Mysql => format!("{quoted} LIKE $1"),
+                Backend::Sqlite => format!(r"{quoted} LIKE $1 ESCAPE '\'"),
+            });
+        }
+        Ok((!conditions.is_empty()).then(|| format!(" AND ({})", conditions.join(" OR "))))
     }
 }

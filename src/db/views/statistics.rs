@@ -39,22 +39,13 @@ impl UserTable {
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_field("is_tv_user")?;
         let users = &self.quoted_table;
-        let [is_active, is_tv_user] =
-            ["is_active", "is_tv_user"].map(|column| self.is_true(column));
-        let movie_users = match self.has("is_movie_user") {
-            true => format!(
-                "COUNT(CASE WHEN {} THEN 1 END)",
-                self.is_true("is_movie_user")
-            ),
-            false => "0".to_owned(),
-        };
+        let [is_active, is_tv_user, is_movie_user] =
+            ["is_active", "is_tv_user", "is_movie_user"].map(|column| self.is_true(column));
         let sql = Sql::new(format!(
-            "SELECT COUNT(*), COUNT(CASE WHEN {is_tv_user} THEN 1 END), {movie_users} \
+            "SELECT COUNT(*), COUNT(CASE WHEN {is_tv_user} THEN 1 END), COUNT(CASE WHEN {is_movie_user} THEN 1 END) \
              FROM {users} WHERE {is_active}"
         ));
-        let stats = sql.load(connection).map_err(DbError::from)?;
-        stats.into_iter().next().ok_or_else(|| {
-            ExportError::Database(DbError::Schema("a count of users gave no row".into()))
-        })
+        let stats = sql.load(connection).map_err(DbError::from)?.pop();
+        stats.ok_or_else(|| DbError::Schema("a count of users gave no row".into()).into())
     }
 }

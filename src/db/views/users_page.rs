@@ -1,15 +1,12 @@
 //! A page of the exportable users, ordered by `date_joined` and key, for the HTML page.
 
-use diesel::QueryResult;
-
-use super::exportable_users::DateShape;
 use super::exported_row::ExportedRow;
 use super::search::pattern;
 use crate::db::connection::Connection;
 use crate::db::error::ExportError;
 use crate::db::models::user_table::UserTable;
 use crate::db::sql::Sql;
-use crate::django::sessions::{KeyType, UserId};
+use crate::django::sessions::UserId;
 
 /// Where a page begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,37 +20,18 @@ pub enum Cursor {
 }
 
 /// Which of the exportable users a page shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct UserSearch {
-    text: Option<String>,
-    cursor: Cursor,
-    limit: usize,
+    /// What their name or e-mail address contains
+    pub text: Option<String>,
+    /// Where the page begins or ends
+    pub cursor: Cursor,
+    /// The most users on it
+    pub limit: usize,
 }
 
 /// The longest text that is searched for, in characters: no username or e-mail address is longer.
 const LONGEST_TEXT: usize = 254;
-
-impl UserSearch {
-    /// At most `limit` users whose name or e-mail address contains `text`.
-    pub fn new(text: Option<&str>, cursor: Cursor, limit: usize) -> UserSearch {
-        UserSearch {
-            text: text.map(str::to_owned),
-            cursor,
-            limit,
-        }
-    }
-
-    /// Whether no user can match: the text has a NUL or is too long, or the cursor's key has another type.
-    fn matches_no_user(&self, key_type: KeyType) -> bool {
-        let is_impossible =
-            |text: &String| text.contains('\0') || text.chars().count() > LONGEST_TEXT;
-        let is_of_another_type = match self.cursor {
-            Cursor::First => false,
-            Cursor::After(id) | Cursor::Before(id) => id.key_type() != key_type,
-        };
-        is_of_another_type || self.text.as_ref().is_some_and(is_impossible)
-    }
-}
 
 /// A page of the exportable users, by `date_joined` and key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,31 +46,29 @@ pub struct UserPage {
 
 impl UserTable {
     /// A page of the exportable users. It is empty if the cursor's user does not exist.
-    ///
-    /// # Errors
-    /// [`ExportError::View`] and [`ExportError::Unrenderable`] where Django's view fails.
     pub(crate) fn user_page(
         &self,
         connection: &mut Connection,
-        dates: &DateShape,
         search: &UserSearch,
     ) -> Result<UserPage, ExportError> {
         self.require_attributes(connection)?;
-        if search.matches_no_user(self.key_type()) {
-            return Ok(UserPage::default());
-        }
         let condition = match &search.text {
-            Some(text) => match self.contains(connection, text)? {
-                Some(condition) => format!(" AND ({condition})"),
-                None => return Ok(UserPage::default()),
-            },
-            None => String::new(),
+            None => Some(String::new()),
+            Some(text) if text.chars().count() > LONGEST_TEXT => None,
+            Some(text) => self.contains(connection, text)?,
         };
-        let sql = self.select_page(dates.use_tz, &condition, search);
-        let mut rows = match dates.use_tz {
-            true => rows::<true>(sql, connection)?,
-            false => rows::<false>(sql, connection)?,
+        let has_other_key = match search.cursor {
+            Cursor::First => false,
+            Cursor::After(id) | Cursor::Before(id) => id.key_type() != self.key_type(),
         };
+        let (false, Some(condition)) = (has_other_key, condition) else {
+            return Ok(UserPage::default());
+        };
+        let users: Vec<ExportedRow> = self.select_page(&condition, search).load(connection)?;
+        let mut rows: Vec<_> = users
+            .into_iter()
+            .map(|user| user.into_bytes(self))
+            .collect();
         let has_more = rows.len() > search.limit;
         rows.truncate(search.limit);
         let (has_previous, has_next) = match search.cursor {
@@ -112,9 +88,9 @@ impl UserTable {
 
     /// Selects one user more than the page has, to see whether there are more. `$1` is the pattern of the search, `$2` the
     /// cursor's key.
-    fn select_page(&self, use_tz: bool, condition: &str, search: &UserSearch) -> Sql {
+    fn select_page(&self, condition: &str, search: &UserSearch) -> Sql {
         let users = &self.quoted_table;
-        let select = self.select_exportable(use_tz);
+        let select = self.select_exportable();
         let (key, compared, order) = match &search.cursor {
             Cursor::First => (None, ">", "ASC"),
             Cursor::After(id) => (Some(id), ">", "ASC"),
@@ -132,16 +108,6 @@ impl UserTable {
         );
         let pattern = pattern(search.text.as_deref().unwrap_or_default());
         let sql = Sql::new(text).bind(pattern.as_str());
-        key.map(|id| self.key.parameter(id))
-            .into_iter()
-            .fold(sql, Sql::bind)
+        key.map(|id| self.key(id)).into_iter().fold(sql, Sql::bind)
     }
-}
-
-fn rows<const AWARE: bool>(
-    sql: Sql,
-    connection: &mut Connection,
-) -> Result<Vec<Vec<u8>>, ExportError> {
-    let rows: QueryResult<Vec<ExportedRow<AWARE>>> = sql.load(connection);
-    Ok(rows?.into_iter().map(|row| row.bytes).collect())
 }
