@@ -106,16 +106,20 @@ impl Workers {
         queue.threads - queue.idle.len()
     }
 
-    /// Frees the slot of a thread that was not made. If there is no other, drops the queue, so that callers fail at once.
+    /// Frees the slot of a thread that was not made. An idle thread looks at the jobs instead. If there is no other thread, drops
+    /// the queue, so that callers fail at once.
     fn lose_thread(&self) {
         let mut queue = self.lock();
         queue.threads -= 1;
-        queue.is_waking = false;
-        if queue.threads == 0 {
-            let jobs = std::mem::take(&mut queue.jobs);
-            drop(queue);
-            drop(jobs);
-        }
+        let idle = queue.idle.pop();
+        queue.is_waking = idle.is_some();
+        let jobs = match queue.threads {
+            0 => std::mem::take(&mut queue.jobs),
+            _ => VecDeque::new(),
+        };
+        drop(queue);
+        idle.iter().for_each(Thread::unpark);
+        drop(jobs);
     }
 
     fn work(self: &Arc<Self>) {
@@ -143,8 +147,10 @@ impl Workers {
                 None => is_woken = true,
                 Some(index) => {
                     queue.idle.remove(index);
-                    queue.threads -= 1;
-                    return;
+                    if queue.jobs.is_empty() {
+                        queue.threads -= 1;
+                        return;
+                    }
                 }
             }
         }

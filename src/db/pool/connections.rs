@@ -46,7 +46,8 @@ impl Drop for Lease<'_> {
         let mut state = self.database.lock();
         state.used.retain(|used| used.id != self.id);
         pooled.answered = Instant::now();
-        let is_outdated = pooled.generation != state.generation.number;
+        let is_outdated = pooled.generation != state.generation.number
+            || (pooled.is_probe && state.has_hung_probes());
         let closed = match is_broken || is_outdated {
             true => Some(pooled),
             false => {
@@ -101,8 +102,13 @@ impl Database {
         }
         let mut state = self.lock();
         self.watch(&mut state);
+        // The generation in which an attempt was under way for this job. It may bring a connection after the circuit has opened.
+        let mut awaited = None;
         loop {
-            if state.is_suspect && fails <= Instant::now() {
+            if state.is_suspect
+                && fails <= Instant::now()
+                && awaited != Some(state.generation.number)
+            {
                 return Err(state.unavailable());
             }
             task.refuse_if_left()?;
@@ -118,12 +124,13 @@ impl Database {
             if !state.is_suspect {
                 // An attempt that hangs, as one through a frozen balancer may, holds up no job for long.
                 let fresh = match state.latest_attempt.elapsed() < 2 * CONNECT_TIMEOUT {
-                    true => state.attempts.len(),
+                    true => state.attempts - state.probes,
                     false => 0,
                 };
                 if fresh < state.waiting {
                     self.connect(&mut state);
                 }
+                awaited = Some(state.generation.number);
             }
             let waited = self
                 .changed
@@ -131,6 +138,9 @@ impl Database {
             // No code that can panic runs under the lock.
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.waiting -= 1;
+            if state.attempts == 0 {
+                awaited = None;
+            }
         }
     }
 
@@ -146,7 +156,7 @@ impl Database {
         let mut state = self.lock();
         state.is_suspect = opened.is_err();
         let connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let pooled = Pooled::new(connection, state.generation.number);
+        let pooled = Pooled::new(connection, state.generation.number, false);
         Ok(self.lease(&mut state, pooled, task))
     }
 
@@ -164,14 +174,18 @@ impl Database {
 
     /// Attempts to connect on a new thread, unless the pool is full.
     pub(super) fn connect(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
-        if state.is_closed || state.open() + state.attempts.len() >= self.size {
+        let attempts = state.attempts - state.probes;
+        if state.is_closed || state.open() + attempts >= self.size {
             return;
         }
-        let began = Instant::now();
-        state.attempts.push(began);
+        if state.attempts == 0 {
+            state.attempts_quiet_since = Instant::now();
+        }
+        state.attempts += 1;
         state.attempts_made += 1;
-        state.latest_attempt = began;
+        state.latest_attempt = Instant::now();
         let is_probe = state.is_suspect;
+        state.probes += usize::from(is_probe);
         let has_more_time = is_probe && state.attempts_made.is_multiple_of(2);
         let timeout = match state.is_slow || has_more_time {
             true => SLOW_CONNECT_TIMEOUT,
@@ -179,31 +193,26 @@ impl Database {
         };
         let database = Arc::clone(self);
         let thread = Builder::new().name("db-connect".to_owned());
-        if let Err(error) = thread.spawn(move || database.attempt(began, is_probe, timeout)) {
-            state.end_attempt(began);
+        if let Err(error) = thread.spawn(move || database.attempt(is_probe, timeout)) {
+            state.probes -= usize::from(is_probe);
             self.failed_to_connect(state, format!("no thread: {error}"));
         }
     }
 
-    fn attempt(self: Arc<Self>, began: Instant, is_probe: bool, timeout: Duration) {
+    fn attempt(self: Arc<Self>, is_probe: bool, timeout: Duration) {
+        let began = Instant::now();
         let establish = || self.opener.establish(timeout);
-        let mut established = establish().or_else(|error| match began.elapsed() < AT_ONCE {
+        let established = establish().or_else(|error| match began.elapsed() < AT_ONCE {
             true => establish(),
             false => Err(error),
         });
         let took = began.elapsed();
-        if is_probe && established.is_ok() && took < CONNECT_TIMEOUT && self.has_other_attempts() {
-            // MySQL's client gives an attempt no timeout: the older ones may hang for ever. A new one is quick.
-            drop(established);
-            self.shut_down_sockets();
-            established = establish();
-        }
         let mut state = self.lock();
-        state.end_attempt(began);
+        state.probes -= usize::from(is_probe);
         let surplus = match established {
             Ok(connection) => {
                 state.is_slow = timeout == SLOW_CONNECT_TIMEOUT && took > CONNECT_TIMEOUT;
-                self.connected(&mut state, connection)
+                self.connected(&mut state, connection, is_probe, took)
             }
             Err(error) => {
                 if took >= AT_ONCE {
@@ -218,19 +227,21 @@ impl Database {
         drop(surplus);
     }
 
-    /// Whether another attempt is under way while the circuit is open.
-    fn has_other_attempts(&self) -> bool {
-        let state = self.lock();
-        state.is_suspect && !state.is_closed && state.attempts.len() > 1
-    }
-
     /// Takes a new connection, which closes the circuit. Returns it if the pool is full.
-    fn connected(&self, state: &mut State, connection: Connection) -> Option<Connection> {
-        state.close_circuit();
+    fn connected(
+        &self,
+        state: &mut State,
+        connection: Connection,
+        is_probe: bool,
+        took: Duration,
+    ) -> Option<Connection> {
+        state.attempts -= 1;
+        state.attempts_quiet_since = Instant::now();
+        self.close_circuit(state, took);
         if state.is_closed || state.open() >= self.size {
             return Some(connection);
         }
-        let pooled = Pooled::new(connection, state.generation.number);
+        let pooled = Pooled::new(connection, state.generation.number, is_probe);
         state.idle.push(pooled);
         self.changed.notify_all();
         None
@@ -238,6 +249,8 @@ impl Database {
 
     /// Ends an attempt that failed, and opens the circuit if there is no connection.
     fn failed_to_connect(&self, state: &mut State, error: String) {
+        state.attempts -= 1;
+        state.attempts_quiet_since = Instant::now();
         let message = format_args!("can't connect to the database: {error}");
         self.log
             .every_minute(log::Level::Warn, module_path!(), message);

@@ -1,7 +1,7 @@
 //! One database: its circuit, its generations of workers, and the jobs that run on it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::lane::Lane;
@@ -15,6 +15,13 @@ use crate::db::connection::opener::ConnectionOpener;
 use crate::db::error::DbError;
 use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::DatabaseFigures;
+
+/// How many replaced generations may have running workers. With more, the circuit stays open. Where sockets can be shut down,
+/// their workers end at once.
+const MOST_GENERATIONS: usize = 3;
+
+/// The least time that is left to the other attempts to connect when one has closed the circuit.
+const SHORTEST_PROBE: Duration = Duration::from_secs(3);
 
 /// A database, its connections, and its workers.
 pub(crate) struct Database {
@@ -117,19 +124,9 @@ impl Database {
             ),
         );
         old.close();
-        self.shut_down_sockets();
+        self.sockets().into_iter().for_each(Socket::shut_down);
         drop(idle);
         self.connect(&mut self.lock());
-    }
-
-    /// Shuts down every socket that leads to the database, so that each read that hangs returns with an error.
-    pub(super) fn shut_down_sockets(&self) {
-        if self.is_file() {
-            return;
-        }
-        let url = &self.opener.url;
-        let sockets = sockets_to(&url.ports(), |path| url.has_socket(path));
-        sockets.into_iter().for_each(Socket::shut_down);
         if let Some(sibling) = self.sibling.get().and_then(Weak::upgrade) {
             sibling.lose_connections();
         }
@@ -147,9 +144,39 @@ impl Database {
         drop(idle);
     }
 
+    /// Closes the circuit after an attempt that took this time, unless the threads of too many generations still hang.
+    pub(super) fn close_circuit(&self, state: &mut State, took: Duration) {
+        state.replaced.retain(|generation| generation.busy() > 0);
+        if state.is_suspect && state.replaced.len() < MOST_GENERATIONS {
+            state.is_suspect = false;
+            state.probes_end = Instant::now() + 2 * took + SHORTEST_PROBE;
+            // The kernel's lists are long where clients are many, and most outages end without another attempt.
+            state.probe_sockets = match state.probes {
+                0 => Vec::new(),
+                _ => self.sockets(),
+            };
+        }
+    }
+
+    /// Whether hung attempts may be cut off: no connection of the other database has one of the same ports.
+    pub(super) fn is_alone(&self) -> bool {
+        let sibling = self.sibling.get().and_then(Weak::upgrade);
+        sibling.is_none_or(|sibling| sibling.lock().open() == 0)
+    }
+
     /// Whether it is an SQLite file.
     pub(super) fn is_file(&self) -> bool {
         self.opener.url.backend() == Backend::Sqlite
+    }
+
+    /// The sockets that lead to the database.
+    pub(super) fn sockets(&self) -> Vec<Socket> {
+        match self.is_file() {
+            true => Vec::new(),
+            false => sockets_to(&self.opener.url.ports(), |path| {
+                self.opener.url.has_socket(path)
+            }),
+        }
     }
 
     /// The figures for metrics.
@@ -176,9 +203,8 @@ impl Database {
         state.is_suspect = true;
         state.reason = "shutting down".to_owned();
         state.generation.close();
-        self.shut_down_sockets();
-        let is_busy =
-            |state: &mut State| !state.attempts.is_empty() || state.open() > state.idle.len();
+        self.sockets().into_iter().for_each(Socket::shut_down);
+        let is_busy = |state: &mut State| state.attempts > 0 || state.open() > state.idle.len();
         let second = Duration::from_secs(1);
         let waited = self.changed.wait_timeout_while(state, second, is_busy);
         drop(waited);

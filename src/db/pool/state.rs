@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::generation::Generation;
+use super::sockets::Socket;
 use super::task::Task;
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::JobKind;
@@ -17,14 +18,12 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// 300 ms a packet the handshake takes 5 to 10 s.
 pub(super) const SLOW_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many replaced generations may have running workers. With more, the circuit stays open. Where sockets can be shut down,
-/// their workers end at once.
-const MOST_GENERATIONS: usize = 3;
-
 /// A connection of the pool.
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     pub(super) generation: u64,
+    /// Whether its attempt began while the circuit was open
+    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     /// When it was opened, or its latest job ended
     pub(super) answered: Instant,
@@ -33,12 +32,13 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
-    pub(super) fn new(mut connection: Connection, generation: u64) -> Pooled {
+    pub(super) fn new(mut connection: Connection, generation: u64, is_probe: bool) -> Pooled {
         let answers = Arc::new(AtomicU64::new(0));
         connection.count_answers(&answers);
         Pooled {
             connection,
             generation,
+            is_probe,
             opened: Instant::now(),
             answered: Instant::now(),
             answers,
@@ -50,6 +50,7 @@ impl Pooled {
 pub(super) struct Used {
     pub(super) id: u64,
     pub(super) kind: JobKind,
+    pub(super) is_probe: bool,
     pub(super) opened: Instant,
     pub(super) began: Instant,
     answers: Arc<AtomicU64>,
@@ -67,6 +68,7 @@ impl Used {
         Used {
             id,
             kind: task.kind,
+            is_probe: pooled.is_probe,
             opened: pooled.opened,
             began: now,
             seen: answers.load(Ordering::Relaxed) + rows.load(Ordering::Relaxed),
@@ -102,10 +104,17 @@ pub(super) struct State {
     pub(super) leases: u64,
     /// Jobs that wait for a connection
     pub(super) waiting: usize,
-    /// When each attempt to connect began that is under way; the oldest first
-    pub(super) attempts: Vec<Instant>,
+    /// Attempts to connect that are under way
+    pub(super) attempts: usize,
+    /// Those of the attempts that began while the circuit was open
+    pub(super) probes: usize,
     pub(super) attempts_made: u64,
+    /// The sockets that there were when the circuit closed, and when those of attempts that hang are shut down
+    pub(super) probe_sockets: Vec<Socket>,
+    pub(super) probes_end: Instant,
     pub(super) latest_attempt: Instant,
+    /// Since when attempts are under way without a result
+    pub(super) attempts_quiet_since: Instant,
     /// When an attempt failed that had got no answer, not even a refusal
     pub(super) silent_attempt: Option<Instant>,
     /// Whether the latest connection needed the longer timeout
@@ -134,9 +143,13 @@ impl State {
             used: Vec::new(),
             leases: 0,
             waiting: 0,
-            attempts: Vec::new(),
+            attempts: 0,
             attempts_made: 0,
+            probes: 0,
+            probe_sockets: Vec::new(),
+            probes_end: now,
             latest_attempt: now,
+            attempts_quiet_since: now,
             silent_attempt: None,
             is_slow: false,
             ping: None,
@@ -152,25 +165,9 @@ impl State {
         self.idle.len() + self.used.len() + usize::from(self.ping.is_some())
     }
 
-    /// Ends the attempt to connect that began at this time.
-    pub(super) fn end_attempt(&mut self, began: Instant) {
-        let index = self.attempts.iter().position(|other| *other == began);
-        index.map(|index| self.attempts.remove(index));
-    }
-
-    /// Whether an attempt to connect has been under way for this time.
-    pub(super) fn is_attempt_older_than(&self, time: Duration) -> bool {
-        self.attempts
-            .first()
-            .is_some_and(|began| began.elapsed() >= time)
-    }
-
-    /// Closes the circuit, unless the threads of too many generations still hang.
-    pub(super) fn close_circuit(&mut self) {
-        self.replaced.retain(|generation| generation.busy() > 0);
-        if self.replaced.len() < MOST_GENERATIONS {
-            self.is_suspect = false;
-        }
+    /// Whether attempts from the time of the open circuit have not ended long after it closed.
+    pub(super) fn has_hung_probes(&self) -> bool {
+        self.probes > 0 && !self.probe_sockets.is_empty() && self.probes_end <= Instant::now()
     }
 
     /// The error of a job while the circuit is open.

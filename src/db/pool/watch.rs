@@ -4,11 +4,13 @@
 //! that gets no answer for longer hangs in the network or in a frozen server, in a client library that reads without a timeout.
 //! A file does not hang: on SQLite the thread only closes idle connections.
 
+use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, Weak};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
 use super::database::Database;
+use super::sockets::Socket;
 use super::state::{CONNECT_TIMEOUT, Pooled, SLOW_CONNECT_TIMEOUT, State, Used};
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
@@ -19,11 +21,14 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// The time between two attempts to connect while the circuit is open.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many attempts to connect may be under way while the circuit is open.
+const MOST_PROBES: usize = 15;
+
 /// Attempts that bring no connection for so long open the circuit, if there is no other connection.
 const NO_CONNECTION: Duration = Duration::from_millis(3500);
 
-/// An attempt that takes so long hangs: libpq's timeout for an address has passed.
-const HUNG_ATTEMPT: Duration = Duration::from_secs(18);
+/// The time for the second of a server's addresses, when the first was silent until the timeout.
+const NEXT_ADDRESS: Duration = Duration::from_millis(500);
 
 /// The timeout of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -81,27 +86,40 @@ impl Database {
     }
 
     /// One look; `None` ends the thread, otherwise the time until the next one.
-    fn look(self: &Arc<Self>) -> Option<Duration> {
+    fn look(self: &Arc<Self>, attempts: &mut SeenSockets) -> Option<Duration> {
+        // Before this database is locked: the other one may look at this one at the same time.
+        let is_alone = self.is_alone();
         let mut state = self.lock();
         if state.is_closed {
             return None;
         }
         let closed = state.take_outdated();
-        let tick = self.tick(state);
+        let tick = self.tick(state, is_alone, attempts);
         // Closing may send to the server.
         drop(closed);
         tick
     }
 
-    fn tick(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Option<Duration> {
+    fn tick(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        is_alone: bool,
+        attempts: &mut SeenSockets,
+    ) -> Option<Duration> {
         if self.is_file() {
             state.is_watched = state.open() > 0;
             return state.is_watched.then_some(IDLE_TICK);
         }
         if state.is_suspect || state.open() == 0 {
-            return self.tick_without_connections(state);
+            return self.tick_without_connections(state, is_alone, attempts);
         }
-        let tick = match state.used.is_empty() && state.attempts.is_empty() {
+        attempts.sockets.clear();
+        if state.has_hung_probes() && state.used.iter().all(|used| !used.is_probe) && is_alone {
+            // MySQL's client gives an attempt no timeout. All other connections of that time have been closed.
+            let hung = std::mem::take(&mut state.probe_sockets);
+            hung.into_iter().for_each(Socket::shut_down);
+        }
+        let tick = match state.used.is_empty() && state.attempts == 0 {
             true => IDLE_TICK,
             false => TICK,
         };
@@ -121,28 +139,34 @@ impl Database {
     fn tick_without_connections(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
+        is_alone: bool,
+        attempts: &mut SeenSockets,
     ) -> Option<Duration> {
-        if !state.is_suspect && state.attempts.is_empty() {
+        if !state.is_suspect && state.attempts == 0 {
             // A job that waits from now on starts a new thread.
             state.is_watched = state.waiting > 0;
             return state.is_watched.then_some(TICK);
         }
-        if !state.is_suspect && state.is_attempt_older_than(NO_CONNECTION) {
+        if !state.is_suspect && state.attempts_quiet_since.elapsed() >= NO_CONNECTION {
             state.is_suspect = true;
             state.reason = "no attempt to connect was answered".to_owned();
             self.changed.notify_all();
         }
-        if state.is_suspect && state.latest_attempt.elapsed() >= PROBE_INTERVAL {
+        if state.is_suspect
+            && state.latest_attempt.elapsed() >= PROBE_INTERVAL
+            && state.probes < MOST_PROBES
+        {
             self.connect(&mut state);
         }
         if !state.idle.is_empty() {
             // Threads of older generations hung when it was opened.
-            state.close_circuit();
+            self.close_circuit(&mut state, Duration::ZERO);
         }
-        if state.is_attempt_older_than(HUNG_ATTEMPT) {
-            // MySQL's client does not end it by itself, and libpq not after the login.
-            drop(state);
-            self.shut_down_sockets();
+        let are_all_slots_taken = state.probes >= MOST_PROBES;
+        drop(state);
+        let is_due = attempts.latest_look.elapsed() >= PROBE_INTERVAL;
+        if is_due && (are_all_slots_taken || is_alone) {
+            attempts.shut_down_hung(self.sockets());
         }
         Some(TICK)
     }
@@ -177,14 +201,13 @@ impl Database {
             return;
         }
         if state.idle.is_empty() {
-            // MySQL's client gives an attempt no timeout, so its silence is judged by the time that libpq would give.
+            // MySQL's client gives an attempt no timeout. libpq goes on to a server's next address after its timeout.
             let patience = match state.is_slow {
                 true => SLOW_CONNECT_TIMEOUT,
-                false => CONNECT_TIMEOUT,
+                false => CONNECT_TIMEOUT + NEXT_ADDRESS,
             };
-            if state.is_attempt_older_than(patience)
-                || state.silent_attempt.is_some_and(|end| end > since)
-            {
+            let is_silent = state.attempts > 0 && state.attempts_quiet_since.elapsed() >= patience;
+            if is_silent || state.silent_attempt.is_some_and(|end| end > since) {
                 self.replace_generation(state);
             }
             return;
@@ -222,11 +245,35 @@ impl Database {
     }
 }
 
+/// The sockets of attempts to connect, with the time when each was first seen. While there is no connection, no other socket
+/// leads to the database.
+struct SeenSockets {
+    sockets: HashMap<Socket, Instant>,
+    latest_look: Instant,
+}
+
+impl SeenSockets {
+    /// Shuts down those that hang. libpq ends an attempt by itself before its session is set up, MySQL's client does not.
+    fn shut_down_hung(&mut self, present: Vec<Socket>) {
+        let now = Instant::now();
+        self.latest_look = now;
+        self.sockets.retain(|socket, _| present.contains(socket));
+        for socket in present {
+            if now - *self.sockets.entry(socket).or_insert(now) >= SLOW_CONNECT_TIMEOUT {
+                socket.shut_down();
+            }
+        }
+    }
+}
+
 impl State {
-    /// Takes idle connections that are too old or were not used for long.
+    /// Takes idle connections that are too old, were not used for long, or can't be told from attempts that hang.
     fn take_outdated(&mut self) -> Vec<Pooled> {
+        let has_hung_probes = self.has_hung_probes();
         let is_outdated = |pooled: &mut Pooled| {
-            pooled.answered.elapsed() >= IDLE_TIMEOUT || pooled.opened.elapsed() >= LIFETIME
+            pooled.answered.elapsed() >= IDLE_TIMEOUT
+                || pooled.opened.elapsed() >= LIFETIME
+                || (pooled.is_probe && has_hung_probes)
         };
         self.idle.extract_if(.., is_outdated).collect()
     }
@@ -235,7 +282,7 @@ impl State {
     fn needs_spare(&mut self) -> bool {
         let is_quiet = |used: &mut Used| used.quiet() >= SPARE_AFTER && used.kind == JobKind::Long;
         self.idle.is_empty()
-            && self.attempts.is_empty()
+            && self.attempts == 0
             && self.latest_attempt.elapsed() >= PROBE_INTERVAL
             && self.used.iter_mut().any(is_quiet)
     }
@@ -275,7 +322,14 @@ impl State {
 }
 
 fn watch(database: &Weak<Database>) {
-    while let Some(tick) = database.upgrade().and_then(|database| database.look()) {
+    let mut attempts = SeenSockets {
+        sockets: HashMap::new(),
+        latest_look: Instant::now(),
+    };
+    while let Some(tick) = database
+        .upgrade()
+        .and_then(|database| database.look(&mut attempts))
+    {
         sleep(tick);
     }
 }
