@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Backend, Config, ConfigErrors};
 use crate::export::temporary_folder;
 use findings::{Finding, Findings, Level, many};
 
@@ -154,6 +154,10 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) -> Option<()
 
 /// Reports the warnings of the configuration, and whether exports have a folder.
 fn beside_the_database(config: &Config, findings: &Findings) {
+    // Here, since a file with other permissions may answer no query.
+    if config.database_url.backend() == Backend::Sqlite {
+        file::permissions(config, findings);
+    }
     for warning in config.warnings() {
         let id = warning.variable.to_ascii_lowercase().replace('_', "-");
         findings.warning(

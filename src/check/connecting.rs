@@ -23,13 +23,13 @@ pub(super) fn primary<'a>(config: &'a Config, findings: &'a Findings) -> Option<
     connect("DATABASE_URL", "database", url, config, findings)
 }
 
-/// Reports on the primary's server; on SQLite, on its file.
+/// Reports on the primary's server; on SQLite, on its journal.
 pub(super) fn server(primary: &mut Examined) -> Option<()> {
     let (config, findings) = (primary.config, primary.findings);
     let server = findings.answer("the server's version", primary.inspector.server())?;
     about("database", &server, findings);
     match config.database_url.backend() {
-        Backend::Sqlite => file::report(config, &server.journal_mode, findings),
+        Backend::Sqlite => file::journal_mode(config, &server.journal_mode, findings),
         Backend::Postgres => pooler(primary, &server),
         Backend::Mysql => {}
     }

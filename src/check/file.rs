@@ -44,12 +44,12 @@ pub(super) fn check(path: &str, findings: &Findings) -> Option<()> {
     None
 }
 
-/// Reports who may read and write the file, and whether the journal mode works in its folder.
-pub(super) fn report(config: &Config, journal_mode: &str, findings: &Findings) {
+/// Reports who may read and write the file, if there is one.
+pub(super) fn permissions(config: &Config, findings: &Findings) {
     let path = config.database_url.target();
-    let folder = folder(Path::new(path));
-    let folder_is_writable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
-    let mode = metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    let Ok(mode) = metadata(path).map(|metadata| metadata.permissions().mode()) else {
+        return;
+    };
     if mode & 0o004 != 0 {
         findings.warning(
             "sqlite.permissions",
@@ -57,13 +57,18 @@ pub(super) fn report(config: &Config, journal_mode: &str, findings: &Findings) {
             &format!("chmod o-rwx {path}"),
         );
     }
-    if config.login && (access(path, AccessFlags::W_OK).is_err() || !folder_is_writable) {
+    if config.login && (access(path, AccessFlags::W_OK).is_err() || !is_writable(folder(path))) {
         findings.error(
             "sqlite.read-only",
             "SIDECAR_LOGIN=on, but the file or its folder can't be written by this account: every login fails",
             "let the sidecar's account write both, or set SIDECAR_LOGIN=off",
         );
     }
+}
+
+/// Reports whether the journal mode works in the file's folder.
+pub(super) fn journal_mode(config: &Config, journal_mode: &str, findings: &Findings) {
+    let folder = folder(config.database_url.target());
     const ID: &str = "sqlite.journal-mode";
     if journal_mode != "wal" {
         let text = format!(
@@ -71,7 +76,7 @@ pub(super) fn report(config: &Config, journal_mode: &str, findings: &Findings) {
              would not"
         );
         findings.ok(ID, &text);
-    } else if folder_is_writable {
+    } else if is_writable(folder) {
         findings.ok(ID, "wal, and the folder can be written");
     } else {
         findings.error(
@@ -86,8 +91,12 @@ pub(super) fn report(config: &Config, journal_mode: &str, findings: &Findings) {
     }
 }
 
-fn folder(path: &Path) -> &Path {
-    let folder = path.parent();
+fn is_writable(folder: &Path) -> bool {
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+fn folder(path: &str) -> &Path {
+    let folder = Path::new(path).parent();
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
 }
