@@ -171,6 +171,18 @@ fn logins_logouts_and_refused_passwords_leave_audit_lines_at_every_level() {
 }
 
 #[test]
+fn audit_lines_can_be_switched_off_alone() {
+    let database = Database::filled_sqlite();
+    let level = ("SIDECAR_LOG", "info,audit=off");
+    let program = Program::serve(&database, &[level, JSON]);
+    let wrong = basic("admin", "typed-password");
+    let answer = get(&program.address, STATS, &[("Authorization", &wrong)]);
+    assert_eq!(answer.status, 403);
+    lines(&program, "access", 1);
+    assert!(!program.said().contains("refused password"));
+}
+
+#[test]
 fn an_outage_is_logged_once_a_minute_and_not_for_each_request() {
     let database = Database::filled_sqlite();
     // Port 1 has no listener.
