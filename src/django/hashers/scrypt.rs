@@ -31,17 +31,17 @@ impl Scrypt {
         if salt.is_empty() || n < 2 || !n.is_power_of_two() {
             return Err(Unusable::Malformed);
         }
-        // Refuses N from 2^(16 r) on, as OpenSSL does.
-        let params =
-            Params::new(n.trailing_zeros() as u8, r, p).map_err(|_| Unusable::Malformed)?;
-        let [n, r, p] = [n, r, p].map(u128::from);
+        let [wide_n, wide_r, wide_p] = [n, r, p].map(u128::from);
         // `EVP_PBE_scrypt`: the blocks, and N + 2 of them to mix with.
-        if 128 * r * (p + n + 2) > MAX_MEMORY_BYTES {
+        if 128 * wide_r * (wide_p + wide_n + 2) > MAX_MEMORY_BYTES {
             return Err(Unusable::Malformed);
         }
-        if n * r * p > MAX_WORK {
+        if wide_n * wide_r * wide_p > MAX_WORK {
             return Err(Unusable::TooCostly);
         }
+        // Refuses N from 2^(16 r) on, as OpenSSL does. It multiplies the numbers without a check, so they are limited before.
+        let params =
+            Params::new(n.trailing_zeros() as u8, r, p).map_err(|_| Unusable::Malformed)?;
         Ok(Self {
             params,
             salt: salt.to_owned(),
