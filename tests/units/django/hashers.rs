@@ -68,7 +68,10 @@ fn what_can_not_be_used_says_why() {
             Unusable::TooCostly,
         ),
         ("scrypt$16384$salt$8$1000$x", Unusable::TooCostly),
-        ("scrypt$1073741824$salt$107$1073741824$x", Unusable::Malformed),
+        (
+            "scrypt$1073741824$salt$107$1073741824$x",
+            Unusable::Malformed,
+        ),
     ];
     for (encoded, reason) in cases {
         assert_eq!(
