@@ -2,42 +2,77 @@
 //! indented form of `Accept: application/json; indent=4`.
 //! Leaves out the other JSON types, which the export writes, and UNICODE_JSON=False.
 
-use serde::Serialize as _;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
-use std::io;
+/// How a byte is written inside a JSON string.
+const PLAIN: u8 = 0;
+/// As `\u00xx`.
+const CONTROL: u8 = 1;
+/// Perhaps the start of U+2028 or U+2029.
+const MAYBE_SEPARATOR: u8 = 2;
+// Any other class is the letter behind the backslash.
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [PLAIN; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        classes[byte] = CONTROL;
+        byte += 1;
+    }
+    classes[b'\n' as usize] = b'n';
+    classes[b'\r' as usize] = b'r';
+    classes[b'\t' as usize] = b't';
+    classes[0x08] = b'b';
+    classes[0x0c] = b'f';
+    classes[b'"' as usize] = b'"';
+    classes[b'\\' as usize] = b'\\';
+    classes[0xe2] = MAYBE_SEPARATOR;
+    classes
+};
 
 /// Appends `text` as a JSON string with its quotes: `json.dumps(text, ensure_ascii=False)`, and U+2028 and U+2029
 /// escaped as `JSONRenderer.render` does. DEL, `/`, `<`, `>`, `&` and all other non-ASCII stay as they are.
 pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
-    // A text can always be serialized, and a vector can always be written to.
-    let _ = text.serialize(&mut Serializer::with_formatter(out, EscapedSeparators));
-}
-
-/// serde_json escapes what Python's `json` does; this adds what `JSONRenderer` does.
-struct EscapedSeparators;
-
-impl Formatter for EscapedSeparators {
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
-        // The first byte of both characters; most texts have none.
-        while rest.as_bytes().contains(&0xe2)
-            && let Some(position) = rest.find(['\u{2028}', '\u{2029}'])
-        {
-            let (before, separator) = rest.split_at(position);
-            writer.write_all(before.as_bytes())?;
-            writer.write_all(match separator.starts_with('\u{2028}') {
-                true => b"\\u2028",
-                false => b"\\u2029",
-            })?;
-            rest = &separator['\u{2028}'.len_utf8()..];
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    // Everything before `written` is in `out`.
+    let (mut written, mut position) = (0, 0);
+    while position < bytes.len() {
+        let byte = bytes[position];
+        let class = CLASSES[usize::from(byte)];
+        if class == PLAIN {
+            position += 1;
+            continue;
         }
-        writer.write_all(rest.as_bytes())
+        let (escape, length): ([u8; 6], usize) = match class {
+            MAYBE_SEPARATOR => match bytes[position..] {
+                [_, 0x80, last @ (0xa8 | 0xa9), ..] => {
+                    (*if last == 0xa8 { b"\\u2028" } else { b"\\u2029" }, 3)
+                }
+                _ => {
+                    position += 1;
+                    continue;
+                }
+            },
+            CONTROL => {
+                let [high, low] = [byte >> 4, byte & 0x0f].map(|nibble| HEX[usize::from(nibble)]);
+                ([b'\\', b'u', b'0', b'0', high, low], 1)
+            }
+            letter => {
+                out.extend_from_slice(&bytes[written..position]);
+                out.extend_from_slice(&[b'\\', letter]);
+                position += 1;
+                written = position;
+                continue;
+            }
+        };
+        out.extend_from_slice(&bytes[written..position]);
+        out.extend_from_slice(&escape);
+        position += length;
+        written = position;
     }
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
 }
 
 /// Turns compact JSON, pushed in pieces of any size, into what `JSONRenderer` writes for `indent=n`: `json.dumps` with
