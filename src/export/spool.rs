@@ -42,7 +42,8 @@ fn sort_key(rank: i64, id: UserId) -> SortKey {
 pub(super) struct Spool {
     /// The rows of the latest run, each with its sort key and its length before it
     bytes: Vec<u8>,
-    rows: Vec<Range<usize>>,
+    /// The rank of each row of the run, and where the row stands
+    rows: Vec<(i64, Range<usize>)>,
     file: SpooledTempFile,
     /// Where each run in the file ends
     ends: Vec<u64>,
@@ -77,7 +78,7 @@ impl Spool {
         self.bytes.extend_from_slice(&key);
         self.bytes.extend_from_slice(&length);
         self.bytes.extend_from_slice(row);
-        self.rows.push(start..self.bytes.len());
+        self.rows.push((rank, start..self.bytes.len()));
         self.count += 1;
         self.length += row.len() as u64;
         Ok(())
@@ -108,9 +109,13 @@ impl Spool {
         let bytes = &self.bytes;
         // Each row begins with its sort key, and no two keys are the same.
         let row = |range: &Range<usize>| &bytes[range.clone()];
-        self.rows.sort_unstable_by(|a, b| row(a).cmp(row(b)));
+        self.rows
+            .sort_unstable_by(|(rank, range), (other_rank, other)| {
+                rank.cmp(other_rank)
+                    .then_with(|| row(range).cmp(row(other)))
+            });
         let mut writer = BufWriter::with_capacity(LARGEST_BUFFER, &mut self.file);
-        for range in &self.rows {
+        for (_, range) in &self.rows {
             writer.write_all(row(range))?;
         }
         writer.flush()?;
