@@ -145,7 +145,7 @@ impl Connection {
         };
         // The job's error tells more than that of the roll-back. The pool closes a connection after an error.
         let value = result?;
-        ended.map_err(DbError::from)?;
+        ended.map_err(|error| self.told_by_number(DbError::from(error)))?;
         Ok(value)
     }
 

@@ -6,7 +6,7 @@ import pytest
 
 from faults.endurance import left_nothing_behind
 from support.client import Client
-from support.load import Load, judge
+from support.load import PATIENCE_SECONDS, Load, judge
 from support.scenario import REQUESTS, Scenario
 
 CLIENTS = 32
@@ -43,7 +43,7 @@ def test_a_flood_of_passwords_that_honours_no_retry_after_leaves_sessions_alone(
         assert statuses == {right, 503}
         during = [seen for seen in load.seen if began < seen.began < ended]
         assert len({seen.caller for seen in during}) == 5
-        # SECURITY.md promises less; here the clients and the database compute on the same cores.
-        slow = [str(seen) for seen in during if not seen.right or seen.seconds > 1]
+        # SECURITY.md promises less; here the clients, the database and other tests compute on the same cores.
+        slow = [str(seen) for seen in during if not seen.right or seen.seconds > PATIENCE_SECONDS]
         assert not slow, slow[:10]
         left_nothing_behind(scenario)
