@@ -54,14 +54,24 @@ fn an_export_is_what_the_service_answers() {
             let expected = app.get(&target, &[("Cookie", &cookie)]).body;
             let arguments = [&["export"], arguments].concat();
             let piped = run(&database, &arguments);
-            assert!(piped.status.success(), "{}", error(&piped));
+            assert!(
+                piped.status.success(),
+                "{}: {}",
+                piped.status,
+                error(&piped)
+            );
             assert!(piped.stdout == expected, "{query} on {}", database.name());
             assert_eq!(error(&piped), "", "a pipe shows no progress");
 
             let path = folder.path().join("users");
             let file = [arguments, vec!["--output", path.to_str().unwrap()]].concat();
             let written = run(&database, &file);
-            assert!(written.status.success(), "{}", error(&written));
+            assert!(
+                written.status.success(),
+                "{}: {}",
+                written.status,
+                error(&written)
+            );
             assert!(fs::read(&path).unwrap() == expected && written.stdout.is_empty());
             assert_eq!(
                 fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -83,6 +93,17 @@ fn an_export_is_what_the_service_answers() {
             table.contains("would be exported") && table.contains(" 9002\n"),
             "{table}"
         );
+    }
+}
+
+/// The pool's threads still open and close connections when the process ends.
+#[test]
+fn a_command_never_crashes_as_it_ends() {
+    for database in Database::of_every_kind() {
+        for _ in 0..30 {
+            let output = run(&database, &["export", "--limit", "1"]);
+            assert!(output.status.success(), "{}", output.status);
+        }
     }
 }
 
