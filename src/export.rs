@@ -84,8 +84,16 @@ impl Export {
     }
 
     /// Writes the response's body to `out`, and calls `written` with the length of each piece. Blocking.
-    pub fn write_to(mut self, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
-        self.body.write_to(out, written)
+    pub fn write_to(
+        mut self,
+        out: &mut impl Write,
+        mut written: impl FnMut(u64),
+    ) -> io::Result<()> {
+        self.body.for_each_chunk(|chunk| {
+            out.write_all(&chunk)?;
+            written(chunk.len() as u64);
+            Ok(())
+        })
     }
 
     /// The response, compressed as the client asks; 304 for a client that has it already. It holds `slot` until its last byte

@@ -77,33 +77,31 @@ impl DateTime {
         // Neither is negative. A year has four digits.
         let year = civil.year().unsigned_abs().into();
         let microsecond = civil.subsec_nanosecond().unsigned_abs() / 1000;
-        push_two_digits(out, year / 100);
-        push_two_digits(out, year);
-        for (mark, field) in [
-            (b'-', civil.month()),
-            (b'-', civil.day()),
-            (separator, civil.hour()),
-            (b':', civil.minute()),
-            (b':', civil.second()),
-        ] {
-            out.push(mark);
-            push_two_digits(out, field.unsigned_abs().into());
-        }
+        let [month, day] = [civil.month(), civil.day()].map(|field| field.unsigned_abs().into());
+        let time = [civil.hour(), civil.minute(), civil.second()];
+        let [hour, minute, second] = time.map(|field| field.unsigned_abs().into());
+        let fields = [year / 100, year, month, day, hour, minute, second];
+        let [century, year, month, day, hour, minute, second] = fields.map(two_digits);
+        let s = separator;
+        out.extend_from_slice(&[
+            century[0], century[1], year[0], year[1], b'-', month[0], month[1], b'-', day[0],
+            day[1], s, hour[0], hour[1], b':', minute[0], minute[1], b':', second[0], second[1],
+        ]);
         if microsecond != 0 {
             out.push(b'.');
-            push_two_digits(out, microsecond / 10_000);
-            push_two_digits(out, microsecond / 100);
-            push_two_digits(out, microsecond);
+            out.extend_from_slice(&two_digits(microsecond / 10_000));
+            out.extend_from_slice(&two_digits(microsecond / 100));
+            out.extend_from_slice(&two_digits(microsecond));
         }
         if let Some(offset) = self.offset_seconds {
             let seconds = offset.unsigned_abs();
             out.push(if offset < 0 { b'-' } else { b'+' });
-            push_two_digits(out, seconds / 3600);
+            out.extend_from_slice(&two_digits(seconds / 3600));
             out.push(b':');
-            push_two_digits(out, seconds / 60 % 60);
+            out.extend_from_slice(&two_digits(seconds / 60 % 60));
             if seconds % 60 != 0 {
                 out.push(b':');
-                push_two_digits(out, seconds % 60);
+                out.extend_from_slice(&two_digits(seconds % 60));
             }
         }
     }
@@ -134,9 +132,9 @@ fn in_any_year(microseconds: i64) -> (i64, civil::DateTime) {
     (year, date.unwrap_or(EPOCH).to_datetime(civil.time()))
 }
 
-/// Appends the last two decimal digits of a number.
-fn push_two_digits(out: &mut Vec<u8>, number: u32) {
-    out.extend([number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8));
+/// The last two decimal digits of a number.
+fn two_digits(number: u32) -> [u8; 2] {
+    [number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8)
 }
 
 /// `django.utils.http.http_date(epoch_seconds)`: `Thu, 01 Jan 1970 00:00:00 GMT`. A time before 1970 or after 9999 is the

@@ -1,6 +1,6 @@
 //! The export's body, chunk by chunk: what stands before, between and after the users in each layout.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::csv::{self, Csv};
 use super::spool::Sorted;
@@ -77,23 +77,26 @@ impl ExportBody {
             return Ok(layout.frame(count).concat().len() as u64 + self.users.length + added);
         }
         let mut length = 0;
-        self.write_to(&mut io::sink(), |bytes| length += bytes)?;
+        self.for_each_chunk(|chunk| {
+            length += chunk.len() as u64;
+            Ok(())
+        })?;
         self.users.rewind()?;
         Ok(length)
     }
 
-    /// Writes the chunks, each made of [`CHUNK`] bytes of compact text or of all that is left, and calls `written` with the
-    /// length of each. Blocking.
-    pub(super) fn write_to(
+    /// Makes the chunks, each of [`CHUNK`] bytes of compact text or of all that is left. Blocking.
+    pub(super) fn for_each_chunk(
         &mut self,
-        out: &mut impl Write,
-        mut written: impl FnMut(u64),
+        mut each: impl FnMut(Vec<u8>) -> io::Result<()>,
     ) -> io::Result<()> {
         let [head, tail] = self.layout.frame(self.users.count);
         let mut indenter = self.layout.indenter();
-        let mut compact = Vec::with_capacity(CHUNK + 4096);
-        compact.extend_from_slice(head.as_bytes());
+        let mut start = head;
         loop {
+            let mut compact = Vec::with_capacity(CHUNK + 4096);
+            compact.extend_from_slice(start.as_bytes());
+            start.clear();
             while compact.len() < CHUNK
                 && let Some(user) = self.users.row()
             {
@@ -107,18 +110,17 @@ impl ExportBody {
             if is_last {
                 compact.extend_from_slice(tail.as_bytes());
             }
-            let indented = indenter.as_mut().map(|indenter| {
-                let mut indented = Vec::with_capacity(compact.len() * 2);
-                indenter.push(&compact, &mut indented);
-                indented
-            });
-            let chunk = indented.as_ref().unwrap_or(&compact);
-            out.write_all(chunk)?;
-            written(chunk.len() as u64);
+            each(match &mut indenter {
+                None => compact,
+                Some(indenter) => {
+                    let mut indented = Vec::with_capacity(compact.len() * 2);
+                    indenter.push(&compact, &mut indented);
+                    indented
+                }
+            })?;
             if is_last {
                 return Ok(());
             }
-            compact.clear();
         }
     }
 }

@@ -51,23 +51,23 @@ pub(super) fn coding(request: &HttpRequest) -> Option<ContentEncoding> {
 
 /// Writes all that `write` writes to `out`, compressed by one of the codings of [`coding`].
 pub(super) fn compress(
-    coding: Option<ContentEncoding>,
+    coding: ContentEncoding,
     mut out: impl Write,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     match coding {
-        Some(ContentEncoding::Gzip) => {
+        ContentEncoding::Gzip => {
             let mut encoder = GzEncoder::new(&mut out, Compression::fast());
             write(&mut encoder)?;
             encoder.finish()?;
         }
-        Some(ContentEncoding::Brotli) => {
+        ContentEncoding::Brotli => {
             let (buffer, quality, window) = BROTLI;
             let mut encoder = brotli::CompressorWriter::new(&mut out, buffer, quality, window);
             write(&mut encoder)?;
             encoder.into_inner();
         }
-        Some(ContentEncoding::Zstd) => {
+        ContentEncoding::Zstd => {
             let mut encoder = zstd::Encoder::new(&mut out, ZSTD_LEVEL)?;
             write(&mut encoder)?;
             encoder.finish()?;

@@ -7,12 +7,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tempfile::SpooledTempFile;
 
 use crate::django::sessions::UserId;
 
@@ -24,18 +25,19 @@ const MERGE_BUFFERS: usize = 2 * 1024 * 1024;
 const SMALLEST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 
-/// Rank and key of a row, as bytes that sort like them.
-type SortKey = [u8; 24];
+/// The bytes before a row: its rank, its key, both as they sort by their bytes, and its length.
+const HEAD: usize = 8 + 16 + 4;
+
+/// Rank and key of a row.
+type SortKey = (u64, u128);
 
 fn sort_key(rank: i64, id: UserId) -> SortKey {
-    let mut key = [0; 24];
-    // With their sign turned over, signed integers sort like their bytes.
-    key[..8].copy_from_slice(&(rank ^ i64::MIN).to_be_bytes());
-    key[8..].copy_from_slice(&match id {
-        UserId::Integer(id) => (id ^ i128::MIN).to_be_bytes(),
-        UserId::Uuid(bytes) => bytes,
-    });
-    key
+    // With their sign turned over, signed integers sort like unsigned ones.
+    let key = match id {
+        UserId::Integer(id) => id.cast_unsigned() ^ 1 << 127,
+        UserId::Uuid(bytes) => u128::from_be_bytes(bytes),
+    };
+    (rank.cast_unsigned() ^ 1 << 63, key)
 }
 
 /// Gathers rows.
@@ -44,8 +46,9 @@ pub(super) struct Spool {
     bytes: Vec<u8>,
     /// The rank of each row of the run, and where the row stands
     rows: Vec<(i64, Range<usize>)>,
-    file: SpooledTempFile,
-    /// Where each run in the file ends
+    /// The earlier runs
+    file: Option<File>,
+    /// Where each run ends
     ends: Vec<u64>,
     count: u64,
     length: u64,
@@ -58,7 +61,7 @@ impl Spool {
         Spool {
             bytes: Vec::with_capacity(RUN),
             rows: Vec::new(),
-            file: SpooledTempFile::new(RUN),
+            file: None,
             ends: Vec::new(),
             count: 0,
             length: 0,
@@ -68,15 +71,15 @@ impl Spool {
 
     /// Adds the row of a user.
     pub(super) fn push(&mut self, rank: i64, id: UserId, row: &[u8]) -> io::Result<()> {
-        let key = sort_key(rank, id);
         let length = u32::try_from(row.len()).map_err(io::Error::other)?;
-        let length = length.to_le_bytes();
-        if self.bytes.len() + key.len() + length.len() + row.len() > RUN {
+        if self.bytes.len() + HEAD + row.len() > RUN {
             self.write_run()?;
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&key);
-        self.bytes.extend_from_slice(&length);
+        let (sort_rank, key) = sort_key(rank, id);
+        self.bytes.extend_from_slice(&sort_rank.to_be_bytes());
+        self.bytes.extend_from_slice(&key.to_be_bytes());
+        self.bytes.extend_from_slice(&length.to_be_bytes());
         self.bytes.extend_from_slice(row);
         self.rows.push((rank, start..self.bytes.len()));
         self.count += 1;
@@ -86,12 +89,22 @@ impl Spool {
 
     /// Ends the gathering, and gives the rows in order.
     pub(super) fn finish(mut self) -> io::Result<Sorted> {
-        self.write_run()?;
+        let storage = match self.file.take() {
+            None => {
+                let mut sorted = Vec::with_capacity(self.bytes.len());
+                self.sort_into(&mut sorted)?;
+                Storage::Memory(sorted)
+            }
+            Some(file) => {
+                self.sort_into(&mut BufWriter::with_capacity(LARGEST_BUFFER, &file))?;
+                Storage::File(file)
+            }
+        };
         let mut sorted = Sorted {
             count: self.count,
             length: self.length,
             digest: self.digest.finalize().into(),
-            file: Arc::new(Mutex::new(self.file)),
+            storage: Arc::new(storage),
             ends: self.ends,
             runs: Vec::new(),
             next: BinaryHeap::new(),
@@ -100,11 +113,19 @@ impl Spool {
         Ok(sorted)
     }
 
-    /// Adds the gathered rows to the digest, in the order in which they came, and writes them sorted.
+    /// Moves the gathered rows to the file.
     fn write_run(&mut self) -> io::Result<()> {
-        if self.rows.is_empty() {
-            return Ok(());
-        }
+        let file = match self.file.take() {
+            None => tempfile::tempfile()?,
+            Some(file) => file,
+        };
+        self.sort_into(&mut BufWriter::with_capacity(LARGEST_BUFFER, &file))?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Adds the gathered rows to the digest, in the order in which they came, and moves them to `out`, sorted.
+    fn sort_into(&mut self, out: &mut impl Write) -> io::Result<()> {
         self.digest.update(&self.bytes);
         let bytes = &self.bytes;
         // Each row begins with its sort key, and no two keys are the same.
@@ -114,12 +135,10 @@ impl Spool {
                 rank.cmp(other_rank)
                     .then_with(|| row(range).cmp(row(other)))
             });
-        let mut writer = BufWriter::with_capacity(LARGEST_BUFFER, &mut self.file);
         for (_, range) in &self.rows {
-            writer.write_all(row(range))?;
+            out.write_all(row(range))?;
         }
-        writer.flush()?;
-        drop(writer);
+        out.flush()?;
         let start = self.ends.last().copied().unwrap_or(0);
         self.ends.push(start + self.bytes.len() as u64);
         self.bytes.clear();
@@ -136,7 +155,7 @@ pub(super) struct Sorted {
     pub(super) length: u64,
     /// SHA-256 of the rows and what they are sorted by, in the order in which they came
     pub(super) digest: [u8; 32],
-    file: Arc<Mutex<SpooledTempFile>>,
+    storage: Arc<Storage>,
     ends: Vec<u64>,
     runs: Vec<Run>,
     /// The sort keys of the runs' current rows, each with the run's index
@@ -171,7 +190,7 @@ impl Sorted {
         let mut start = 0;
         for (index, &end) in self.ends.iter().enumerate() {
             let section = Section {
-                file: Arc::clone(&self.file),
+                storage: Arc::clone(&self.storage),
                 position: start,
                 end,
             };
@@ -200,27 +219,40 @@ impl Run {
         if self.reader.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        let (mut key, mut length) = ([0; 24], [0; 4]);
+        let (mut rank, mut key, mut length) = ([0; 8], [0; 16], [0; 4]);
+        self.reader.read_exact(&mut rank)?;
         self.reader.read_exact(&mut key)?;
         self.reader.read_exact(&mut length)?;
-        self.row.resize(u32::from_le_bytes(length) as usize, 0);
+        self.row.resize(u32::from_be_bytes(length) as usize, 0);
         self.reader.read_exact(&mut self.row)?;
-        Ok(Some(key))
+        Ok(Some((u64::from_be_bytes(rank), u128::from_be_bytes(key))))
     }
 }
 
-/// A part of the file.
+/// Where all runs are.
+enum Storage {
+    Memory(Vec<u8>),
+    File(File),
+}
+
+/// A part of the storage.
 struct Section {
-    file: Arc<Mutex<SpooledTempFile>>,
+    storage: Arc<Storage>,
     position: u64,
     end: u64,
 }
 
 impl Read for Section {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.position))?;
-        let length = (&mut *file).take(self.end - self.position).read(out)?;
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let wanted = out.len().min(left);
+        let length = match &*self.storage {
+            Storage::File(file) => file.read_at(&mut out[..wanted], self.position)?,
+            // What is in memory has a length and a position in it.
+            Storage::Memory(bytes) => {
+                (&bytes[self.position as usize..]).read(&mut out[..wanted])?
+            }
+        };
         self.position += length as u64;
         Ok(length)
     }
@@ -273,7 +305,7 @@ mod tests {
             (long, false),
         ] {
             let mut sorted = spooled(&rows);
-            assert_eq!(!sorted.file.lock().unwrap().is_rolled(), in_memory);
+            assert_eq!(matches!(*sorted.storage, Storage::Memory(_)), in_memory);
             assert_eq!(sorted.count, rows.len() as u64);
             rows.sort();
             let expected: Vec<String> = rows.into_iter().map(|(_, _, row)| row).collect();

@@ -47,8 +47,7 @@ impl Transfer {
             let length = body.length();
             let coding = coding.filter(|_| length.as_ref().is_ok_and(|length| *length >= SMALLEST));
             if tell.send(length.map(|length| (length, coding))).is_ok() {
-                let out = BufWriter::with_capacity(COMPRESSED_PIECE, Pieces(&sender));
-                let end = compress(coding, out, |mut out| body.write_to(&mut out, |_| ()));
+                let end = send(&mut body, coding, &sender);
                 // Without a receiver, the client has gone.
                 let _ = sender.blocking_send(end.map(|()| None));
             }
@@ -94,6 +93,25 @@ impl Transfer {
     }
 }
 
+fn send(
+    body: &mut ExportBody,
+    coding: Option<ContentEncoding>,
+    pieces: &mpsc::Sender<Piece>,
+) -> io::Result<()> {
+    let Some(coding) = coding else {
+        return body.for_each_chunk(|chunk| send_piece(pieces, chunk.into()));
+    };
+    let out = BufWriter::with_capacity(COMPRESSED_PIECE, Pieces(pieces));
+    compress(coding, out, |out| {
+        body.for_each_chunk(|chunk| out.write_all(&chunk))
+    })
+}
+
+fn send_piece(pieces: &mpsc::Sender<Piece>, piece: Bytes) -> io::Result<()> {
+    let sent = pieces.blocking_send(Ok(Some(piece)));
+    sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+}
+
 async fn next(pieces: &mut mpsc::Receiver<Piece>) -> Piece {
     let piece = pieces.recv().await;
     piece.unwrap_or_else(|| Err(io::Error::other("the export's thread has panicked")))
@@ -104,11 +122,8 @@ struct Pieces<'a>(&'a mpsc::Sender<Piece>);
 
 impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = Bytes::copy_from_slice(bytes);
-        match self.0.blocking_send(Ok(Some(piece))) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        send_piece(self.0, Bytes::copy_from_slice(bytes))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
