@@ -1082,7 +1082,7 @@ def password_backend(path):
             entry = {"backend": path, "names": names, "admits_inactive": False}
     if not path.startswith("django.contrib.auth.backends."):
         own = [name for name in ("user_can_authenticate", "get_user")
-               if defining_class(cls, name) not in (None, ModelBackend) and not path.startswith("allauth.")]
+               if hasattr(cls, name) and not defining_class(cls, name).__module__.startswith("django.contrib.auth.")]
         if own:
             warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} that is not Django's: the sidecar does not run "
                  "it.")
