@@ -72,7 +72,7 @@ class Output:
             except OSError:
                 refuse("Standard output is a file that others may read, and its mode can't be changed: write to a file "
                        "of your own.")
-        self.is_file = is_regular and not appends
+        self.is_file = is_regular and not appends and not self.path
         if self.is_file:
             self.empty()
         elif not self.path and not os.isatty(self.descriptor) and self.has_noise():
@@ -700,8 +700,8 @@ def token_entry(cls):
 
 # What every view and middleware reads. An authenticator that asks for these takes no credentials from them.
 NO_CREDENTIALS = re.compile(
-    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST|X_FORWARDED|X_REAL_IP"
-    r"|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN|COOKIE$)).*")
+    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|(HTTP_)?CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST|X_FORWARDED"
+    r"|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN|COOKIE$)).*")
 SCHEMES = "Bearer Token JWT Basic ApiKey Api-Key Key Digest Negotiate".split()
 
 
