@@ -6,7 +6,11 @@ If the sidecar can't honour a setting, the script names it on standard error, wr
 names all such settings at once. Differences from Django are warnings, on standard error and in the file. With
 SIDECAR_SECRETS_DIR=/path in the environment, secrets and hosts go to files there (mode 0600), and the environment file
 names them. With SIDECAR_OUTPUT=/path the script writes the environment file itself, and creates it with mode 0600. It
-connects to no database. It is one file, however long, because Django's shell reads it from standard input.
+connects to no database. The project's own authenticators, renderer, exception handler and login page are tried out, also
+without one. It is one file, however long, because Django's shell reads it from standard input. Its sections, by their
+headings: the project's own code, tried out; databases; the user model; sessions, passwords, cookies; the two views in the
+URL conf; Django REST framework, DRF's authenticators, renderers, exception handler; what Django's middleware does to every
+answer; what a login asks for; the login page; the file.
 """
 
 import configparser
@@ -478,9 +482,13 @@ class Endpoint:
 
         return getattr(self.callback, "cls", None if self.callback else APIView)
 
+    def instance(self):
+        """The view with the arguments of `as_view`, which may name its classes."""
+        return self.view_class()(**getattr(self.callback, "initkwargs", {}))
+
     def view(self, method="GET", **headers):
         """The view on a request, as `APIView.dispatch` prepares it."""
-        view = self.view_class()()
+        view = self.instance()
         view.args, view.kwargs, view.format_kwarg, view.headers = (), {}, None, {}
         view.request = view.initialize_request(sample_request(self.path, method, **headers))
         return view
@@ -511,7 +519,7 @@ def endpoints():
                 mounts.add(f"{script}/{found[1] or ''}".rstrip("/"))
         else:
             others.setdefault(name, Endpoint(name, callback))
-    views = list({**others, **plain}.values())
+    views = sorted({**others, **plain}.values(), key=lambda endpoint: endpoint.name, reverse=True)
     if len(plain) < 2:
         warn("The URL conf has no plain path to export-users/ and export-stats/: SIDECAR_MOUNT is the default.")
         return views, "/api/admin"
@@ -569,9 +577,10 @@ def check_view(endpoint, sayings):
     """What else of a view decides about its answers."""
     from rest_framework import metadata, negotiation, parsers
 
-    view = endpoint.view_class()
+    view = endpoint.instance()
     if view.content_negotiation_class is not negotiation.DefaultContentNegotiation:
-        sayings.add(refuse, endpoint, f"the content negotiation is the project's own, {path_of(view.content_negotiation_class)}.")
+        own = path_of(view.content_negotiation_class)
+        sayings.add(refuse, endpoint, f"the content negotiation is the project's own, {own}.")
     if view.throttle_classes:
         sayings.add(warn, endpoint, "throttles are not applied; the sidecar limits failed logins (SIDECAR_LOGIN_RATE).")
     if view.versioning_class:
@@ -587,15 +596,15 @@ def check_contract(endpoint, sayings):
     from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
     view, callback = endpoint.view_class(), endpoint.callback
-    allowed = set(view.permission_classes)
+    allowed = set(endpoint.instance().permission_classes)
     if IsAdminUser not in allowed or allowed - {IsAdminUser, IsAuthenticated}:
         sayings.add(refuse, endpoint, "the permissions are not IsAuthenticated and IsAdminUser.")
     if {method for method in view.http_method_names if hasattr(view, method)} != {"get", "options"}:
         sayings.add(refuse, endpoint, "other methods than GET and OPTIONS are answered.")
     # DRF's name for the class that api_view creates.
     if view.__qualname__ != "WrappedAPIView":
-        sayings.add(warn, endpoint, f"the view is a class of the project's own, {path_of(view)}: the sidecar does not do what "
-                    "it overrides.")
+        sayings.add(warn, endpoint, f"the view is a class of the project's own, {path_of(view)}: the sidecar does not do "
+                    "what it overrides.")
     # Decorators copy the attributes of the wrapped function, but not its code.
     while callback:
         file = callback.__code__.co_filename.replace(os.sep, "/")
@@ -609,17 +618,20 @@ def check_contract(endpoint, sayings):
 def authenticators(endpoint, sayings):
     """What the sidecar must know of a view's authenticators, in order: a dictionary for each."""
     entries = []
-    for cls in endpoint.view_class().authentication_classes:
+    for cls in endpoint.instance().authentication_classes:
         try:
             entry = authenticator(cls, endpoint)
         except Exception as error:
             entry = f"can't be tried without a client and a database ({type(error).__name__}: {error})"
         if isinstance(entry, str):
             sayings.add(refuse, endpoint, f"the authenticator {path_of(cls)} {entry}. {WAY_ROUND_AUTHENTICATORS}")
-        elif entry["kind"] == "django" or entry not in entries:
+        # Of two that read the same credentials, the first one decides.
+        elif entry["kind"] == "django" or (entry["kind"], entry.get("keyword")) not in [
+            (earlier["kind"], earlier.get("keyword")) for earlier in entries
+        ]:
             entries.append(entry)
     ours = {entry["kind"] for entry in entries} - {"django"}
-    if not endpoint.view_class().authentication_classes:
+    if not endpoint.instance().authentication_classes:
         sayings.add(refuse, endpoint, "authentication_classes is empty.")
     elif entries and not ours:
         classes = ", ".join(entry["class"] for entry in entries)
@@ -700,8 +712,9 @@ def token_entry(cls):
 
 # What every view and middleware reads. An authenticator that asks for these takes no credentials from them.
 NO_CREDENTIALS = re.compile(
-    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|(HTTP_)?CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST|X_FORWARDED"
-    r"|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN|COOKIE$)).*")
+    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|(HTTP_)?CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST"
+    r"|X_FORWARDED_(FOR|HOST|PORT|PROTO|SERVER|SSL)|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN"
+    r"|COOKIE$)).*")
 SCHEMES = "Bearer Token JWT Basic ApiKey Api-Key Key Digest Negotiate".split()
 
 
@@ -761,8 +774,9 @@ def watched(request):
 
 
 def left_to_django(cls, endpoint):
-    """The entry of an authenticator that the sidecar lacks: by which credentials a proxy knows the requests that Django must
-    answer. It is tried with no credentials, and with schemes alone. Otherwise why there is no entry, as in `authenticator`."""
+    """The entry of an authenticator that the sidecar lacks: by which credentials a proxy knows the requests that Django
+    must answer. It is tried with no credentials, and with schemes alone. Otherwise why there is no entry, as in
+    `authenticator`."""
     view = endpoint.view()
     asked = watched(view.request._request)
     if cls().authenticate(view.request) is not None:
@@ -858,11 +872,11 @@ def check_renderers(endpoint, sayings):
     and any that a client must ask for by name."""
     from rest_framework import renderers
 
-    first, *others = endpoint.view_class().renderer_classes
+    first, *others = endpoint.instance().renderer_classes
     if first is not renderers.JSONRenderer and not writes_as_drf(first, endpoint):
         names = ", ".join(map(path_of, [first, *others]))
-        sayings.add(refuse, endpoint, f"the renderers are {names}: the first one does not write what DRF's JSONRenderer writes. "
-                    + WAY_ROUND_RENDERERS)
+        sayings.add(refuse, endpoint, f"the renderers are {names}: the first one does not write what DRF's JSONRenderer "
+                    f"writes. {WAY_ROUND_RENDERERS}")
         return
     pages = [cls for cls in others if (cls.media_type, cls.format) == ("text/html", "api")]
     if not pages:
@@ -907,7 +921,7 @@ def exceptions_met(kinds):
         ("an Accept header without JSON", "GET", False, exceptions.NotAcceptable),
         ("an unknown ?format=", "GET", False, Http404),
     ]
-    if kinds - {"session"}:
+    if kinds & {"basic", "token"}:
         met.append(("wrong credentials", "GET", False, lambda: exceptions.AuthenticationFailed("Invalid token.")))
     if "session" in kinds:
         reason = "CSRF Failed: CSRF token missing."
@@ -942,8 +956,8 @@ def check_handler(endpoint, sayings, kinds):
         if not is_equal:
             differ.append(what)
     if differ:
-        sayings.add(refuse, endpoint, f"the exception handler {path_of(handler)} does not answer {', '.join(differ)} as DRF's "
-                    "does. The way round is DRF's own for these two views, such as "
+        sayings.add(refuse, endpoint, f"the exception handler {path_of(handler)} does not answer {', '.join(differ)} as "
+                    "DRF's does. The way round is DRF's own for these two views, such as "
                     "export_users.cls.get_exception_handler = lambda view: rest_framework.views.exception_handler.")
 
 
@@ -1000,15 +1014,15 @@ SECOND_FACTOR = re.compile(
     r"(?=$|[._])", re.IGNORECASE)
 # ... or lock accounts and addresses after failed logins.
 LOCKOUT = re.compile(
-    r"(^|[._])(axes|defender|brute_?(buster|force\w*)|lock_?outs?|login_?lock\w*|login_?attempts?|failed_?logins?\w*)(?=$|[._])",
-    re.IGNORECASE)
+    r"(^|[._])(axes|defender|brute_?(buster|force\w*)|lock_?outs?|login_?lock\w*|login_?attempts?|failed_?logins?\w*)"
+    r"(?=$|[._])", re.IGNORECASE)
 # Libraries of second factors, for projects that have one without such an app.
 FACTOR_LIBRARIES = ("fido2", "pyotp", "webauthn", "u2flib_server", "duo_client", "duo_universal")
 # Backends of which the sidecar knows by their names that they check no stored password.
 KNOWN_WITHOUT_PASSWORD = re.compile(
     r"axes\.backends\.|django_auth_ldap\.backend\.|django_python3_ldap\.auth\.|guardian\.backends\.|rules\.permissions\."
-    r"|(mozilla_django_oidc\.auth|social_core\.backends|djangosaml2\.backends|django_cas_ng\.backends|oauth2_provider\.backends"
-    r"|sesame\.backends)\.|.*RemoteUserBackend$")
+    r"|(mozilla_django_oidc\.auth|(social_core|djangosaml2|django_cas_ng|oauth2_provider|sesame)\.backends)\."
+    r"|.*RemoteUserBackend$")
 
 
 def authentication(basic):
@@ -1019,8 +1033,8 @@ def authentication(basic):
     ours = [entry for path in backends for entry in [password_backend(path)] if entry]
     # The program still treats a backend that it does not know as ModelBackend.
     if basic and not ours and not all(map(KNOWN_WITHOUT_PASSWORD.match, backends)):
-        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password and compares it with the stored one: the sidecar "
-               f"would accept stored passwords by Basic. {WAY_ROUND_BASIC}")
+        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password and compares it with the stored one: the "
+               f"sidecar would accept stored passwords by Basic. {WAY_ROUND_BASIC}")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
@@ -1035,8 +1049,8 @@ def authentication(basic):
              "for: SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
     lockouts = named(LOCKOUT)
     if lockouts:
-        warn(f"The project locks accounts or addresses after failed logins ({', '.join(lockouts)}): Basic and the sidecar's login "
-             "neither obey these locks nor add to them, and limit failures by SIDECAR_LOGIN_RATE alone.")
+        warn(f"The project locks accounts or addresses after failed logins ({', '.join(lockouts)}): Basic and the sidecar's "
+             "login neither obey these locks nor add to them, and limit failures by SIDECAR_LOGIN_RATE alone.")
     is_plain = all(path.startswith("django.contrib.auth.backends.") for path in backends)
     return {"DJANGO_AUTHENTICATION_BACKENDS": json_text(backends),
             "DJANGO_PASSWORD_BACKENDS": None if is_plain and ours else json_text(ours),
@@ -1066,12 +1080,12 @@ def password_backend(path):
         return None
     if owner is not ModelBackend and not compares_password(cls, owner):
         if not re.match(r"(axes|guardian|rules)\.", path):
-            warn(f"AUTHENTICATION_BACKENDS has {path}, which compares no password with the stored one: Basic and the sidecar's "
-                 "login do not ask it.")
+            warn(f"AUTHENTICATION_BACKENDS has {path}, which compares no password with the stored one: Basic and the "
+                 "sidecar's login do not ask it.")
         return None
     if getter in (None, BaseBackend):
-        warn(f"AUTHENTICATION_BACKENDS has {path}, which has no get_user: a session can't name it, so Basic and the sidecar's "
-             "login pass it over.")
+        warn(f"AUTHENTICATION_BACKENDS has {path}, which has no get_user: a session can't name it, so Basic and the "
+             "sidecar's login pass it over.")
         return None
     names = names_taken(path, cls, owner)
     admits = getattr(backend, "user_can_authenticate", lambda _user: True)
@@ -1084,8 +1098,8 @@ def password_backend(path):
         own = [name for name in ("user_can_authenticate", "get_user")
                if hasattr(cls, name) and not defining_class(cls, name).__module__.startswith("django.contrib.auth.")]
         if own:
-            warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} that is not Django's: the sidecar does not run "
-                 "it.")
+            warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} that is not Django's: the sidecar does "
+                 "not run it.")
     return entry
 
 
@@ -1109,8 +1123,8 @@ def names_taken(path, cls, owner):
     if owner is ModelBackend:
         return ["username"]
     if owner.__module__ != "allauth.account.auth_backends":
-        warn(f"AUTHENTICATION_BACKENDS has {path}, whose authenticate is the project's own: Basic and the sidecar's login look the "
-             "user up by the user name, and ask for the password alone.")
+        warn(f"AUTHENTICATION_BACKENDS has {path}, whose authenticate is the project's own: Basic and the sidecar's login "
+             "look the user up by the user name, and ask for the password alone.")
         return ["username"]
     return allauth_names(path)
 
@@ -1131,8 +1145,9 @@ def allauth_names(path):
         names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
     what = {"email": "an e-mail address in any case, of allauth's table too", "username-lower": "the user name in lower case",
             "username-any-case": "the user name in any case"}
-    warn(f"AUTHENTICATION_BACKENDS has {path}, which takes {' or '.join(what[name] for name in names) or 'no name'}: Basic and the "
-         "sidecar's login take the user name as it is stored.")
+    taken = " or ".join(what[name] for name in names) or "no name"
+    warn(f"AUTHENTICATION_BACKENDS has {path}, which takes {taken}: Basic and the sidecar's login take the user name as it "
+         "is stored.")
     verification = str(getattr(app_settings.EMAIL_VERIFICATION, "value", app_settings.EMAIL_VERIFICATION))
     if verification == "mandatory":
         warn("ACCOUNT_EMAIL_VERIFICATION is mandatory: the sidecar's login also admits users whose address is not verified.")
@@ -1154,8 +1169,8 @@ def login_url():
     urls = [url for url in urls if re.fullmatch(r"(https?://(?!/)|/(?!/))[!#-&(-;=?-\[\]_a-z~]*", url)]
     found = next((url for url in urls if is_login_page(url, script)), None)
     if not found:
-        warn(f"No login page was found, also not at LOGIN_URL ({settings.LOGIN_URL}): the link of the sidecar's page leads nowhere "
-             "unless SIDECAR_LOGIN is on.")
+        warn(f"No login page was found, also not at LOGIN_URL ({settings.LOGIN_URL}): the link of the sidecar's page leads "
+             "nowhere unless SIDECAR_LOGIN is on.")
     return found
 
 
@@ -1281,7 +1296,7 @@ def collect():
 def login_mount(mount):
     """The path above the sidecar's login/ and logout/, if the project does not begin at the root; otherwise None."""
     script = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
-    prefix = script or (mount.removesuffix("/api/admin") if mount.endswith("/api/admin") else "")
+    prefix = script or (mount[:-len("/api/admin")] if mount.endswith("/api/admin") else "")
     return f"{prefix}/api" if prefix else None
 
 

@@ -31,6 +31,7 @@ ACCEPTED = {
     "session_basic": (["Session", "Basic"], "session,basic", None, None),
     "basic_session": (["Basic", "Session"], "basic,session", None, None),
     "twice": (["Session", "Basic", "Session"], "session,basic", None, None),
+    "second_session": (["Session", "rest.ExemptSession", "Basic"], "session,basic", None, None),
     "token_session": (["Token", "Session"], "session", [TOKEN, SESSION], None),
     "session_token_basic": (["Session", "Token", "Basic"], "session,basic", [SESSION, TOKEN, BASIC], None),
     "token_alone": (["Token"], "none", [TOKEN], None),
@@ -62,6 +63,10 @@ ACCEPTED = {
     "key_in_a_header": (
         ["Session", "rest.HeaderKey"], "session", [SESSION, left("HeaderKey", None, [], ["X-Api-Key"])],
         "the header X-Api-Key",
+    ),
+    "key_of_a_proxy": (
+        ["Session", "rest.ProxyUser"], "session", [SESSION, left("ProxyUser", None, [], ["X-Forwarded-User"])],
+        "the header X-Forwarded-User",
     ),
     "cookie_and_parameter": (
         ["rest.Anywhere", "Session"], "session",
@@ -168,6 +173,11 @@ class Allowed(authentication.BaseAuthentication):
 class HeaderKey(authentication.BaseAuthentication):
     def authenticate(self, request):
         if request.headers.get("X-API-Key"): raise exceptions.AuthenticationFailed("Wrong key.")
+
+class ProxyUser(authentication.RemoteUserAuthentication):
+    header = "HTTP_X_FORWARDED_USER"
+    def authenticate(self, request):
+        if request.get_host() and request.META.get(self.header): return super().authenticate(request)
 
 class Anywhere(authentication.BaseAuthentication):
     def authenticate(self, request):
@@ -291,7 +301,7 @@ def outcomes(tmp_path_factory):
         return dict(zip(names, pool.map(project.write_environment, names)))
 
 
-# Both views name their own classes, one of them under a path with a parameter.
+# Both views name their own classes, one of them by the arguments of as_view and under a path with a parameter.
 OWN_URLS = """
 from django.contrib import admin
 from django.urls import path
@@ -299,11 +309,13 @@ from api.views.admin.admin_views import export_stats, export_users
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.views import exception_handler
+stats = export_stats.cls
+stats.authentication_classes, stats.renderer_classes, stats.throttle_classes = [SessionAuthentication], [JSONRenderer], []
 for view in (export_stats.cls, export_users.cls):
-    view.authentication_classes, view.renderer_classes = [SessionAuthentication], [JSONRenderer, BrowsableAPIRenderer]
-    view.throttle_classes, view.get_exception_handler = [], lambda view: exception_handler
-urlpatterns = [
-    path("<str:version>/export-users/", export_users), path("export-stats", export_stats), path("admin/", admin.site.urls)]
+    view.get_exception_handler = lambda view: exception_handler
+users = export_users.cls.as_view(
+    authentication_classes=[SessionAuthentication], renderer_classes=[JSONRenderer, BrowsableAPIRenderer], throttle_classes=[])
+urlpatterns = [path("<str:version>/export-users/", users), path("export-stats", export_stats), path("admin/", admin.site.urls)]
 """
 
 
@@ -371,5 +383,7 @@ def test_a_first_renderer_that_writes_otherwise_is_refused_once(outcomes, name):
 def test_what_the_views_name_themselves_counts_and_not_the_defaults(outcomes):
     done, file = outcomes["views"]
     assert done.returncode == 0, done.stderr
-    assert [warning[:34] for warning in said(done, "warning: ")] == ["The URL conf has no plain path to "]
+    # What of the two is not alike is said of the one.
+    assert [warning[:34] for warning in said(done, "warning: ")] == [
+        "The URL conf has no plain path to ", "export-stats: a client that accept"]
     assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "session"
