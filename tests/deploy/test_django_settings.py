@@ -272,6 +272,10 @@ def test_the_script_writes_the_file_that_is_named_to_it(project, tmp_path):
     assert written.stat().st_mode & 0o777 == 0o600
     assert "DJANGO_SECRET_KEY" in sample_project.sourced(written)
     assert [path.name for path in tmp_path.iterdir()] == ["sidecar.env"]
+    # Standard output is another file, whose content stays.
+    kept = "echo kept > {file}; {python} manage.py shell -v0 < {script} 1<> {file}"
+    done, printed = project.write_environment(command=kept, SIDECAR_OUTPUT=str(written))
+    assert (done.returncode, printed.read_text()) == (0, "kept\n")
 
 
 def test_a_second_factor_reaches_its_variable_and_wants_a_second_word(project):

@@ -38,7 +38,7 @@ def manage(project, url, *command, stdin=None, **more):
 
 def prepare(project, url):
     """Creates the tables and loads the users."""
-    for command in (["migrate", "-v0", "--run-syncdb"], ["loaddata", "-v0", PROJECTS / project / "fixtures" / "users.json"]):
+    for command in (["migrate", "-v0"], ["loaddata", "-v0", PROJECTS / project / "fixtures" / "users.json"]):
         done = manage(project, url, *command)
         assert done.returncode == 0, done.stderr
 
