@@ -630,6 +630,9 @@ def authenticators(endpoint, sayings):
             (earlier["kind"], earlier.get("keyword")) for earlier in entries
         ]:
             entries.append(entry)
+            if len(entries) == 1 and (headers := headers_of_challenge(cls, endpoint)):
+                sayings.add(warn, endpoint, f"{path_of(cls)} chooses its WWW-Authenticate by {', '.join(headers)}: the sidecar "
+                            "sends the one for a request without.")
     ours = {entry["kind"] for entry in entries} - {"django"}
     if not endpoint.instance().authentication_classes:
         sayings.add(refuse, endpoint, "authentication_classes is empty.")
@@ -670,6 +673,17 @@ def authenticator(cls, endpoint):
             instance.authenticate(view.request)
         entry["challenge"] = instance.authenticate_header(view.request) or None
     return entry
+
+
+def headers_of_challenge(cls, endpoint):
+    """The headers by which an authenticator chooses its WWW-Authenticate."""
+    view = endpoint.view()
+    asked = watched(view.request._request)
+    with contextlib.suppress(Exception):
+        cls().authenticate_header(view.request)
+    names = {name.title() for name in asked["headers"]}
+    names |= {name[5:].replace("_", "-").title() for name in asked["META"] if name.startswith("HTTP_")}
+    return sorted(names - {"*", "Host"})
 
 
 def enforces_csrf(cls, endpoint):

@@ -159,6 +159,10 @@ class SessionCookie(authentication.BaseAuthentication):
 class ShopBasic(authentication.BasicAuthentication):
     www_authenticate_realm = "shop"
 
+class ScriptBasic(authentication.BasicAuthentication):
+    def authenticate_header(self, request):
+        return "x" * (request.headers.get("X-Requested-With") == "XMLHttpRequest") + super().authenticate_header(request)
+
 class DirectoryBasic(authentication.BasicAuthentication):
     def authenticate_credentials(self, userid, password, request=None): raise exceptions.AuthenticationFailed("directory")
 
@@ -295,8 +299,10 @@ def outcomes(tmp_path_factory):
                      "'DEFAULT_AUTHENTICATION_CLASSES': ['shop.rest.OpenDoor'], 'DEFAULT_RENDERER_CLASSES': ['shop.rest.Xml'], "
                      "'DEFAULT_THROTTLE_CLASSES': ['rest_framework.throttling.UserRateThrottle']}")
     project.settings("token_without_app", variations["token_alone"])
+    classes = paths(["rest.ScriptBasic", "Session"])
+    project.settings("two_challenges", f"REST_FRAMEWORK = {{'DEFAULT_AUTHENTICATION_CLASSES': {classes}}}")
     project.write("shop/own_urls.py", OWN_URLS)
-    names = [*variations, "views", "token_without_app"]
+    names = [*variations, "views", "token_without_app", "two_challenges"]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(names, pool.map(project.write_environment, names)))
 
@@ -334,6 +340,15 @@ def test_each_authenticator_is_known_or_left_to_django(outcomes, name):
     found = sample_project.sourced(file)
     assert found["DJANGO_REST_AUTHENTICATION"] == plain
     assert json.loads(found.get("DJANGO_REST_AUTHENTICATORS", "null")) == entries
+
+
+def test_a_challenge_that_depends_on_the_request_is_a_warning(outcomes):
+    done, file = outcomes["two_challenges"]
+    assert done.returncode == 0, done.stderr
+    assert said(done, "warning: ") == [
+        "export-users and export-stats: shop.rest.ScriptBasic chooses its WWW-Authenticate by X-Requested-With: the sidecar sends "
+        "the one for a request without."]
+    assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "basic,session"
 
 
 @pytest.mark.parametrize("name", REFUSED)
