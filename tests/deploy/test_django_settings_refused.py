@@ -2,6 +2,7 @@
 a settings module of one live project."""
 
 import concurrent.futures
+import json
 
 import pytest
 
@@ -101,6 +102,14 @@ DATABASES = {
     "dummy": ('DATABASES = {"default": {}}', ["DATABASES['default'] is django.db.backends.dummy"]),
     "keys": ('SECRET_KEY_FALLBACKS = ["old", ""]', ["SECRET_KEY or SECRET_KEY_FALLBACKS holds a key that is empty"]),
 }
+# An exported field that the model sets to None: the warnings, and DJANGO_USER_FIELDS_NONE.
+NONE_FIELDS = {
+    "username": ([], ["username"]), "email": ([], ["email"]), "first_name": ([], ["first_name"]), "last_name": ([], ["last_name"]),
+    "is_movie_user": (["none_is_movie_user.User.is_movie_user is None: the statistics fail, as they do in Django"],
+                      ["is_movie_user"]),
+    # Django can't order by it, so that the export fails there, too.
+    "date_joined": (["none_date_joined.User.date_joined is None: the export fails, as it does in Django"], None),
+}
 VIEWS = [
     "throttles are not applied", "the version in a request", "OPTIONS is answered as", "a client that accepts only text/html",
 ]
@@ -120,6 +129,8 @@ PREPEND_WWW = True
          "LocaleMiddleware or LANGUAGE_CODE", "PREPEND_WWW"],
     ),
     "nones": ('INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Nones"', ["odd.Nones.date_joined is None"]),
+    **{f"none_{field}": (f'INSTALLED_APPS += ["none_{field}"]\nAUTH_USER_MODEL = "none_{field}.User"', warned)
+       for field, (warned, _) in NONE_FIELDS.items()},
     "captcha": (
         'INSTALLED_APPS += ["shop.form_captcha"]',
         ["INSTALLED_APPS has shop.form_captcha: Basic and the sidecar's login ask for no captcha"],
@@ -281,6 +292,17 @@ class Nones(AbstractUser):
 """,
 }
 
+NONE_MODEL = """
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+class User(AbstractUser):
+    is_tv_user = models.BooleanField(default=False)
+    is_movie_user = models.BooleanField(default=False)
+    login = models.CharField(max_length=9, unique=True)
+    USERNAME_FIELD, REQUIRED_FIELDS = "login", []
+    {field} = None
+"""
+
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
@@ -288,6 +310,9 @@ def outcomes(tmp_path_factory):
     project = sample_project.Project(tmp_path_factory.mktemp("refused") / "project")
     for path, text in ODD.items():
         project.write(path, text)
+    for field in NONE_FIELDS:
+        project.write(f"none_{field}/__init__.py", "")
+        project.write(f"none_{field}/models.py", NONE_MODEL.format(field=field))
     variations = REFUSED | WARNED
     for name, (text, _) in variations.items():
         project.settings(name, text)
@@ -322,6 +347,12 @@ def test_what_differs_is_a_warning_in_the_file_too(outcomes, name):
     assert [line.removeprefix("# Warning: ") for line in file.read_text().splitlines() if line.startswith("# Warning: ")] == \
         said(done, "warning: ")
     assert "DATABASE_URL" in sample_project.sourced(file)
+
+
+@pytest.mark.parametrize("field", NONE_FIELDS)
+def test_each_exported_field_may_be_none(outcomes, field):
+    found = sample_project.sourced(outcomes[f"none_{field}"][1])
+    assert json.loads(found.get("DJANGO_USER_FIELDS_NONE", "null")) == NONE_FIELDS[field][1]
 
 
 def test_fields_that_the_model_has_set_to_none_are_named(outcomes):
