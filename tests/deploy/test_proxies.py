@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy import proxies
-from deploy.proxies import uncommented
+from deploy.proxies import leaving_credentials_to_django, uncommented
 from deploy.sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
 from deploy.stubs import Stub
 from support import passwords, wire
@@ -124,19 +124,6 @@ def test_the_two_paths_alone_where_django_serves_more_under_the_mount(site, kind
         assert is_the_sidecars(wire.ask(here.port, get(target))) is sidecars, target
 
 
-def with_other_credentials(kind):
-    """The edits by which Django answers requests with credentials that the sidecar does not read."""
-    if kind == "nginx":
-        line = "proxy_pass http://$watchtower_server;"
-        return {"edit": lambda text: uncommented(text.replace("    proxy_pass http://watchtower_sidecar;\n", ""), line)}
-
-    def edit(text):
-        block = re.search(r"\t# @watchtower_sidecar \{\n(\t# .*\n)+?\t# \}\n", text)[0]
-        return text.replace(block, block.replace("\t# ", "\t")).replace(SHIPPED[kind], "")
-
-    return {"edit": edit}
-
-
 @PROXIES
 def test_credentials_that_the_sidecar_does_not_read_go_to_django(kind):
     answer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{}"
@@ -145,7 +132,7 @@ def test_credentials_that_the_sidecar_does_not_read_go_to_django(kind):
         Stub(answer.format("sidecar").encode()) as sidecar, Stub(answer.format("django!").encode()) as django,
     ):
         os.chmod(directory, 0o711)
-        proxy = proxies.KINDS[kind](directory, django.port, [sidecar.port], **with_other_credentials(kind))
+        proxy = proxies.KINDS[kind](directory, django.port, [sidecar.port], leaving_credentials_to_django(kind))
         try:
             for is_djangos, target, *headers in (
                 (False, EXPORT), (False, EXPORT, ("Cookie", "sessionid=a; jwt2=b")), (False, f"{EXPORT}?access=1"),
