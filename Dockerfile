@@ -25,7 +25,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /usr/local/bin/watchtower-sidecar /usr/local/bin/watchtower-sidecar
 # The list of what the program contains, with versions and licences. dpkg lists the packages of Debian's image.
 COPY --from=build /doc /usr/share/doc/watchtower-sidecar
-# Runs with --read-only and --cap-drop=ALL. Large exports need --tmpfs /tmp.
+# Runs with --read-only and --cap-drop=ALL. readyz and large exports need --tmpfs /tmp.
 USER 10001:10001
 # MALLOC_ARENA_MAX: glibc would otherwise keep a heap for each thread, with more memory and no more speed.
 ENV SIDECAR_BIND=0.0.0.0:8000 SIDECAR_OPS_BIND=0.0.0.0:9000 MALLOC_ARENA_MAX=2

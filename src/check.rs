@@ -11,7 +11,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigErrors};
-use findings::{Finding, FindingKind, Findings, INVALID, Level, SILENT, many};
+use crate::export::temporary_folder;
+use findings::{Finding, FindingKind, Findings, INVALID, Level, SILENT, TEMPORARY_FOLDER, many};
 
 mod caller;
 mod client_errors;
@@ -131,6 +132,13 @@ fn subject(arguments: &Arguments) -> std::io::Result<Subject> {
 fn examine(config: &Config, subject: &Subject, findings: &Findings) {
     if let Subject::Everything = subject {
         configuration(config, findings);
+        match temporary_folder::check() {
+            Ok(()) => findings.ok(&TEMPORARY_FOLDER, "large exports can be written to it"),
+            Err(error) => findings.error(
+                &TEMPORARY_FOLDER,
+                format!("{error}: `serve` is not ready, and answers large exports 503"),
+            ),
+        }
     }
     let primary = connecting::primary(config, findings, matches!(subject, Subject::Everything));
     let Some(mut primary) = primary else {

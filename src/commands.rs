@@ -10,8 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::libc::SIGXFSZ;
 use nix::unistd::linkat;
 use tempfile::{Builder, NamedTempFile};
 
@@ -169,6 +171,8 @@ fn open(lookup: impl Fn(&str) -> Option<String>) -> Result<Service, Failure> {
 }
 
 async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<(), Failure> {
+    // A file at its size limit is handled as a full disk is; by default this signal ends the process.
+    let _ = signal(SignalKind::from_raw(SIGXFSZ));
     let parameters = Parameters {
         joined_after: arguments.joined_after.clone(),
         after_id: arguments.after_id.clone(),
@@ -194,9 +198,11 @@ async fn write_export(arguments: &ExportArguments, service: &Service) -> Result<
     // The bar is shown on standard error, and only if that is a terminal.
     let progress = ProgressBar::new_spinner().with_message("reading the users");
     progress.enable_steady_tick(Duration::from_millis(100));
-    let export = Export::collect(&service.db, deadline(), request, None).await;
-    let export = export.map_err(|error| failed(&error))?;
-    let (users, length) = (export.count, export.length());
+    let export = Export::collect(&service.db, deadline(), request).await;
+    let mut export = export.map_err(|error| failed(&error))?;
+    let length = export.length().map_err(ExportError::Spool);
+    let length = length.map_err(|error| failed(&error))?;
+    let users = export.count;
     progress.set_length(length);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}") {
         progress.set_style(style);

@@ -1,4 +1,4 @@
-//! The configuration: environment variables parsed once, at start, into [`Config`].
+//! The configuration: environment variables parsed at start, and again at SIGHUP, into [`Config`].
 //!
 //! [`Config::from_vars`] looks every variable up through a function, so that tests need no process environment, and
 //! reports every mistake at once. [`VARIABLES`] is the one table of names, meanings and defaults; `--help` prints it.
@@ -12,6 +12,7 @@ use crate::django::settings::{SessionCookie, Settings};
 use crate::django::signing::{SecretKey, SecretKeys};
 
 mod database_url;
+mod file;
 mod local_client;
 mod types;
 mod values;
@@ -71,7 +72,8 @@ pub struct Config {
 
 impl Config {
     /// Reads the configuration through `lookup` (usually `std::env::var`; `Some("")` counts as unset but for
-    /// `SIDECAR_MOUNT`, where empty is a value). Files named by `NAME_FILE` are read.
+    /// `SIDECAR_MOUNT`, where empty is a value). Files named by `NAME_FILE` are read;
+    /// the caller waits for one that hangs, but not longer than 5 seconds for all together.
     ///
     /// # Errors
     /// All mistakes together.

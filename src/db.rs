@@ -2,13 +2,13 @@
 //! program runs them.
 //!
 //! All differences between SQLite, PostgreSQL and MySQL, and between one project's user table and another's, stay inside this
-//! folder. Queries run on blocking threads, never on an Actix worker thread. From the lowest room to the highest:
+//! folder. Queries run on threads of their own, never on an Actix worker thread. From the lowest room to the highest:
 //!
 //! * [`types`]: what a column holds, as Django's backend reads and writes it
 //! * [`error`]: why the database, or a view over it, gave no answer
 //! * [`connection`]: one connection to any of the three databases: opened, limited, its transactions
 //! * `sql`: statements over tables whose names are known at run time
-//! * [`pool`]: connections that are kept, the jobs that run on them, and jobs that hang
+//! * [`pool`]: workers, their connections, and what happens when the database hangs
 //! * [`models`]: Django's two tables
 //! * [`views`]: the queries of the two views and of the HTML page
 //! * [`inspection`]: what `check` reads
@@ -21,8 +21,9 @@ use std::time::Instant;
 
 use prometheus::Histogram;
 
-use crate::blocking::workers::Workers;
+use crate::blocking::shared_query::SharedQuery;
 use crate::config::{Backend, DatabaseUrl};
+use crate::telemetry::metrics::DatabaseFigures;
 
 pub mod connection;
 mod databases;
@@ -41,10 +42,10 @@ use connection::session_settings::SessionSettings;
 use databases::Databases;
 use error::{DbError, ExportError, MayBeDbError};
 use models::user_table::UserTable;
-use pool::database::{Database, PoolFigures};
+use pool::database::Database;
+use pool::lane::Lane;
 use pool::role::Role;
-use pool::shared_job::SharedJob;
-use pool::task::{REQUEST_TIMEOUT, Task};
+use pool::task::{Limits, Task};
 use views::exportable_users::DateShape;
 use views::months::UsersByMonth;
 use views::statistics::Stats;
@@ -88,21 +89,18 @@ pub struct Db {
 }
 
 /// The name of a failed check, and the reason, for the log.
-type Readiness = Result<(), Arc<(&'static str, DbError)>>;
+type FailedCheck = (&'static str, DbError);
 
-/// A query that scans the user table.
-type Scan<T> = SharedJob<Result<T, Arc<ExportError>>>;
+/// A query for several callers, which get its result or the same error.
+type Shareable<T, E> = Arc<SharedQuery<Result<T, Arc<E>>>>;
 
 struct Shared {
     databases: Databases,
-    queries: Arc<Workers>,
-    writes: Arc<Workers>,
-    exports: Arc<Workers>,
-    user_pages: Arc<Workers>,
-    stats: Scan<Stats>,
-    users_by_month: Scan<UsersByMonth>,
-    primary_probe: SharedJob<Readiness>,
-    replica_probe: SharedJob<Readiness>,
+    writes: Lane,
+    stats: Shareable<Stats, ExportError>,
+    users_by_month: Shareable<UsersByMonth, ExportError>,
+    primary_probe: Shareable<(), FailedCheck>,
+    replica_probe: Shareable<(), FailedCheck>,
     waits: Histogram,
     statistics_requests: AtomicU64,
     statistics_queries: AtomicU64,
@@ -119,39 +117,33 @@ impl Db {
             writable,
             settings: options.session.clone(),
         };
-        let mut openers = vec![(Role::Primary, opener(options.url, options.writable))];
-        openers.extend(
-            options
-                .read_url
-                .map(|url| (Role::Replica, opener(url, false))),
-        );
-        let pings = Workers::new(options.exports_at_once + 5);
-        let mut databases = Database::all(openers, u32::try_from(size).unwrap_or(u32::MAX), &pings);
-        let replica = (databases.len() > 1).then(|| databases.remove(1));
-        let queries = Workers::new(QUERIES_AT_ONCE);
-        // SQLite has one writer at a time; others would retry until they time out.
-        let writes = match backend {
-            Backend::Sqlite => Workers::new(1),
-            Backend::Postgres | Backend::Mysql => Arc::clone(&queries),
-        };
+        let workers = [QUERIES_AT_ONCE, options.exports_at_once];
+        let database = |role, opener| Database::new(role, opener, size, workers);
+        let primary = database(Role::Primary, opener(options.url, options.writable));
+        let replica = options
+            .read_url
+            .map(|url| database(Role::Replica, opener(url, false)));
+        if let Some(replica) = &replica {
+            primary.link(replica);
+        }
         Db {
             shared: Arc::new(Shared {
                 databases: Databases {
-                    primary: databases.remove(0),
+                    primary,
                     replica,
                     table_name: options.user_table,
                     username_field: options.username_field,
                     none_fields: options.none_fields,
                     user_table: OnceLock::new(),
                 },
-                queries,
-                writes,
-                exports: Workers::new(options.exports_at_once),
-                user_pages: Workers::new(1),
-                stats: Scan::new(),
-                users_by_month: Scan::new(),
-                primary_probe: SharedJob::new(),
-                replica_probe: SharedJob::new(),
+                writes: match backend {
+                    Backend::Sqlite => Lane::Writes,
+                    Backend::Postgres | Backend::Mysql => Lane::Queries,
+                },
+                stats: Arc::default(),
+                users_by_month: Arc::default(),
+                primary_probe: Arc::default(),
+                replica_probe: Arc::default(),
                 waits: options.waits,
                 statistics_requests: AtomicU64::new(0),
                 statistics_queries: AtomicU64::new(0),
@@ -172,9 +164,8 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let task = Task::new(JobKind::Short, deadline);
-        self.run_on(&self.shared.queries, Role::Primary, task, job)
-            .await
+        let limits = Limits::new(JobKind::Short, deadline);
+        self.run_on(Role::Primary, Lane::Queries, limits, job).await
     }
 
     /// Runs `job`, which writes, on the primary, once, in a transaction.
@@ -189,8 +180,8 @@ impl Db {
     where
         T: Send + 'static,
     {
-        let task = Task::new(JobKind::Writes, deadline);
-        self.run_on(&self.shared.writes, Role::Primary, task, job)
+        let limits = Limits::new(JobKind::Writes, deadline);
+        self.run_on(Role::Primary, self.shared.writes, limits, job)
             .await
     }
 
@@ -208,13 +199,11 @@ impl Db {
         T: Send + 'static,
         E: MayBeDbError + Send + 'static,
     {
-        let task = Task::new(JobKind::Long, deadline);
-        let lifeline = task.lifeline.clone();
-        let job = move |connection: &mut Connection, table: &UserTable| {
-            job(connection, table, lifeline.progress())
-        };
-        self.run_on(&self.shared.exports, Role::Replica, task, job)
-            .await
+        let limits = Limits::new(JobKind::Long, deadline);
+        let rows = Arc::clone(&limits.rows);
+        let job =
+            move |connection: &mut Connection, table: &UserTable| job(connection, table, &rows);
+        self.run_on(Role::Replica, Lane::Exports, limits, job).await
     }
 
     /// A page of the exportable users, for the HTML page.
@@ -227,20 +216,20 @@ impl Db {
         dates: &DateShape,
         search: UserSearch,
     ) -> Result<UserPage, ExportError> {
-        let task = Task::new(JobKind::Long, deadline);
+        let limits = Limits::new(JobKind::Long, deadline);
         let dates = dates.clone();
         let job = move |connection: &mut Connection, table: &UserTable| {
             table.user_page(connection, &dates, &search)
         };
-        self.run_on(&self.shared.user_pages, Role::Replica, task, job)
+        self.run_on(Role::Replica, Lane::UserPages, limits, job)
             .await
     }
 
     async fn run_on<T, E>(
         &self,
-        workers: &Arc<Workers>,
         role: Role,
-        task: Task,
+        lane: Lane,
+        limits: Limits,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -248,21 +237,21 @@ impl Db {
         E: MayBeDbError + Send + 'static,
     {
         let database = self.shared.databases.of(role);
-        database.refuse_if_down()?;
-        let (shared, limits) = (Arc::clone(&self.shared), task.clone());
-        let began = Instant::now();
-        let answer = workers.start(move || {
+        let shared = Arc::clone(&self.shared);
+        let (began, patience) = (Instant::now(), limits.patience());
+        let pending = database.start(lane, move |callers| {
             // A job that runs again on another connection is counted once.
             let is_counted = Cell::new(false);
-            shared.databases.run(role, &limits, &|connection, table| {
+            let task = limits.task(callers);
+            shared.databases.run(role, &task, &|connection, table| {
                 if !is_counted.replace(true) {
                     shared.waits.observe(began.elapsed().as_secs_f64());
                 }
                 job(connection, table)
             })
-        });
-        let answer = database.supervise(task, answer).await;
-        answer.unwrap_or_else(|| Err(no_answer().into()))
+        })?;
+        let result = patience.result(pending).await;
+        result.unwrap_or_else(|| Err(patience.exhausted().into()))
     }
 
     /// The three counts, by a query that began after this call. Callers who wait while a query runs share the next one.
@@ -276,7 +265,8 @@ impl Db {
             shared.statistics_queries.fetch_add(1, Ordering::Relaxed);
             table.stats(connection)
         };
-        self.scan(&self.shared.stats, deadline, stats).await
+        self.scan(&self.shared.stats, Lane::Statistics, deadline, stats)
+            .await
     }
 
     /// Active users by month, for the HTML page; shared as [`Db::stats`] is.
@@ -288,28 +278,53 @@ impl Db {
         deadline: Instant,
     ) -> Result<UsersByMonth, Arc<ExportError>> {
         let job = |connection: &mut Connection, table: &UserTable| table.users_by_month(connection);
-        self.scan(&self.shared.users_by_month, deadline, job).await
+        self.scan(&self.shared.users_by_month, Lane::Months, deadline, job)
+            .await
     }
 
     async fn scan<T: Clone + Send + 'static>(
         &self,
-        scan: &Scan<T>,
+        scan: &Shareable<T, ExportError>,
+        lane: Lane,
         deadline: Instant,
         job: impl Fn(&mut Connection, &UserTable) -> Result<T, ExportError> + Send + 'static,
     ) -> Result<T, Arc<ExportError>> {
-        let database = self.shared.databases.of(Role::Replica);
-        database
-            .refuse_if_down()
-            .map_err(|error| Arc::new(error.into()))?;
-        let shared = Arc::clone(&self.shared);
-        let run = move |task: &Task| {
-            shared
-                .databases
-                .run(Role::Replica, task, &job)
-                .map_err(Arc::new)
-        };
-        let answer = scan.ask(database, JobKind::Long, deadline, run).await;
-        answer.unwrap_or_else(|| Err(Arc::new(no_answer().into())))
+        let run =
+            move |databases: &Databases, task: &Task| databases.run(Role::Replica, task, &job);
+        let limits = Limits::new(JobKind::Long, deadline);
+        self.share(scan, Role::Replica, lane, limits, run, |error| error.into())
+            .await
+    }
+
+    /// The result of a run that begins after this call, whose callers share it.
+    async fn share<T, E>(
+        &self,
+        query: &Shareable<T, E>,
+        role: Role,
+        lane: Lane,
+        limits: Limits,
+        run: impl FnOnce(&Databases, &Task) -> Result<T, E> + Send + 'static,
+        unavailable: impl Fn(DbError) -> E,
+    ) -> Result<T, Arc<E>>
+    where
+        T: Clone + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let unavailable = |error| Arc::new(unavailable(error));
+        let database = self.shared.databases.of(role);
+        let workers = database.workers(lane).map_err(&unavailable)?;
+        let pending = query.join();
+        let (shared, query) = (Arc::clone(&self.shared), Arc::clone(query));
+        let (kind, patience) = (limits.kind, limits.patience());
+        workers.queue(move || {
+            query.run(|callers| {
+                // This run may be for callers who came later.
+                let limits = Limits::new(kind, pool::task::deadline());
+                run(&shared.databases, &limits.task(callers)).map_err(Arc::new)
+            });
+        });
+        let result = patience.result(pending).await;
+        result.unwrap_or_else(|| Err(unavailable(patience.exhausted())))
     }
 
     /// The number of requests for statistics, and the number of queries that answered them.
@@ -336,31 +351,34 @@ impl Db {
             databases,
             ..
         } = &*self.shared;
-        self.probe(Role::Primary, primary_probe).await?;
+        let deadline = pool::task::deadline();
+        self.probe(Role::Primary, primary_probe, deadline).await?;
         match databases.replica {
-            Some(_) => self.probe(Role::Replica, replica_probe).await,
+            Some(_) => self.probe(Role::Replica, replica_probe, deadline).await,
             None => Ok(()),
         }
     }
 
-    async fn probe(&self, role: Role, probe: &SharedJob<Readiness>) -> Readiness {
-        let outage = |error| Arc::new((role.check(), error));
-        let database = self.shared.databases.of(role);
-        database.refuse_if_down().map_err(outage)?;
-        let shared = Arc::clone(&self.shared);
-        let run = move |task: &Task| shared.databases.probe(role, task).map_err(Arc::new);
-        let deadline = pool::task::deadline();
-        let answer = probe.ask(database, JobKind::Short, deadline, run).await;
-        answer.unwrap_or_else(|| Err(outage(no_answer())))
+    async fn probe(
+        &self,
+        role: Role,
+        probe: &Shareable<(), FailedCheck>,
+        deadline: Instant,
+    ) -> Result<(), Arc<FailedCheck>> {
+        let limits = Limits::new(JobKind::Short, deadline);
+        let run = move |databases: &Databases, task: &Task| databases.probe(role, task);
+        let unavailable = |error| (role.check(), error);
+        self.share(probe, role, Lane::Readiness, limits, run, unavailable)
+            .await
     }
 
-    /// The figures of each pool.
-    pub fn pools(&self) -> Vec<PoolFigures> {
+    /// The figures of each database.
+    pub fn figures(&self) -> Vec<DatabaseFigures> {
         let databases = self.shared.databases.all();
         databases.map(|database| database.figures()).collect()
     }
 
-    /// Opens no more connections, and waits up to a second for an attempt to end. The process must not end during an attempt,
+    /// Opens no more connections, and waits up to a second for attempts and jobs to end. The process must not end during one,
     /// since a client library's clean-up would run beside it. Blocks.
     pub fn close(&self) {
         self.shared
@@ -368,9 +386,4 @@ impl Db {
             .all()
             .for_each(|database| database.close());
     }
-}
-
-fn no_answer() -> DbError {
-    let seconds = REQUEST_TIMEOUT.as_secs();
-    DbError::Unavailable(format!("no answer within {seconds} seconds, or a panic"))
 }

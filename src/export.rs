@@ -8,12 +8,9 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ETag, EntityTag};
-use actix_web::web::{Bytes, block};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::db::Db;
@@ -23,20 +20,24 @@ use crate::db::models::user_table::UserTable;
 use crate::db::views::exportable_users::{DateShape, Selection};
 use crate::db::views::statistics::Stats;
 use crate::django::negotiation::Renderer;
-use crate::response::{self, Compressible};
+use crate::response::{self, Compressed};
 
 mod body;
+mod compression;
 mod csv;
 pub mod parameters;
 mod run;
 mod spool;
+pub mod temporary_folder;
+mod transfer;
 
 pub use body::Layout;
 pub use csv::Csv;
 
-use body::{CHUNK, ExportBody};
+use body::ExportBody;
 use run::key;
 use spool::{Sorted, Spool};
+use transfer::Transfer;
 
 /// A whole export, ready to be sent.
 pub struct Export {
@@ -45,10 +46,7 @@ pub struct Export {
     /// Of a page with as many users as its limit: the last one's key
     pub next_after: Option<String>,
     tag: EntityTag,
-    length: u64,
     body: ExportBody,
-    /// The body, where it is one chunk
-    whole: Option<Bytes>,
 }
 
 /// What an export holds.
@@ -63,7 +61,7 @@ pub struct ExportRequest {
 }
 
 impl Export {
-    /// Reads the users into a spool. `slot` is held until the last byte is sent.
+    /// Reads the users into a spool.
     ///
     /// # Errors
     /// The database's, those of Django's view, or the spool's.
@@ -71,7 +69,6 @@ impl Export {
         db: &Db,
         deadline: Instant,
         request: ExportRequest,
-        slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Export, ExportError> {
         let layout = request.layout;
         let (users, next_after) = db
@@ -79,34 +76,11 @@ impl Export {
                 collect_users(connection, table, &request, progress)
             })
             .await?;
-        let export = block(move || Export::new(users, next_after, layout, slot)).await;
-        export
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(ExportError::Spool)
-    }
-
-    /// Blocking.
-    fn new(
-        users: Sorted,
-        next_after: Option<String>,
-        layout: Layout,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> io::Result<Export> {
-        let count = users.count();
-        let tag = response::entity_tag(layout, users.digest());
-        let mut body = ExportBody::new(users, layout, slot);
-        let length = body.length()?;
-        let whole = match length <= CHUNK as u64 {
-            true => body.next_chunk()?,
-            false => None,
-        };
         Ok(Export {
-            count,
+            count: users.count(),
             next_after,
-            tag,
-            length,
-            body,
-            whole,
+            tag: response::entity_tag(layout, users.digest()),
+            body: ExportBody::new(users, layout),
         })
     }
 
@@ -115,9 +89,12 @@ impl Export {
         self.tag.tag()
     }
 
-    /// The length of the body in bytes.
-    pub fn length(&self) -> u64 {
-        self.length
+    /// The length of the body in bytes. Blocking.
+    ///
+    /// # Errors
+    /// The spool's.
+    pub fn length(&mut self) -> io::Result<u64> {
+        self.body.length()
     }
 
     /// Whether the client has it already, by `If-None-Match`.
@@ -129,43 +106,40 @@ impl Export {
     ///
     /// # Errors
     /// The spool's, or those of `out`.
-    pub fn write_to(
-        mut self,
-        out: &mut impl Write,
-        mut written: impl FnMut(u64),
-    ) -> io::Result<()> {
-        if let Some(whole) = &self.whole {
-            out.write_all(whole)?;
-            written(whole.len() as u64);
-        }
+    pub fn write_to(mut self, out: &mut impl Write, written: impl FnMut(u64)) -> io::Result<()> {
         self.body.write_to(out, written)
     }
 
-    /// The response, which may be compressed later; 304 for a client that has it already.
-    pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
-        let export = Compressible {
-            length: self.length,
-        };
-        let mut response = self.into_whole_response(req);
-        response.extensions_mut().insert(export);
-        response
-    }
-
-    fn into_whole_response(self, req: &HttpRequest) -> HttpResponse {
-        if self.is_known(req) {
-            return response::not_modified(self.tag);
-        }
+    /// The response, compressed as the client asks; 304 for a client that has it already. It holds `slot` until its last byte
+    /// is sent.
+    ///
+    /// # Errors
+    /// The system has no thread, or the spool's.
+    pub async fn into_response(
+        self,
+        req: &HttpRequest,
+        slot: OwnedSemaphorePermit,
+    ) -> io::Result<HttpResponse> {
+        let is_known = self.is_known(req);
         let mut head = head(self.body.layout);
-        head.insert_header(ETag(self.tag));
-        if let Some(whole) = self.whole {
-            return head.body(whole);
+        let transfer = Transfer::start(self.body, compression::coding(req)).await?;
+        let is_compressed = transfer.coding.is_some();
+        let tag = match is_compressed {
+            // It stands for the bytes before compression (`GZipMiddleware.process_response`).
+            true => EntityTag::new_weak(self.tag.tag().to_owned()),
+            false => self.tag,
+        };
+        let mut response = match is_known {
+            true => response::not_modified(tag),
+            false => {
+                head.insert_header(ETag(tag));
+                transfer.into_response(head, slot).await?
+            }
+        };
+        if is_compressed {
+            response.extensions_mut().insert(Compressed);
         }
-        // The next chunk is made while this one is sent.
-        let chunks = stream::try_unfold(read_ahead(self.body), |next| async {
-            let (chunk, body) = next.await.map_err(io::Error::other)??;
-            Ok::<_, io::Error>(chunk.map(|chunk| (chunk, read_ahead(body))))
-        });
-        head.body(SizedStream::new(self.length, Box::pin(chunks)))
+        Ok(response)
     }
 }
 
@@ -220,15 +194,4 @@ fn collect_users(
     // A key is an integer, or a UUID in JSON's quotes.
     let last = last.and_then(|key| String::from_utf8(key).ok());
     Ok((users, last.map(|key| key.trim_matches('"').to_owned())))
-}
-
-/// Starts to make the next chunk on the blocking pool.
-fn read_ahead(
-    mut body: ExportBody,
-) -> impl Future<Output = Result<io::Result<(Option<Bytes>, ExportBody)>, actix_web::error::BlockingError>>
-{
-    block(move || {
-        let chunk = body.next_chunk()?;
-        Ok((chunk, body))
-    })
 }

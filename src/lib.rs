@@ -18,16 +18,17 @@
 //! * `db::error`: why the database, or a view over it, gave no answer
 //! * `db::connection`: one connection to any of the three databases
 //! * `db::sql`: statements over tables whose names are known at run time
-//! * `db::pool`: connections that are kept, the jobs on them, and jobs that hang
+//! * `db::pool`: workers, their connections, and what happens when the database hangs
 //! * `db::models`: Django's two tables
 //! * `db::views`: the queries of the two views and of the page
 //! * `db::inspection`: the queries of `check`
 //! * [`db`]: everything that the rest of the program may ask of the database
+//! * [`session_reader`]: decodes large sessions beside the queries
 //! * [`session_store`]: Django's sessions for any Actix application
 //! * [`response`]: what DRF puts around a body
 //! * [`error`]: every answer that is not a success
 //! * [`passwords`]: checks passwords on worker threads, and limits failed logins
-//! * [`export`]: the exported rows: sorted in a spool, written as JSON, CSV or NDJSON
+//! * [`export`]: the exported rows: sorted in a spool, written as JSON, CSV or NDJSON, compressed
 //! * [`page`]: the templates of the HTML page
 //! * [`state`]: what every handler shares
 //! * [`client_connection`]: a client's connection, with its timeouts and limits
@@ -35,7 +36,7 @@
 //! * [`auth`]: the caller: session cookie or HTTP Basic, CSRF, permission, method; login and logout
 //! * [`routes`]: the route table and the handlers
 //! * [`middleware`]: what Django's middleware does around every view: host check, missing slash, headers, dead cookies; the
-//!   access log, compression, cross-origin sharing
+//!   access log, cross-origin sharing
 //! * [`server`]: the application put together, started, and stopped
 //! * `http_client`: the HTTP client of the two commands below
 //! * [`check`]: `check`: whether configuration and database are right
@@ -67,6 +68,7 @@ pub mod response;
 pub mod route;
 pub mod routes;
 pub mod server;
+pub mod session_reader;
 pub mod session_store;
 pub mod state;
 pub mod telemetry;

@@ -2,14 +2,17 @@
 //! `healthcheck`. Exit codes: 0 stopped by a signal or done, 1 failed, 64 bad configuration.
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
+use futures_util::FutureExt;
 use nix::libc::SIGXFSZ;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use watchtower_sidecar::config::{Bind, Config, ConfigErrors, VARIABLES};
-use watchtower_sidecar::server::Application;
+use watchtower_sidecar::config::{Bind, Config, VARIABLES};
+use watchtower_sidecar::server::{Application, Reload};
 use watchtower_sidecar::{check, commands, healthcheck, telemetry, verify};
 
 /// Stopped by a signal
@@ -53,7 +56,6 @@ enum Command {
 fn main() {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| without_values(error).exit());
     keep_secrets_in_memory();
-    let variable = |name: &str| std::env::var(name).ok();
     let code = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => run_service(serve(variable, |_| {}, true)),
         #[cfg(feature = "sqlite")]
@@ -66,6 +68,11 @@ fn main() {
     };
     // Returning would wait for threads, and one may hang in a database.
     std::process::exit(code);
+}
+
+/// A variable of the process's environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Removes the values that the operator typed from an error: one may be a URL with its password.
@@ -144,20 +151,19 @@ async fn serve(
     for warning in config.warnings().iter().filter(|_| is_operators) {
         log::warn!("{}", warning.text);
     }
-    let reload: &dyn Fn() -> _ = &|| {
-        log.reopen_file();
-        Config::from_vars(&lookup)
-    };
-    let code = run(config, started, is_operators.then_some(reload)).await;
+    let reopened = log.clone();
+    let reload: Reload = Arc::new(move || {
+        reopened.reopen_file();
+        Config::from_vars(variable)
+    });
+    let run = run(config, started, is_operators.then_some(reload));
+    // Actix panics if it gets no thread for a worker.
+    let code = AssertUnwindSafe(run).catch_unwind().await;
     log.flush();
-    code
+    code.unwrap_or(FAILED)
 }
 
-async fn run(
-    config: Config,
-    started: impl FnOnce(&str),
-    reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
-) -> i32 {
+async fn run(config: Config, started: impl FnOnce(&str), reload: Option<Reload>) -> i32 {
     let application = match Application::build(config) {
         Ok(application) => application,
         Err(error) => {

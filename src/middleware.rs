@@ -21,14 +21,13 @@ use crate::django::request::{append_slash_location, host_is_allowed, path_info};
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::request::{BodyRead, wsgi_header};
-use crate::response::vary_on;
+use crate::response::{Compressed, vary_on};
 use crate::route::Route;
 use crate::routes::{Paths, page};
 use crate::state::{ServerAddress, State};
 use crate::telemetry::trace::Trace;
 
 pub mod access_log;
-pub mod compression;
 mod cors;
 
 /// `SecurityMiddleware.process_response` with Django's defaults.
@@ -123,6 +122,10 @@ pub async fn django(
 
     end_dead_session(&state, &mut response);
     cors::allow(&state, &mut response);
+    let is_compressed = response.response().extensions().contains::<Compressed>();
+    if is_compressed {
+        vary_on(response.headers_mut(), "Accept-Encoding");
+    }
     let headers = response.headers_mut();
     if frame_options {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -137,7 +140,6 @@ pub async fn django(
         .response_mut()
         .head_mut()
         .set_camel_case_headers(true);
-    let response = compression::compress(response);
     Ok(response.map_body(|_, body| Sending::new(body, in_progress).boxed()))
 }
 

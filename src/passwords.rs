@@ -32,6 +32,9 @@ const QUEUE_PER_WORKER: usize = 24;
 /// How long a password waits for a worker thread. After a flood the queue is empty by then, whatever a hash costs.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a check may take: the hashers refuse costs that would come near it.
+const LONGEST_CHECK: Duration = Duration::from_secs(60);
+
 /// The worker threads that check passwords, their queue, and the limit to failed logins. One core stays free for all other
 /// work; passwords beyond the queue's length are refused.
 pub struct Passwords {
@@ -90,7 +93,7 @@ impl Passwords {
         let workers = cores.saturating_sub(1).max(1);
         let queue_size = workers + workers * QUEUE_PER_WORKER;
         Arc::new(Passwords {
-            workers: Workers::new(workers),
+            workers: Workers::new("password", workers),
             queue: Arc::new(Semaphore::new(queue_size)),
             queue_size,
             throttle: Throttle::new(rate),
@@ -150,12 +153,13 @@ impl Passwords {
         check: impl FnOnce() -> PasswordCheck + Send + 'static,
     ) -> Result<TimedCheck, NotChecked> {
         let passwords = Arc::clone(self);
-        let result = self.workers.start(move || {
+        let result = self.workers.start(move |callers| {
+            callers.begin();
             // The attempt that ran before this one may have reached the limit.
             passwords.admitted(attempt)?;
             Ok(passwords.timed(attempt, check))
         });
-        let result = result.once_begun(QUEUE_TIMEOUT).await;
+        let result = result.result(QUEUE_TIMEOUT, LONGEST_CHECK).await;
         result
             .ok_or(NotChecked::Busy)?
             .map_err(NotChecked::Throttled)

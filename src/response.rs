@@ -51,11 +51,8 @@ pub fn is_known(req: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// In the extensions of a response that may be compressed.
-pub struct Compressible {
-    /// The length in bytes of its body, or of the body that a 304 stands for
-    pub length: u64,
-}
+/// In the extensions of a response that is compressed, or of a 304 that stands for one.
+pub struct Compressed;
 
 /// 304 for a client that has the body of this tag.
 pub fn not_modified(tag: EntityTag) -> HttpResponse {

@@ -8,9 +8,12 @@ use actix_server::Server;
 use actix_web::web::Data;
 use futures_util::future::{Either, join, select, try_join};
 
-use crate::config::{Bind, Config, ConfigErrors};
+use crate::config::{Bind, Config};
 use crate::routes::Paths;
 use crate::state::State;
+use http::{Capacity, KEEP_ALIVE};
+
+pub use shutdown::Reload;
 
 mod budget;
 mod http;
@@ -36,22 +39,26 @@ impl Application {
     pub fn build(config: Config) -> io::Result<Application> {
         let shutdown_delay = config.shutdown_delay;
         let connections = budget::client_connections(&config);
-        let workers = budget::cores().min(connections);
+        let capacity = Capacity {
+            workers: budget::cores().min(connections),
+            connections,
+            keep_alive: Some(KEEP_ALIVE),
+        };
         let (main, ops) = listeners::listeners(&config.bind, config.ops_bind.as_ref())?;
         let state = Data::new(State::new(config, budget::cores())?);
 
         let (address, listener) = main;
         let paths = Paths::new(&state.mount, state.serves_login, ops.is_none());
-        let main = http::start(&state, paths, (&address, listener), workers, connections)?;
+        let main = http::start(&state, paths, (&address, listener), &capacity)?;
         let ops = ops.map(|(address, listener)| {
-            let listener = (&address, listener);
-            http::start(
-                &state,
-                Paths::for_operators(),
-                listener,
-                1,
-                budget::FEWEST_CLIENTS,
-            )
+            let capacity = Capacity {
+                workers: 1,
+                connections: budget::operator_connections(),
+                // An idle connection must not take the place of a probe.
+                keep_alive: None,
+            };
+            let paths = Paths::for_operators();
+            http::start(&state, paths, (&address, listener), &capacity)
         });
         Ok(Application {
             address,
@@ -80,10 +87,7 @@ impl Application {
     ///
     /// # Errors
     /// A listener's; or a second signal has stopped it at once.
-    pub async fn run_until_stopped(
-        self,
-        reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
-    ) -> io::Result<()> {
+    pub async fn run_until_stopped(self, reload: Option<Reload>) -> io::Result<()> {
         let state = &self.state;
         let stop_signals = shutdown::stop_signals(reload.is_some())?;
         let hang_ups = shutdown::hang_ups()?;

@@ -15,12 +15,14 @@ use crate::db::pool::task::deadline;
 use crate::db::types::stored_time::Clock;
 use crate::django::sessions::SessionData;
 use crate::django::settings::Settings;
+use crate::session_reader::SessionReader;
 
 /// Django's database session store as a [`SessionStore`] of actix-session. It uses the same table, the same form of keys and
 /// the same signed data as Django, so that a session made by either side is valid on the other.
 #[derive(Clone)]
 pub struct DjangoSessionStore {
     db: Db,
+    reader: SessionReader,
     settings: Arc<Settings>,
     clock: Clock,
 }
@@ -29,6 +31,7 @@ impl DjangoSessionStore {
     /// A store that signs with `SECRET_KEY`, and verifies with the fallback keys, too.
     pub fn new(db: Db, settings: Arc<Settings>, clock: Clock) -> Self {
         DjangoSessionStore {
+            reader: SessionReader::new(db.clone()),
             db,
             settings,
             clock,
@@ -65,20 +68,17 @@ impl DjangoSessionStore {
 impl SessionStore for DjangoSessionStore {
     /// The session with this key, unless it has expired. As in Django, data that can't be decoded is an empty session.
     async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
+        let settings = Arc::clone(&self.settings);
+        let decode = move |data: &str, _| match SessionData::decode(data, &settings.secret_keys) {
+            Ok(data) => data
+                .iter()
+                .map(|(name, json)| (name.to_owned(), json.to_owned()))
+                .collect(),
+            Err(_) => HashMap::new(),
+        };
         let (key, now) = (key.as_ref().to_owned(), self.clock.now_plus(0));
-        let find =
-            move |connection: &mut Connection, _: &_| SessionRow::find(connection, &key, now);
-        let row = self.db.run(deadline(), find).await;
-        let row = row.map_err(|error: DbError| LoadError::Other(error.into()))?;
-        Ok(row.map(
-            |data| match SessionData::decode(&data, &self.settings.secret_keys) {
-                Ok(data) => data
-                    .iter()
-                    .map(|(name, json)| (name.to_owned(), json.to_owned()))
-                    .collect(),
-                Err(_) => HashMap::new(),
-            },
-        ))
+        let state = self.reader.read(deadline(), key, now, decode).await;
+        state.map_err(|error| LoadError::Other(error.into()))
     }
 
     async fn save(

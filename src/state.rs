@@ -14,7 +14,9 @@ use crate::db::types::stored_time::Clock;
 use crate::db::views::exportable_users::DateShape;
 use crate::db::{Db, DbOptions};
 use crate::django::settings::Settings;
+use crate::export::temporary_folder::TemporaryFolder;
 use crate::passwords::Passwords;
+use crate::session_reader::SessionReader;
 use crate::telemetry::RateLimitedLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::RequestIds;
@@ -23,6 +25,8 @@ use crate::telemetry::trace::RequestIds;
 pub struct State {
     /// The database
     pub db: Db,
+    /// Decodes large sessions
+    pub session_reader: SessionReader,
     settings: RwLock<Arc<Settings>>,
     /// The time, as the settings want it stored
     pub clock: Clock,
@@ -32,6 +36,8 @@ pub struct State {
     pub passwords: Arc<Passwords>,
     /// Permits for exports that are made and sent
     pub exports: Arc<Semaphore>,
+    /// Where large exports are spooled
+    pub temporary_folder: TemporaryFolder,
     /// The proxies whose `X-Forwarded-For` counts
     pub trusted_proxies: TrustedProxies,
     /// Other sites whose pages may read the answers
@@ -73,12 +79,14 @@ impl State {
             waits: metrics.waits(),
         });
         Ok(State {
+            session_reader: SessionReader::new(db.clone()),
             db,
             dates: DateShape {
                 use_tz: settings.use_tz,
             },
             passwords: Passwords::new(cores, config.login_rate),
             exports: Arc::new(Semaphore::new(config.export_concurrency)),
+            temporary_folder: TemporaryFolder::default(),
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             rate_limited_log: Arc::default(),

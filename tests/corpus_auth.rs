@@ -86,8 +86,11 @@ fn random_session_data_is_read_as_django_reads_it() {
         if *verdict == "none" {
             return Some("a session".to_owned());
         }
-        let as_text = |key_type| session.user_id(key_type).map(|id| id.to_string());
-        let auth = match verify_session_auth_hash(&session, &corpus.password_column, &corpus.keys) {
+        let Ok(login) = SessionData::decode_login(text(&line["input"]), &corpus.keys) else {
+            return Some("no login".to_owned());
+        };
+        let as_text = |key_type| login.user_id(key_type).map(|id| id.to_string());
+        let auth = match verify_session_auth_hash(&login, &corpus.password_column, &corpus.keys) {
             AuthHash::Current => "Current",
             AuthHash::Fallback => "Fallback",
             AuthHash::Wrong => "Wrong",

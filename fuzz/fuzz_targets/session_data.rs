@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use watchtower_sidecar_fuzz::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, KeyType, SessionData, USER_ID_NAME, Undecodable,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, Undecodable,
     verify_session_auth_hash,
 };
 use watchtower_sidecar_fuzz::django::signing::{
@@ -84,9 +84,19 @@ fn check_column(column: &str, json: Option<&[u8]>, keys: &SecretKeys) {
         }
         Err(_) => assert!(json.is_none_or(|json| json.len() > MAX_PAYLOAD_BYTES)),
     }
-    match SessionData::decode(column, keys) {
-        Ok(session) => check_session(&session, keys),
-        Err(reason) => assert!(reason != Undecodable::BadSignature),
+    let whole = SessionData::decode(column, keys);
+    match (whole, SessionData::decode_login(column, keys)) {
+        (Ok(session), Ok(login)) => {
+            for name in [USER_ID_NAME, BACKEND_NAME, AUTH_HASH_NAME] {
+                assert_eq!(login.get(name), session.get(name));
+            }
+            check_session(&session, keys);
+        }
+        (Err(whole), Err(login)) => {
+            assert_eq!(whole, login);
+            assert!(whole != Undecodable::BadSignature);
+        }
+        _ => panic!("a session for one reader only"),
     }
 }
 

@@ -21,6 +21,10 @@ use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
+/// How long a refusal is held back while the queue is full. Without it, clients that ask again at once take all cores for their
+/// refusals.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
 /// Returns the user if the password is right and a backend admits the user. The connection is back in the pool before hashing
 /// begins. Sends no query if the queue is full, the limit is reached, or the name is longer than any user's. Such a name
 /// counts as a failure of its address and needs no hash: the refusal's time tells nothing about existing users.
@@ -53,6 +57,7 @@ pub async fn authenticate(
     let Some(permit) = passwords.try_enqueue() else {
         let message = "the queue of passwords is full: answering 503";
         log.every_minute(Level::Warn, module_path!(), message);
+        sleep(BUSY_PAUSE).await;
         return Err(NotChecked::Busy);
     };
     let find = move |connection: &mut Connection, table: &UserTable| {

@@ -10,18 +10,16 @@ use zeroize::Zeroizing;
 
 use super::credentials;
 use super::session::{self, SessionAccess};
-use crate::db::connection::Connection;
 use crate::db::error::DbError;
 use crate::db::models::sessions::{SessionRow, new_session_key};
-use crate::db::models::user_table::UserTable;
 use crate::db::models::users::User;
-use crate::db::types::stored_time::{Clock, StoredTime};
+use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::authenticating;
 use crate::django::cookies;
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::{
-    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, UserId, session_auth_hash,
-    verify_session_auth_hash,
+    AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, UserId,
+    session_auth_hash, verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind, LoginRefusal, whole_seconds};
@@ -78,18 +76,26 @@ pub async fn log_in(
     let now = state.clock.now_plus(0);
     let settings = state.settings();
     let (id, username, is_staff) = (user.id, user.username.clone(), user.is_staff);
-    let change = NewSession {
+    let login = Login {
         user,
-        key: key.clone(),
-        old_key: existing_key(state, req).await.map_err(outage)?,
         now,
-        clock: state.clock.clone(),
         settings: Arc::clone(&settings),
     };
+    let (old_key, session) = new_session(state, req, login).await.map_err(outage)?;
+    let (expires, max_age_seconds) = (state.clock.now_plus(session.age), session.max_age);
+    let row = SessionRow {
+        key: key.clone(),
+        data: session.data,
+    };
+    // In one transaction.
     let written = state.db.write(deadline(req), move |connection, table| {
-        change.write(connection, table)
+        if let Some(old_key) = &old_key {
+            SessionRow::delete(connection, old_key)?;
+        }
+        row.insert(connection, expires)?;
+        table.update_last_login(connection, &id, now)
     });
-    let max_age_seconds = trace.time_database(written).await.map_err(outage)?;
+    trace.time_database(written).await.map_err(outage)?;
 
     trace.audit_login();
     req.extensions_mut()
@@ -116,99 +122,95 @@ pub async fn log_in(
 /// An outage, rendered as `renderer` says.
 pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Result<(), Error> {
     let outage = |error: DbError| Error::unavailable(&error, renderer);
-    let now = state.clock.now_plus(0);
-    if let Some(key) = existing_key(state, req).await.map_err(outage)? {
-        let settings = state.settings();
-        let deleted = state.db.write(deadline(req), move |connection, table| {
-            // `flush()` of a session that has expired finds nothing to delete.
-            let Some(data) = SessionRow::find(connection, &key, now)? else {
-                return Ok(None);
-            };
-            SessionRow::delete(connection, &key)?;
-            let session = SessionData::decode(&data, &settings.secret_keys).ok();
-            Ok(session.and_then(|session| session.user_id(table.key_type())))
-        });
+    let cookie = session::cookie(state, req);
+    let has_cookie = cookie.is_some();
+    if let Some(key) = cookie.filter(|key| session::is_plausible(key)) {
+        let (settings, now) = (state.settings(), state.clock.now_plus(0));
+        let user_id = move |data: &str, key_type| {
+            let session = SessionData::decode_login(data, &settings.secret_keys).ok()?;
+            session.user_id(key_type)
+        };
         let trace = Trace::of(req);
-        if let Some(user) = trace.time_database(deleted).await.map_err(outage)? {
-            trace.set_user(&user);
-            trace.audit_logout();
+        let read = state
+            .session_reader
+            .read(deadline(req), key.clone(), now, user_id);
+        // `flush()` of a session that has expired finds nothing to delete.
+        if let Some(user) = trace.time_database(read).await.map_err(outage)? {
+            let deleted = state.db.write(deadline(req), move |connection, _| {
+                SessionRow::delete(connection, &key)
+            });
+            trace.time_database(deleted).await.map_err(outage)?;
+            if let Some(user) = user {
+                trace.set_user(&user);
+                trace.audit_logout();
+            }
         }
     }
     req.extensions_mut().insert(SessionAccess {
-        is_dead: session::cookie(state, req).is_some(),
+        is_dead: has_cookie,
     });
     Ok(())
 }
 
-/// The key in the request's session cookie, if there can be a session of this key. The question goes before the transaction
-/// that writes: PostgreSQL would abort that for a key that its encoding can't hold.
-///
-/// # Errors
-/// The database did not answer.
-async fn existing_key(state: &State, req: &HttpRequest) -> Result<Option<String>, DbError> {
+/// The new session of a login, and the key of the request's old session, whose data it carries over. The old row is read
+/// before the transaction that writes: PostgreSQL would abort that for a key that its encoding can't hold.
+async fn new_session(
+    state: &State,
+    req: &HttpRequest,
+    login: Login,
+) -> Result<(Option<String>, NewSession), DbError> {
+    let login = Arc::new(login);
     let key = session::cookie(state, req).filter(|key| session::is_plausible(key));
-    let key = match key {
-        Some(key) if !key.is_ascii() => key,
-        key => return Ok(key),
-    };
-    let asked = state.db.run(deadline(req), move |connection, _| {
-        let can_exist = SessionRow::can_exist(connection, &key)?;
-        Ok(can_exist.then(|| key.clone()))
-    });
-    Trace::of(req).time_database(asked).await
+    if let Some(key) = key {
+        let (reader, carrying) = (&state.session_reader, Arc::clone(&login));
+        let carry_over = move |old: &str, key_type| carrying.session(Some((old, key_type)));
+        let read = reader.read(deadline(req), key.clone(), login.now, carry_over);
+        if let Some(session) = Trace::of(req).time_database(read).await? {
+            return Ok((Some(key), session));
+        }
+    }
+    Ok((None, login.session(None)))
 }
 
-/// The writes of one login, in one transaction: deletes the old session, inserts the new one, sets `last_login`.
-struct NewSession {
+/// A user who logs in.
+struct Login {
     user: User,
-    key: String,
-    old_key: Option<String>,
     now: StoredTime,
-    clock: Clock,
     settings: Arc<Settings>,
 }
 
-impl NewSession {
-    /// Writes the rows. Returns the new cookie's `Max-Age` in seconds; `None` for a cookie that ends with the browser.
-    fn write(
-        &self,
-        connection: &mut Connection,
-        table: &UserTable,
-    ) -> Result<Option<i64>, DbError> {
+/// The row's data, its lifetime in seconds, and the cookie's `Max-Age`: `None` for a cookie that ends with the browser.
+struct NewSession {
+    data: String,
+    age: i64,
+    max_age: Option<i64>,
+}
+
+impl Login {
+    /// The session that is written, with the data of an old row if that may be kept.
+    fn session(&self, old: Option<(&str, KeyType)>) -> NewSession {
         let keys = &self.settings.secret_keys;
-        let mut data = SessionData::new();
-        if let Some(old_key) = &self.old_key
-            && let Some(old) = SessionRow::find(connection, old_key, self.now)?
-        {
-            if let Some(old) = SessionData::decode(&old, keys)
-                .ok()
-                .filter(|old| self.may_keep(old, table))
-            {
-                data = old;
-            }
-            SessionRow::delete(connection, old_key)?;
-        }
+        let old = old.and_then(|(column, key_type)| {
+            let old = SessionData::decode(column, keys).ok()?;
+            self.may_keep(&old, key_type).then_some(old)
+        });
+        let mut data = old.unwrap_or_default();
         data.set_str(USER_ID_NAME, &self.user.id.to_string());
         data.set_str(BACKEND_NAME, self.backend());
         data.set_str(
             AUTH_HASH_NAME,
             &session_auth_hash(&self.user.password, keys.current()),
         );
-        let row = SessionRow {
-            key: self.key.clone(),
-            data: data.encode(keys, self.now.unix_seconds()),
-        };
         let (age, max_age) = self.lifetime(&data);
-        row.insert(connection, self.clock.now_plus(age))?;
-        table.update_last_login(connection, &self.user.id, self.now)?;
-        Ok(max_age)
+        let data = data.encode(keys, self.now.unix_seconds());
+        NewSession { data, age, max_age }
     }
 
     /// Whether the old session's data is kept: `login()` keeps an anonymous session's, and the same user's with the same
     /// password.
-    fn may_keep(&self, old: &SessionData, table: &UserTable) -> bool {
+    fn may_keep(&self, old: &SessionData, key_type: KeyType) -> bool {
         old.get(USER_ID_NAME).is_none()
-            || (old.user_id(table.key_type()).as_ref() == Some(&self.user.id)
+            || (old.user_id(key_type).as_ref() == Some(&self.user.id)
                 && verify_session_auth_hash(old, &self.user.password, &self.settings.secret_keys)
                     == AuthHash::Current)
     }

@@ -2,6 +2,7 @@
 //! Django's writes. A row that Django would delete stays; the cookie that Django would delete is deleted.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -15,10 +16,12 @@ use crate::db::types::stored_time::StoredTime;
 use crate::django::backends::admits_inactive;
 use crate::django::cookies;
 use crate::django::sessions::{
-    AuthHash, BACKEND_NAME, SessionData, USER_ID_NAME, Undecodable, verify_session_auth_hash,
+    AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, Undecodable, UserId,
+    verify_session_auth_hash,
 };
 use crate::django::settings::Settings;
 use crate::request::{deadline, wsgi_header};
+use crate::session_reader::DECODED_IN_QUERY;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
@@ -117,7 +120,7 @@ pub fn is_plausible(key: &str) -> bool {
     (SHORTEST_KEY..=LONGEST_KEY).contains(&key.chars().count())
 }
 
-/// The caller by the request's session cookie. At most two queries, on one connection.
+/// The caller by the request's session cookie. At most two queries, in one job; for a large session three, in three jobs.
 pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, DbError> {
     let Some(key) = cookie(state, req) else {
         return Ok(SessionOutcome::NoCookie.into());
@@ -125,25 +128,52 @@ pub async fn authenticate(state: &State, req: &HttpRequest) -> Result<Caller, Db
     if !is_plausible(&key) {
         return Ok(SessionOutcome::ImplausibleKey.into());
     }
-    let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
-    let now = state.clock.now_plus(0);
-    let decide = move |connection: &mut Connection, table: &UserTable| {
-        let caller = caller(connection, table, &settings, &key, now)?;
-        match caller.outcome {
-            SessionOutcome::Undecodable(reason) => {
-                let message = format!("a session's data can't be decoded: {reason:?}");
-                log.warn_hourly(module_path!(), &key, &message);
-            }
-            SessionOutcome::BadUserId => {
-                let message = "a session's _auth_user_id is no key of the user table";
-                log.warn_hourly(module_path!(), &key, message);
-            }
-            _ => {}
+    let answer = find_caller(state, deadline(req), key.clone());
+    let caller = Trace::of(req).time_database(answer).await?;
+    let log = &state.rate_limited_log;
+    match caller.outcome {
+        SessionOutcome::Undecodable(reason) => {
+            let message = format!("a session's data can't be decoded: {reason:?}");
+            log.warn_hourly(module_path!(), &key, &message);
         }
-        Ok(caller)
+        SessionOutcome::BadUserId => {
+            let message = "a session's _auth_user_id is no key of the user table";
+            log.warn_hourly(module_path!(), &key, message);
+        }
+        _ => {}
+    }
+    Ok(caller)
+}
+
+/// The caller whose session has this key. A large session is decoded between two jobs, a usual one in the only job.
+async fn find_caller(state: &State, deadline: Instant, key: String) -> Result<Caller, DbError> {
+    let (settings, now) = (state.settings(), state.clock.now_plus(0));
+    let (job_key, job_settings) = (key.clone(), Arc::clone(&settings));
+    let job = move |connection: &mut Connection, table: &UserTable| {
+        let data = SessionRow::find_up_to(DECODED_IN_QUERY, connection, &job_key, now)?;
+        if data == Some(None) {
+            return Ok(None);
+        }
+        let data = data.flatten();
+        caller_of_row(connection, table, &job_settings, data.as_deref()).map(Some)
     };
-    let answer = state.db.run(deadline(req), decide);
-    Trace::of(req).time_database(answer).await
+    if let Some(caller) = state.db.run(deadline, job).await? {
+        return Ok(caller);
+    }
+    let job_settings = Arc::clone(&settings);
+    let decode = move |data: &str, key_type| Login::decode(data, &job_settings, key_type);
+    let login = state
+        .session_reader
+        .read(deadline, key, now, decode)
+        .await?;
+    let login = match login.unwrap_or(Err(SessionOutcome::NoRow)) {
+        Ok(login) => login,
+        Err(outcome) => return Ok(outcome.into()),
+    };
+    let job = move |connection: &mut Connection, table: &UserTable| {
+        login.caller(connection, table, &settings)
+    };
+    state.db.run(deadline, job).await
 }
 
 /// The caller whose session has this key. Blocking. `check` shows the same decision to an operator.
@@ -157,44 +187,79 @@ pub fn caller(
     if !is_plausible(key) {
         return Ok(SessionOutcome::ImplausibleKey.into());
     }
-    let Some(data) = SessionRow::find(connection, key, now)? else {
+    let data = SessionRow::find(connection, key, now)?;
+    caller_of_row(connection, table, settings, data.as_deref())
+}
+
+fn caller_of_row(
+    connection: &mut Connection,
+    table: &UserTable,
+    settings: &Settings,
+    data: Option<&str>,
+) -> Result<Caller, DbError> {
+    let Some(data) = data else {
         return Ok(SessionOutcome::NoRow.into());
     };
-    let session = match SessionData::decode(&data, &settings.secret_keys) {
-        Ok(session) => session,
-        Err(reason) => return Ok(SessionOutcome::Undecodable(reason).into()),
-    };
-    let Some(user_id) = session.user_id(table.key_type()) else {
-        let is_there = session.get(USER_ID_NAME).is_some_and(|json| json != "null");
-        return Ok(if is_there {
-            SessionOutcome::BadUserId
-        } else {
-            SessionOutcome::NoUser
-        }
-        .into());
-    };
-    let backend = session.get_str(BACKEND_NAME);
-    let known = |backend: &String| settings.authentication_backends.contains(backend);
-    let Some(backend) = backend.filter(known) else {
-        return Ok(SessionOutcome::UnknownBackend.into());
-    };
-    let Some(user) = table.find_by_id(connection, &user_id)? else {
-        return Ok(SessionOutcome::UserGone.into());
-    };
-    // `ModelBackend.get_user`: an inactive user counts as missing, and the hash is not compared.
-    if !user.is_active && !admits_inactive(&backend) {
-        return Ok(SessionOutcome::Inactive.into());
+    match Login::decode(data, settings, table.key_type()) {
+        Ok(login) => login.caller(connection, table, settings),
+        Err(outcome) => Ok(outcome.into()),
     }
-    let hash = verify_session_auth_hash(&session, &user.password, &settings.secret_keys);
-    Ok(match hash {
-        AuthHash::Wrong => SessionOutcome::WrongAuthHash.into(),
-        // `SessionAuthentication.authenticate` checks `is_active` again.
-        AuthHash::Current | AuthHash::Fallback if !user.is_active => {
-            SessionOutcome::Inactive.into()
+}
+
+/// What a session says of its user's login.
+struct Login {
+    data: SessionData,
+    user_id: UserId,
+    admits_inactive: bool,
+}
+
+impl Login {
+    /// The login in a row's data, or the step at which the session is refused.
+    fn decode(data: &str, settings: &Settings, key_type: KeyType) -> Result<Login, SessionOutcome> {
+        let data = SessionData::decode_login(data, &settings.secret_keys)
+            .map_err(SessionOutcome::Undecodable)?;
+        let is_there = data.get(USER_ID_NAME).is_some_and(|json| json != "null");
+        let user_id = data.user_id(key_type).ok_or(match is_there {
+            true => SessionOutcome::BadUserId,
+            false => SessionOutcome::NoUser,
+        })?;
+        let backend = data.get_str(BACKEND_NAME);
+        let known = |backend: &String| settings.authentication_backends.contains(backend);
+        let backend = backend
+            .filter(known)
+            .ok_or(SessionOutcome::UnknownBackend)?;
+        Ok(Login {
+            data,
+            user_id,
+            admits_inactive: admits_inactive(&backend),
+        })
+    }
+
+    /// The user, if the session is good for it. Blocking.
+    fn caller(
+        &self,
+        connection: &mut Connection,
+        table: &UserTable,
+        settings: &Settings,
+    ) -> Result<Caller, DbError> {
+        let Some(user) = table.find_by_id(connection, &self.user_id)? else {
+            return Ok(SessionOutcome::UserGone.into());
+        };
+        // `ModelBackend.get_user`: an inactive user counts as missing, and the hash is not compared.
+        if !user.is_active && !self.admits_inactive {
+            return Ok(SessionOutcome::Inactive.into());
         }
-        AuthHash::Current | AuthHash::Fallback => Caller {
-            user: Some(user),
-            outcome: SessionOutcome::Good(hash),
-        },
-    })
+        let hash = verify_session_auth_hash(&self.data, &user.password, &settings.secret_keys);
+        Ok(match hash {
+            AuthHash::Wrong => SessionOutcome::WrongAuthHash.into(),
+            // `SessionAuthentication.authenticate` checks `is_active` again.
+            AuthHash::Current | AuthHash::Fallback if !user.is_active => {
+                SessionOutcome::Inactive.into()
+            }
+            AuthHash::Current | AuthHash::Fallback => Caller {
+                user: Some(user),
+                outcome: SessionOutcome::Good(hash),
+            },
+        })
+    }
 }

@@ -1,5 +1,5 @@
-//! The two ends of a pending job. A caller that stops waiting before the job begins cancels it; after that, the caller learns
-//! that it runs.
+//! The two ends of a job on a worker thread: the caller waits for the result until its timeout, and the worker can see whether
+//! the caller still waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,71 +8,87 @@ use std::time::Duration;
 use actix_web::rt::time::timeout;
 use tokio::sync::oneshot;
 
-/// The worker's end of a pending job: sends the result if the caller still waits.
-pub(super) struct JobResult<T> {
-    is_decided: Arc<AtomicBool>,
+/// The worker's end.
+pub struct Caller<T> {
+    has_begun: Arc<AtomicBool>,
     result: oneshot::Sender<T>,
 }
 
-/// The caller's end: the result to come.
+/// The caller's end: the result to come. Dropping it cancels a job that has not begun.
 pub struct PendingJob<T> {
-    is_decided: Arc<AtomicBool>,
+    has_begun: Arc<AtomicBool>,
     result: oneshot::Receiver<T>,
 }
 
-/// The result of waiting.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wait<T> {
-    /// The job's result
-    Done(T),
-    /// The job has begun and still runs: wait again, or leave
-    Running,
-    /// There will be no result: the job had not begun, and now never will; or it panicked
-    Dropped,
+/// The callers of a job, whatever its result.
+pub trait Callers {
+    /// Whether one of them still waits.
+    fn are_waiting(&self) -> bool;
+
+    /// Tells them that the job runs, so that they wait for its end.
+    fn begin(&self);
 }
 
 /// Both ends.
-pub(super) fn pending_job<T>() -> (JobResult<T>, PendingJob<T>) {
-    let is_decided = Arc::new(AtomicBool::new(false));
+pub(super) fn pending_job<T>() -> (Caller<T>, PendingJob<T>) {
+    let has_begun = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = oneshot::channel();
-    let job_result = JobResult {
-        is_decided: Arc::clone(&is_decided),
+    let caller = Caller {
+        has_begun: Arc::clone(&has_begun),
         result: sender,
     };
     let pending = PendingJob {
-        is_decided,
+        has_begun,
         result: receiver,
     };
-    (job_result, pending)
+    (caller, pending)
 }
 
-impl<T> JobResult<T> {
-    /// Marks the job as begun; `None` if the caller has stopped waiting.
-    pub(super) fn begin(self) -> Option<oneshot::Sender<T>> {
-        let is_cancelled = self.is_decided.swap(true, Ordering::AcqRel);
-        (!is_cancelled && !self.result.is_closed()).then_some(self.result)
+impl<T> Caller<T> {
+    /// Sends the result, if the caller still waits for it.
+    pub fn send(self, result: T) {
+        let _ = self.result.send(result);
+    }
+}
+
+impl<T> Callers for Caller<T> {
+    fn are_waiting(&self) -> bool {
+        !self.result.is_closed()
+    }
+
+    fn begin(&self) {
+        self.has_begun.store(true, Ordering::Release);
+    }
+}
+
+/// For a job that the program runs for itself.
+impl Callers for () {
+    fn are_waiting(&self) -> bool {
+        true
+    }
+
+    fn begin(&self) {}
+}
+
+impl<T> Callers for Vec<Caller<T>> {
+    fn are_waiting(&self) -> bool {
+        self.iter().any(Caller::are_waiting)
+    }
+
+    fn begin(&self) {
+        self.iter().for_each(Caller::begin);
     }
 }
 
 impl<T> PendingJob<T> {
-    /// Waits for at most `limit`. Must not be called again after a result other than [`Wait::Running`].
-    pub async fn wait(&mut self, limit: Duration) -> Wait<T> {
-        match timeout(limit, &mut self.result).await {
-            Ok(Ok(answer)) => Wait::Done(answer),
-            Ok(Err(_)) => Wait::Dropped,
-            Err(_) if self.is_decided.swap(true, Ordering::AcqRel) => Wait::Running,
-            Err(_) => Wait::Dropped,
-        }
-    }
-
-    /// The result; `None` if the job did not begin within `queue_timeout`, or panicked.
-    pub async fn once_begun(mut self, queue_timeout: Duration) -> Option<T> {
-        loop {
-            match self.wait(queue_timeout).await {
-                Wait::Done(answer) => return Some(answer),
-                Wait::Dropped => return None,
-                Wait::Running => {}
+    /// The result. `None` if the job has not begun within `queue_timeout`, or has not ended `run_timeout` later, or panicked.
+    pub async fn result(mut self, queue_timeout: Duration, run_timeout: Duration) -> Option<T> {
+        match timeout(queue_timeout, &mut self.result).await {
+            Ok(result) => result.ok(),
+            Err(_) if self.has_begun.load(Ordering::Acquire) => {
+                timeout(run_timeout, self.result).await.ok()?.ok()
             }
+            Err(_) => None,
         }
     }
 }

@@ -165,6 +165,11 @@ pub(super) const STANDBY: FindingKind = kind(
 );
 pub(super) const CONNECTION_LIMIT: FindingKind = kind("role.connection-limit", "");
 
+pub(super) const TEMPORARY_FOLDER: FindingKind = kind(
+    "export.temporary-folder",
+    "set TMPDIR to a folder with room that the sidecar's account may write to, or mount one at /tmp",
+);
+
 // SQLite's file.
 pub(super) const FILE_PERMISSIONS: FindingKind = kind("sqlite.permissions", "");
 pub(super) const FILE_READ_ONLY: FindingKind = kind(

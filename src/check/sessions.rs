@@ -56,7 +56,7 @@ pub(super) fn check(
         match caller.outcome {
             SessionOutcome::Undecodable(Undecodable::BadSignature) => tally.bad_signature += 1,
             SessionOutcome::Undecodable(_) => tally.no_json += 1,
-            _ if SessionData::decode(&data, &newest).is_ok() => tally.current += 1,
+            _ if SessionData::decode_login(&data, &newest).is_ok() => tally.current += 1,
             _ => tally.fallback += 1,
         }
         match caller.outcome {
@@ -66,7 +66,7 @@ pub(super) fn check(
             SessionOutcome::UserGone => tally.user_gone += 1,
             SessionOutcome::Inactive => tally.inactive += 1,
             SessionOutcome::UnknownBackend => {
-                let session = SessionData::decode(&data, &settings.secret_keys);
+                let session = SessionData::decode_login(&data, &settings.secret_keys);
                 let backend = session
                     .ok()
                     .and_then(|session| session.get_str(BACKEND_NAME));

@@ -1,9 +1,8 @@
 //! The table of environment variables, and the reader that looks each up, applies its default and collects mistakes.
 
-use zeroize::Zeroizing;
+use std::time::Instant;
 
-/// A secret's text as it came from the environment or a file, wiped when dropped.
-type SecretText = Zeroizing<String>;
+use super::file::{self, SecretText};
 
 /// One environment variable, for `--help` and for errors.
 pub struct Variable {
@@ -260,6 +259,8 @@ pub const VARIABLES: &[Variable] = &[
 /// Looks variables up and collects the mistakes in them.
 pub(super) struct Variables<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Of all files together
+    deadline: Instant,
     errors: Vec<String>,
 }
 
@@ -267,6 +268,7 @@ impl<'a> Variables<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Variables {
             lookup,
+            deadline: Instant::now() + file::READ_TIMEOUT,
             errors: Vec::new(),
         }
     }
@@ -351,13 +353,8 @@ impl<'a> Variables<'a> {
                 self.mistake(name, &format!("and {file_name} are both set: keep one"));
                 Err(())
             }
-            (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(mut text) => {
-                    if text.ends_with('\n') {
-                        text.pop();
-                    }
-                    Ok(Some(SecretText::new(text)).filter(|text| !text.is_empty()))
-                }
+            (None, Some(path)) => match file::read(path, self.deadline) {
+                Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
                 Err(error) => {
                     self.errors.push(format!("{file_name} can't be read: {error}; for example {file_name}=/run/secrets/{}", name.to_ascii_lowercase()));
                     Err(())

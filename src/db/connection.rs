@@ -6,18 +6,22 @@
 //! connection to other clients after each transaction (PgBouncer's transaction mode) no setting may stay on it, so every
 //! transaction makes the settings for itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::RunQueryDsl;
 #[cfg(feature = "postgres")]
-use diesel::connection::{CacheSize, Connection as _};
-use diesel::r2d2::R2D2Connection;
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::connection::CacheSize;
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, InstrumentationEvent, SimpleConnection,
+    TransactionManager,
+};
 
 use crate::config::Backend;
-use crate::db::error::DbError;
+use crate::db::error::{DbError, MayBeDbError};
 
+mod failure;
 pub(crate) mod job_kind;
 pub(crate) mod opener;
 pub mod session_settings;
@@ -25,7 +29,7 @@ pub mod session_settings;
 use job_kind::JobKind;
 use session_settings::SessionSettings;
 #[cfg(feature = "mysql")]
-use session_settings::limit_mysql_statements;
+use session_settings::mysql_limit;
 #[cfg(feature = "sqlite")]
 use session_settings::{READING, WRITING};
 
@@ -41,23 +45,6 @@ pub enum Connection {
     /// MySQL or MariaDB
     #[cfg(feature = "mysql")]
     Mysql(diesel::MysqlConnection),
-}
-
-/// What another session of the server is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// It runs a statement
-    Work,
-    /// Its statement waits for a lock
-    Wait,
-    /// It runs no statement, or does not exist
-    Nothing,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
 }
 
 /// Evaluates an expression with the Diesel connection inside a [`Connection`]. It is a macro because the expression's
@@ -95,62 +82,26 @@ impl Connection {
             #[cfg(feature = "sqlite")]
             Connection::Sqlite(_) => true,
             #[allow(unreachable_patterns)]
-            other => with_connection!(other, conn => conn.ping().is_ok()),
+            other => {
+                with_connection!(other, conn => diesel::sql_query("SELECT 1").execute(conn).is_ok())
+            }
         }
     }
 
-    /// The number by which other sessions can ask for this one; `None` on SQLite.
-    pub(super) fn session(&mut self) -> Option<i64> {
-        let query: Option<&str> = match self {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => Some("SELECT pg_backend_pid()::bigint AS number"),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => Some("SELECT CAST(CONNECTION_ID() AS SIGNED) AS number"),
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => None,
+    /// Adds 1 to `answers` for each statement that ends.
+    pub(super) fn count_answers(&mut self, answers: &Arc<AtomicU64>) {
+        let answers = Arc::clone(answers);
+        let count = move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::FinishQuery { .. } = event {
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
         };
-        self.number(query?)
-    }
-
-    /// What the session with this number is doing, as far as the server shows it to a session of the same role.
-    #[cfg_attr(
-        not(any(feature = "postgres", feature = "mysql")),
-        expect(unused_variables, reason = "a file has no sessions")
-    )]
-    pub(super) fn doing(&mut self, session: i64) -> Doing {
-        let query: Option<String> = match self {
-            #[cfg(feature = "postgres")]
-            Connection::Postgres(_) => Some(format!(
-                "SELECT CASE WHEN state <> 'active' THEN 0 WHEN wait_event_type = 'Lock' THEN 1 ELSE 2 END::bigint \
-                 AS number FROM pg_stat_activity WHERE pid = {session}"
-            )),
-            #[cfg(feature = "mysql")]
-            Connection::Mysql(_) => Some(format!(
-                "SELECT CAST(CASE WHEN command = 'Sleep' THEN 0 WHEN state LIKE 'Waiting for%' THEN 1 ELSE 2 END AS SIGNED) \
-                 AS number FROM information_schema.processlist WHERE id = {session}"
-            )),
-            #[cfg(feature = "sqlite")]
-            Connection::Sqlite(_) => None,
-        };
-        let Some(query) = query else {
-            return Doing::Work;
-        };
-        match self.number(&query) {
-            Some(2) => Doing::Work,
-            Some(1) => Doing::Wait,
-            _ => Doing::Nothing,
-        }
-    }
-
-    fn number(&mut self, query: &str) -> Option<i64> {
-        let query = diesel::sql_query(query);
-        let row: Result<Number, _> = with_connection!(self, conn => query.get_result(conn));
-        row.map(|row| row.number).ok()
+        with_connection!(self, conn => conn.set_instrumentation(count));
     }
 
     /// Whether a transaction was left open.
     pub(super) fn is_broken(&mut self) -> bool {
-        with_connection!(self, conn => conn.is_broken())
+        with_connection!(self, conn => AnsiTransactionManager::is_broken_transaction_manager(conn))
     }
 
     /// Whether a prepared statement that failed once can fail again without reason, so that the connection must be closed
@@ -182,15 +133,16 @@ impl Connection {
 
     /// Runs `job` under the limits of its kind. A job that writes runs in one transaction. `left` is the time until the
     /// caller's deadline.
-    pub(super) fn limited<T, E: From<DbError>>(
+    pub(super) fn limited<T, E: MayBeDbError>(
         &mut self,
         settings: &SessionSettings,
         kind: JobKind,
         left: Duration,
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begun = self.begin(settings, kind, left).map_err(DbError::from)?;
-        let result = job(self);
+        let begun = self.begin(settings, kind, left);
+        let begun = begun.map_err(|error| self.told_by_number(DbError::from(error)))?;
+        let result = job(self).map_err(|error| self.told_by_number(error));
         let ended = match (begun, kind, &result) {
             (false, ..) => Ok(()),
             (true, JobKind::Writes, Ok(_)) => with_connection!(self, conn => commit(conn)),
@@ -248,7 +200,7 @@ impl Connection {
             #[cfg(feature = "mysql")]
             Connection::Mysql(conn) => match kind {
                 JobKind::Short => Ok(false),
-                JobKind::Long => limit_mysql_statements(conn, kind).map(|()| true),
+                JobKind::Long => conn.batch_execute(&mysql_limit(kind)).map(|()| true),
                 JobKind::Writes => {
                     AnsiTransactionManager::begin_transaction_sql(
                         conn,
@@ -268,7 +220,7 @@ impl Connection {
             #[cfg(feature = "postgres")]
             Connection::Postgres(conn) => conn.batch_execute("ROLLBACK"),
             #[cfg(feature = "mysql")]
-            Connection::Mysql(conn) => limit_mysql_statements(conn, JobKind::Short),
+            Connection::Mysql(conn) => conn.batch_execute(&mysql_limit(JobKind::Short)),
         }
     }
 }

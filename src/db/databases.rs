@@ -3,13 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use super::connection::Connection;
+use super::connection::job_kind::JobKind;
 use super::error::{DbError, MayBeDbError};
 use super::inspection::privileges::excess_privilege;
 use super::models::sessions;
 use super::models::user_table::UserTable;
 use super::pool::database::Database;
+use super::pool::lane::Lane;
 use super::pool::role::Role;
-use super::pool::task::Task;
+use super::pool::task::{Limits, Task, deadline};
 
 /// The primary and the replica, and the user table that they share.
 pub(super) struct Databases {
@@ -82,15 +84,37 @@ impl Databases {
         if let Some(table) = self.user_table.get() {
             return Ok(table);
         }
-        let (table, excess) = self.of(role).run(&task.preparing(), &|connection| {
+        let database = self.of(role);
+        let table = database.run(&task.preparing(), &|connection| {
             let (name, username) = (&self.table_name, &self.username_field);
-            let table = UserTable::load(connection, name, username, &self.none_fields)?;
-            let excess = excess_privilege(connection, &table);
-            Ok::<_, DbError>((table, excess))
+            UserTable::load(connection, name, username, &self.none_fields)
         })?;
-        Ok(self.user_table.get_or_init(|| {
-            excess.iter().for_each(|excess| excess.warn());
+        let mut is_first = false;
+        let table = self.user_table.get_or_init(|| {
+            is_first = true;
             table
-        }))
+        });
+        if is_first {
+            warn_of_privileges(database, table.clone());
+        }
+        Ok(table)
+    }
+}
+
+/// Warns of a privilege that the role need not have. It takes several queries, for which no job waits.
+fn warn_of_privileges(database: &Arc<Database>, table: UserTable) {
+    let for_job = Arc::clone(database);
+    let job = move || {
+        let limits = Limits::new(JobKind::Short, deadline());
+        let warn = |connection: &mut Connection| {
+            let excess = excess_privilege(connection, &table);
+            excess.iter().for_each(|excess| excess.warn());
+            Ok::<_, DbError>(())
+        };
+        // Without an answer there is no warning; `check` tells the same.
+        let _ = for_job.run(&limits.task(&()), &warn);
+    };
+    if let Ok(workers) = database.workers(Lane::UserPages) {
+        workers.queue(job);
     }
 }

@@ -15,6 +15,8 @@ pub enum DbError {
     Refused(DieselError),
     /// The tables are not those of the configured Django project.
     Schema(String),
+    /// Work beside the database, named here, left no time for it.
+    Busy(&'static str),
 }
 
 impl std::fmt::Display for DbError {
@@ -23,6 +25,7 @@ impl std::fmt::Display for DbError {
             DbError::Unavailable(why) => write!(f, "the database is unavailable: {why}"),
             DbError::Refused(error) => write!(f, "the database refused a statement: {error}"),
             DbError::Schema(why) => write!(f, "the database does not fit: {why}"),
+            DbError::Busy(what) => write!(f, "no time was left: {what}"),
         }
     }
 }
@@ -32,10 +35,9 @@ impl std::error::Error for DbError {}
 impl From<DieselError> for DbError {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
-                DbError::Unavailable(info.message().to_owned())
-            }
-            DieselError::DatabaseError(_, info) if is_passing(info.message()) => {
+            DieselError::DatabaseError(kind, info)
+                if is_outage(kind) || OUTAGES_OF_SQLITE.contains(&info.message()) =>
+            {
                 DbError::Unavailable(info.message().to_owned())
             }
             _ => DbError::Refused(error),
@@ -43,24 +45,40 @@ impl From<DieselError> for DbError {
     }
 }
 
-/// Whether the message tells of trouble with the server or the file, and not with the statement.
-fn is_passing(message: &str) -> bool {
-    // The messages of SQLITE_BUSY (after the busy timeout), CANTOPEN, IOERR, PROTOCOL, FULL.
-    let of_sqlite = [
-        "database is locked",
-        "unable to open database file",
-        "disk I/O error",
-        "locking protocol",
-        "database or disk is full",
-    ];
-    // An operator or a standby that has to catch up with its primary has cancelled the statement; the disk is full, under
-    // a sort for example.
-    let of_servers = [
-        "canceling statement",
-        "Query execution was interrupted",
-        "No space left on device",
-    ];
-    of_sqlite.contains(&message) || of_servers.iter().any(|words| message.contains(words))
+/// The messages of SQLITE_BUSY (after the busy timeout), CANTOPEN, IOERR, PROTOCOL, FULL. SQLite translates none.
+const OUTAGES_OF_SQLITE: [&str; 5] = [
+    "database is locked",
+    "unable to open database file",
+    "disk I/O error",
+    "locking protocol",
+    "database or disk is full",
+];
+
+/// Whether Diesel's kind of error tells of trouble with the server, and not with the statement. PostgreSQL reports a conflict
+/// of a standby with its primary as a serialization failure. A read-only transaction refuses what must write: the primary
+/// has become a standby.
+fn is_outage(kind: &DatabaseErrorKind) -> bool {
+    matches!(
+        kind,
+        DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::SerializationFailure
+            | DatabaseErrorKind::ReadOnlyTransaction
+    )
+}
+
+impl DbError {
+    /// The message of a refusal that may be an outage (`connection/failure.rs`). A position in the statement means that
+    /// PostgreSQL could not read it: it lacks a table or a column.
+    pub(super) fn unclear_message(&self) -> Option<&str> {
+        match self {
+            DbError::Refused(DieselError::DatabaseError(_, info))
+                if info.statement_position().is_none() =>
+            {
+                Some(info.message())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// An error that may come from the database.
@@ -68,14 +86,19 @@ pub trait MayBeDbError: From<DbError> {
     /// The database's error, if it is one.
     fn db_error(&self) -> Option<&DbError>;
 
-    /// Turns a refusal that came after `limit` into an outage: the statement has run into a timeout of the database. (The
-    /// message can't tell, since servers translate it.)
+    /// Turns a refusal that came after `limit` into an outage: the statement has run into a timeout of the database.
     fn after(self, elapsed: Duration, limit: Duration) -> Self {
         match self.db_error() {
-            Some(error @ DbError::Refused(_)) if elapsed >= limit => {
-                DbError::Unavailable(error.to_string()).into()
-            }
+            Some(DbError::Refused(_)) if elapsed >= limit => self.into_outage(),
             _ => self,
+        }
+    }
+
+    /// Turns a refusal into an outage.
+    fn into_outage(self) -> Self {
+        match self.db_error() {
+            Some(error) => DbError::Unavailable(error.to_string()).into(),
+            None => self,
         }
     }
 }
@@ -104,7 +127,7 @@ pub enum ExportError {
     View(String),
     /// An exception while Django renders the answer, outside of the view's `try`.
     Unrenderable,
-    /// The spool could not be written.
+    /// The spool could not be written or read.
     Spool(std::io::Error),
 }
 
@@ -114,7 +137,11 @@ impl std::fmt::Display for ExportError {
             ExportError::Database(error) => error.fmt(f),
             ExportError::View(details) => f.write_str(details),
             ExportError::Unrenderable => f.write_str("a value is not JSON serializable"),
-            ExportError::Spool(error) => write!(f, "the temporary file can't be written: {error}"),
+            ExportError::Spool(error) => {
+                let folder = std::env::temp_dir();
+                let folder = folder.display();
+                write!(f, "the temporary folder {folder} can't be used: {error}")
+            }
         }
     }
 }
@@ -145,21 +172,19 @@ mod tests {
 
     #[test]
     fn a_disk_error_is_an_outage_and_a_refused_statement_is_not() {
-        for (message, is_outage) in [
-            ("database is locked", true),
-            ("unable to open database file", true),
-            ("disk I/O error", true),
-            ("locking protocol", true),
-            (
-                "could not write to file \"base/pgsql_tmp/1\": No space left on device",
-                true,
-            ),
-            ("canceling statement due to user request", true),
-            ("no such table: django_session", false),
-            ("database disk image is malformed", false),
+        use DatabaseErrorKind::{ClosedConnection, SerializationFailure, Unknown};
+        for (kind, message, is_outage) in [
+            (Unknown, "database is locked", true),
+            (Unknown, "unable to open database file", true),
+            (Unknown, "disk I/O error", true),
+            (Unknown, "locking protocol", true),
+            (Unknown, "no such table: django_session", false),
+            (Unknown, "database disk image is malformed", false),
+            (Unknown, "keine Berechtigung für Tabelle auth_user", false),
+            (ClosedConnection, "breche Verbindung ab", true),
+            (SerializationFailure, "storniere Anfrage", true),
         ] {
-            let info = Box::new(message.to_owned());
-            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, info);
+            let error = DieselError::DatabaseError(kind, Box::new(message.to_owned()));
             let error = DbError::from(error);
             assert_eq!(
                 matches!(error, DbError::Unavailable(_)),

@@ -8,9 +8,13 @@ mod user_id;
 
 pub use user_id::{KeyType, UserId};
 
+use std::borrow::Cow;
+use std::fmt;
+
 use super::python::{hex, latin1};
 use super::signing::{self, SecretKey, SecretKeys, SigningError};
 use indexmap::IndexMap;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 
@@ -52,18 +56,12 @@ impl SessionData {
     /// `SessionBase.decode`. A repeated name keeps its first place and its last value, as in a Python dict. Takes time and
     /// memory in proportion to the text: serde_json scans values without recursion, however deeply they nest.
     pub fn decode(session_data_column: &str, keys: &SecretKeys) -> Result<Self, Undecodable> {
-        let data =
-            signing::unsign_object(session_data_column, SALT, keys).map_err(
-                |error| match error {
-                    SigningError::BadSignature => Undecodable::BadSignature,
-                    SigningError::BadTimestamp | SigningError::BadPayload => {
-                        Undecodable::BadPayload
-                    }
-                    SigningError::TooLarge => Undecodable::TooLarge,
-                },
-            )?;
-        let values = serde_json::from_str(&latin1(&data));
-        values.map(Self).map_err(|_| Undecodable::NotAnObject)
+        from_json(session_data_column, keys).map(Self)
+    }
+
+    /// The same, but with only the three values that `login()` stores: the memory of a session of many keys is that of its text.
+    pub fn decode_login(column: &str, keys: &SecretKeys) -> Result<Self, Undecodable> {
+        from_json(column, keys).map(|LoginValues(values)| Self(values))
     }
 
     /// `SessionBase.encode` at the given Unix time in seconds. Django reads it back.
@@ -134,6 +132,59 @@ impl SessionData {
     pub fn user_id(&self, key_type: KeyType) -> Option<UserId> {
         let text = self.get_str(USER_ID_NAME)?;
         UserId::parse(&text).filter(|id| id.key_type() == key_type && id.to_string() == text)
+    }
+}
+
+/// Checks the signature of the column's text, and parses its JSON.
+fn from_json<T: for<'de> Deserialize<'de>>(
+    column: &str,
+    keys: &SecretKeys,
+) -> Result<T, Undecodable> {
+    let data = signing::unsign_object(column, SALT, keys).map_err(|error| match error {
+        SigningError::BadSignature => Undecodable::BadSignature,
+        SigningError::BadTimestamp | SigningError::BadPayload => Undecodable::BadPayload,
+        SigningError::TooLarge => Undecodable::TooLarge,
+    })?;
+    let json = match data.is_ascii() {
+        // As Django writes it: no copy is needed.
+        true => String::from_utf8(data).map_err(|_| Undecodable::NotAnObject)?,
+        false => latin1(&data),
+    };
+    serde_json::from_str(&json).map_err(|_| Undecodable::NotAnObject)
+}
+
+/// The values of [`SessionData::decode_login`].
+struct LoginValues(IndexMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for LoginValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LoginVisitor)
+    }
+}
+
+struct LoginVisitor;
+
+/// A name, which is copied only if it has escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for LoginVisitor {
+    type Value = LoginValues;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<LoginValues, A::Error> {
+        let mut values = IndexMap::new();
+        while let Some(Name(name)) = members.next_key()? {
+            if [USER_ID_NAME, BACKEND_NAME, AUTH_HASH_NAME].contains(&&*name) {
+                values.insert(name.into_owned(), members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(LoginValues(values))
     }
 }
 

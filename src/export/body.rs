@@ -2,9 +2,6 @@
 
 use std::io::{self, Write};
 
-use actix_web::web::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::csv::{self, Csv};
 use super::spool::Sorted;
 use crate::db::views::exported_row::{JSON_ADDS, write_json};
@@ -101,8 +98,6 @@ pub(super) struct ExportBody {
     tail: Vec<u8>,
     pub(super) layout: Layout,
     reshaper: Option<Reshaper>,
-    /// One of the slots for concurrent exports, freed when this one is sent
-    _slot: Option<OwnedSemaphorePermit>,
 }
 
 enum Next {
@@ -112,11 +107,7 @@ enum Next {
 }
 
 impl ExportBody {
-    pub(super) fn new(
-        users: Sorted,
-        layout: Layout,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> ExportBody {
+    pub(super) fn new(users: Sorted, layout: Layout) -> ExportBody {
         let count = users.count();
         ExportBody {
             next: Next::Head,
@@ -125,7 +116,6 @@ impl ExportBody {
             users,
             layout,
             reshaper: layout.reshaper(),
-            _slot: slot,
         }
     }
 
@@ -146,7 +136,7 @@ impl ExportBody {
     }
 
     /// The next chunk, made of [`CHUNK`] bytes of compact text or of all that is left; `None` after the last one.
-    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+    fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut compact = Vec::with_capacity(CHUNK + 4096);
         match self.next {
             Next::Head => compact.extend_from_slice(&self.head),
@@ -168,11 +158,10 @@ impl ExportBody {
             compact.extend_from_slice(&self.tail);
             self.next = Next::Nothing;
         }
-        let chunk = match &mut self.reshaper {
+        Ok(Some(match &mut self.reshaper {
             None => compact,
             Some(reshaper) => reshaper.push(&compact),
-        };
-        Ok(Some(chunk.into()))
+        }))
     }
 
     /// Writes all chunks, and calls `written` with the length of each. Blocking.

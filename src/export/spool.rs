@@ -10,6 +10,8 @@ use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use nix::errno::Errno;
+use nix::sys::statvfs::fstatvfs;
 use sha2::{Digest, Sha256};
 
 use super::run::{ROW_HEAD, Run, compare_keys, key};
@@ -21,6 +23,19 @@ const RUN: usize = 2 * 1024 * 1024;
 const MERGE_BUFFERS: usize = 2 * 1024 * 1024;
 const SMALLEST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
+
+/// Sees that a run can be written to the folder of temporary files. Blocking.
+pub(super) fn probe() -> io::Result<()> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&[0; 4096])?;
+    let system = fstatvfs(&file)?;
+    let free = system.blocks_available() * system.fragment_size();
+    // A file system without a size of its own has no blocks.
+    match system.blocks() > 0 && free < RUN as u64 {
+        true => Err(Errno::ENOSPC.into()),
+        false => Ok(()),
+    }
+}
 
 /// Gathers rows.
 pub struct Spool {

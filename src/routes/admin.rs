@@ -53,17 +53,21 @@ pub async fn export_users(
         ErrorKind::ExportFailed(state.settings().debug.then_some(details))
     };
     let trace = Trace::of(&req);
-    let export = Export::collect(&state.db, deadline(&req), request, Some(slot));
+    let export = Export::collect(&state.db, deadline(&req), request);
     let export = trace.time_database(export).await.map_err(|error| {
         state.metrics.exported("failed", 0, 0);
         view_error(log, &error, renderer, failed)
     })?;
-    info!(target: LOGGER, "Found {} active TV users for export", export.count);
-    info!(target: LOGGER, "Successfully exported {} TV users for TwentyFour/Seven import", export.count);
-    let is_known = export.is_known(&req);
-    trace.audit_export(&admin.username, export.count, export.tag(), is_known);
+    let count = export.count;
+    let (tag, is_known) = (export.tag().to_owned(), export.is_known(&req));
     let link = parameters::next_page(&admin.query, export.next_after.as_deref());
-    let mut answer = export.into_response(&req);
+    let mut answer = export.into_response(&req, slot).await.map_err(|error| {
+        state.metrics.exported("failed", 0, 0);
+        Error::unavailable(&format_args!("the export can't be sent: {error}"), renderer)
+    })?;
+    info!(target: LOGGER, "Found {count} active TV users for export");
+    info!(target: LOGGER, "Successfully exported {count} TV users for TwentyFour/Seven import");
+    trace.audit_export(&admin.username, count, &tag, is_known);
     if let Some(link) = link {
         answer.headers_mut().insert(header::LINK, link);
     }

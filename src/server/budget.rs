@@ -8,8 +8,11 @@ use crate::db::most_connections;
 /// The most connections of clients that are kept, whatever the limit of descriptors.
 const MOST_CLIENTS: usize = 10_000;
 
-/// The minimum. The operators' listener gets exactly this number.
-pub(super) const FEWEST_CLIENTS: usize = 8;
+/// The most on the operators' listener.
+const MOST_OPERATORS: usize = 256;
+
+/// The minimum of each.
+const FEWEST_CLIENTS: usize = 8;
 
 /// Descriptors for standard streams, listeners, the log file, and files that are read for a moment.
 const OWN_DESCRIPTORS: usize = 12;
@@ -34,12 +37,17 @@ pub(super) fn client_connections(config: &Config) -> usize {
     let databases = pools * pool_size * files_per_connection(backend);
     let listeners = 1 + usize::from(config.ops_bind.is_some());
     let threads = DESCRIPTORS_PER_THREAD * (cores() + 2 * listeners);
-    let operators = (listeners - 1) * FEWEST_CLIENTS;
+    let operators = (listeners - 1) * operator_connections();
     let spools = config.export_concurrency;
     let reserved = OWN_DESCRIPTORS + threads + operators + databases + spools;
     descriptor_limit()
         .saturating_sub(reserved)
         .clamp(FEWEST_CLIENTS, MOST_CLIENTS)
+}
+
+/// How many clients of the operators' listener may be connected at a time.
+pub(super) fn operator_connections() -> usize {
+    (descriptor_limit() / 8).clamp(FEWEST_CLIENTS, MOST_OPERATORS)
 }
 
 /// How many files, sockets included, the process may have open.

@@ -20,6 +20,7 @@ use crate::config::Bind;
 use crate::middleware;
 use crate::middleware::access_log::access_log;
 use crate::routes::Paths;
+use crate::routes::ops::ReadinessPermits;
 use crate::state::{ServerAddress, State};
 
 /// How long a request's head may take.
@@ -29,7 +30,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection is kept without a request: a little longer than nginx keeps it, so that nginx closes it.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a client may read nothing of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,7 +46,17 @@ const LIMITS: Limits = Limits {
     write: WRITE_TIMEOUT,
 };
 
-/// Starts to serve `paths` on a listener that is bound to `address`, with at most `connections` clients.
+/// What a server may use.
+pub(super) struct Capacity {
+    /// Worker threads
+    pub(super) workers: usize,
+    /// The most clients that are connected at a time
+    pub(super) connections: usize,
+    /// How long a connection is kept without a request; `None`: each request has its own connection
+    pub(super) keep_alive: Option<Duration>,
+}
+
+/// Starts to serve `paths` on a listener that is bound to `address`.
 ///
 /// # Errors
 /// The listener can't be registered for events.
@@ -53,20 +64,27 @@ pub(super) fn start(
     state: &Data<State>,
     paths: Paths,
     (address, listener): (&Bind, Listener),
-    workers: usize,
-    connections: usize,
+    capacity: &Capacity,
 ) -> io::Result<Server> {
     let server_address = ServerAddress(match address {
         Bind::Tcp(address) => *address,
         // A unix socket has no address that WSGI could call `SERVER_NAME` and `SERVER_PORT`.
         Bind::Unix(_) => ([127, 0, 0, 1], 8080).into(),
     });
+    let &Capacity {
+        workers,
+        connections,
+        keep_alive,
+    } = capacity;
     let (state, paths) = (state.clone(), Data::new(paths));
+    // The other half stays free for healthz and metrics.
+    let readiness_permits = Data::new(ReadinessPermits::new(connections / 2));
     let app = move || {
         let paths = paths.clone();
         App::new()
             .app_data(state.clone())
             .app_data(paths.clone())
+            .app_data(readiness_permits.clone())
             .app_data(server_address)
             .wrap(from_fn(middleware::django))
             .wrap(from_fn(access_log))
@@ -87,7 +105,7 @@ pub(super) fn start(
         HttpService::build()
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .keep_alive(KEEP_ALIVE)
+            .keep_alive(keep_alive)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }

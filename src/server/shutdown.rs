@@ -1,20 +1,27 @@
 //! The end of the service: the steps between the first signal and the last answer, and SIGHUP.
 
+use std::fmt::Display;
 use std::future::pending;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::Builder;
 use std::time::Duration;
 
 use actix_server::ServerHandle;
 use actix_web::rt::signal::unix::SignalKind;
 use actix_web::rt::time::sleep;
 use futures_util::future::select;
+use tokio::sync::oneshot;
 
 use super::signals::Signals;
 use super::systemd;
 use crate::config::{Config, ConfigErrors};
 use crate::state::State;
+
+/// Reads the configuration again. May block.
+pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// How long running requests may take to finish, once the service stops.
 pub(super) const LONGEST_FINISH: Duration = Duration::from_secs(30);
@@ -83,12 +90,22 @@ async fn finish(servers: Vec<ServerHandle>) {
 pub(super) async fn reload_at_hang_up(
     state: &State,
     mut hang_ups: Signals,
-    reload: Option<&dyn Fn() -> Result<Config, ConfigErrors>>,
+    reload: Option<Reload>,
 ) {
-    while let Some(reload) = reload {
+    while let Some(reload) = &reload {
         hang_ups.next().await;
         systemd::reloading();
-        state.reload(reload());
+        state.reload(on_thread(Arc::clone(reload)).await);
         systemd::ready();
     }
+}
+
+/// Reads the configuration on a thread: a file may hang, and signals and the watchdog must not wait for it.
+async fn on_thread(reload: Reload) -> Result<Config, ConfigErrors> {
+    let (sender, config) = oneshot::channel();
+    let thread = Builder::new().name("reload".into());
+    let thread = thread.spawn(move || drop(sender.send(reload())));
+    let failed = |error: &dyn Display| ConfigErrors(vec![format!("it can't be read: {error}")]);
+    thread.map_err(|error| failed(&error))?;
+    config.await.unwrap_or_else(|error| Err(failed(&error)))
 }

@@ -18,6 +18,28 @@ const SECONDS: [f64; 13] = [
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
+/// The figures of a database, its connections and its workers.
+pub struct DatabaseFigures {
+    /// `primary` or `replica`
+    pub database: &'static str,
+    /// Whether the circuit is open: requests are answered 503 at once
+    pub is_suspect: bool,
+    /// Open and unused connections
+    pub idle: usize,
+    /// Connections that a job uses
+    pub used: usize,
+    /// The most connections
+    pub most: usize,
+    /// How many generations of workers and connections were replaced
+    pub generation: u64,
+    /// Pings that were sent
+    pub pings: u64,
+    /// Jobs that ran longer than the database's own timeouts allow
+    pub overruns: u64,
+    /// Workers of replaced generations that still run a job
+    pub abandoned_workers: usize,
+}
+
 /// Every metric. Counting is cheap: each is a handful of atomic numbers.
 pub struct Metrics {
     registry: Registry,
@@ -35,6 +57,11 @@ pub struct Metrics {
     connections: IntGaugeVec,
     most_connections: IntGaugeVec,
     is_up: IntGaugeVec,
+    is_suspect: IntGaugeVec,
+    abandoned_workers: IntGaugeVec,
+    generations: IntCounterVec,
+    pings: IntCounterVec,
+    overruns: IntCounterVec,
     statistics_requests: IntCounter,
     statistics_queries: IntCounter,
     lost_lines: IntCounter,
@@ -116,6 +143,41 @@ impl Metrics {
                 ),
                 &["database"],
             )?,
+            is_suspect: IntGaugeVec::new(
+                Opts::new(
+                    "sidecar_database_suspect",
+                    "1 while the database hangs or can't be connected to: requests are answered 503 at once",
+                ),
+                &["database"],
+            )?,
+            abandoned_workers: IntGaugeVec::new(
+                Opts::new(
+                    "sidecar_database_abandoned_workers",
+                    "Workers of replaced generations that still hang in a job",
+                ),
+                &["database"],
+            )?,
+            generations: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_database_generation",
+                    "How often workers and connections were replaced because the database hung",
+                ),
+                &["database"],
+            )?,
+            pings: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_database_pings_total",
+                    "Pings sent while a job got no answer",
+                ),
+                &["database"],
+            )?,
+            overruns: IntCounterVec::new(
+                Opts::new(
+                    "sidecar_database_overruns_total",
+                    "Jobs that got no answer for longer than the database's own timeouts allow",
+                ),
+                &["database"],
+            )?,
             statistics_requests: IntCounter::new(
                 "sidecar_statistics_questions_total",
                 "Requests for the statistics that reached the database",
@@ -153,7 +215,7 @@ impl Metrics {
         for result in ["applied", "refused"] {
             self.reloads.with_label_values(&[result]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 19] = [
+        let all: [Box<dyn prometheus::core::Collector>; 24] = [
             Box::new(build),
             Box::new(started),
             Box::new(self.requests.clone()),
@@ -169,6 +231,11 @@ impl Metrics {
             Box::new(self.connections.clone()),
             Box::new(self.most_connections.clone()),
             Box::new(self.is_up.clone()),
+            Box::new(self.is_suspect.clone()),
+            Box::new(self.abandoned_workers.clone()),
+            Box::new(self.generations.clone()),
+            Box::new(self.pings.clone()),
+            Box::new(self.overruns.clone()),
             Box::new(self.statistics_requests.clone()),
             Box::new(self.statistics_queries.clone()),
             Box::new(self.lost_lines.clone()),
@@ -224,15 +291,30 @@ impl Metrics {
         self.password_queue.set(length);
     }
 
-    /// Sets the connections of one pool: idle, used, and the most there will be; and whether its database is up.
-    pub fn set_pool(&self, database: &str, [idle, used, most]: [u32; 3], is_up: bool) {
-        for (state, count) in [("idle", idle), ("used", used)] {
-            let connections = self.connections.with_label_values(&[database, state]);
-            connections.set(count.into());
+    /// Sets the figures of a database.
+    pub fn set_database(&self, figures: &DatabaseFigures) {
+        let database = figures.database;
+        let set = |gauges: &IntGaugeVec, labels: &[&str], value: usize| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            gauges.with_label_values(labels).set(value);
+        };
+        set(&self.connections, &[database, "idle"], figures.idle);
+        set(&self.connections, &[database, "used"], figures.used);
+        for (gauges, value) in [
+            (&self.most_connections, figures.most),
+            (&self.is_up, usize::from(!figures.is_suspect)),
+            (&self.is_suspect, usize::from(figures.is_suspect)),
+            (&self.abandoned_workers, figures.abandoned_workers),
+        ] {
+            set(gauges, &[database], value);
         }
-        let of = |gauges: &IntGaugeVec| gauges.with_label_values(&[database]);
-        of(&self.most_connections).set(most.into());
-        of(&self.is_up).set(is_up.into());
+        for (counters, total) in [
+            (&self.generations, figures.generation),
+            (&self.pings, figures.pings),
+            (&self.overruns, figures.overruns),
+        ] {
+            raise(&counters.with_label_values(&[database]), total);
+        }
     }
 
     /// Sets the numbers of requests for statistics, and of their queries, since the start.

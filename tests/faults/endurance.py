@@ -4,9 +4,9 @@ from support.load import Judgement, Load
 from support.waiting import await_true
 
 FAULT_SECONDS = 10
-# Eight short queries, four exports, statistics, two for the page, readiness, pings.
+# Eight short queries, four exports, statistics, two for the page, readiness, a ping.
 MOST_CONNECTIONS = 17
-# Threads of the blocking pool come and go between the two counts, and nine of them watch hanging jobs.
+# Workers come and go between the two counts, and so do the threads that connect and ping.
 MOST_MORE_THREADS = 12
 # The pool may have filled meanwhile, with one descriptor for each connection, two with SQLite. `left_nothing_behind`
 # counts the connections when all are idle.

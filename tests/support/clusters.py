@@ -23,8 +23,11 @@ START_SECONDS = 60
 class Cluster:
     """One running server. `url` is the superuser's; with it a test makes its databases."""
 
-    def __init__(self, directory, system_user):
+    def __init__(self, directory, system_user, language=None):
         self.directory = Path(directory)
+        # A MariaDB that starts removes the temporary tables of others from its TMPDIR. LANGUAGE is gettext's, and needs no
+        # locale of that language.
+        self.environment = os.environ | {"TMPDIR": str(self.directory)} | ({"LANGUAGE": language} if language else {})
         self.directory.mkdir(mode=0o711)
         self.authority = certificates.make(self.directory)
         self.account = account(system_user)
@@ -46,7 +49,8 @@ class Cluster:
 
     def run(self, *command):
         done = subprocess.run(
-            command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, **self.identity()
+            command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment,
+            **self.identity(),
         )
         if done.returncode != 0:
             raise Unavailable(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
@@ -60,7 +64,7 @@ class Cluster:
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, **self.identity()
+                env=self.environment, start_new_session=True, **self.identity()
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
@@ -104,13 +108,13 @@ class Cluster:
 
 
 class Postgres(Cluster):
-    """A server, or a streaming standby of `primary`."""
+    """A server, or a streaming standby of `primary`. Its messages are in `language`: "de"."""
 
     stop_signal = 3  # SIGQUIT: stops at once, without a checkpoint
 
-    def __init__(self, directory, primary=None):
+    def __init__(self, directory, primary=None, language=None):
         self.programs = postgres_programs()
-        super().__init__(directory, "postgres")
+        super().__init__(directory, "postgres", language)
         self.data = self.directory / "data"
         if primary:
             self.run(
@@ -149,7 +153,7 @@ class Postgres(Cluster):
 class MariaDb(Cluster):
     stop_signal = 15
 
-    def __init__(self, directory):
+    def __init__(self, directory, language=None):
         server, install = program("mariadbd"), program("mariadb-install-db")
         super().__init__(directory, "mysql")
         data = self.directory / "data"
@@ -173,6 +177,7 @@ class MariaDb(Cluster):
             "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync",
             f"--ssl-ca={self.authority}", f"--ssl-cert={self.directory}/server.pem",
             f"--ssl-key={self.directory}/server.key",
+            *([f"--lc-messages={language}_{language.upper()}"] if language else []),
         )
         self.url = f"mysql://root:{PASSWORD}@127.0.0.1:{self.port}/mysql"
 

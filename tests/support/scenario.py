@@ -22,6 +22,9 @@ EXPORTED_USERS = 2000
 # Every limit has its default, except that on failed logins: the load fails some on purpose.
 SETTINGS = {"SIDECAR_LOGIN": "on", "SIDECAR_LOGIN_RATE": "off"}
 
+# MariaDB's error number
+NO_SUCH_THREAD = 1094
+
 serial = itertools.count()
 once = threading.Lock()
 shared = {}
@@ -48,12 +51,12 @@ def stop_shared_servers():
 
 
 class OwnServer:
-    """A database server that one test may stop: `with OwnServer(kind) as server`."""
+    """A database server that one test may stop: `with OwnServer(kind) as server`. `how` goes to its class."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, **how):
         self.directory = tempfile.TemporaryDirectory(prefix="faults-")
         Path(self.directory.name).chmod(0o711)
-        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind)
+        self.server = clusters.KINDS[kind](Path(self.directory.name) / kind, **how)
 
     def __enter__(self):
         return self.server
@@ -185,7 +188,7 @@ class Scenario:
         try:
             self.execute(f"KILL {session}")
         except Exception as error:
-            assert "Unknown thread" in str(error), error
+            assert error.args[0] == NO_SUCH_THREAD, error
 
     def kill_sessions(self):
         """Has the database close all of the sidecar's connections."""

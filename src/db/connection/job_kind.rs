@@ -6,8 +6,7 @@ use std::time::Duration;
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The timeout of a statement that reads a whole table.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(super) const WHOLE_TABLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const WHOLE_TABLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a job does to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

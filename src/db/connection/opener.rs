@@ -15,9 +15,6 @@ use super::session_settings::SessionSettings;
 use super::session_settings::set_on_mysql;
 use crate::config::{Backend, DatabaseUrl};
 
-/// The timeout of one attempt to connect, for each of a server's addresses.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// How connections to one database are opened.
 pub(crate) struct ConnectionOpener {
     /// The database
@@ -29,15 +26,16 @@ pub(crate) struct ConnectionOpener {
 }
 
 impl ConnectionOpener {
-    /// Opens a connection. The client library's error may repeat the URL, so the URL's passwords are removed from it.
-    pub(crate) fn establish(&self) -> diesel::ConnectionResult<Connection> {
-        self.open().map_err(|error| {
+    /// Opens a connection. `timeout`, in whole seconds, counts for each address of a PostgreSQL server; MySQL's client has none.
+    /// The client library's error may repeat the URL, so the URL's passwords are removed from it.
+    pub(crate) fn establish(&self, timeout: Duration) -> diesel::ConnectionResult<Connection> {
+        self.open(timeout).map_err(|error| {
             let text = self.url.without_secrets(&error.to_string());
             diesel::ConnectionError::BadConnection(text)
         })
     }
 
-    fn open(&self) -> diesel::ConnectionResult<Connection> {
+    fn open(&self, timeout: Duration) -> diesel::ConnectionResult<Connection> {
         match self.url.backend() {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite => {
@@ -45,7 +43,7 @@ impl ConnectionOpener {
             }
             #[cfg(feature = "postgres")]
             Backend::Postgres => {
-                let mut conn = diesel::PgConnection::establish(&self.postgres_url())?;
+                let mut conn = diesel::PgConnection::establish(&self.postgres_url(timeout))?;
                 if self.settings.prepares {
                     self.settings
                         .after_connecting_to_postgres(&mut conn, !self.chooses_by_writability())
@@ -92,9 +90,9 @@ impl ConnectionOpener {
     /// The URL with defaults for what the operator has not set: timeouts, a name for `pg_stat_activity`, and the settings
     /// of the session.
     #[cfg(feature = "postgres")]
-    fn postgres_url(&self) -> zeroize::Zeroizing<String> {
+    fn postgres_url(&self, timeout: Duration) -> zeroize::Zeroizing<String> {
         let mut url = zeroize::Zeroizing::new(self.url.target().to_owned());
-        let connect_timeout = CONNECT_TIMEOUT.as_secs().to_string();
+        let connect_timeout = timeout.as_secs().to_string();
         for (name, value) in [
             ("connect_timeout", connect_timeout.as_str()),
             // With these, a server that vanished silently is noticed within half a minute.

@@ -149,7 +149,7 @@ impl SessionSettings {
 /// * `sql_auto_is_null`: as Django sets it
 /// * `sql_select_limit`, `sql_big_selects`: with other values an export could be cut
 /// * `sql_mode`: how the server reads a statement; `PAD_CHAR_TO_FULL_LENGTH` stays, since it changes what Django reads
-/// * `lc_messages`: an interrupted statement is recognised by its English message
+/// * `lc_messages`: `check` recognises a denied column by the English message
 #[cfg(feature = "mysql")]
 const MYSQL: &str = "SET SESSION autocommit = 1, completion_type = 0, sql_auto_is_null = 0, \
      sql_select_limit = 18446744073709551615, sql_big_selects = 1, lc_messages = 'en_US', \
@@ -169,39 +169,33 @@ pub(super) fn set_on_mysql(conn: &mut diesel::MysqlConnection) -> diesel::QueryR
     let found: InitConnect =
         diesel::sql_query("SELECT @@GLOBAL.init_connect AS init_connect").get_result(conn)?;
     // Diesel has overwritten the time zone. Django leaves it as the server and its `init_connect` set it.
-    conn.batch_execute("SET SESSION time_zone = DEFAULT")?;
-    if let Some(sql) = found.init_connect
-        && sql.to_ascii_lowercase().contains("time_zone")
-    {
-        conn.batch_execute(&sql)?;
-        conn.batch_execute("SET NAMES utf8mb4")?;
-    }
+    let time_zone = match found.init_connect {
+        Some(sql) if sql.to_ascii_lowercase().contains("time_zone") => {
+            let sql = sql.trim_end().trim_end_matches(';');
+            format!("{sql}; SET NAMES utf8mb4; ")
+        }
+        _ => String::new(),
+    };
     let lock = STATEMENT_TIMEOUT.as_secs();
+    let limit = mysql_limit(JobKind::Short);
+    // One text: on a slow link each round trip counts.
     conn.batch_execute(&format!(
-        "SET SESSION TRANSACTION READ ONLY; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}, \
-         lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}"
-    ))?;
-    limit_mysql_statements(conn, JobKind::Short)
+        "SET SESSION time_zone = DEFAULT; {time_zone}SET SESSION TRANSACTION READ ONLY; \
+         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {MYSQL}, \
+         lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}; {limit}"
+    ))
 }
 
-/// Sets the timeout of each statement for a job of this kind.
+/// The statement that sets the timeout of each later statement for a job of this kind: in seconds for MariaDB, which alone
+/// reads the first comment, and in milliseconds for MySQL, which alone reads the second.
 #[cfg(feature = "mysql")]
-pub(super) fn limit_mysql_statements(
-    conn: &mut diesel::MysqlConnection,
-    kind: JobKind,
-) -> diesel::QueryResult<()> {
+pub(super) fn mysql_limit(kind: JobKind) -> String {
     let limit = match kind {
         JobKind::Long => WHOLE_TABLE_TIMEOUT,
         JobKind::Short | JobKind::Writes => STATEMENT_TIMEOUT,
     };
-    // The first is MariaDB's, in seconds. The second is MySQL's, in milliseconds.
-    conn.batch_execute(&format!(
-        "SET SESSION max_statement_time = {}",
-        limit.as_secs()
-    ))
-    .or_else(|refusal| {
-        let milliseconds = limit.as_millis();
-        conn.batch_execute(&format!("SET SESSION max_execution_time = {milliseconds}"))
-            .map_err(|_| refusal)
-    })
+    let (seconds, milliseconds) = (limit.as_secs(), limit.as_millis());
+    format!(
+        "SET SESSION /*M! max_statement_time = {seconds} */ /*!50708 max_execution_time = {milliseconds} */"
+    )
 }

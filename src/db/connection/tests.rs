@@ -22,7 +22,7 @@ fn on_sqlite_only_a_job_that_is_to_write_can() {
         writable: true,
         settings: settings(),
     };
-    let mut connection = opener.establish().unwrap();
+    let mut connection = opener.establish(Duration::from_secs(3)).unwrap();
     let write = |connection: &mut Connection| {
         let sql = "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)";
         Ok::<_, DbError>(with_connection!(connection, conn => conn.batch_execute(sql))?)
@@ -52,7 +52,7 @@ fn on_mysql() -> Option<Connection> {
         writable: false,
         settings: settings(),
     };
-    Some(opener.establish().unwrap())
+    Some(opener.establish(Duration::from_secs(3)).unwrap())
 }
 
 #[cfg(feature = "mysql")]
@@ -62,10 +62,17 @@ fn after_a_view_that_fails_the_limit_of_short_statements_is_back() {
     let Some(mut connection) = on_mysql() else {
         return;
     };
+    #[derive(diesel::QueryableByName)]
+    struct Limit {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        seconds: i64,
+    }
     let limit = |connection: &mut Connection| {
-        connection.number("SELECT CAST(@@max_statement_time AS SIGNED) AS number")
+        let query = diesel::sql_query("SELECT CAST(@@max_statement_time AS SIGNED) AS seconds");
+        let limit: Limit = with_connection!(connection, conn => query.get_result(conn)).unwrap();
+        limit.seconds
     };
-    let short = i64::try_from(STATEMENT_TIMEOUT.as_secs()).ok();
+    let short = i64::try_from(STATEMENT_TIMEOUT.as_secs()).unwrap();
     assert_eq!(limit(&mut connection), short);
     let failed = connection.limited(
         &settings(),

@@ -60,7 +60,7 @@ impl Inspector {
         };
         let (done, opened) = mpsc::channel();
         std::thread::spawn(move || {
-            let _ = done.send(opener.establish());
+            let _ = done.send(opener.establish(OPEN_TIMEOUT));
         });
         match opened.recv_timeout(OPEN_TIMEOUT) {
             Ok(Ok(connection)) => Ok(connection),

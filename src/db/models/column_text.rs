@@ -14,7 +14,7 @@ use diesel::sql_types::Text;
 use crate::db::connection::Connection;
 use crate::db::error::DbError;
 
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 #[derive(diesel::QueryableByName)]
 struct Answer {
     #[diesel(sql_type = diesel::sql_types::Nullable<Text>)]
@@ -45,11 +45,13 @@ pub(crate) fn can_hold(
         Connection::Sqlite(_) => Ok(true),
         #[cfg(feature = "postgres")]
         Connection::Postgres(conn) => {
+            let encoding = diesel::sql_query("SELECT getdatabaseencoding()::text AS text");
+            let encoding = encoding.get_result::<Answer>(conn)?.text;
+            if matches!(encoding.as_deref(), Some("UTF8" | "SQL_ASCII")) {
+                return Ok(true);
+            }
             // The server does not convert a parameter of the type `bytea`. So all that it can refuse is `convert()`.
-            let converted = diesel::sql_query(
-                "SELECT CASE WHEN getdatabaseencoding() NOT IN ('UTF8', 'SQL_ASCII') \
-                 THEN convert($1, 'UTF8', getdatabaseencoding()) END",
-            );
+            let converted = diesel::sql_query("SELECT convert($1, 'UTF8', getdatabaseencoding())");
             let converted = converted.bind::<Binary, _>(text.as_bytes());
             match converted.execute(conn).map_err(DbError::from) {
                 Ok(_) => Ok(true),
@@ -77,7 +79,8 @@ pub(crate) fn can_hold(
             let converted =
                 format!("SELECT CONVERT(CONVERT(? USING {character_set}) USING utf8mb4) AS text");
             let converted = diesel::sql_query(converted).bind::<Text, _>(text);
-            match converted.get_result::<Answer>(conn).map_err(DbError::from) {
+            let converted = converted.get_result::<Answer>(conn);
+            match converted.map_err(|error| connection.told_by_number(DbError::from(error))) {
                 Ok(converted) => Ok(converted.text.as_deref() == Some(text)),
                 Err(DbError::Refused(_)) => Ok(false),
                 Err(error) => Err(error),

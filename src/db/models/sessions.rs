@@ -1,9 +1,10 @@
 //! The `django_session` table (`django.contrib.sessions.backends.db.SessionStore`).
 
+use diesel::dsl::case_when;
 use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::helper_types::AsExprOf;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 
 use super::column_text::can_hold;
 use super::schema::django_session::dsl::{django_session, expire_date, session_data, session_key};
@@ -11,6 +12,12 @@ use crate::db::connection::{Connection, with_connection};
 use crate::db::error::DbError;
 use crate::db::types::compared_text::{AnyText, ComparedText};
 use crate::db::types::stored_time::StoredTime;
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The length in bytes. PostgreSQL and SQLite know it without reading the text.
+    fn octet_length(text: Text) -> Integer;
+}
 
 /// One row of `django_session`.
 pub struct SessionRow {
@@ -27,15 +34,29 @@ impl SessionRow {
         key: &str,
         now: StoredTime,
     ) -> Result<Option<String>, DbError> {
+        let found = SessionRow::find_up_to(i32::MAX, connection, key, now)?;
+        Ok(found.flatten())
+    }
+
+    /// The same; `Some(None)` for data of more than `most_bytes`, which stay in the database.
+    pub fn find_up_to(
+        most_bytes: i32,
+        connection: &mut Connection,
+        key: &str,
+        now: StoredTime,
+    ) -> Result<Option<Option<String>>, DbError> {
         if !SessionRow::can_exist(connection, key)? {
             return Ok(None);
         }
         let live = django_session
-            .select(session_data)
+            .select(case_when(
+                octet_length(session_data).le(most_bytes),
+                session_data,
+            ))
             .filter(has_key(key).and(expire_date.gt(now)));
         match with_connection!(connection, conn => live.first(conn).optional()) {
             // Session data that can't be read as text is invalid, like data with a wrong signature.
-            Err(diesel::result::Error::DeserializationError(_)) => Ok(Some(String::new())),
+            Err(diesel::result::Error::DeserializationError(_)) => Ok(Some(Some(String::new()))),
             data => Ok(data?),
         }
     }

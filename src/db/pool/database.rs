@@ -1,280 +1,196 @@
-//! One database: its pool of connections, its health, and the jobs that run on it.
+//! One database: its circuit, its generations of workers, and the jobs that run on it.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use diesel::r2d2::Pool;
-use nix::unistd::{AccessFlags, access};
-
-use super::attempts::{Attempts, UnderWay};
-use super::pooled::{Health, LogConnectionErrors, Opener, Pooled};
+use super::generation::Generation;
+use super::lane::Lane;
 use super::role::Role;
-use super::task::Task;
+use super::sockets::{Socket, sockets_to};
+use super::state::State;
+use crate::blocking::pending_job::{Callers, PendingJob};
 use crate::blocking::workers::Workers;
-use crate::config::{Backend, DatabaseUrl};
-use crate::db::connection::Connection;
-use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT};
+use crate::config::Backend;
 use crate::db::connection::opener::ConnectionOpener;
-use crate::db::connection::session_settings::SessionSettings;
-use crate::db::error::{DbError, MayBeDbError};
+use crate::db::error::DbError;
+use crate::telemetry::RateLimitedLog;
+use crate::telemetry::metrics::DatabaseFigures;
 
-/// Twice the longest pause between two attempts to connect.
-const RETRY: Duration = Duration::from_secs(2);
+/// How many replaced generations may have running workers. With more, the circuit stays open. Where sockets can be shut down,
+/// their workers end at once.
+const MOST_GENERATIONS: usize = 3;
 
-/// How long a job waits for a connection before it checks whether the database is down.
-const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-
-/// When a job is cut, connections that answered within this time before it stay trusted: the job hung for longer.
-const LATELY: Duration = Duration::from_secs(1);
-
-/// The connections of a pool, for metrics.
-pub struct PoolFigures {
-    /// `primary` or `replica`
-    pub database: &'static str,
-    /// False while the database is known to be down
-    pub is_up: bool,
-    /// Open and unused
-    pub idle: u32,
-    /// Open and used
-    pub used: u32,
-    /// The size of the pool
-    pub most: u32,
-}
-
-/// A database and the connections to it.
+/// A database, its connections, and its workers.
 pub(crate) struct Database {
     role: Role,
-    pool: Pool<Opener>,
-    health: Arc<Health>,
-    file: Option<PathBuf>,
-    settings: SessionSettings,
-    size: u32,
-    /// The workers that ping the database while jobs run
-    pub(super) pings: Arc<Workers>,
+    pub(super) opener: ConnectionOpener,
+    /// The most connections
+    pub(super) size: usize,
+    queries: usize,
+    exports: usize,
+    state: Mutex<State>,
+    /// The other database, if it has one of this one's ports: its sockets are shut down together with this one's
+    sibling: OnceLock<Weak<Database>>,
+    /// A connection was opened or has come back, or the circuit has opened or closed
+    pub(super) changed: Condvar,
+    pub(super) log: RateLimitedLog,
 }
 
 impl Database {
-    /// The databases of all roles, with at most `size` connections each, which are opened when they are first needed. Their
-    /// attempts to connect know of each other.
-    pub(crate) fn all(
-        openers: Vec<(Role, ConnectionOpener)>,
-        size: u32,
-        pings: &Arc<Workers>,
-    ) -> Vec<Arc<Database>> {
-        let urls = openers.iter().map(|(_, opener)| &opener.url);
-        let under_way = UnderWay::new(urls.flat_map(DatabaseUrl::ports).collect());
-        openers
-            .into_iter()
-            .map(|(role, opener)| {
-                let pings = Arc::clone(pings);
-                Arc::new(Database::new(role, opener, size, &under_way, pings))
-            })
-            .collect()
-    }
-
-    fn new(
+    /// A database without connections, with this many workers for short queries and for exports.
+    pub(crate) fn new(
         role: Role,
         opener: ConnectionOpener,
-        size: u32,
-        under_way: &Arc<UnderWay>,
-        pings: Arc<Workers>,
-    ) -> Database {
-        let settings = opener.settings.clone();
-        let file = (opener.url.backend() == Backend::Sqlite).then(|| opener.url.target().into());
-        let health = Arc::new(Health {
-            attempts: file
-                .is_none()
-                .then(|| Attempts::new(role.check(), opener.url.ports(), under_way)),
-            latest_failed: AtomicBool::new(false),
-            is_closed: AtomicBool::new(false),
-            is_suspected: AtomicBool::new(false),
-            generation: AtomicU64::new(0),
-            trusted_since: Mutex::new(Instant::now()),
-        });
-        let opener = Opener {
-            opener,
-            health: Arc::clone(&health),
-        };
-        let pool = Pool::builder()
-            .max_size(size)
-            .min_idle(Some(0))
-            .connection_timeout(RETRY)
-            // A dead connection is found by the job's first error. The job then runs again on a new connection.
-            .test_on_check_out(false)
-            .error_handler(Box::<LogConnectionErrors>::default())
-            .build_unchecked(opener);
-        Database {
+        size: usize,
+        [queries, exports]: [usize; 2],
+    ) -> Arc<Database> {
+        Arc::new(Database {
             role,
-            pool,
-            health,
-            file,
-            settings,
+            opener,
             size,
-            pings,
+            queries,
+            exports,
+            state: Mutex::new(State::new(Generation::new(0, queries, exports))),
+            sibling: OnceLock::new(),
+            changed: Condvar::new(),
+            log: RateLimitedLog::default(),
+        })
+    }
+
+    /// Tells two databases of each other.
+    pub(crate) fn link(self: &Arc<Self>, other: &Arc<Database>) {
+        let ports = self.opener.url.ports();
+        let shares_port = other
+            .opener
+            .url
+            .ports()
+            .iter()
+            .any(|port| ports.contains(port));
+        if shares_port {
+            // Each has one other at most.
+            let _ = self.sibling.set(Arc::downgrade(other));
+            let _ = other.sibling.set(Arc::downgrade(self));
         }
     }
 
-    /// Whether the database is down. That is so when no connection was opened since a job hung, and also when the pool is
-    /// empty and the latest attempt to connect failed. A missing SQLite file is looked for again. It is not opened for that:
-    /// closing it would release the locks that this process holds on it (POSIX, `fcntl`), SQLite's among them.
-    pub(crate) fn is_down(&self) -> bool {
-        self.health.is_suspected.load(Ordering::Acquire)
-            || (self.health.latest_failed.load(Ordering::Acquire)
-                && self.pool.state().connections == 0
-                && self
-                    .file
-                    .as_ref()
-                    .is_none_or(|path| access(path, AccessFlags::R_OK).is_err()))
+    /// Queues `job` in a lane.
+    ///
+    /// # Errors
+    /// The circuit is open.
+    pub(crate) fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: Lane,
+        job: impl FnOnce(&dyn Callers) -> T + Send + 'static,
+    ) -> Result<PendingJob<T>, DbError> {
+        Ok(self.workers(lane)?.start(job))
     }
 
-    /// The figures of its pool.
-    pub(crate) fn figures(&self) -> PoolFigures {
-        let open = self.pool.state();
-        PoolFigures {
-            database: match self.role {
-                Role::Primary => "primary",
-                Role::Replica => "replica",
-            },
-            is_up: !self.is_down(),
-            idle: open.idle_connections,
-            used: open.connections.saturating_sub(open.idle_connections),
+    /// The workers of a lane, for a job that tells its callers by itself.
+    ///
+    /// # Errors
+    /// The circuit is open.
+    pub(crate) fn workers(self: &Arc<Self>, lane: Lane) -> Result<Arc<Workers>, DbError> {
+        let mut state = self.lock();
+        self.watch(&mut state);
+        match state.is_suspect {
+            true => Err(state.unavailable()),
+            false => Ok(Arc::clone(state.generation.workers(lane))),
+        }
+    }
+
+    /// Opens the circuit and replaces the generation: shuts down every socket that leads to the database, so that each hung
+    /// job ends with an error, and drops all queued jobs and idle connections.
+    pub(super) fn replace_generation(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let number = state.generation.number + 1;
+        let next = Generation::new(number, self.queries, self.exports);
+        let old = std::mem::replace(&mut state.generation, next);
+        let idle = std::mem::take(&mut state.idle);
+        state.used.clear();
+        state.ping = None;
+        state.is_suspect = true;
+        state.reason = "it does not answer".to_owned();
+        state.replaced.push(Arc::clone(&old));
+        self.changed.notify_all();
+        drop(state);
+        self.log.every_minute(
+            log::Level::Warn,
+            module_path!(),
+            format_args!(
+                "the {} hangs: answering 503 until it answers",
+                self.role.name()
+            ),
+        );
+        old.close();
+        self.sockets().into_iter().for_each(Socket::shut_down);
+        drop(idle);
+        self.connect(&mut self.lock());
+        if let Some(sibling) = self.sibling.get().and_then(Weak::upgrade) {
+            sibling.lose_connections();
+        }
+    }
+
+    /// Drops the idle connections, whose sockets are shut down, and attempts to connect at once. Running jobs find their
+    /// connections broken, and run once more.
+    fn lose_connections(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let idle = std::mem::take(&mut state.idle);
+        if !idle.is_empty() {
+            self.connect(&mut state);
+        }
+        drop(state);
+        drop(idle);
+    }
+
+    /// Closes the circuit after an answer, unless the threads of too many generations still hang.
+    pub(super) fn close_circuit(&self, state: &mut State) {
+        state.replaced.retain(|generation| generation.busy() > 0);
+        if state.is_suspect && state.replaced.len() < MOST_GENERATIONS {
+            state.is_suspect = false;
+            state.probe_sockets = (Instant::now(), self.sockets());
+        }
+    }
+
+    /// The sockets that lead to the database.
+    pub(super) fn sockets(&self) -> Vec<Socket> {
+        match self.opener.url.backend() {
+            Backend::Sqlite => Vec::new(),
+            Backend::Postgres | Backend::Mysql => sockets_to(&self.opener.url.ports()),
+        }
+    }
+
+    /// The figures for metrics.
+    pub(crate) fn figures(&self) -> DatabaseFigures {
+        let mut state = self.lock();
+        state.replaced.retain(|generation| generation.busy() > 0);
+        DatabaseFigures {
+            database: self.role.name(),
+            is_suspect: state.is_suspect,
+            idle: state.idle.len(),
+            used: state.open() - state.idle.len(),
             most: self.size,
+            generation: state.generation.number,
+            pings: state.pings,
+            overruns: state.overruns,
+            abandoned_workers: state.replaced.iter().map(|old| old.busy()).sum(),
         }
     }
 
-    /// Whether r2d2 still tries to connect, as it does by itself after the first request. Ends an attempt that hangs.
-    pub(crate) fn is_being_tried(&self) -> bool {
-        // The file was looked for in `is_down`.
-        let attempts = self.health.attempts.as_ref();
-        attempts.is_none_or(Attempts::end_overdue)
-    }
-
-    /// Starts an attempt to connect, without waiting for it. Blocks for a millisecond.
-    pub(crate) fn try_again(&self) {
-        drop(self.checked_out(Instant::now() + Duration::from_millis(1)));
-    }
-
-    /// Opens no more connections, and waits up to a second for the end of an attempt.
+    /// Opens no more connections, ends attempts and jobs that hang, and waits up to a second for their end. Blocks.
     pub(crate) fn close(&self) {
-        self.health.is_closed.store(true, Ordering::Release);
-        self.health.attempts.iter().for_each(Attempts::finish);
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.is_suspect = true;
+        state.reason = "shutting down".to_owned();
+        state.generation.close();
+        self.sockets().into_iter().for_each(Socket::shut_down);
+        let is_busy = |state: &mut State| state.attempts > 0 || !state.used.is_empty();
+        let second = Duration::from_secs(1);
+        let waited = self.changed.wait_timeout_while(state, second, is_busy);
+        drop(waited);
     }
 
-    /// Marks the database as down after a job has hung, and all present connections as untrusted.
-    pub(crate) fn suspect(&self) {
-        if !self.health.is_suspected.swap(true, Ordering::AcqRel) {
-            self.health.generation.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Marks connections without a recent answer as untrusted after a job was cut, so that they are closed when they are
-    /// taken from the pool. Otherwise each of them could make one more job hang.
-    pub(crate) fn distrust_idle(&self) {
-        if let Some(lately) = Instant::now().checked_sub(LATELY) {
-            *self.health.trusted_since() = lately;
-        }
-    }
-
-    /// Runs `job`. If its connection was dead, runs it once more on another one, unless it writes. Blocks.
-    ///
-    /// # Errors
-    /// The job's, or [`DbError::Unavailable`] if there was no connection before the deadline.
-    pub(crate) fn run<T, E: MayBeDbError>(
-        &self,
-        task: &Task,
-        job: &dyn Fn(&mut Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        // `None`: the connection was dead.
-        let run = |pooled: &mut Pooled| {
-            let attached = task.lifeline.attach(pooled.hold);
-            let began = Instant::now();
-            let left = task.deadline.saturating_duration_since(began);
-            let limited = |connection: &mut Connection| {
-                connection.limited(&self.settings, task.kind, left, job)
-            };
-            let result = match limited(&mut pooled.connection) {
-                Err(_) if !pooled.connection.is_alive() => {
-                    pooled.dead = true;
-                    None
-                }
-                Err(error) => {
-                    pooled.dead |=
-                        error.db_error().is_some() && pooled.connection.is_spoilt_by_errors();
-                    // A migration may have changed a column's type since the statement was prepared.
-                    let is_refused = matches!(error.db_error(), Some(DbError::Refused(_)));
-                    let result = match task.kind {
-                        JobKind::Short | JobKind::Long
-                            if is_refused
-                                && self.settings.prepares
-                                && pooled.connection.forget_statements() =>
-                        {
-                            pooled.dead = true;
-                            limited(&mut pooled.connection)
-                        }
-                        _ => Err(error),
-                    };
-                    Some(result.map_err(|error| error.after(began.elapsed(), STATEMENT_TIMEOUT)))
-                }
-                result => Some(result),
-            };
-            drop(attached);
-            pooled.answered = Instant::now();
-            result
-        };
-        if task.kind != JobKind::Writes
-            && let Some(result) = run(&mut *self.checked_out(task.deadline)?)
-        {
-            return result;
-        }
-        // After a restart of the database every idle connection is dead. So each connection is pinged before the job runs
-        // again. A job that writes begins here and runs once: if the answer is lost, the write may have succeeded.
-        for _ in 0..=self.size {
-            let mut pooled = self.checked_out(task.deadline)?;
-            let attached = task.lifeline.attach(pooled.hold);
-            let is_alive = pooled.connection.is_alive();
-            drop(attached);
-            pooled.dead = !is_alive;
-            if pooled.dead {
-                continue;
-            }
-            match run(&mut pooled) {
-                Some(result) => return result,
-                None if task.kind == JobKind::Writes => break,
-                None => {}
-            }
-        }
-        Err(DbError::Unavailable("the connection broke".into()).into())
-    }
-
-    /// A trusted connection from the pool.
-    ///
-    /// # Errors
-    /// The deadline has passed, or the database is down.
-    fn checked_out(
-        &self,
-        deadline: Instant,
-    ) -> Result<diesel::r2d2::PooledConnection<Opener>, DbError> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.pool.get_timeout(left.min(CHECK_INTERVAL)) {
-                Ok(mut pooled) => {
-                    pooled.dead = pooled.generation != self.health.generation()
-                        || pooled.answered < *self.health.trusted_since();
-                    if !pooled.dead {
-                        return Ok(pooled);
-                    }
-                }
-                Err(error) if left <= CHECK_INTERVAL || self.is_down() => {
-                    return Err(DbError::Unavailable(error.to_string()));
-                }
-                Err(_) => {}
-            }
-            self.is_being_tried();
-        }
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(all(test, feature = "postgres", feature = "sqlite"))]
-mod tests;

@@ -10,6 +10,14 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Its name in metrics and in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+        }
+    }
+
     /// The name of the check that readyz reports when this database is unreachable.
     pub(crate) fn check(self) -> &'static str {
         match self {

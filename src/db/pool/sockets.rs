@@ -1,36 +1,26 @@
-//! The sockets below the databases' client libraries, so that a job which hangs in one of them can be ended.
+//! The sockets of this process that lead to a database, so that reads which hang in a client library can be ended.
 //!
-//! libpq and MySQL's client read without a time limit, and Diesel shows no descriptor: behind a network that swallows
-//! packets a thread would wait forever. The kernel's list of this process's descriptors tells which one a new connection
-//! brought; a job that takes too long has its socket shut down, and its library then reports a broken connection.
-//! Elsewhere than on Linux there is no such list, and nothing is shut down.
+//! libpq and MySQL's client read without a timeout, and Diesel shows no descriptor: behind a network that swallows packets a
+//! thread would wait forever. The kernel's lists of this process's descriptors and of TCP connections tell which sockets lead
+//! to the database's ports. After `shutdown` each hung read returns an error. Elsewhere than on Linux there are no such lists,
+//! and nothing is shut down.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader};
 use std::os::fd::RawFd;
 
-use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, getsockname, shutdown};
-
-/// A socket's other end, as far as it tells a connection to a server.
-#[derive(PartialEq, Eq)]
-pub(super) enum Peer {
-    /// A server's port, or (`None`) a named unix socket: those who connect to us have no name
-    Server(Option<u16>),
-    /// Not connected yet, or no longer
-    Unconnected,
-}
+use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 
 /// A socket: its descriptor, whose number the next one may get, and its inode, which no other has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Socket {
-    pub(super) descriptor: RawFd,
+    descriptor: RawFd,
     inode: u64,
 }
 
 impl Socket {
-    /// The socket that has this descriptor now; `None`: it is none.
+    /// The socket that has this descriptor now; `None` if it is no socket.
     fn at(descriptor: RawFd) -> Option<Socket> {
         let target = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
         let inode = target.to_str()?.strip_prefix("socket:[")?;
@@ -38,85 +28,127 @@ impl Socket {
         Some(Socket { descriptor, inode })
     }
 
-    /// Ends it, unless it has been closed and its number given to another: libraries close what is broken by themselves.
-    pub(super) fn shut(self) -> bool {
-        Socket::at(self.descriptor) == Some(self)
-            && shutdown(self.descriptor, Shutdown::Both).is_ok()
-    }
-}
-
-/// The sockets of this process that may lead to a server with these ports. Neither those that listen are among them nor
-/// those of our own clients.
-///
-/// # Errors
-/// They can't be told: there may be no descriptor left to look with.
-pub(super) fn sockets(ports: &[u16]) -> io::Result<Vec<(Socket, Peer)>> {
-    let ours = listening_ports()?;
-    let mut sockets = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        let name = entry?.file_name();
-        let descriptor = name.to_str().and_then(|name| name.parse().ok());
-        if let Some(socket) = descriptor.and_then(Socket::at)
-            && !is_ours(socket.descriptor, &ours)
-            && let Some(peer) = peer(socket.descriptor, ports)
-        {
-            sockets.push((socket, peer));
+    /// Shuts it down, unless a client library has closed it in the meantime.
+    pub(super) fn shut_down(self) {
+        if Socket::at(self.descriptor) == Some(self) {
+            let _ = shutdown(self.descriptor, Shutdown::Both);
         }
     }
-    Ok(sockets)
 }
 
-/// The TCP ports of this machine's listeners, with which the kernel's tables begin.
-fn listening_ports() -> io::Result<HashSet<u16>> {
+/// The sockets of this process that are connected, or are being connected, to these TCP ports or to a named unix socket.
+/// Sockets that this process's listeners accepted are not among them.
+pub(super) fn sockets_to(ports: &[u16]) -> Vec<Socket> {
+    let tcp = tcp_connections_to(ports);
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let names = descriptors.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    names
+        .filter_map(Socket::at)
+        .filter(|socket| tcp.contains(&socket.inode) || leads_to_a_path(socket.descriptor))
+        .collect()
+}
+
+/// The inodes of TCP sockets whose other end has one of these ports.
+fn tcp_connections_to(ports: &[u16]) -> HashSet<u64> {
     const LISTENS: &str = "0A";
-    let mut ports = HashSet::new();
+    let mut listening = HashSet::new();
+    let mut connections = HashMap::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let table = match File::open(table) {
-            Ok(table) => table,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        for line in BufReader::new(table).lines().skip(1) {
-            let line = line?;
-            let mut fields = line.split_ascii_whitespace().skip(1);
-            let (local, state) = (fields.next(), fields.nth(1));
-            if state != Some(LISTENS) {
-                break;
+        let lines = File::open(table).map(|table| BufReader::new(table).lines());
+        for line in lines.into_iter().flatten().skip(1).map_while(Result::ok) {
+            // number, local address, remote address, state, queues, timer, retransmits, user, timeout, inode
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (Some(local), Some(remote)) = (port(&fields, 1), port(&fields, 2)) else {
+                continue;
+            };
+            if fields.get(3) == Some(&LISTENS) {
+                listening.insert(local);
+            } else if ports.contains(&remote)
+                && let Some(inode) = fields.get(9).and_then(|inode| inode.parse().ok())
+            {
+                connections.insert(inode, local);
             }
-            let port = local.and_then(|local| local.rsplit_once(':'));
-            ports.extend(port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok()));
         }
     }
-    Ok(ports)
+    connections.retain(|_, local| !listening.contains(local));
+    connections.into_keys().collect()
 }
 
-/// Whether it listens, or was accepted from one that does.
-fn is_ours(descriptor: RawFd, listening: &HashSet<u16>) -> bool {
-    let Ok(address) = getsockname::<SockaddrStorage>(descriptor) else {
-        return false;
-    };
-    match address.as_unix_addr() {
-        Some(unix) => unix.path().is_some() || unix.as_abstract().is_some(),
-        None => port(&address).is_some_and(|port| listening.contains(&port)),
+fn port(fields: &[&str], index: usize) -> Option<u16> {
+    let (_, port) = fields.get(index)?.rsplit_once(':')?;
+    u16::from_str_radix(port, 16).ok()
+}
+
+/// Whether it is a client's end of a unix socket. The clients of our own unix socket have no path.
+fn leads_to_a_path(descriptor: RawFd) -> bool {
+    let peer = getpeername::<SockaddrStorage>(descriptor);
+    peer.is_ok_and(|peer| {
+        peer.as_unix_addr()
+            .is_some_and(|peer| peer.path().is_some())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn descriptors(sockets: &[Socket]) -> HashSet<RawFd> {
+        sockets.iter().map(|socket| socket.descriptor).collect()
     }
-}
 
-/// The other end; `None` if it is no socket, or leads elsewhere.
-fn peer(descriptor: RawFd, ports: &[u16]) -> Option<Peer> {
-    let address = match getpeername::<SockaddrStorage>(descriptor) {
-        Ok(address) => address,
-        Err(Errno::ENOTCONN) => return Some(Peer::Unconnected),
-        Err(_) => return None,
-    };
-    match address.as_unix_addr() {
-        Some(unix) => unix.path().is_some().then_some(Peer::Server(None)),
-        None => port(&address)
-            .filter(|port| ports.contains(port))
-            .map(|port| Peer::Server(Some(port))),
+    #[test]
+    fn connections_to_a_port_are_shut_down_and_their_reads_return() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let mut hung = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let healthy = TcpStream::connect(other.local_addr().unwrap()).unwrap();
+        let accepted = server.accept().unwrap().0;
+        // A client whose own port is the database's: its connection was accepted by a listener of this process.
+        let found = sockets_to(&[port, healthy.local_addr().unwrap().port()]);
+        assert_eq!(descriptors(&found), HashSet::from([hung.as_raw_fd()]));
+        let read = std::thread::spawn(move || hung.read(&mut [0]).unwrap());
+        found.into_iter().for_each(Socket::shut_down);
+        assert_eq!(read.join().unwrap(), 0);
+        accepted.set_nonblocking(true).unwrap();
+        healthy.set_nonblocking(true).unwrap();
+        assert_eq!((&accepted).read(&mut [0]).unwrap(), 0);
+        let still_open = (&healthy).read(&mut [0]).unwrap_err();
+        assert_eq!(still_open.kind(), ErrorKind::WouldBlock);
     }
-}
 
-fn port(address: &SockaddrStorage) -> Option<u16> {
-    let v4 = address.as_sockaddr_in().map(|address| address.port());
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.port()))
+    #[test]
+    fn a_descriptor_that_another_socket_has_got_is_left_alone() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        let socket = Socket::at(stream.as_raw_fd()).unwrap();
+        let stale = Socket {
+            inode: socket.inode + 1,
+            ..socket
+        };
+        stale.shut_down();
+        stream.set_nonblocking(true).unwrap();
+        let still_open = (&stream).read(&mut [0]).unwrap_err();
+        assert_eq!(still_open.kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_unix_socket_is_told_by_the_path_of_its_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server");
+        let server = UnixListener::bind(&path).unwrap();
+        let client = UnixStream::connect(&path).unwrap();
+        let accepted = server.accept().unwrap().0;
+        let found = descriptors(&sockets_to(&[]));
+        assert!(found.contains(&client.as_raw_fd()));
+        assert!(!found.contains(&accepted.as_raw_fd()));
+    }
 }

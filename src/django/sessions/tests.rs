@@ -138,6 +138,31 @@ fn a_large_session_is_read_in_proportion_to_its_size() {
 }
 
 #[test]
+fn a_login_is_read_as_the_whole_session_has_it() {
+    let login = |json: &str| {
+        let login = SessionData::decode_login(&signed(json.as_bytes()), &keys("k", &[]));
+        login.map(|data| data.to_json())
+    };
+    // The last of equal names counts, however it is escaped.
+    let json = r#"{"a":[{"_auth_user_id":"9"}],"_auth_user_id":"1","b":1e999,"\u005fauth_user_id":null,"_auth_user_hash":""}"#;
+    let read = r#"{"_auth_user_id":null,"_auth_user_hash":""}"#;
+    assert_eq!(login(json).as_deref(), Ok(read));
+    assert_eq!(login("{}").as_deref(), Ok("{}"));
+    for broken in [
+        "[]",
+        "{} x",
+        r#"{"a":NaN}"#,
+        r#"{"a":}"#,
+        r#"{"\ud800":1}"#,
+        "1",
+    ] {
+        let whole = SessionData::decode(&signed(broken.as_bytes()), &keys("k", &[]));
+        assert_eq!(whole.err(), Some(Undecodable::NotAnObject), "{broken}");
+        assert_eq!(login(broken), Err(Undecodable::NotAnObject), "{broken}");
+    }
+}
+
+#[test]
 fn a_session_signed_with_a_fallback_key_is_read() {
     assert!(SessionData::decode(&signed(b"{}"), &keys("new", &["other", "k"])).is_ok());
     assert!(SessionData::decode(&signed(b"{}"), &keys("new", &["other"])).is_err());
