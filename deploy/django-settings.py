@@ -129,12 +129,13 @@ def without_database():
     def connect(_connection):
         raise RuntimeError("it asks the database")
 
+    level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         with mock.patch.object(BaseDatabaseWrapper, "connect", connect):
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(level)
 
 
 def sample_request(path, method="GET", **headers):
@@ -158,12 +159,9 @@ def defining_class(cls, method):
 
 
 def has_middleware(path):
-    """Whether MIDDLEWARE has this class, or a subclass."""
-    wanted = import_string(path)
-    return any(
-        path == name or (isinstance(middleware, type) and issubclass(middleware, wanted))
-        for name in settings.MIDDLEWARE for middleware in [import_string(name)]
-    )
+    """Whether MIDDLEWARE has this class or a subclass: the first one, or None."""
+    wanted, found = import_string(path), map(import_string, settings.MIDDLEWARE)
+    return next((middleware for middleware in found if isinstance(middleware, type) and issubclass(middleware, wanted)), None)
 
 
 # Databases
@@ -429,7 +427,11 @@ def sessions(by_session):
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
-            if not has_middleware(name):
+            middleware = has_middleware(name)
+            if middleware and any(not defining_class(middleware, method).__module__.startswith("django.")
+                                  for method in ("__call__", "process_request")):
+                refuse(f"{path_of(middleware)} decides by itself who is logged in.")
+            if not middleware:
                 refuse(f"MIDDLEWARE lacks {name}, by which Django knows who is logged in.")
     cookie = {name: getattr(settings, f"SESSION_COOKIE_{name}") for name in (
         "NAME", "AGE", "DOMAIN", "PATH", "SECURE", "HTTPONLY", "SAMESITE")}
@@ -626,13 +628,11 @@ def authenticators(endpoint, sayings):
         if isinstance(entry, str):
             sayings.add(refuse, endpoint, f"the authenticator {path_of(cls)} {entry}. {WAY_ROUND_AUTHENTICATORS}")
         # Of two that read the same credentials, the first one decides.
-        elif entry["kind"] == "django" or (entry["kind"], entry.get("keyword")) not in [
-            (earlier["kind"], earlier.get("keyword")) for earlier in entries
-        ]:
+        elif entry["kind"] == "django" or credentials(entry) not in map(credentials, entries):
             entries.append(entry)
             if len(entries) == 1 and (headers := headers_of_challenge(cls, endpoint)):
-                sayings.add(warn, endpoint, f"{path_of(cls)} chooses its WWW-Authenticate by {', '.join(headers)}: the sidecar "
-                            "sends the one for a request without.")
+                sayings.add(warn, endpoint, f"{path_of(cls)} chooses its WWW-Authenticate by {', '.join(headers)}: the "
+                            "sidecar sends the one for a request without.")
     ours = {entry["kind"] for entry in entries} - {"django"}
     if not endpoint.instance().authentication_classes:
         sayings.add(refuse, endpoint, "authentication_classes is empty.")
@@ -641,6 +641,11 @@ def authenticators(endpoint, sayings):
         sayings.add(refuse, endpoint, f"the sidecar has no authenticator like {classes}: it could let nobody in. "
                     + WAY_ROUND_AUTHENTICATORS)
     return entries
+
+
+def credentials(entry):
+    """What an authenticator of the sidecar's own kinds reads."""
+    return entry["kind"], entry.get("keyword", "").lower()
 
 
 WAY_ROUND_AUTHENTICATORS = (
@@ -715,7 +720,6 @@ def token_entry(cls):
         and all(field.model._meta.db_table == model._meta.db_table for field in (key, user))
         and user.related_model is get_user_model() and user.target_field.primary_key
         and not (query.where or query.distinct or query.is_sliced or query.combinator)
-        and type(key).get_prep_value is defining_class(type(key), "get_prep_value").__dict__["get_prep_value"]
         and defining_class(type(key), "get_prep_value").__module__.startswith("django.")
     )
     keyword = cls.keyword
@@ -806,7 +810,7 @@ def left_to_django(cls, endpoint):
     cookies = asked["COOKIES"] - {settings.CSRF_COOKIE_NAME, "*"}
     if settings.SESSION_COOKIE_NAME in cookies:
         return "reads the session's cookie, by which a proxy can't know its requests"
-    # Whoever copies all headers is after the usual one: oauthlib, which also takes a parameter.
+    # A class that copies all headers reads the usual one, as oauthlib's does, which also takes a parameter.
     parameters = asked["GET"] - {"*"}
     if "*" in headers:
         headers.add("HTTP_AUTHORIZATION")
@@ -1285,7 +1289,7 @@ def collect():
         "DJANGO_ALLOWED_HOSTS": json_text([str(host) for host in settings.ALLOWED_HOSTS]),
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,
         "DJANGO_APPEND_SLASH":
-            settings.APPEND_SLASH and step("MIDDLEWARE", has_middleware, "django.middleware.common.CommonMiddleware"),
+            settings.APPEND_SLASH and bool(step("MIDDLEWARE", has_middleware, "django.middleware.common.CommonMiddleware")),
         "DJANGO_LOGIN_URL": step("LOGIN_URL", login_url) if found else None,
         "DJANGO_PBKDF2_ITERATIONS": step("PASSWORD_HASHERS", passwords, basic),
         "SIDECAR_MOUNT": mount,

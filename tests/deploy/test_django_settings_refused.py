@@ -22,6 +22,14 @@ MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
          "SESSION_SAVE_EVERY_REQUEST is set", "SESSION_EXPIRE_AT_BROWSER_CLOSE is set", "SESSION_COOKIE_NAME holds",
          "SESSION_COOKIE_AGE is no", "SESSION_COOKIE_PATH or", "MIDDLEWARE lacks django.contrib.sessions.middleware"],
     ),
+    "middleware": (
+        """
+for kind, name in (("sessions", "Session"), ("auth", "Authentication")):
+    MIDDLEWARE[MIDDLEWARE.index(f"django.contrib.{kind}.middleware.{name}Middleware")] = f"shop.own_middleware.{name}"
+""",
+        ["shop.own_middleware.Session decides by itself who is logged in",
+         "shop.own_middleware.Authentication decides by itself who is logged in"],
+    ),
     "cache": ('SESSION_ENGINE = "django.contrib.sessions.backends.cache"', ["SESSION_ENGINE is django.contrib.sessions"]),
     "file": ('SESSION_ENGINE = "django.contrib.sessions.backends.file"', ["SESSION_ENGINE is django.contrib.sessions"]),
     "own_engine": ('SESSION_ENGINE = "shop.sessions"', ["SESSION_ENGINE is shop.sessions"]),
@@ -205,6 +213,14 @@ class Negotiation(DefaultContentNegotiation): pass
 class Backend(ModelBackend): pass
 class Costly(PBKDF2PasswordHasher): iterations = 10_000_001
 def handler(error, context): pass
+""",
+    "shop/own_middleware.py": """
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+class Session(SessionMiddleware):
+    def __call__(self, request): return super().__call__(request)
+class Authentication(AuthenticationMiddleware):
+    def process_request(self, request): super().process_request(request)
 """,
     "shop/engine/__init__.py": "",
     "shop/engine/base.py": "from django.db.backends.sqlite3.base import DatabaseWrapper",
