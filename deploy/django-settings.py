@@ -1048,7 +1048,11 @@ def authentication(basic):
     from django.apps import apps
 
     backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
-    ours = [entry for path in backends for entry in [password_backend(path)] if entry]
+    passed_over = []
+    ours = [entry for path in backends for entry in [password_backend(path, passed_over)] if entry]
+    if passed_over:
+        warn(f"AUTHENTICATION_BACKENDS has {', '.join(passed_over)}: Basic and the sidecar's login pass over a backend that "
+             "compares no password with the stored one, or has no get_user, so that a session can't name it.")
     # The program still treats a backend that it does not know as ModelBackend.
     if basic and not ours and not all(map(KNOWN_WITHOUT_PASSWORD.match, backends)):
         refuse("AUTHENTICATION_BACKENDS has no backend that takes a password and compares it with the stored one: the "
@@ -1079,9 +1083,9 @@ def authentication(basic):
 WAY_ROUND_BASIC = "The way round is @authentication_classes([SessionAuthentication]) on both views."
 
 
-def password_backend(path):
-    """The entry of a backend that compares a password with the stored one, and whose path a session can hold; or None. It
-    warns of what such a backend does besides."""
+def password_backend(path, passed_over):
+    """The entry of a backend that compares a password with the stored one, and whose path a session can hold; warns of what
+    such a backend does besides. None for any other; one that takes passwords is added to `passed_over`."""
     from django.contrib.auth import get_user_model
     from django.contrib.auth.backends import BaseBackend, ModelBackend
 
@@ -1097,13 +1101,11 @@ def password_backend(path):
     except TypeError:
         return None
     if owner is not ModelBackend and not compares_password(cls, owner):
-        if not re.match(r"(axes|guardian|rules)\.", path):
-            warn(f"AUTHENTICATION_BACKENDS has {path}, which compares no password with the stored one: Basic and the "
-                 "sidecar's login do not ask it.")
+        # These decide about permissions and locks only.
+        passed_over += [] if re.match(r"(axes|guardian|rules)\.", path) else [path]
         return None
     if getter in (None, BaseBackend):
-        warn(f"AUTHENTICATION_BACKENDS has {path}, which has no get_user: a session can't name it, so Basic and the "
-             "sidecar's login pass it over.")
+        passed_over.append(path)
         return None
     names = names_taken(path, cls, owner)
     admits = getattr(backend, "user_can_authenticate", lambda _user: True)

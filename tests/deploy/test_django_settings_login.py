@@ -24,10 +24,9 @@ BACKENDS = {
     # Neither can be named by a session: a page of Django would be an error, or its user logged out.
     "without_get_user": (
         ["shop.login.Permissions", "shop.login.NoGetUser", "shop.login.BaseGetUser", MODEL], [entry(MODEL)],
-        ["shop.login.Permissions, which compares no password", "shop.login.NoGetUser, which has no get_user",
-         "shop.login.BaseGetUser, which has no get_user"],
+        ["shop.login.Permissions, shop.login.NoGetUser, shop.login.BaseGetUser: Basic and the sidecar's login pass over"],
     ),
-    "directory": (["shop.login.Directory", MODEL], [entry(MODEL)], ["shop.login.Directory, which compares no password"]),
+    "directory": (["shop.login.Directory", MODEL], [entry(MODEL)], ["shop.login.Directory: Basic and"]),
     "header": (["shop.login.Header", MODEL], [entry(MODEL)], []),
     "magic_link": (["shop.login.MagicLink", MODEL], [entry(MODEL)], []),
     "by_email": (
