@@ -87,7 +87,11 @@ impl Database {
         task: &Task,
         fails: Instant,
     ) -> Result<Lease<'_>, DbError> {
+        if self.is_file() {
+            return self.open_file(task);
+        }
         let mut state = self.lock();
+        self.watch(&mut state);
         // The generation in which an attempt was under way for this job. It may bring a connection after the circuit has opened.
         let mut awaited = None;
         loop {
@@ -127,6 +131,22 @@ impl Database {
                 awaited = None;
             }
         }
+    }
+
+    /// A connection to an SQLite file. Opening one does not hang, so each job tries for itself.
+    fn open_file(self: &Arc<Self>, task: &Task) -> Result<Lease<'_>, DbError> {
+        let mut state = self.lock();
+        self.watch(&mut state);
+        if let Some(pooled) = state.idle.pop() {
+            return Ok(self.lease(&mut state, pooled, task));
+        }
+        drop(state);
+        let opened = self.opener.establish(CONNECT_TIMEOUT);
+        let mut state = self.lock();
+        state.is_suspect = opened.is_err();
+        let connection = opened.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        let pooled = Pooled::new(connection, state.generation.number);
+        Ok(self.lease(&mut state, pooled, task))
     }
 
     fn lease(&self, state: &mut State, pooled: Pooled, task: &Task) -> Lease<'_> {

@@ -92,7 +92,7 @@ impl Database {
     pub(crate) fn workers(self: &Arc<Self>, lane: Lane) -> Result<Arc<Workers>, DbError> {
         let mut state = self.lock();
         self.watch(&mut state);
-        match state.is_suspect {
+        match state.is_suspect && !self.is_file() {
             true => Err(state.unavailable()),
             false => Ok(Arc::clone(state.generation.workers(lane))),
         }
@@ -150,11 +150,16 @@ impl Database {
         }
     }
 
+    /// Whether it is an SQLite file.
+    pub(super) fn is_file(&self) -> bool {
+        self.opener.url.backend() == Backend::Sqlite
+    }
+
     /// The sockets that lead to the database.
     pub(super) fn sockets(&self) -> Vec<Socket> {
-        match self.opener.url.backend() {
-            Backend::Sqlite => Vec::new(),
-            Backend::Postgres | Backend::Mysql => sockets_to(&self.opener.url.ports()),
+        match self.is_file() {
+            true => Vec::new(),
+            false => sockets_to(&self.opener.url.ports()),
         }
     }
 

@@ -7,7 +7,6 @@ use super::connections::Lease;
 use super::database::Database;
 use super::state::CONNECT_TIMEOUT;
 use super::task::Task;
-use crate::config::Backend;
 use crate::db::connection::Connection;
 use crate::db::connection::job_kind::JobKind;
 use crate::db::error::{DbError, MayBeDbError};
@@ -27,7 +26,7 @@ impl Database {
         job: &dyn Fn(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let writes = task.kind == JobKind::Writes;
-        if writes && self.opener.url.backend() == Backend::Sqlite {
+        if writes && self.is_file() {
             return self.write_to_file(task, job);
         }
         // A job that writes runs once, on a connection that has answered a ping: if the answer is lost, the write may have

@@ -2,7 +2,7 @@
 //!
 //! The database ends statements and waits for locks by itself: after 4 s, or 60 s for a job that reads a whole table. A job
 //! that gets no answer for longer hangs in the network or in a frozen server, in a client library that reads without a timeout.
-//! A file does not hang: on SQLite only attempts to open it are made.
+//! A file does not hang: on SQLite the thread only closes idle connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, Weak};
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use super::database::Database;
 use super::sockets::Socket;
 use super::state::{Pooled, SLOW_CONNECT_TIMEOUT, State};
-use crate::config::Backend;
 use crate::db::connection::job_kind::{JobKind, STATEMENT_TIMEOUT, WHOLE_TABLE_TIMEOUT};
 
 /// How often the thread looks, while anything runs and while nothing does.
@@ -83,13 +82,13 @@ impl Database {
     }
 
     /// One look; `None` ends the thread, otherwise the time until the next one.
-    fn look(self: &Arc<Self>, sockets: &mut HashMap<Socket, Instant>) -> Option<Duration> {
+    fn look(self: &Arc<Self>, attempts: &mut SeenSockets) -> Option<Duration> {
         let mut state = self.lock();
         if state.is_closed {
             return None;
         }
         let closed = state.take_outdated();
-        let tick = self.tick(state, sockets);
+        let tick = self.tick(state, attempts);
         // Closing may send to the server.
         drop(closed);
         tick
@@ -98,37 +97,20 @@ impl Database {
     fn tick(
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        sockets: &mut HashMap<Socket, Instant>,
+        attempts: &mut SeenSockets,
     ) -> Option<Duration> {
-        if state.is_suspect {
-            if state.latest_attempt.elapsed() >= PROBE_INTERVAL {
-                if state.attempts < MOST_PROBES {
-                    self.connect(&mut state);
-                }
-                drop(state);
-                self.end_hung_attempts(sockets);
-            }
-            return Some(TICK);
+        if self.is_file() {
+            state.is_watched = state.open() > 0;
+            return state.is_watched.then_some(IDLE_TICK);
         }
-        sockets.clear();
+        if state.is_suspect || state.open() == 0 {
+            return self.tick_without_connections(state, attempts);
+        }
+        attempts.sockets.clear();
         if state.probes > 0 && state.probe_sockets.0.elapsed() >= HUNG_PROBE {
             // MySQL's client gives an attempt no timeout. A healthy connection among them is replaced when it is used.
             let hung = std::mem::take(&mut state.probe_sockets.1);
             hung.into_iter().for_each(Socket::shut_down);
-        }
-        if state.open() == 0 && state.attempts == 0 {
-            // A job that starts now finds no watching thread, and starts one.
-            state.is_watched = state.waiting > 0;
-            return state.is_watched.then_some(TICK);
-        }
-        if state.open() == 0 && state.attempts_quiet_since.elapsed() >= NO_CONNECTION {
-            state.is_suspect = true;
-            state.reason = "no attempt to connect was answered".to_owned();
-            self.changed.notify_all();
-            return Some(TICK);
-        }
-        if self.opener.url.backend() == Backend::Sqlite {
-            return Some(IDLE_TICK);
         }
         let tick = match state.used.is_empty() && state.attempts == 0 {
             true => IDLE_TICK,
@@ -140,6 +122,35 @@ impl Database {
             Finding::Doubtful { since, has_overrun } => self.doubt(state, since, has_overrun),
         }
         Some(tick)
+    }
+
+    /// Attempts to connect while the circuit is open, and opens it if no attempt brings a connection.
+    fn tick_without_connections(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        attempts: &mut SeenSockets,
+    ) -> Option<Duration> {
+        if !state.is_suspect && state.attempts == 0 {
+            // A job that waits from now on starts a new thread.
+            state.is_watched = state.waiting > 0;
+            return state.is_watched.then_some(TICK);
+        }
+        if !state.is_suspect && state.attempts_quiet_since.elapsed() >= NO_CONNECTION {
+            state.is_suspect = true;
+            state.reason = "no attempt to connect was answered".to_owned();
+            self.changed.notify_all();
+        }
+        if state.is_suspect
+            && state.latest_attempt.elapsed() >= PROBE_INTERVAL
+            && state.attempts < MOST_PROBES
+        {
+            self.connect(&mut state);
+        }
+        drop(state);
+        if attempts.latest_look.elapsed() >= PROBE_INTERVAL {
+            attempts.shut_down_hung(self.sockets());
+        }
+        Some(TICK)
     }
 
     /// Pings on another connection, one from before the doubtful job began if there is one: a new connection that answers does
@@ -203,15 +214,23 @@ impl Database {
         }
         self.changed.notify_one();
     }
+}
 
-    /// Shuts down the sockets of attempts that hang: while the circuit is open, no other socket leads to the database. libpq ends
-    /// its attempts by itself, MySQL's client does not.
-    fn end_hung_attempts(&self, seen: &mut HashMap<Socket, Instant>) {
+/// The sockets of attempts to connect, with the time when each was first seen. While there is no connection, no other socket
+/// leads to the database.
+struct SeenSockets {
+    sockets: HashMap<Socket, Instant>,
+    latest_look: Instant,
+}
+
+impl SeenSockets {
+    /// Shuts down those that hang. libpq ends an attempt by itself before its session is set up, MySQL's client does not.
+    fn shut_down_hung(&mut self, present: Vec<Socket>) {
         let now = Instant::now();
-        let present = self.sockets();
-        seen.retain(|socket, _| present.contains(socket));
+        self.latest_look = now;
+        self.sockets.retain(|socket, _| present.contains(socket));
         for socket in present {
-            if now - *seen.entry(socket).or_insert(now) >= SLOW_CONNECT_TIMEOUT {
+            if now - *self.sockets.entry(socket).or_insert(now) >= SLOW_CONNECT_TIMEOUT {
                 socket.shut_down();
             }
         }
@@ -261,10 +280,13 @@ impl State {
 }
 
 fn watch(database: &Weak<Database>) {
-    let mut sockets = HashMap::new();
+    let mut attempts = SeenSockets {
+        sockets: HashMap::new(),
+        latest_look: Instant::now(),
+    };
     while let Some(tick) = database
         .upgrade()
-        .and_then(|database| database.look(&mut sockets))
+        .and_then(|database| database.look(&mut attempts))
     {
         sleep(tick);
     }
