@@ -6,24 +6,32 @@ If the sidecar can't honour a setting, the script names it on standard error, wr
 names all such settings at once. Differences from Django are warnings, on standard error and in the file. With
 SIDECAR_SECRETS_DIR=/path in the environment, secrets and hosts go to files there (mode 0600), and the environment file
 names them. With SIDECAR_OUTPUT=/path the script writes the environment file itself, and creates it with mode 0600. It
-connects to no database. It is one file, however long, because Django's shell reads it from standard input.
+connects to no database. The project's own authenticators, renderer, exception handler and login page are tried out, also
+without one. It is one file, however long, because Django's shell reads it from standard input. Its sections, by their
+headings: the project's own code, tried out; databases; the user model; sessions, passwords, cookies; the two views in the
+URL conf; Django REST framework, DRF's authenticators, renderers, exception handler; what Django's middleware does to every
+answer; what a login asks for; the login page; the file.
 """
 
 import configparser
+import contextlib
 import getpass
 import inspect
 import json
+import logging
 import os
 import re
 import stat
 import sys
 import traceback
+from unittest import mock
 from urllib.parse import quote, urlsplit
 
 import django
 from django.conf import global_settings, settings
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils.module_loading import import_string
 
 REFUSED, WARNINGS = [], []
 refuse, warn = REFUSED.append, WARNINGS.append
@@ -68,7 +76,7 @@ class Output:
             except OSError:
                 refuse("Standard output is a file that others may read, and its mode can't be changed: write to a file "
                        "of your own.")
-        self.is_file = is_regular and not appends
+        self.is_file = is_regular and not appends and not self.path
         if self.is_file:
             self.empty()
         elif not self.path and not os.isatty(self.descriptor) and self.has_noise():
@@ -109,6 +117,51 @@ def path_of(thing):
 def sentence(text):
     """The text as one line of ASCII."""
     return " ".join(str(text).split()).encode("ascii", "backslashreplace").decode()
+
+
+# The project's own code, tried out
+
+@contextlib.contextmanager
+def without_database():
+    """Code of the project that runs in this block gets an error in place of a connection to a database, and logs nothing."""
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    def connect(_connection):
+        raise RuntimeError("it asks the database")
+
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with mock.patch.object(BaseDatabaseWrapper, "connect", connect):
+            yield
+    finally:
+        logging.disable(level)
+
+
+def sample_request(path, method="GET", **headers):
+    """A request of an anonymous client, as the middleware passes it on. `headers` are keys of META."""
+    from django.contrib.auth.models import AnonymousUser
+    from django.contrib.sessions.backends.base import SessionBase
+    from django.test import RequestFactory
+
+    hosts = [str(host).lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"] or ["localhost"]
+    request = RequestFactory().generic(method, path, secure=True, HTTP_HOST=hosts[0], **headers)
+    request.user = AnonymousUser()
+    request.session = SessionBase()
+    # What a session of any engine has after it was read; here it is empty.
+    request.session._session_cache = {}
+    return request
+
+
+def defining_class(cls, method):
+    """The class among `cls` and its bases that defines the method, or None."""
+    return next((base for base in cls.__mro__ if method in vars(base)), None)
+
+
+def has_middleware(path):
+    """Whether MIDDLEWARE has this class or a subclass: the first one, or None."""
+    wanted, found = import_string(path), map(import_string, settings.MIDDLEWARE)
+    return next((middleware for middleware in found if isinstance(middleware, type) and issubclass(middleware, wanted)), None)
 
 
 # Databases
@@ -290,8 +343,8 @@ def databases():
 # The user model
 
 EXPORTED = ("username", "email", "first_name", "last_name", "date_joined", "is_tv_user", "is_movie_user")
-# Fields that the views only show. If the model sets one to None, it is None for every user.
-SHOWN = EXPORTED[:4]
+# Fields that the export only shows. If the model sets one to None, it is None for every user.
+SHOWN = ("username", "email", "first_name", "last_name", "is_movie_user")
 
 
 def user_model(basic):
@@ -316,6 +369,8 @@ def user_model(basic):
             is_none = getattr(model, name, "missing") is None
             if is_none and name in SHOWN:
                 nones.append(name)
+                if name == "is_movie_user":
+                    warn(f"{label}.{name} is None: the statistics fail, as they do in Django.")
             elif is_none and name in ("date_joined", "is_tv_user"):
                 warn(f"{label}.{name} is None: the export fails, as it does in Django.")
             elif hasattr(model, name) or name not in EXPORTED:
@@ -358,7 +413,6 @@ def user_model(basic):
 
 def sessions(by_session):
     from django.contrib.sessions.serializers import JSONSerializer
-    from django.utils.module_loading import import_string
 
     engine = settings.SESSION_ENGINE
     if engine == "django.contrib.sessions.backends.cached_db":
@@ -373,7 +427,11 @@ def sessions(by_session):
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
-            if name not in settings.MIDDLEWARE:
+            middleware = has_middleware(name)
+            if middleware and any(not defining_class(middleware, method).__module__.startswith("django.")
+                                  for method in ("__call__", "process_request")):
+                refuse(f"{path_of(middleware)} decides by itself who is logged in.")
+            if not middleware:
                 refuse(f"MIDDLEWARE lacks {name}, by which Django knows who is logged in.")
     cookie = {name: getattr(settings, f"SESSION_COOKIE_{name}") for name in (
         "NAME", "AGE", "DOMAIN", "PATH", "SECURE", "HTTPONLY", "SAMESITE")}
@@ -412,101 +470,513 @@ def passwords(basic):
     return first.iterations
 
 
-# Django REST framework and the two views
+# The two views in the URL conf
 
-def rest_framework(callbacks):
-    """DJANGO_REST_AUTHENTICATION, from the views if the URL conf has them."""
-    from rest_framework import authentication, metadata, negotiation, parsers, permissions, renderers, views
+class Endpoint:
+    """One of the two views: its name, the callback, and the path that the URL conf knows. Without a callback it stands for
+    any view that has the defaults of REST_FRAMEWORK."""
 
-    api = views.api_settings
-    if api.EXCEPTION_HANDLER is not views.exception_handler:
-        refuse(f"REST_FRAMEWORK's EXCEPTION_HANDLER is the project's own, {path_of(api.EXCEPTION_HANDLER)}.")
-    for name in ("COMPACT_JSON", "UNICODE_JSON"):
-        if not getattr(api, name):
-            refuse(f"REST_FRAMEWORK's {name} is False: the sidecar writes compact Unicode.")
-    if api.URL_FORMAT_OVERRIDE != "format":
-        refuse("REST_FRAMEWORK's URL_FORMAT_OVERRIDE is not \"format\".")
-    ours = {authentication.SessionAuthentication: "session", authentication.BasicAuthentication: "basic"}
-    chosen = []
-    for name, callback in callbacks.items() or [("REST_FRAMEWORK's default", None)]:
-        view = getattr(callback, "cls", None if callback else views.APIView)
-        if view is None:
-            refuse(f"{name} is no view of Django REST framework.")
-            continue
-        for authenticator in view.authentication_classes:
-            if authenticator not in ours:
-                refuse(f"{name}: the sidecar has no authenticator like {path_of(authenticator)}.")
-        names = [ours[one] for one in view.authentication_classes if one in ours]
-        if not view.authentication_classes or len(set(names)) < len(names):
-            refuse(f"{name}: authentication_classes is empty, or names one twice.")
-        chosen.append(names)
-        if list(view.renderer_classes) not in (
-            [renderers.JSONRenderer], [renderers.JSONRenderer, renderers.BrowsableAPIRenderer]
-        ):
-            refuse(f"{name}: the renderers are {', '.join(map(path_of, view.renderer_classes))}; the sidecar has "
-                   "JSONRenderer and then BrowsableAPIRenderer.")
-        elif len(view.renderer_classes) == 1:
-            warn(f"{name}: a client that accepts only text/html gets a page, where Django answers 406.")
-        if view.content_negotiation_class is not negotiation.DefaultContentNegotiation:
-            refuse(f"{name}: the content negotiation is the project's own, {path_of(view.content_negotiation_class)}.")
-        if view.throttle_classes:
-            warn(f"{name}: throttles are not applied; the sidecar limits failed logins (SIDECAR_LOGIN_RATE).")
-        if view.versioning_class:
-            warn(f"{name}: the version in a request is not read.")
-        if view.metadata_class is not metadata.SimpleMetadata or list(view.parser_classes) != [
-            parsers.JSONParser, parsers.FormParser, parsers.MultiPartParser
-        ]:
-            warn(f"{name}: OPTIONS is answered as with DRF's default metadata and parsers.")
-        if callback:
-            contract(name, callback, view, permissions)
-    if any(names != chosen[0] for names in chosen):
-        refuse("The two views have different authenticators.")
-    return ",".join(chosen[0]) if chosen else ""
+    def __init__(self, name, callback=None, path="/"):
+        self.name, self.callback, self.path = name, callback, path
 
+    def view_class(self):
+        from rest_framework.views import APIView
 
-def contract(name, callback, view, permissions):
-    """Checks that the sidecar can replace a view: `api_view(["GET"])` with `IsAuthenticated` and `IsAdminUser`."""
-    allowed = set(view.permission_classes)
-    if permissions.IsAdminUser not in allowed or allowed - {permissions.IsAdminUser, permissions.IsAuthenticated}:
-        refuse(f"{name}: the permissions are not IsAuthenticated and IsAdminUser.")
-    if {method for method in view.http_method_names if hasattr(view, method)} != {"get", "options"}:
-        refuse(f"{name}: it answers other methods than GET and OPTIONS.")
-    # DRF's name for the class that api_view creates.
-    if view.__qualname__ != "WrappedAPIView":
-        warn(f"{name} is a class of the project's own, {path_of(view)}: the sidecar does not do what it overrides.")
-    # Decorators copy the attributes of the wrapped function, but not its code.
-    while callback:
-        file = callback.__code__.co_filename.replace(os.sep, "/")
-        if not file.endswith(("django/views/decorators/csrf.py", "django/views/generic/base.py")):
-            warn(f"{name} is wrapped by a decorator of {file}: the sidecar does not run it.")
-        callback = getattr(callback, "__wrapped__", None)
+        return getattr(self.callback, "cls", None if self.callback else APIView)
+
+    def instance(self):
+        """The view with the arguments of `as_view`, which may name its classes."""
+        return self.view_class()(**getattr(self.callback, "initkwargs", {}))
+
+    def view(self, method="GET", **headers):
+        """The view on a request, as `APIView.dispatch` prepares it."""
+        view = self.instance()
+        view.args, view.kwargs, view.format_kwarg, view.headers = (), {}, None, {}
+        view.request = view.initialize_request(sample_request(self.path, method, **headers))
+        return view
 
 
 def endpoints():
     """The two views, and the path above them."""
-    from django.urls import get_resolver, resolve
+    from django.urls import get_resolver
 
     def walk(patterns, prefix):
         for entry in patterns:
-            route = re.sub(r"^\^|(\$|\\Z)$", "", str(entry.pattern)).replace("\\-", "-").replace("\\.", ".")
+            route = prefix + re.sub(r"^\^|(\$|\\Z)$", "", str(entry.pattern)).replace("\\-", "-").replace("\\.", ".")
             if hasattr(entry, "url_patterns"):
-                yield from walk(entry.url_patterns, prefix + route)
+                yield from walk(entry.url_patterns, route)
             else:
-                yield prefix + route
+                yield route, entry.callback
 
     script = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
-    callbacks, mounts = {}, set()
-    for path in walk(get_resolver().url_patterns, ""):
-        found = re.fullmatch(r"((?:[\w.~-]+/)*)export-(users|stats)/", path, re.ASCII)
-        if found and f"export-{found[2]}" not in callbacks:
-            callbacks[f"export-{found[2]}"] = resolve("/" + path).func
-            mounts.add(f"{script}/{found[1]}".rstrip("/"))
-    if len(callbacks) < 2:
+    plain, others, mounts = {}, {}, set()
+    for route, callback in walk(get_resolver().url_patterns, ""):
+        found = re.fullmatch(r"(?:(.*)/)?export-(users|stats)/?", route, re.DOTALL)
+        if not found:
+            continue
+        name = f"export-{found[2]}"
+        if route.endswith("/") and re.fullmatch(r"((?:[\w.~-]+/)*)export-\w+/", route, re.ASCII):
+            if name not in plain:
+                plain[name] = Endpoint(name, resolve("/" + route).func, "/" + route)
+                mounts.add(f"{script}/{found[1] or ''}".rstrip("/"))
+        else:
+            others.setdefault(name, Endpoint(name, callback))
+    views = sorted({**others, **plain}.values(), key=lambda endpoint: endpoint.name, reverse=True)
+    if len(plain) < 2:
         warn("The URL conf has no plain path to export-users/ and export-stats/: SIDECAR_MOUNT is the default.")
-        return callbacks, "/api/admin"
+        return views, "/api/admin"
     if len(mounts) > 1:
         refuse(f"The two views live under different paths: {', '.join(sorted(mounts))}.")
-    return callbacks, mounts.pop()
+    return views, mounts.pop()
+
+
+class Sayings:
+    """Refusals and warnings about the views: one that holds for both is said once."""
+
+    def __init__(self):
+        self.names = {}
+
+    def add(self, how, endpoint, text):
+        names = self.names.setdefault((how, text), [])
+        if endpoint.name not in names:
+            names.append(endpoint.name)
+
+    def say(self):
+        for (how, text), names in self.names.items():
+            how(f"{' and '.join(names)}: {text}")
+
+
+# Django REST framework
+
+def rest_framework(views):
+    """What the sidecar must know of the authenticators, from the two views, or from the defaults where there are none."""
+    from rest_framework.settings import api_settings
+
+    for name in ("COMPACT_JSON", "UNICODE_JSON"):
+        if not getattr(api_settings, name):
+            refuse(f"REST_FRAMEWORK's {name} is False: the sidecar writes compact Unicode.")
+    if api_settings.URL_FORMAT_OVERRIDE != "format":
+        refuse("REST_FRAMEWORK's URL_FORMAT_OVERRIDE is not \"format\".")
+    sayings, chosen = Sayings(), []
+    for endpoint in views or [Endpoint("REST_FRAMEWORK's default")]:
+        if endpoint.view_class() is None:
+            sayings.add(refuse, endpoint, "this is no view of Django REST framework.")
+            continue
+        with without_database():
+            chosen.append(authenticators(endpoint, sayings))
+            check_renderers(endpoint, sayings)
+            check_handler(endpoint, sayings, {entry["kind"] for entry in chosen[-1]})
+        check_view(endpoint, sayings)
+        if endpoint.callback:
+            check_contract(endpoint, sayings)
+    sayings.say()
+    if any(entries != chosen[0] for entries in chosen):
+        refuse("The two views have different authenticators.")
+    return chosen[0] if chosen else []
+
+
+def check_view(endpoint, sayings):
+    """What else of a view decides about its answers."""
+    from rest_framework import metadata, negotiation, parsers
+
+    view = endpoint.instance()
+    if view.content_negotiation_class is not negotiation.DefaultContentNegotiation:
+        own = path_of(view.content_negotiation_class)
+        sayings.add(refuse, endpoint, f"the content negotiation is the project's own, {own}.")
+    if view.throttle_classes:
+        sayings.add(warn, endpoint, "throttles are not applied; the sidecar limits failed logins (SIDECAR_LOGIN_RATE).")
+    if view.versioning_class:
+        sayings.add(warn, endpoint, "the version in a request is not read.")
+    if view.metadata_class is not metadata.SimpleMetadata or list(view.parser_classes) != [
+        parsers.JSONParser, parsers.FormParser, parsers.MultiPartParser
+    ]:
+        sayings.add(warn, endpoint, "OPTIONS is answered as with DRF's default metadata and parsers.")
+
+
+def check_contract(endpoint, sayings):
+    """Whether the sidecar can replace a view: `api_view(["GET"])` with `IsAuthenticated` and `IsAdminUser`."""
+    from rest_framework.permissions import IsAdminUser, IsAuthenticated
+
+    view, callback = endpoint.view_class(), endpoint.callback
+    allowed = set(endpoint.instance().permission_classes)
+    if IsAdminUser not in allowed or allowed - {IsAdminUser, IsAuthenticated}:
+        sayings.add(refuse, endpoint, "the permissions are not IsAuthenticated and IsAdminUser.")
+    if {method for method in view.http_method_names if hasattr(view, method)} != {"get", "options"}:
+        sayings.add(refuse, endpoint, "other methods than GET and OPTIONS are answered.")
+    # DRF's name for the class that api_view creates.
+    if view.__qualname__ != "WrappedAPIView":
+        sayings.add(warn, endpoint, f"the view is a class of the project's own, {path_of(view)}: the sidecar does not do "
+                    "what it overrides.")
+    # Decorators copy the attributes of the wrapped function, but not its code.
+    while callback:
+        file = callback.__code__.co_filename.replace(os.sep, "/")
+        if not file.endswith(("django/views/decorators/csrf.py", "django/views/generic/base.py")):
+            sayings.add(warn, endpoint, f"a decorator of {file} wraps the view: the sidecar does not run it.")
+        callback = getattr(callback, "__wrapped__", None)
+
+
+# DRF's authenticators
+
+def authenticators(endpoint, sayings):
+    """What the sidecar must know of a view's authenticators, in order: a dictionary for each."""
+    entries = []
+    for cls in endpoint.instance().authentication_classes:
+        try:
+            entry = authenticator(cls, endpoint)
+        except Exception as error:
+            entry = f"can't be tried without a client and a database ({type(error).__name__}: {error})"
+        if isinstance(entry, str):
+            sayings.add(refuse, endpoint, f"the authenticator {path_of(cls)} {entry}. {WAY_ROUND_AUTHENTICATORS}")
+        # Of two that read the same credentials, the first one decides.
+        elif entry["kind"] == "django" or credentials(entry) not in map(credentials, entries):
+            entries.append(entry)
+            if len(entries) == 1 and (headers := headers_of_challenge(cls, endpoint)):
+                sayings.add(warn, endpoint, f"{path_of(cls)} chooses its WWW-Authenticate by {', '.join(headers)}: the "
+                            "sidecar sends the one for a request without.")
+    ours = {entry["kind"] for entry in entries} - {"django"}
+    if not endpoint.instance().authentication_classes:
+        sayings.add(refuse, endpoint, "authentication_classes is empty.")
+    elif entries and not ours:
+        classes = ", ".join(entry["class"] for entry in entries)
+        sayings.add(refuse, endpoint, f"the sidecar has no authenticator like {classes}: it could let nobody in. "
+                    + WAY_ROUND_AUTHENTICATORS)
+    return entries
+
+
+def credentials(entry):
+    """What an authenticator of the sidecar's own kinds reads."""
+    return entry["kind"], entry.get("keyword", "").lower()
+
+
+WAY_ROUND_AUTHENTICATORS = (
+    "The way round is @authentication_classes([SessionAuthentication, BasicAuthentication]) on both views.")
+
+
+def authenticator(cls, endpoint):
+    """The entry of one authenticator, or why there can't be one: the rest of a sentence that begins with its path."""
+    from rest_framework import authentication
+
+    def is_like(base, *methods):
+        return issubclass(cls, base) and all(getattr(cls, name) is getattr(base, name) for name in methods)
+
+    if is_like(authentication.SessionAuthentication, "authenticate"):
+        enforces = enforces_csrf(cls, endpoint)
+        entry = {"kind": "session", "csrf": enforces}
+        if enforces is None:
+            return "has a CSRF check of the project's own"
+    elif is_like(authentication.BasicAuthentication, "authenticate", "authenticate_credentials"):
+        entry = {"kind": "basic"}
+    elif is_like(authentication.TokenAuthentication, "authenticate", "authenticate_credentials"):
+        entry = token_entry(cls) or left_to_django(cls, endpoint)
+    else:
+        entry = left_to_django(cls, endpoint)
+    if isinstance(entry, dict):
+        # After `authenticate`, as DRF asks for it: OAuth2's names the error.
+        view = endpoint.view()
+        instance = cls()
+        if entry["kind"] == "django":
+            instance.authenticate(view.request)
+        entry["challenge"] = instance.authenticate_header(view.request) or None
+    return entry
+
+
+def headers_of_challenge(cls, endpoint):
+    """The headers by which an authenticator chooses its WWW-Authenticate."""
+    view = endpoint.view()
+    asked = watched(view.request._request)
+    with contextlib.suppress(Exception):
+        cls().authenticate_header(view.request)
+    names = {name.title() for name in asked["headers"]}
+    names |= {name[5:].replace("_", "-").title() for name in asked["META"] if name.startswith("HTTP_")}
+    return sorted(names - {"*", "Host"})
+
+
+def enforces_csrf(cls, endpoint):
+    """Whether a POST with a session needs a CSRF token, as in DRF. None if the class answers with a text of its own."""
+    from rest_framework.authentication import SessionAuthentication
+    from rest_framework.exceptions import PermissionDenied
+
+    def refusal(authenticator):
+        try:
+            authenticator.enforce_csrf(endpoint.view("POST").request)
+        except PermissionDenied as error:
+            return str(error.detail)
+
+    ours = refusal(cls())
+    return False if ours is None else True if ours == refusal(SessionAuthentication()) else None
+
+
+def token_entry(cls):
+    """The entry of DRF's TokenAuthentication: the keyword, and the table. None if the table is not like DRF's own."""
+    from django.contrib.auth import get_user_model
+
+    model = cls().get_model()
+    if model._meta.abstract:
+        return "needs rest_framework.authtoken in INSTALLED_APPS"
+    key, user = model._meta.get_field("key"), model._meta.get_field("user")
+    query = model.objects.all().query
+    is_plain = (
+        key.get_internal_type() == "CharField" and not hasattr(key, "from_db_value")
+        and all(field.model._meta.db_table == model._meta.db_table for field in (key, user))
+        and user.related_model is get_user_model() and user.target_field.primary_key
+        and not (query.where or query.distinct or query.is_sliced or query.combinator)
+        and defining_class(type(key), "get_prep_value").__module__.startswith("django.")
+    )
+    keyword = cls.keyword
+    if not is_plain or not re.fullmatch(r"[!-~]+", keyword):
+        return None
+    return {"kind": "token", "keyword": keyword, "table": model._meta.db_table, "key": key.column, "user": user.column}
+
+
+# What every view and middleware reads. An authenticator that asks for these takes no credentials from them.
+NO_CREDENTIALS = re.compile(
+    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|(HTTP_)?CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST"
+    r"|X_FORWARDED_(FOR|HOST|PORT|PROTO|SERVER|SSL)|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN"
+    r"|COOKIE$)).*")
+SCHEMES = "Bearer Token JWT Basic ApiKey Api-Key Key Digest Negotiate".split()
+
+
+def noting(base, asked):
+    """A subclass of a mapping that adds to `asked` each key that is asked for, and `*` if all are."""
+
+    class Noting(base):
+        def __getitem__(self, key):
+            asked.add(key)
+            return super().__getitem__(key)
+
+        def __contains__(self, key):
+            asked.add(key)
+            return super().__contains__(key)
+
+        def get(self, key, default=None):
+            asked.add(key)
+            return super().get(key, default)
+
+        def items(self):
+            asked.add("*")
+            return super().items()
+
+        def copy(self):
+            asked.add("*")
+            return super().copy()
+
+        def getlist(self, key, default=None):
+            asked.add(key)
+            return super().getlist(key, default)
+
+    return Noting
+
+
+def watched(request):
+    """Replaces the parts of a request that hold credentials; returns what is asked of each while an authenticator runs."""
+    from django.http import QueryDict
+    from django.utils.datastructures import CaseInsensitiveMapping
+
+    asked = {part: set() for part in ("META", "headers", "COOKIES", "GET", "attributes")}
+
+    class Watched(type(request)):
+        def note(self, name):
+            asked["attributes"].add(name)
+            return self.__dict__[f"_{name}"]
+
+        user, session = (property(lambda self, name=name: self.note(name)) for name in ("user", "session"))
+
+    headers = dict(request.headers)
+    request.__dict__.update(_user=request.__dict__.pop("user"), _session=request.__dict__.pop("session"))
+    request.META = noting(dict, asked["META"])(request.META)
+    request.headers = noting(CaseInsensitiveMapping, asked["headers"])(headers)
+    request.COOKIES = noting(dict, asked["COOKIES"])()
+    request.GET = noting(QueryDict, asked["GET"])("")
+    request.__class__ = Watched
+    return asked
+
+
+def left_to_django(cls, endpoint):
+    """The entry of an authenticator that the sidecar lacks: by which credentials a proxy knows the requests that Django
+    must answer. It is tried with no credentials, and with schemes alone. Otherwise why there is no entry, as in
+    `authenticator`."""
+    view = endpoint.view()
+    asked = watched(view.request._request)
+    if cls().authenticate(view.request) is not None:
+        return "lets a client in that shows no credentials"
+    if asked["attributes"]:
+        return f"reads the request's {' and '.join(sorted(asked['attributes']))}, by which a proxy can't know its requests"
+    headers = {name.upper().replace("-", "_") for name in asked["headers"]}
+    headers = {"HTTP_" + name for name in headers - {"*"}} | (headers & {"*"}) | asked["META"]
+    headers = {name for name in headers if not NO_CREDENTIALS.fullmatch(name)}
+    unseen = sorted(name for name in headers - {"*"} if not name.startswith("HTTP_"))
+    if unseen:
+        return f"reads {', '.join(unseen)}, which the web server sets and the sidecar can't see"
+    cookies = asked["COOKIES"] - {settings.CSRF_COOKIE_NAME, "*"}
+    if settings.SESSION_COOKIE_NAME in cookies:
+        return "reads the session's cookie, by which a proxy can't know its requests"
+    # A class that copies all headers reads the usual one, as oauthlib's does, which also takes a parameter.
+    parameters = asked["GET"] - {"*"}
+    if "*" in headers:
+        headers.add("HTTP_AUTHORIZATION")
+        parameters |= {"access_token"} if cls.__module__.startswith("oauth2_provider.") else set()
+    schemes = schemes_of(cls, endpoint) if "HTTP_AUTHORIZATION" in headers else []
+    headers -= {"*", "HTTP_AUTHORIZATION"}
+    return {
+        "kind": "django", "class": path_of(cls), "schemes": schemes,
+        "headers": sorted(name[5:].replace("_", "-").title() for name in headers),
+        "cookies": sorted(cookies), "parameters": sorted(parameters),
+    }
+
+
+def schemes_of(cls, endpoint):
+    """The schemes of `Authorization` that an authenticator does not pass over; `*` if they can't be told apart."""
+
+    def takes(scheme):
+        view = endpoint.view(HTTP_AUTHORIZATION=f"{scheme} x")
+        try:
+            return cls().authenticate(view.request) is not None
+        except Exception:
+            return True
+
+    words = [value for name, value in inspect.getmembers(cls) if isinstance(value, str) and not name.startswith("__")]
+    challenge = cls().authenticate_header(endpoint.view().request) or ""
+    words = [word for word in [*challenge.split()[:1], *words, *SCHEMES] if re.fullmatch(r"[\w.~+-]+", word, re.ASCII)]
+    words = list({word.lower(): word for word in reversed(words)}.values())
+    found = [] if takes("no-such-scheme") else sorted(filter(takes, words), key=str.lower)
+    return found or ["*"]
+
+
+def authenticator_variables(entries):
+    """The variables of the authenticators. DJANGO_REST_AUTHENTICATORS is there where DRF's own two do not tell everything."""
+    known = [entry["kind"] for entry in entries if entry["kind"] in ("session", "basic")]
+    plain = [{"kind": "session", "csrf": True, "challenge": None}, {"kind": "basic", "challenge": 'Basic realm="api"'}]
+    variables = {"DJANGO_REST_AUTHENTICATION": ",".join(dict.fromkeys(known)) or "none"}
+    if any(entry not in plain for entry in entries):
+        variables["DJANGO_REST_AUTHENTICATORS"] = json_text(entries)
+    return variables
+
+
+def for_the_proxy(entries):
+    """Sentences about the requests that a proxy must leave to Django."""
+    others = [entry for entry in entries if entry["kind"] == "django"]
+    if not others:
+        return []
+    taken, ours = set(), []
+    for entry in entries:
+        if entry["kind"] == "django":
+            taken |= {scheme.lower() for scheme in entry["schemes"]}
+            continue
+        scheme = {"basic": "Basic", "token": entry.get("keyword")}.get(entry["kind"])
+        if scheme and not taken & {scheme.lower(), "*"}:
+            ours.append(scheme)
+    lines = [f"a header Authorization of {'any scheme but ' + ' and '.join(ours) if ours else 'any scheme'}"] * any(
+        entry["schemes"] for entry in others)
+    for key, word in (("headers", "the header"), ("cookies", "the cookie"), ("parameters", "the parameter")):
+        lines += [f"{word} {name}" for name in sorted({name for entry in others for name in entry[key]})]
+    return lines
+
+
+# DRF's renderers
+
+WAY_ROUND_RENDERERS = "The way round is @renderer_classes([JSONRenderer, BrowsableAPIRenderer]) on both views."
+# What the views answer, with what a renderer might spell otherwise.
+SAMPLES = (
+    {"success": True, "count": 1, "users": [{
+        "id": 1, "first_name": "\u00e4\u2028</script>", "tv_service": True, "movie_service": None,
+        "date_joined": "2026-01-02T03:04:05.678901+00:00"}], "message": "Successfully exported 1 TV users"},
+    {"detail": "Authentication credentials were not provided."},
+    {"success": False, "error": "Failed to export users. Please try again.", "details": None},
+)
+
+
+def check_renderers(endpoint, sayings):
+    """JSON must come first, in DRF's bytes. Others may follow: the browsable API, in whose place the sidecar has its page,
+    and any that a client must ask for by name."""
+    from rest_framework import renderers
+
+    first, *others = endpoint.instance().renderer_classes
+    if first is not renderers.JSONRenderer and not writes_as_drf(first, endpoint):
+        names = ", ".join(map(path_of, [first, *others]))
+        sayings.add(refuse, endpoint, f"the renderers are {names}: the first one does not write what DRF's JSONRenderer "
+                    f"writes. {WAY_ROUND_RENDERERS}")
+        return
+    pages = [cls for cls in others if (cls.media_type, cls.format) == ("text/html", "api")]
+    if not pages:
+        sayings.add(warn, endpoint, "a client that accepts only text/html gets a page, where Django answers 406.")
+    more = [cls for cls in others if cls not in pages]
+    if more:
+        asked = ", ".join(f"{cls.media_type} or ?format={cls.format} ({path_of(cls)})" for cls in more)
+        sayings.add(warn, endpoint, f"a client that asks for {asked} gets a refusal.")
+
+
+def writes_as_drf(renderer, endpoint):
+    """Whether a renderer writes the bytes of DRF's JSONRenderer, under its media type."""
+    from rest_framework.renderers import JSONRenderer
+    from rest_framework.response import Response
+
+    def answers(cls):
+        yield cls.media_type, cls.format, cls.charset
+        for sample in SAMPLES:
+            for media_type in ("application/json", "application/json; indent=4"):
+                view = endpoint.view()
+                context = {"view": view, "args": (), "kwargs": {}, "request": view.request, "response": Response(sample)}
+                yield cls().render(sample, media_type, context)
+
+    try:
+        return list(answers(renderer)) == list(answers(JSONRenderer))
+    except Exception:
+        return False
+
+
+# DRF's exception handler
+
+def exceptions_met(kinds):
+    """The exceptions that the two views raise with these authenticators: what to say of each, the method of the request,
+    whether a user is logged in, and the exception's constructor."""
+    from django.http import Http404
+    from rest_framework import exceptions
+
+    met = [
+        ("a client without credentials", "GET", False, exceptions.NotAuthenticated),
+        ("a user who is no member of the staff", "GET", True, exceptions.PermissionDenied),
+        ("a POST", "POST", True, lambda: exceptions.MethodNotAllowed("POST")),
+        ("an Accept header without JSON", "GET", False, exceptions.NotAcceptable),
+        ("an unknown ?format=", "GET", False, Http404),
+    ]
+    if kinds & {"basic", "token"}:
+        met.append(("wrong credentials", "GET", False, lambda: exceptions.AuthenticationFailed("Invalid token.")))
+    if "session" in kinds:
+        reason = "CSRF Failed: CSRF token missing."
+        met.append(("a POST without a CSRF token", "POST", False, lambda: exceptions.PermissionDenied(reason)))
+    return met
+
+
+def check_handler(endpoint, sayings, kinds):
+    """Calls the project's exception handler with what the views meet, and compares with DRF's own."""
+    from django.contrib.auth import get_user_model
+    from rest_framework.renderers import JSONRenderer
+    from rest_framework.views import exception_handler
+
+    def answer(handler, method, has_user, make):
+        view = endpoint.view(method)
+        view.request.accepted_renderer, view.request.accepted_media_type = JSONRenderer(), "application/json"
+        view.request._authenticator = None
+        view.request.user = get_user_model()() if has_user else view.request._request.user
+        view.get_exception_handler = lambda: handler
+        response = view.handle_exception(make())
+        return response.status_code, JSONRenderer().render(response.data), sorted(response.items()), response.cookies.output()
+
+    handler = endpoint.view().get_exception_handler()
+    if handler is exception_handler:
+        return
+    differ = []
+    for what, *case in exceptions_met(kinds):
+        try:
+            is_equal = answer(handler, *case) == answer(exception_handler, *case)
+        except Exception:
+            is_equal = False
+        if not is_equal:
+            differ.append(what)
+    if differ:
+        sayings.add(refuse, endpoint, f"the exception handler {path_of(handler)} does not answer {', '.join(differ)} as "
+                    "DRF's does. The way round is DRF's own for these two views, such as "
+                    "export_users.cls.get_exception_handler = lambda view: rest_framework.views.exception_handler.")
 
 
 # What Django's middleware does to every answer
@@ -529,7 +999,7 @@ def surroundings():
     middleware = list(settings.MIDDLEWARE)
     headers = changed(HEADERS)
     headers += [name for name in ("security.Security", "clickjacking.XFrameOptions")
-                if f"django.middleware.{name}Middleware" not in middleware]
+                if not has_middleware(f"django.middleware.{name}Middleware")]
     if headers:
         warn(f"The headers of {', '.join(headers)} are not Django's defaults, which the sidecar sends: let the proxy "
              "set them.")
@@ -542,11 +1012,11 @@ def surroundings():
     csrf = changed(["CSRF_COOKIE_NAME", "CSRF_HEADER_NAME", "CSRF_TRUSTED_ORIGINS", "CSRF_USE_SESSIONS"])
     if csrf:
         warn(f"{', '.join(csrf)}: the sidecar's CSRF checks and its login follow Django's defaults.")
-    if "django.middleware.common.CommonMiddleware" not in middleware:
+    if not has_middleware("django.middleware.common.CommonMiddleware"):
         warn("MIDDLEWARE lacks CommonMiddleware: the sidecar answers 400 for a host that is not allowed.")
     elif settings.PREPEND_WWW or settings.DISALLOWED_USER_AGENTS:
         warn("PREPEND_WWW and DISALLOWED_USER_AGENTS are not applied.")
-    locale = "django.middleware.locale.LocaleMiddleware" in middleware
+    locale = has_middleware("django.middleware.locale.LocaleMiddleware")
     if locale or (settings.USE_I18N and not settings.LANGUAGE_CODE.lower().startswith("en")):
         warn("LocaleMiddleware or LANGUAGE_CODE: the sidecar's refusals are in English; statuses are the same.")
     others = [name for name in middleware if not KNOWN_MIDDLEWARE.fullmatch(name)]
@@ -556,45 +1026,201 @@ def surroundings():
 
 # What a login asks for
 
-# Words in the names of apps, middleware modules and backends that ask for more than a password.
+# Words in the names of apps, middleware modules and backends that ask for more than a password, ...
 SECOND_FACTOR = re.compile(
     r"(^|[._])(mfa\d?|2fa|t?otp|two_?factor|multi_?factor|second_?factor|webauthn|passkeys?|u2f|fido2?|duo|deux|kagi|trench)"
     r"(?=$|[._])", re.IGNORECASE)
+# ... or lock accounts and addresses after failed logins.
+LOCKOUT = re.compile(
+    r"(^|[._])(axes|defender|brute_?(buster|force\w*)|lock_?outs?|login_?lock\w*|login_?attempts?|failed_?logins?\w*)"
+    r"(?=$|[._])", re.IGNORECASE)
+# Libraries of second factors, for projects that have one without such an app.
+FACTOR_LIBRARIES = ("fido2", "pyotp", "webauthn", "u2flib_server", "duo_client", "duo_universal")
+# Backends of which the sidecar knows by their names that they check no stored password.
+KNOWN_WITHOUT_PASSWORD = re.compile(
+    r"axes\.backends\.|django_auth_ldap\.backend\.|django_python3_ldap\.auth\.|guardian\.backends\.|rules\.permissions\."
+    r"|(mozilla_django_oidc\.auth|(social_core|djangosaml2|django_cas_ng|oauth2_provider|sesame)\.backends)\."
+    r"|.*RemoteUserBackend$")
 
 
 def authentication(basic):
     """The variables about what a login asks for, also by Basic."""
     from django.apps import apps
-    from django.utils.module_loading import import_string
-
-    def takes_password(path):
-        """Whether `authenticate()` would pass a password to this backend."""
-        try:
-            inspect.signature(import_string(path)().authenticate).bind(None, username="", password="")
-        except TypeError:
-            return False
-        return True
 
     backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
-    for path in backends:
-        if not path.startswith("django.contrib.auth.backends."):
-            warn(f"AUTHENTICATION_BACKENDS has {path}: Basic and the sidecar's login do not ask for what it needs besides "
-                 "the password; `watchtower-sidecar check` says more.")
-    # The sidecar knows that these backends take no password. It treats every other one as ModelBackend.
-    known = [path for path in backends if re.search(r"RemoteUserBackend$|^(django_cas_ng|sesame)\.", path)]
-    if basic and len(known) < len(backends) and not any(map(takes_password, backends)):
-        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password: the sidecar would accept stored passwords "
-               "by Basic.")
+    passed_over = []
+    ours = [entry for path in backends for entry in [password_backend(path, passed_over)] if entry]
+    if passed_over:
+        warn(f"AUTHENTICATION_BACKENDS has {', '.join(passed_over)}: Basic and the sidecar's login pass over a backend that "
+             "compares no password with the stored one, or has no get_user, so that a session can't name it.")
+    # The program still treats a backend that it does not know as ModelBackend.
+    if basic and not ours and not all(map(KNOWN_WITHOUT_PASSWORD.match, backends)):
+        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password and compares it with the stored one: the "
+               f"sidecar would accept stored passwords by Basic. {WAY_ROUND_BASIC}")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
-    found = map(SECOND_FACTOR.search, [*names, *settings.MIDDLEWARE, *backends])
-    factors = list(dict.fromkeys(match.string[:match.end()] for match in found if match))
+
+    def named(pattern):
+        found = map(pattern.search, [*names, *settings.MIDDLEWARE, *backends])
+        return list(dict.fromkeys(match.string[:match.end()] for match in found if match))
+
+    factors = named(SECOND_FACTOR) or [name for name in FACTOR_LIBRARIES if name in sys.modules]
     if factors:
         warn(f"The project asks for a second factor ({', '.join(factors)}), which Basic and the sidecar's login do not ask "
              "for: SIDECAR_LOGIN=on is refused beside DJANGO_SECOND_FACTOR.")
+    lockouts = named(LOCKOUT)
+    if lockouts:
+        warn(f"The project locks accounts or addresses after failed logins ({', '.join(lockouts)}): Basic and the sidecar's "
+             "login neither obey these locks nor add to them, and limit failures by SIDECAR_LOGIN_RATE alone.")
+    is_plain = all(path.startswith("django.contrib.auth.backends.") for path in backends)
     return {"DJANGO_AUTHENTICATION_BACKENDS": json_text(backends),
-            "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None}
+            "DJANGO_PASSWORD_BACKENDS": None if is_plain and ours else json_text(ours),
+            "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None,
+            "DJANGO_LOCKOUT": json_text(lockouts) if lockouts else None}
+
+
+WAY_ROUND_BASIC = "The way round is @authentication_classes([SessionAuthentication]) on both views."
+
+
+def password_backend(path, passed_over):
+    """The entry of a backend that compares a password with the stored one, and whose path a session can hold; warns of what
+    such a backend does besides. None for any other; one that takes passwords is added to `passed_over`."""
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.backends import BaseBackend, ModelBackend
+
+    backend, model = import_string(path)(), get_user_model()
+    cls = type(backend)
+    owner, getter = defining_class(cls, "authenticate"), defining_class(cls, "get_user")
+    if owner in (None, BaseBackend):
+        return None
+    try:
+        # As DRF's BasicAuthentication calls it, and as Django's login form does.
+        for name in {model.USERNAME_FIELD, "username"}:
+            inspect.signature(backend.authenticate).bind(None, **{name: "", "password": ""})
+    except TypeError:
+        return None
+    if owner is not ModelBackend and not compares_password(cls, owner):
+        # These decide about permissions and locks only.
+        passed_over += [] if re.match(r"(axes|guardian|rules)\.", path) else [path]
+        return None
+    if getter in (None, BaseBackend):
+        passed_over.append(path)
+        return None
+    names = names_taken(path, cls, owner)
+    admits = getattr(backend, "user_can_authenticate", lambda _user: True)
+    with without_database():
+        try:
+            entry = {"backend": path, "names": names, "admits_inactive": bool(admits(model(is_active=False)))}
+        except Exception:
+            entry = {"backend": path, "names": names, "admits_inactive": False}
+    if not path.startswith("django.contrib.auth.backends."):
+        own = [name for name in ("user_can_authenticate", "get_user")
+               if hasattr(cls, name) and not defining_class(cls, name).__module__.startswith("django.contrib.auth.")]
+        if own:
+            warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} that is not Django's: the sidecar does "
+                 "not run it.")
+    return entry
+
+
+def compares_password(cls, owner):
+    """Whether a backend's code calls `check_password`, or its `authenticate` the one of ModelBackend."""
+    from django.contrib.auth.backends import BaseBackend, ModelBackend
+
+    classes = [base for base in cls.__mro__ if base not in (object, BaseBackend, ModelBackend)]
+    functions = [inspect.unwrap(thing) for base in classes for thing in vars(base).values() if inspect.isroutine(thing)]
+    calls = {name for function in functions if hasattr(function, "__code__") for name in function.__code__.co_names}
+    authenticate = inspect.unwrap(vars(owner)["authenticate"]).__code__.co_names
+    return "check_password" in calls or (
+        {"super", "authenticate"} <= set(authenticate) and ModelBackend in cls.__mro__[cls.__mro__.index(owner):])
+
+
+def names_taken(path, cls, owner):
+    """How a backend looks a user up by the name, in its order: `username` (the column, as it is), `username-lower` (the name
+    in lower case), `username-any-case`, `email` (as allauth looks for an address)."""
+    from django.contrib.auth.backends import ModelBackend
+
+    if owner is ModelBackend:
+        return ["username"]
+    if owner.__module__ != "allauth.account.auth_backends":
+        warn(f"AUTHENTICATION_BACKENDS has {path}, whose authenticate is the project's own: Basic and the sidecar's login "
+             "look the user up by the user name, and ask for the password alone.")
+        return ["username"]
+    return allauth_names(path)
+
+
+def allauth_names(path):
+    """How allauth's backend looks a user up."""
+    from allauth.account import app_settings
+    from django.contrib.auth import get_user_model
+
+    methods = getattr(app_settings, "LOGIN_METHODS", None)
+    if methods is None:
+        # Before allauth 65.4
+        methods = str(getattr(app_settings.AUTHENTICATION_METHOD, "value", app_settings.AUTHENTICATION_METHOD)).split("_")
+    methods = {str(getattr(method, "value", method)) for method in methods}
+    field = get_user_model().USERNAME_FIELD
+    names = ["email"] if "email" in methods and app_settings.USER_MODEL_EMAIL_FIELD == "email" else []
+    if "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
+        names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
+    what = {"email": "an e-mail address in any case, of allauth's table too", "username-lower": "the user name in lower case",
+            "username-any-case": "the user name in any case"}
+    taken = " or ".join(what[name] for name in names) or "no name"
+    warn(f"AUTHENTICATION_BACKENDS has {path}, which takes {taken}: Basic and the sidecar's login take the user name as it "
+         "is stored.")
+    verification = str(getattr(app_settings.EMAIL_VERIFICATION, "value", app_settings.EMAIL_VERIFICATION))
+    if verification == "mandatory":
+        warn("ACCOUNT_EMAIL_VERIFICATION is mandatory: the sidecar's login also admits users whose address is not verified.")
+    return names
+
+
+# The login page
+
+def login_url():
+    """LOGIN_URL as a URL, if a login page is there; otherwise the admin's login page, or allauth's, or DRF's."""
+    script = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    urls = []
+    for name in (settings.LOGIN_URL, "admin:login", "account_login", "login", "rest_framework:login"):
+        with contextlib.suppress(NoReverseMatch):
+            urls.append(resolve_url(name))
+    if script and str(settings.LOGIN_URL).startswith("/"):
+        urls.insert(1, script + str(settings.LOGIN_URL))
+    # Any other value can't be linked from a page.
+    urls = [url for url in urls if re.fullmatch(r"(https?://(?!/)|/(?!/))[!#-&(-;=?-\[\]_a-z~]*", url)]
+    found = next((url for url in urls if is_login_page(url, script)), None)
+    if not found:
+        warn(f"No login page was found, also not at LOGIN_URL ({settings.LOGIN_URL}): the link of the sidecar's page leads "
+             "nowhere unless SIDECAR_LOGIN is on.")
+    return found
+
+
+def found_at(path):
+    """What the URL conf has at a path, or None."""
+    try:
+        return resolve(path)
+    except Resolver404:
+        return None
+
+
+def is_login_page(url, script):
+    """Whether something answers at the URL: a view that is there for this path, or a catch-all that answers 200."""
+    if "://" in url:
+        return True
+    path = urlsplit(url).path
+    if script and not path.startswith(script + "/"):
+        return False
+    path = path[len(script):]
+    match = found_at(path)
+    # The same depth, and a last segment that no project has.
+    sibling = found_at(re.sub(r"[^/]+(/?)$", r"no-such-page-4f1c\1", path))
+    if not match or not sibling or (sibling.func, sibling.route) != (match.func, match.route):
+        return match is not None
+    try:
+        with without_database():
+            response = match.func(sample_request(path), *match.args, **match.kwargs)
+            return (response.render() if hasattr(response, "render") else response).status_code == 200
+    except Exception:
+        return False
 
 
 # The file
@@ -646,21 +1272,6 @@ def keys():
     return {"DJANGO_SECRET_KEY": texts[0], "DJANGO_SECRET_KEY_FALLBACKS": json_text(texts[1:])}
 
 
-def login_url():
-    """LOGIN_URL as a URL. If the project serves nothing there, the admin's login page, if there is one."""
-    try:
-        url = resolve_url(settings.LOGIN_URL)
-        if "://" not in url:
-            resolve(urlsplit(url).path)
-    except (Resolver404, NoReverseMatch):
-        try:
-            url = reverse("admin:login")
-        except NoReverseMatch:
-            url = str(settings.LOGIN_URL)
-    # Any other value can't be linked from a page.
-    return url if re.fullmatch(r"(https?://(?!/)|/(?!/))[!#-&(-;=?-\[\]_a-z~]*", url) else None
-
-
 def collect():
     """Every variable, and the suggestions."""
     if not (4, 0) <= django.VERSION[:2] < (7, 0):
@@ -668,28 +1279,30 @@ def collect():
     url, read_url = databases()
     secret = keys()
     found = step("ROOT_URLCONF", endpoints)
-    callbacks, mount = found or ({}, "/api/admin")
-    authenticators = step("REST_FRAMEWORK", rest_framework, callbacks) or ""
-    basic = "basic" in authenticators
+    views, mount = found or ([], "/api/admin")
+    entries = step("REST_FRAMEWORK", rest_framework, views) or []
+    kinds = {entry["kind"] for entry in entries}
+    basic = "basic" in kinds
     variables = {
         **(step("AUTH_USER_MODEL", user_model, basic) or {}),
-        **(step("The session settings", sessions, "session" in authenticators) or {}),
+        **(step("The session settings", sessions, "session" in kinds) or {}),
         **(step("AUTHENTICATION_BACKENDS", authentication, basic) or {}),
-        "DJANGO_REST_AUTHENTICATION": authenticators,
+        **authenticator_variables(entries),
         "DJANGO_ALLOWED_HOSTS": json_text([str(host) for host in settings.ALLOWED_HOSTS]),
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,
         "DJANGO_APPEND_SLASH":
-            settings.APPEND_SLASH and "django.middleware.common.CommonMiddleware" in settings.MIDDLEWARE,
+            settings.APPEND_SLASH and bool(step("MIDDLEWARE", has_middleware, "django.middleware.common.CommonMiddleware")),
         "DJANGO_LOGIN_URL": step("LOGIN_URL", login_url) if found else None,
         "DJANGO_PBKDF2_ITERATIONS": step("PASSWORD_HASHERS", passwords, basic),
         "SIDECAR_MOUNT": mount,
+        "SIDECAR_LOGIN_MOUNT": login_mount(mount),
     }
     if settings.DATABASES["default"].get("DISABLE_SERVER_SIDE_CURSORS"):
         # Projects behind PgBouncer in transaction mode set this.
         variables["SIDECAR_PREPARED_STATEMENTS"] = "off"
     step("The settings", surroundings)
     suggested = dict(SUGGESTIONS)
-    if variables.get("DJANGO_SECOND_FACTOR"):
+    if variables.get("DJANGO_SECOND_FACTOR") or variables.get("DJANGO_PASSWORD_BACKENDS") == "[]":
         del suggested["SIDECAR_LOGIN"]
     if getattr(settings, "CORS_ALLOWED_ORIGINS", None):
         suggested["SIDECAR_CORS_ORIGINS"] = json.dumps(list(settings.CORS_ALLOWED_ORIGINS))
@@ -697,7 +1310,14 @@ def collect():
     variables.update({"DATABASE_URL": url, **secret})
     if "DJANGO_SECRET_KEY" in variables:
         variables["DJANGO_SECRET_KEY"] = variables.pop("DJANGO_SECRET_KEY")
-    return variables, suggested, read_url
+    return variables, suggested, read_url, for_the_proxy(entries)
+
+
+def login_mount(mount):
+    """The path above the sidecar's login/ and logout/, if the project does not begin at the root; otherwise None."""
+    script = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    prefix = script or (mount[:-len("/api/admin")] if mount.endswith("/api/admin") else "")
+    return f"{prefix}/api" if prefix else None
 
 
 def step(subject, function, *arguments):
@@ -731,7 +1351,7 @@ def spelled(value):
 
 def main():
     output = Output()
-    variables, suggested, read_url = collect()
+    variables, suggested, read_url, left = collect()
     directory = os.environ.get("SIDECAR_SECRETS_DIR")
     texts = {name: spelled(value) for name, value in variables.items() if value is not None}
     for name, text in texts.items():
@@ -742,6 +1362,9 @@ def main():
     if others:
         warn(f"{', '.join(others)}: systemd and a shell read the value as it is, but Compose's env_file does not; with "
              "Compose give it in environment:, or set SIDECAR_SECRETS_DIR.")
+    if left:
+        warn(f"The proxy must leave requests to Django that have {', or '.join(left)}: deploy/nginx-upstream.conf and the "
+             "Caddyfile have the lines for that.")
     for text in WARNINGS:
         print(f"warning: {sentence(text)}", file=sys.stderr)
     if REFUSED:

@@ -4,6 +4,7 @@ What a test replaces in those files is what an operator replaces: the sidecars' 
 """
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -23,6 +24,23 @@ def uncommented(text, *lines):
         assert text.count(f"# {line}") == 1, f"{line!r} is no comment there, or more than one"
         text = text.replace(f"# {line}", line)
     return text
+
+
+def leaving_credentials_to_django(kind):
+    """The edit by which Django answers requests with credentials that the sidecar does not read."""
+
+    def nginx(text):
+        shipped = "    proxy_pass http://watchtower_sidecar;\n"
+        assert shipped in text
+        return uncommented(text.replace(shipped, ""), "proxy_pass http://$watchtower_server;")
+
+    def caddy(text):
+        shipped = "\t@watchtower_sidecar path /api/admin/*\n"
+        block = re.search(r"\t# @watchtower_sidecar \{\n(\t# .*\n)+?\t# \}\n", text)[0]
+        assert shipped in text
+        return text.replace(shipped, "").replace(block, block.replace("\t# ", "\t"))
+
+    return {"nginx": nginx, "caddy": caddy}[kind]
 
 
 class Proxy:

@@ -36,8 +36,9 @@ ALLOWED_HOSTS = ["127.0.0.1"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 """
 URLS = """
+from django.contrib import admin
 from django.urls import include, path
-urlpatterns = [path("api/admin/", include("api.urls.admin_urls"))]
+urlpatterns = [path("api/admin/", include("api.urls.admin_urls")), path("admin/", admin.site.urls)]
 """
 SEED = f"""
 from django.contrib.auth import get_user_model

@@ -11,7 +11,7 @@ import yaml
 
 from deploy import sample_project
 from support import clusters
-from support.environments import SUITE, VERSIONS, target_directory
+from support.environments import SUITE, VERSIONS, binary
 
 ENVIRONMENT_GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 
@@ -68,10 +68,11 @@ class Cheap(hashers.PBKDF2PasswordHasher):
     iterations = 1000
 """)
     project.write("shop/old_urls.py", """
+from django.contrib.auth.views import LoginView
 from django.urls import include, re_path
 from api.views.admin.admin_views import export_stats, export_users
 inner = [re_path(r"^export\\-users/$", export_users), re_path(r"^export-stats/$", export_stats)]
-urlpatterns = [re_path(r"^v1\\.0/", include(inner))]
+urlpatterns = [re_path(r"^v1\\.0/", include(inner)), re_path("^accounts/login/$", LoginView.as_view())]
 """)
     done, file = project.write_environment("all")
     assert (done.returncode, done.stderr) == (0, "")
@@ -89,8 +90,8 @@ urlpatterns = [re_path(r"^v1\\.0/", include(inner))]
         "DJANGO_REST_AUTHENTICATION": "basic,session",
         "DJANGO_ALLOWED_HOSTS": '[".example.com", "[::1]"]',
         "DJANGO_DEBUG": "false", "DJANGO_USE_TZ": "false", "DJANGO_TIME_ZONE": "Europe/Berlin",
-        "DJANGO_APPEND_SLASH": "false", "DJANGO_LOGIN_URL": "/accounts/login/", "DJANGO_PBKDF2_ITERATIONS": "1000000",
-        "SIDECAR_MOUNT": "/site/v1.0", "SIDECAR_PREPARED_STATEMENTS": "off",
+        "DJANGO_APPEND_SLASH": "false", "DJANGO_LOGIN_URL": "/site/accounts/login/", "DJANGO_PBKDF2_ITERATIONS": "1000000",
+        "SIDECAR_MOUNT": "/site/v1.0", "SIDECAR_LOGIN_MOUNT": "/site/api", "SIDECAR_PREPARED_STATEMENTS": "off",
     }
 
 
@@ -111,7 +112,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.urls import path
 from shop.urls import urlpatterns as inner
-urlpatterns = [*inner, path("come/in/", LoginView.as_view(), name="sign-in"), path("boss/", admin.site.urls)]
+urlpatterns = [inner[0], path("come/in/", LoginView.as_view(), name="sign-in"), path("boss/", admin.site.urls)]
 """)
     done, file = project.write_environment("login_url")
     assert (done.returncode, done.stderr) == (0, "")
@@ -133,7 +134,7 @@ class Cheap(hashers.PBKDF2PasswordHasher):
 """)
     cookie = project.seed("clients_only")
     done, file = project.write_environment("clients_only")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0 and done.stderr.startswith("warning: No login page was found") and done.stderr.count("\n") == 1
     found = sample_project.sourced(file)
     assert (found["DJANGO_USER_TABLE"], found["DJANGO_USERNAME_FIELD"]) == ("crm Kunden", "email")
     assert (found["SIDECAR_MOUNT"], found["DJANGO_PBKDF2_ITERATIONS"]) == ("", "1000")
@@ -271,6 +272,10 @@ def test_the_script_writes_the_file_that_is_named_to_it(project, tmp_path):
     assert written.stat().st_mode & 0o777 == 0o600
     assert "DJANGO_SECRET_KEY" in sample_project.sourced(written)
     assert [path.name for path in tmp_path.iterdir()] == ["sidecar.env"]
+    # Standard output is another file, whose content stays.
+    kept = "echo kept > {file}; {python} manage.py shell -v0 < {script} 1<> {file}"
+    done, printed = project.write_environment(command=kept, SIDECAR_OUTPUT=str(written))
+    assert (done.returncode, printed.read_text()) == (0, "kept\n")
 
 
 def test_a_second_factor_reaches_its_variable_and_wants_a_second_word(project):
@@ -286,7 +291,7 @@ SESSION_COOKIE_SECURE = True
     assert json.loads(sample_project.sourced(file)["DJANGO_SECOND_FACTOR"]) == ["shop.mfa", "shop.two_factor"]
     assert "SIDECAR_LOGIN=on\n" not in file.read_text()
     file.write_text(file.read_text() + "SIDECAR_LOGIN=on\n")
-    command = ["sh", "-c", 'set -a; . "$0"; exec "$1" serve', file, target_directory() / "debug" / "watchtower-sidecar"]
+    command = ["sh", "-c", 'set -a; . "$0"; exec "$1" serve', file, binary()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, env={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 64 and "SIDECAR_LOGIN=without-second-factor" in done.stderr
 

@@ -2,6 +2,7 @@
 a settings module of one live project."""
 
 import concurrent.futures
+import json
 
 import pytest
 
@@ -21,6 +22,14 @@ MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
          "SESSION_SAVE_EVERY_REQUEST is set", "SESSION_EXPIRE_AT_BROWSER_CLOSE is set", "SESSION_COOKIE_NAME holds",
          "SESSION_COOKIE_AGE is no", "SESSION_COOKIE_PATH or", "MIDDLEWARE lacks django.contrib.sessions.middleware"],
     ),
+    "middleware": (
+        """
+for kind, name in (("sessions", "Session"), ("auth", "Authentication")):
+    MIDDLEWARE[MIDDLEWARE.index(f"django.contrib.{kind}.middleware.{name}Middleware")] = f"shop.own_middleware.{name}"
+""",
+        ["shop.own_middleware.Session decides by itself who is logged in",
+         "shop.own_middleware.Authentication decides by itself who is logged in"],
+    ),
     "cache": ('SESSION_ENGINE = "django.contrib.sessions.backends.cache"', ["SESSION_ENGINE is django.contrib.sessions"]),
     "file": ('SESSION_ENGINE = "django.contrib.sessions.backends.file"', ["SESSION_ENGINE is django.contrib.sessions"]),
     "own_engine": ('SESSION_ENGINE = "shop.sessions"', ["SESSION_ENGINE is shop.sessions"]),
@@ -33,17 +42,9 @@ MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
         ["AUTHENTICATION_BACKENDS has no backend that takes a password"],
     ),
     "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
-    "authenticators": (
-        """
-REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
-    "rest_framework.authentication.TokenAuthentication", "shop.odd.OwnSession"]}
-""",
-        [f"export-{view}: the sidecar has no authenticator like {path}" for view in ("users", "stats") for path in (
-            "rest_framework.authentication.TokenAuthentication", "shop.odd.OwnSession")],
-    ),
     "no_authenticator": (
         'REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": []}',
-        ["export-users: authentication_classes is empty", "export-stats: authentication_classes is empty"],
+        ["export-users and export-stats: authentication_classes is empty"],
     ),
     "framework": (
         """
@@ -51,22 +52,22 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "shop.odd.handler", "COMPACT_JSON": False, "UNICODE_JSON": False, "URL_FORMAT_OVERRIDE": "f",
     "DEFAULT_RENDERER_CLASSES": ["shop.odd.Renderer"], "DEFAULT_CONTENT_NEGOTIATION_CLASS": "shop.odd.Negotiation"}
 """,
-        ["REST_FRAMEWORK's EXCEPTION_HANDLER is the project's own, shop.odd.handler", "REST_FRAMEWORK's COMPACT_JSON",
-         "REST_FRAMEWORK's UNICODE_JSON", "REST_FRAMEWORK's URL_FORMAT_OVERRIDE",
-         *(f"export-{view}: the {what}" for view in ("users", "stats") for what in (
-             "renderers are shop.odd.Renderer", "content negotiation is the project's own, shop.odd.Negotiation"))],
+        ["REST_FRAMEWORK's COMPACT_JSON", "REST_FRAMEWORK's UNICODE_JSON", "REST_FRAMEWORK's URL_FORMAT_OVERRIDE",
+         *(f"export-users and export-stats: the {what}" for what in (
+             "exception handler shop.odd.handler does not answer", "renderers are shop.odd.Renderer",
+             "content negotiation is the project's own, shop.odd.Negotiation"))],
     ),
     "browsable_first": (
         """
 REST_FRAMEWORK = {"DEFAULT_RENDERER_CLASSES": [
     "rest_framework.renderers.BrowsableAPIRenderer", "rest_framework.renderers.JSONRenderer"]}
 """,
-        ["export-users: the renderers are", "export-stats: the renderers are"],
+        ["export-users and export-stats: the renderers are"],
     ),
     "views": (
         'ROOT_URLCONF = "shop.other_views"',
-        ["export-users: the permissions are not", "export-users: it answers other methods",
-         "export-stats is no view of Django REST framework", "The two views live under different paths: /a, /b"],
+        ["export-users: the permissions are not", "export-users: other methods than GET and OPTIONS",
+         "export-stats: this is no view of Django REST framework", "The two views live under different paths: /a, /b"],
     ),
     "views_differ": (
         'ROOT_URLCONF = "shop.different_views"',
@@ -109,9 +110,16 @@ DATABASES = {
     "dummy": ('DATABASES = {"default": {}}', ["DATABASES['default'] is django.db.backends.dummy"]),
     "keys": ('SECRET_KEY_FALLBACKS = ["old", ""]', ["SECRET_KEY or SECRET_KEY_FALLBACKS holds a key that is empty"]),
 }
+# An exported field that the model sets to None: the warnings, and DJANGO_USER_FIELDS_NONE.
+NONE_FIELDS = {
+    "username": ([], ["username"]), "email": ([], ["email"]), "first_name": ([], ["first_name"]), "last_name": ([], ["last_name"]),
+    "is_movie_user": (["none_is_movie_user.User.is_movie_user is None: the statistics fail, as they do in Django"],
+                      ["is_movie_user"]),
+    # Django can't order by it, so that the export fails there, too.
+    "date_joined": (["none_date_joined.User.date_joined is None: the export fails, as it does in Django"], None),
+}
 VIEWS = [
-    "export-{}: throttles are not applied", "export-{}: the version in a request", "export-{}: OPTIONS is answered as",
-    "export-{}: a client that accepts only text/html",
+    "throttles are not applied", "the version in a request", "OPTIONS is answered as", "a client that accepts only text/html",
 ]
 WARNED = {
     "production": (
@@ -126,19 +134,18 @@ PREPEND_WWW = True
 """,
         ["The headers of X_FRAME_OPTIONS, SECURE_HSTS_SECONDS are not", "SECURE_SSL_REDIRECT", "SECURE_PROXY_SSL_HEADER",
          "USE_X_FORWARDED_HOST", "CSRF_TRUSTED_ORIGINS:", "SESSION_ENGINE is cached_db", "MIDDLEWARE has shop.odd.Middleware:",
-         "LocaleMiddleware or LANGUAGE_CODE", "AUTHENTICATION_BACKENDS has shop.odd.Backend", "PREPEND_WWW"],
+         "LocaleMiddleware or LANGUAGE_CODE", "PREPEND_WWW"],
     ),
     "nones": ('INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.Nones"', ["odd.Nones.date_joined is None"]),
+    **{f"none_{field}": (f'INSTALLED_APPS += ["none_{field}"]\nAUTH_USER_MODEL = "none_{field}.User"', warned)
+       for field, (warned, _) in NONE_FIELDS.items()},
     "captcha": (
         'INSTALLED_APPS += ["shop.form_captcha"]',
         ["INSTALLED_APPS has shop.form_captcha: Basic and the sidecar's login ask for no captcha"],
     ),
     # The sidecar knows it by its name.
     "remote_user": ('AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]', []),
-    "single_sign_on": (
-        'AUTHENTICATION_BACKENDS = ["shop.odd.Header", "django.contrib.auth.backends.ModelBackend"]',
-        ["AUTHENTICATION_BACKENDS has shop.odd.Header"],
-    ),
+    "single_sign_on": ('AUTHENTICATION_BACKENDS = ["shop.odd.Header", "django.contrib.auth.backends.ModelBackend"]', []),
     "bare": (
         """
 for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions"):
@@ -147,7 +154,7 @@ LANGUAGE_CODE = "de"
 ROOT_URLCONF = "shop.no_urls"
 """,
         ["The headers of security.Security, clickjacking.XFrameOptions", "MIDDLEWARE lacks CommonMiddleware",
-         "LocaleMiddleware or LANGUAGE_CODE", "The URL conf has no plain path"],
+         "LocaleMiddleware or LANGUAGE_CODE", "The URL conf has no plain path", "No login page was found"],
     ),
     "rest": (
         """
@@ -158,11 +165,12 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 """,
-        [line.format(view) for view in ("users", "stats") for line in VIEWS],
+        [f"export-users and export-stats: {line}" for line in VIEWS],
     ),
     "decorated": (
         'ROOT_URLCONF = "shop.decorated_urls"',
-        ["export-users is wrapped by a decorator of", "export-stats is a class of the project's own, shop.decorated_urls.Stats"],
+        ["export-users: a decorator of", "export-stats: the view is a class of the project's own, shop.decorated_urls.Stats",
+         "No login page was found"],
     ),
     "legacy": (
         """
@@ -194,18 +202,25 @@ ODD = {
 from django.contrib.auth.backends import ModelBackend, RemoteUserBackend
 class Header(RemoteUserBackend): pass
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 class Serializer: pass
 class Router: pass
 class Middleware: pass
-class OwnSession(SessionAuthentication): pass
-class Renderer(JSONRenderer): pass
+class Renderer(JSONRenderer):
+    def render(self, *arguments): return super().render(*arguments) + b"\\n"
 class Negotiation(DefaultContentNegotiation): pass
 class Backend(ModelBackend): pass
 class Costly(PBKDF2PasswordHasher): iterations = 10_000_001
 def handler(error, context): pass
+""",
+    "shop/own_middleware.py": """
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+class Session(SessionMiddleware):
+    def __call__(self, request): return super().__call__(request)
+class Authentication(AuthenticationMiddleware):
+    def process_request(self, request): super().process_request(request)
 """,
     "shop/engine/__init__.py": "",
     "shop/engine/base.py": "from django.db.backends.sqlite3.base import DatabaseWrapper",
@@ -293,6 +308,17 @@ class Nones(AbstractUser):
 """,
 }
 
+NONE_MODEL = """
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+class User(AbstractUser):
+    is_tv_user = models.BooleanField(default=False)
+    is_movie_user = models.BooleanField(default=False)
+    login = models.CharField(max_length=9, unique=True)
+    USERNAME_FIELD, REQUIRED_FIELDS = "login", []
+    {field} = None
+"""
+
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
@@ -300,6 +326,9 @@ def outcomes(tmp_path_factory):
     project = sample_project.Project(tmp_path_factory.mktemp("refused") / "project")
     for path, text in ODD.items():
         project.write(path, text)
+    for field in NONE_FIELDS:
+        project.write(f"none_{field}/__init__.py", "")
+        project.write(f"none_{field}/models.py", NONE_MODEL.format(field=field))
     variations = REFUSED | WARNED
     for name, (text, _) in variations.items():
         project.settings(name, text)
@@ -334,6 +363,12 @@ def test_what_differs_is_a_warning_in_the_file_too(outcomes, name):
     assert [line.removeprefix("# Warning: ") for line in file.read_text().splitlines() if line.startswith("# Warning: ")] == \
         said(done, "warning: ")
     assert "DATABASE_URL" in sample_project.sourced(file)
+
+
+@pytest.mark.parametrize("field", NONE_FIELDS)
+def test_each_exported_field_may_be_none(outcomes, field):
+    found = sample_project.sourced(outcomes[f"none_{field}"][1])
+    assert json.loads(found.get("DJANGO_USER_FIELDS_NONE", "null")) == NONE_FIELDS[field][1]
 
 
 def test_fields_that_the_model_has_set_to_none_are_named(outcomes):

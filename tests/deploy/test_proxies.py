@@ -7,13 +7,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
 import pytest
 
-from deploy.proxies import uncommented
+from deploy import proxies
+from deploy.proxies import leaving_credentials_to_django, uncommented
 from deploy.sites import ADMIN, ADMIN_PASSWORD, MANY_USERS, is_the_sidecars, large_answer
+from deploy.stubs import Stub
 from support import passwords, wire
 from support.waiting import await_true
 from support.wire import EXPORT, STATS, Request, get
@@ -119,6 +122,34 @@ def test_the_two_paths_alone_where_django_serves_more_under_the_mount(site, kind
         "/api/admin/": False, "/api/admin/users/": False, f"{EXPORT}1/": False, "/api/admin/healthz": False,
     }.items():
         assert is_the_sidecars(wire.ask(here.port, get(target))) is sidecars, target
+
+
+@PROXIES
+def test_credentials_that_the_sidecar_does_not_read_go_to_django(kind):
+    answer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{}"
+    with (
+        tempfile.TemporaryDirectory(prefix="deploy-") as directory,
+        Stub(answer.format("sidecar").encode()) as sidecar, Stub(answer.format("django!").encode()) as django,
+    ):
+        os.chmod(directory, 0o711)
+        proxy = proxies.KINDS[kind](directory, django.port, [sidecar.port], leaving_credentials_to_django(kind))
+        try:
+            for is_djangos, target, *headers in (
+                (False, EXPORT), (False, EXPORT, ("Cookie", "sessionid=a; jwt2=b")), (False, f"{EXPORT}?access=1"),
+                (False, EXPORT, ("Authorization", "Basic YTpi")), (False, EXPORT, ("Authorization", "bAsIc")),
+                (False, EXPORT, ("Authorization", "  basic YTpi")), (False, EXPORT, ("Authorization", "")),
+                (True, EXPORT, ("Authorization", "Bearer eyJ.eyJ.x")), (True, EXPORT, ("Authorization", "Token 1")),
+                (True, EXPORT, ("Authorization", "Basically YTpi")), (True, f"{STATS}?access_token=1"),
+                (True, EXPORT, ("Authorization", "Basic YTpi"), ("X-Api-Key", "1")),
+                (True, STATS, ("Cookie", "sessionid=a; jwt=b")), (True, "/", ("Authorization", "Basic YTpi")),
+            ):
+                body = wire.ask(proxy.port, get(target, *headers)).body
+                assert body == (b"django!" if is_djangos else b"sidecar"), (target, headers)
+            # Django gets such a request as the sidecar would: the target as it was sent, and the host and scheme.
+            method, target, _, headers = [seen for seen in django.seen if "access_token" in seen[1]][0]
+            assert (method, target, headers["X-Forwarded-Proto"]) == ("GET", f"{STATS}?access_token=1", "http")
+        finally:
+            proxy.stop()
 
 
 @PROXIES

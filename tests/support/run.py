@@ -26,7 +26,7 @@ SCHEDULE = [
     [["rust"]],
     [["differential"]],
     [["faults"]],
-    [["deploy"], ["fuzz", "browser"]],
+    [["deploy"], ["fuzz", "browser", "projects"]],
 ]
 PARTS = [part for row in SCHEDULE for lane in row for part in lane]
 DATABASES = ("sqlite", "postgres", "mysql")

@@ -1,0 +1,404 @@
+"""What `deploy/django-settings.py` finds out about a project's authenticators, renderers and exception handler by trying them:
+each variation is a settings module of one live project, without packages beside DRF."""
+
+import concurrent.futures
+import json
+
+import pytest
+
+from deploy import sample_project
+
+WAYS_ROUND = {
+    "authenticators": "The way round is @authentication_classes([SessionAuthentication, BasicAuthentication]) on both views.",
+    "renderers": "The way round is @renderer_classes([JSONRenderer, BrowsableAPIRenderer]) on both views.",
+    "handler": "The way round is DRF's own for these two views, such as export_users.cls.get_exception_handler = lambda view: "
+               "rest_framework.views.exception_handler.",
+}
+SESSION = {"kind": "session", "csrf": True, "challenge": None}
+BASIC = {"kind": "basic", "challenge": 'Basic realm="api"'}
+TOKEN = {"kind": "token", "keyword": "Token", "table": "authtoken_token", "key": "key", "user": "user_id", "challenge": "Token"}
+
+
+def left(name, challenge=None, schemes=(), headers=(), cookies=(), parameters=()):
+    return {
+        "kind": "django", "class": f"shop.rest.{name}", "schemes": list(schemes), "headers": list(headers),
+        "cookies": list(cookies), "parameters": list(parameters), "challenge": challenge,
+    }
+
+
+# name: the authenticators; DJANGO_REST_AUTHENTICATION; DJANGO_REST_AUTHENTICATORS; what the proxy must leave to Django
+ACCEPTED = {
+    "session_basic": (["Session", "Basic"], "session,basic", None, None),
+    "basic_session": (["Basic", "Session"], "basic,session", None, None),
+    "twice": (["Session", "Basic", "Session"], "session,basic", None, None),
+    "second_session": (["Session", "rest.ExemptSession", "Basic"], "session,basic", None, None),
+    "token_session": (["Token", "Session"], "session", [TOKEN, SESSION], None),
+    "session_token_basic": (["Session", "Token", "Basic"], "session,basic", [SESSION, TOKEN, BASIC], None),
+    "token_alone": (["Token"], "none", [TOKEN], None),
+    "bearer": (
+        ["rest.BearerToken", "Token", "Session"], "session",
+        [TOKEN | {"keyword": "Bearer", "challenge": "Bearer"}, TOKEN, SESSION], None,
+    ),
+    "own_model": (
+        ["Session", "rest.ApiKeyToken"], "session",
+        [SESSION, TOKEN | {"keyword": "Api-Key", "challenge": 'Api-Key realm="shop"', "table": "machine keys", "key": "text",
+                           "user": "owner_id"}], None,
+    ),
+    "exempt": (["rest.ExemptSession", "Basic"], "session,basic", [SESSION | {"csrf": False}, BASIC], None),
+    "session_with_challenge": (["rest.Session401"], "session", [SESSION | {"challenge": "Session"}], None),
+    "realm": (["rest.ShopBasic", "Session"], "basic,session", [BASIC | {"challenge": 'Basic realm="shop"'}, SESSION], None),
+    "expiring": (
+        ["rest.ExpiringToken", "Session", "Basic"], "session,basic",
+        [left("ExpiringToken", "Token", ["Token"]), SESSION, BASIC], "a header Authorization of any scheme but Basic",
+    ),
+    "hashed_keys": (
+        ["Session", "rest.HashedToken"], "session", [SESSION, left("HashedToken", "Hashed", ["Hashed"])],
+        "a header Authorization of any scheme",
+    ),
+    # Its Basic comes before DRF's, so that all of that scheme is Django's.
+    "own_basic": (
+        ["rest.DirectoryBasic", "Basic", "Token"], "basic",
+        [left("DirectoryBasic", 'Basic realm="api"', ["Basic"]), BASIC, TOKEN], "a header Authorization of any scheme but Token",
+    ),
+    "key_in_a_header": (
+        ["Session", "rest.HeaderKey"], "session", [SESSION, left("HeaderKey", None, [], ["X-Api-Key"])],
+        "the header X-Api-Key",
+    ),
+    "key_of_a_proxy": (
+        ["Session", "rest.ProxyUser"], "session", [SESSION, left("ProxyUser", None, [], ["X-Forwarded-User"])],
+        "the header X-Forwarded-User",
+    ),
+    "cookie_and_parameter": (
+        ["rest.Anywhere", "Session"], "session",
+        [left("Anywhere", 'JWT realm="api"', ["JWT"], [], ["jwt"], ["token"]), SESSION],
+        "a header Authorization of any scheme, or the cookie jwt, or the parameter token",
+    ),
+    "any_scheme": (
+        ["Session", "rest.AnyScheme"], "session", [SESSION, left("AnyScheme", None, ["*"])],
+        "a header Authorization of any scheme",
+    ),
+}
+# name: the authenticators, and the refusals
+REFUSED = {
+    "remote": (["Session", "rest.Remote"], ["shop.rest.Remote reads REMOTE_USER, which the web server sets"]),
+    "open_door": (["rest.OpenDoor", "Session"], ["shop.rest.OpenDoor lets a client in that shows no credentials"]),
+    "by_session": (["rest.StaffSession"], ["shop.rest.StaffSession reads the request's user, by which a proxy can't know"]),
+    "by_cookie": (["Basic", "rest.SessionCookie"], ["shop.rest.SessionCookie reads the session's cookie, by which a proxy"]),
+    "own_csrf": (["rest.OtherCsrf"], ["shop.rest.OtherCsrf has a CSRF check of the project's own"]),
+    "database": (["Session", "rest.Allowed"], ["shop.rest.Allowed can't be tried without a client and a database (RuntimeError"]),
+}
+# name: settings beside the authenticators, and warnings
+HANDLERS = {
+    "equal": ("shop.handlers.handler_of_validation_errors", []),
+    # It would be another answer for wrong credentials, which a view without Basic never meets.
+    "equal_for_sessions": ("shop.handlers.handler_of_wrong_credentials", []),
+}
+OTHER_HANDLERS = {
+    "wrapped": (
+        "shop.handlers.handler_that_wraps", "",
+        "a client without credentials, a user who is no member of the staff, a POST, an Accept header without JSON, an unknown "
+        "?format=, wrong credentials, a POST without a CSRF token"),
+    "not_found": ("shop.handlers.handler_of_not_found", "", "an unknown ?format="),
+    "challenge": ("shop.handlers.handler_without_challenge", '"rest_framework.authentication.BasicAuthentication"',
+                  "a client without credentials, wrong credentials"),
+    "raises": ("shop.handlers.handler_that_raises", "", "a POST"),
+    "queries": ("shop.handlers.handler_that_queries", "", "a user who is no member of the staff"),
+    "wrong_credentials": ("shop.handlers.handler_of_wrong_credentials", "", "wrong credentials"),
+}
+RENDERERS = {
+    "same_bytes": (["shop.rest.SameJson", "Browsable"], []),
+    "own_page": (["JSON", "shop.rest.BareBrowsable"], []),
+    "third": (
+        ["JSON", "Browsable", "shop.rest.Xml"],
+        ["a client that asks for application/xml or ?format=xml (shop.rest.Xml) gets a refusal"],
+    ),
+}
+OTHER_RENDERERS = {
+    "camel": ["shop.rest.CamelJson", "Browsable"],
+    "charset": ["shop.rest.CharsetJson", "Browsable"],
+    "xml_first": ["shop.rest.Xml", "JSON"],
+}
+REST = '''
+from rest_framework import authentication, exceptions, renderers
+from people.models import MachineKey, Member
+
+class BearerToken(authentication.TokenAuthentication):
+    keyword = "Bearer"
+
+class ApiKeyToken(authentication.TokenAuthentication):
+    keyword, model = "Api-Key", MachineKey
+    def authenticate_header(self, request): return 'Api-Key realm="shop"'
+
+class HashedToken(authentication.TokenAuthentication):
+    keyword = "Hashed"
+    def authenticate_credentials(self, key): return super().authenticate_credentials(key[::-1])
+
+class ExpiringToken(authentication.TokenAuthentication):
+    def authenticate_credentials(self, key):
+        user, token = super().authenticate_credentials(key)
+        raise exceptions.AuthenticationFailed("Token has expired")
+
+class ExemptSession(authentication.SessionAuthentication):
+    def enforce_csrf(self, request): return
+
+class OtherCsrf(authentication.SessionAuthentication):
+    def enforce_csrf(self, request): raise exceptions.PermissionDenied("no token")
+
+class Session401(authentication.SessionAuthentication):
+    def authenticate_header(self, request): return "Session"
+
+class StaffSession(authentication.SessionAuthentication):
+    def authenticate(self, request):
+        found = super().authenticate(request)
+        return found if found and found[0].is_staff else None
+
+class SessionCookie(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if request.COOKIES.get("sessionid"): raise exceptions.AuthenticationFailed()
+
+class ShopBasic(authentication.BasicAuthentication):
+    www_authenticate_realm = "shop"
+
+class ScriptBasic(authentication.BasicAuthentication):
+    def authenticate_header(self, request):
+        return "x" * (request.headers.get("X-Requested-With") == "XMLHttpRequest") + super().authenticate_header(request)
+
+class DirectoryBasic(authentication.BasicAuthentication):
+    def authenticate_credentials(self, userid, password, request=None): raise exceptions.AuthenticationFailed("directory")
+
+class Remote(authentication.RemoteUserAuthentication): pass
+
+class OpenDoor(authentication.BaseAuthentication):
+    def authenticate(self, request): return Member(is_staff=True), None
+
+class Allowed(authentication.BaseAuthentication):
+    def authenticate(self, request): Member.objects.filter(username=request.META["REMOTE_ADDR"]).first()
+
+class HeaderKey(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if request.headers.get("X-API-Key"): raise exceptions.AuthenticationFailed("Wrong key.")
+
+class ProxyUser(authentication.RemoteUserAuthentication):
+    header = "HTTP_X_FORWARDED_USER"
+    def authenticate(self, request):
+        if request.get_host() and request.META.get(self.header): return super().authenticate(request)
+
+class Anywhere(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        words = request.META.get("HTTP_AUTHORIZATION", "").split()
+        found = words[1] if len(words) == 2 and words[0] == "JWT" else None
+        found = found or request.COOKIES.get("jwt") or request.query_params.get("token")
+        if found: raise exceptions.AuthenticationFailed("Wrong token.")
+    def authenticate_header(self, request): return 'JWT realm="api"'
+
+class AnyScheme(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if "Authorization" in request.headers: raise exceptions.AuthenticationFailed("Wrong.")
+
+class SameJson(renderers.JSONRenderer):
+    """Another name for the same."""
+
+class CamelJson(renderers.JSONRenderer):
+    def render(self, data, *arguments): return super().render({key.title(): value for key, value in data.items()}, *arguments)
+
+class CharsetJson(renderers.JSONRenderer):
+    charset = "utf-8"
+
+class BareBrowsable(renderers.BrowsableAPIRenderer):
+    template = "bare.html"
+
+class Xml(renderers.BaseRenderer):
+    media_type, format = "application/xml", "xml"
+    def render(self, data, *arguments): return "<xml/>"
+'''
+# A module beside, because DRF's views import the classes above.
+HANDLERS_MODULE = '''
+from rest_framework import exceptions
+from rest_framework.views import exception_handler
+from people.models import Member
+
+def handler_of_validation_errors(error, context):
+    response = exception_handler(error, context)
+    if isinstance(error, exceptions.ValidationError): response.data = {"errors": response.data}
+    return response
+
+def handler_of_wrong_credentials(error, context):
+    response = exception_handler(error, context)
+    if isinstance(error, exceptions.AuthenticationFailed): response.data["code"] = "wrong"
+    return response
+
+def handler_that_wraps(error, context):
+    response = exception_handler(error, context)
+    if response is not None: response.data = {"error": response.data}
+    return response
+
+def handler_of_not_found(error, context):
+    response = exception_handler(error, context)
+    if response.status_code == 404: response.data = {"detail": context["request"].path}
+    return response
+
+def handler_without_challenge(error, context):
+    response = exception_handler(error, context)
+    response.headers.pop("WWW-Authenticate", None)
+    return response
+
+def handler_that_raises(error, context):
+    if context["request"].method == "POST" and context["request"].user.is_authenticated: raise error
+    return exception_handler(error, context)
+
+def handler_that_queries(error, context):
+    if context["request"].user.is_authenticated and context["request"].method == "GET": Member.objects.count()
+    return exception_handler(error, context)
+'''
+KEYS = """
+class MachineKey(models.Model):
+    key = models.CharField(max_length=40, db_column="text", unique=True)
+    user = models.ForeignKey(Member, models.CASCADE, db_column="owner_id")
+    class Meta: db_table = "machine keys"
+"""
+SHORT = {
+    "JSON": "rest_framework.renderers.JSONRenderer", "Browsable": "rest_framework.renderers.BrowsableAPIRenderer",
+    **{name: f"rest_framework.authentication.{name}Authentication" for name in ("Session", "Basic", "Token")},
+}
+
+
+def paths(names):
+    return [SHORT.get(name, name.replace("rest.", "shop.rest.") if name.startswith("rest.") else name) for name in names]
+
+
+def settings():
+    """Every variation's settings by its name."""
+    def framework(**values):
+        return f"REST_FRAMEWORK = {values!r}"
+
+    by_name = {}
+    for name, case in (ACCEPTED | REFUSED).items():
+        by_name[name] = framework(DEFAULT_AUTHENTICATION_CLASSES=paths(case[0]))
+    for name, (handler, _) in HANDLERS.items():
+        by_name[name] = framework(EXCEPTION_HANDLER=handler, DEFAULT_AUTHENTICATION_CLASSES=paths(["Session"]))
+    for name, (handler, authenticator, _) in OTHER_HANDLERS.items():
+        classes = {"DEFAULT_AUTHENTICATION_CLASSES": [authenticator.strip('"')]} if authenticator else {}
+        by_name[name] = framework(EXCEPTION_HANDLER=handler, **classes)
+    for name, case in (RENDERERS | OTHER_RENDERERS).items():
+        classes = case[0] if isinstance(case, tuple) else case
+        by_name[name] = framework(DEFAULT_RENDERER_CLASSES=paths(classes))
+    return by_name
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """What the script says of every variation, by name."""
+    project = sample_project.Project(tmp_path_factory.mktemp("rest") / "project")
+    project.write("shop/rest.py", REST)
+    project.write("shop/handlers.py", HANDLERS_MODULE)
+    project.write("people/models.py", (project.directory / "people/models.py").read_text() + KEYS)
+    variations = settings()
+    for name, text in variations.items():
+        project.settings(name, f'INSTALLED_APPS.append("rest_framework.authtoken")\n{text}')
+    project.settings("views", f"ROOT_URLCONF = 'shop.own_urls'\n{variations['wrapped'][:-1]}, "
+                     "'DEFAULT_AUTHENTICATION_CLASSES': ['shop.rest.OpenDoor'], 'DEFAULT_RENDERER_CLASSES': ['shop.rest.Xml'], "
+                     "'DEFAULT_THROTTLE_CLASSES': ['rest_framework.throttling.UserRateThrottle']}")
+    project.settings("token_without_app", variations["token_alone"])
+    classes = paths(["rest.ScriptBasic", "Session"])
+    project.settings("two_challenges", f"REST_FRAMEWORK = {{'DEFAULT_AUTHENTICATION_CLASSES': {classes}}}")
+    project.write("shop/own_urls.py", OWN_URLS)
+    names = [*variations, "views", "token_without_app", "two_challenges"]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(project.write_environment, names)))
+
+
+# Both views name their own classes, one of them by the arguments of as_view and under a path with a parameter.
+OWN_URLS = """
+from django.contrib import admin
+from django.urls import path
+from api.views.admin.admin_views import export_stats, export_users
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.views import exception_handler
+stats = export_stats.cls
+stats.authentication_classes, stats.renderer_classes, stats.throttle_classes = [SessionAuthentication], [JSONRenderer], []
+for view in (export_stats.cls, export_users.cls):
+    view.get_exception_handler = lambda view: exception_handler
+users = export_users.cls.as_view(
+    authentication_classes=[SessionAuthentication], renderer_classes=[JSONRenderer, BrowsableAPIRenderer], throttle_classes=[])
+urlpatterns = [path("<str:version>/export-users/", users), path("export-stats", export_stats), path("admin/", admin.site.urls)]
+"""
+
+
+def said(done, mark):
+    return [line.removeprefix(mark) for line in done.stderr.splitlines() if line.startswith(mark)]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_each_authenticator_is_known_or_left_to_django(outcomes, name):
+    done, file = outcomes[name]
+    _, plain, entries, proxy = ACCEPTED[name]
+    assert done.returncode == 0, done.stderr
+    warnings = said(done, "warning: ")
+    assert len(warnings) == (proxy is not None)
+    assert all(f" that have {proxy}: deploy/nginx-upstream.conf" in warning for warning in warnings), warnings
+    found = sample_project.sourced(file)
+    assert found["DJANGO_REST_AUTHENTICATION"] == plain
+    assert json.loads(found.get("DJANGO_REST_AUTHENTICATORS", "null")) == entries
+
+
+def test_a_challenge_that_depends_on_the_request_is_a_warning(outcomes):
+    done, file = outcomes["two_challenges"]
+    assert done.returncode == 0, done.stderr
+    assert said(done, "warning: ") == [
+        "export-users and export-stats: shop.rest.ScriptBasic chooses its WWW-Authenticate by X-Requested-With: the sidecar sends "
+        "the one for a request without."]
+    assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "basic,session"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_authenticator_whose_requests_no_proxy_can_know_is_refused_with_the_way_round(outcomes, name):
+    done, file = outcomes[name]
+    assert done.returncode == 1 and file.read_bytes() == b"", done.stderr
+    refusals = said(done, "  - ")
+    for refusal, begins in zip(refusals, REFUSED[name][1], strict=True):
+        assert refusal.startswith(f"export-users and export-stats: the authenticator {begins}"), refusals
+        assert refusal.endswith(WAYS_ROUND["authenticators"])
+
+
+def test_tokens_need_their_table(outcomes):
+    done, _ = outcomes["token_without_app"]
+    assert done.returncode == 1
+    assert "TokenAuthentication needs rest_framework.authtoken in INSTALLED_APPS. The way round" in done.stderr
+
+
+@pytest.mark.parametrize("name", HANDLERS | RENDERERS)
+def test_what_answers_as_drf_does_is_accepted(outcomes, name):
+    done, _ = outcomes[name]
+    assert done.returncode == 0, done.stderr
+    expected = [f"export-users and export-stats: {text}" for text in (HANDLERS | RENDERERS)[name][1]]
+    assert [warning.rstrip(".") for warning in said(done, "warning: ")] == expected
+
+
+@pytest.mark.parametrize("name", OTHER_HANDLERS)
+def test_a_handler_that_answers_otherwise_is_refused_once_with_what_differs(outcomes, name):
+    done, file = outcomes[name]
+    path, _, differs = OTHER_HANDLERS[name]
+    assert done.returncode == 1 and file.read_bytes() == b""
+    assert said(done, "  - ") == [
+        f"export-users and export-stats: the exception handler {path} does not answer {differs} as DRF's does. "
+        + WAYS_ROUND["handler"]
+    ]
+
+
+@pytest.mark.parametrize("name", OTHER_RENDERERS)
+def test_a_first_renderer_that_writes_otherwise_is_refused_once(outcomes, name):
+    done, _ = outcomes[name]
+    assert done.returncode == 1
+    [refusal] = said(done, "  - ")
+    assert refusal.startswith(f"export-users and export-stats: the renderers are {paths(OTHER_RENDERERS[name])[0]}, ")
+    assert refusal.endswith(WAYS_ROUND["renderers"])
+
+
+def test_what_the_views_name_themselves_counts_and_not_the_defaults(outcomes):
+    done, file = outcomes["views"]
+    assert done.returncode == 0, done.stderr
+    # What of the two is not alike is said of the one.
+    assert [warning[:34] for warning in said(done, "warning: ")] == [
+        "The URL conf has no plain path to ", "export-stats: a client that accept"]
+    assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "session"

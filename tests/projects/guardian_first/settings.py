@@ -1,0 +1,13 @@
+"""Permissions by object, whose backend comes first and has no get_user, and axes, which locks accounts."""
+
+from common import *
+
+INSTALLED_APPS += ["guardian", "axes", "guardian_first"]
+MIDDLEWARE.append("axes.middleware.AxesMiddleware")
+AUTH_USER_MODEL = "guardian_first.User"
+AUTHENTICATION_BACKENDS = [
+    "guardian.backends.ObjectPermissionBackend",
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+ANONYMOUS_USER_NAME = None
