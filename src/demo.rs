@@ -1,5 +1,5 @@
 //! `watchtower-sidecar demo`: a SQLite database with exactly Django's tables, one administrator with a real PBKDF2 hash, and
-//! some hundred plausible users. It is deleted when the program ends.
+//! some hundred plausible users who joined in the last three years. It is deleted when the program ends.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use tempfile::TempDir;
@@ -16,11 +18,12 @@ use tempfile::TempDir;
 /// Django's own DDL, as its migrations create it.
 const SCHEMA: &str = include_str!("../schema/sqlite.sql");
 
-/// 2021-03-01 09:00:00 UTC
-const FIRST_JOINED: Timestamp = Timestamp::constant(1_614_589_200, 0);
-
-/// The number of users besides the administrator.
-const USERS: usize = 240;
+/// How many users join in each month, besides the administrator. The last of these months is the one before this month.
+const JOINED_PER_MONTH: [usize; 36] = [
+    3, 2, 3, 4, 3, 2, 2, 3, 4, 5, 6, 4, // the first year
+    4, 4, 5, 6, 5, 4, 3, 5, 7, 8, 9, 6, // the second
+    7, 8, 9, 11, 10, 8, 7, 10, 13, 16, 19, 15, // the third
+];
 
 /// The administrator's username.
 pub const USERNAME: &str = "admin";
@@ -28,11 +31,44 @@ pub const USERNAME: &str = "admin";
 /// The administrator's password. It is good for this database of made-up people alone.
 pub const PASSWORD: &str = "watchtower-demo";
 
-const FIRST_NAMES: &str = "Ana Björn Chloé Dmitri Élodie Fatima George Hiroshi Ingrid José Katarzyna Łukasz 美咲 Nadia \
-                           Øystein Παύλος";
+/// First names, and how a username spells them.
+const FIRST_NAMES: [(&str, &str); 16] = [
+    ("Ana", "ana"),
+    ("Björn", "bjorn"),
+    ("Chloé", "chloe"),
+    ("Dmitri", "dmitri"),
+    ("Élodie", "elodie"),
+    ("Fatima", "fatima"),
+    ("George", "george"),
+    ("Hiroshi", "hiroshi"),
+    ("Ingrid", "ingrid"),
+    ("José", "jose"),
+    ("Katarzyna", "katarzyna"),
+    ("Łukasz", "lukasz"),
+    ("美咲", "misaki"),
+    ("Nadia", "nadia"),
+    ("Øystein", "oystein"),
+    ("Παύλος", "pavlos"),
+];
 
-const LAST_NAMES: &str = "Almeida Brontë Castro Dvořák Eriksen Fischer García Håkansson Ito Jónsdóttir Kowalski Lindqvist \
-                          Müller Nowak O'Brien";
+/// Last names, and how a username spells them.
+const LAST_NAMES: [(&str, &str); 15] = [
+    ("Almeida", "almeida"),
+    ("Brontë", "bronte"),
+    ("Castro", "castro"),
+    ("Dvořák", "dvorak"),
+    ("Eriksen", "eriksen"),
+    ("Fischer", "fischer"),
+    ("García", "garcia"),
+    ("Håkansson", "hakansson"),
+    ("Ito", "ito"),
+    ("Jónsdóttir", "jonsdottir"),
+    ("Kowalski", "kowalski"),
+    ("Lindqvist", "lindqvist"),
+    ("Müller", "muller"),
+    ("Nowak", "nowak"),
+    ("O'Brien", "obrien"),
+];
 
 /// The database, in its own folder. Dropping this deletes both.
 pub struct Demo {
@@ -65,10 +101,14 @@ impl Demo {
     }
 }
 
-/// The customer's own commands, ready to paste.
+/// How to open the page, and the customer's own commands, ready to paste.
 pub fn instructions(base_url: &str) -> String {
+    let users: usize = JOINED_PER_MONTH.iter().sum();
     format!(
-        r#"The demo is running at {base_url} with {USERS} made-up users. Paste these lines into another terminal:
+        r#"The demo is running at {base_url} with {users} made-up users.
+Open {base_url}/api/admin/ in a browser, and log in as {USERNAME} with the password {PASSWORD}
+
+Or paste these lines into another terminal:
 
 # First login to get session, in a file that others can't read
 umask 077
@@ -98,11 +138,15 @@ struct Row<'a> {
     is_active: bool,
     is_tv_user: bool,
     is_movie_user: bool,
-    /// The number of users who joined before
-    number: usize,
+    /// When the user joined, as Django stores it in SQLite
+    date_joined: String,
 }
 
 fn fill(connection: &mut SqliteConnection, password: &str) -> diesel::QueryResult<()> {
+    let this_month = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let this_month = this_month.first_of_month();
+    let months = (1..=JOINED_PER_MONTH.len() as i32).rev();
+    let months = months.map(|ago| this_month.saturating_sub(ago.months()));
     let administrator = Row {
         username: USERNAME,
         first_name: "Ada",
@@ -112,28 +156,54 @@ fn fill(connection: &mut SqliteConnection, password: &str) -> diesel::QueryResul
         is_active: true,
         is_tv_user: false,
         is_movie_user: false,
-        number: 0,
+        date_joined: joined(months.clone().next().unwrap_or(this_month), 0, 0),
     };
     insert(connection, &administrator)?;
-    // Fixed strides through the lists mix the names without randomness, so that each run has the same users.
-    let first_names = FIRST_NAMES.split(' ').cycle();
-    let last_names = LAST_NAMES.split(' ').cycle().step_by(7);
-    for (number, (first_name, last_name)) in (0..USERS).zip(first_names.zip(last_names)) {
-        let user = Row {
-            username: &format!("user{number:03}"),
-            first_name,
-            last_name,
-            // Django's mark for an account without a usable password (`make_password(None)`).
-            password: &format!("!{number:040}"),
-            is_staff: false,
-            is_active: number % 11 != 0,
-            is_tv_user: number % 3 != 0,
-            is_movie_user: number % 4 == 0,
-            number,
-        };
-        insert(connection, &user)?;
+    let mut number = 0;
+    for (month, count) in months.zip(JOINED_PER_MONTH) {
+        for nth in 0..count {
+            // The days from the 2nd to the 28th
+            let day = 1 + nth * 27 / count;
+            insert_user(connection, number, joined(month, day as i64, number))?;
+            number += 1;
+        }
     }
     Ok(())
+}
+
+/// Inserts one of the made-up users, of whom `number` joined before. Fixed strides mix names and services without randomness,
+/// so that each run has the same users.
+fn insert_user(
+    connection: &mut SqliteConnection,
+    number: usize,
+    date_joined: String,
+) -> diesel::QueryResult<()> {
+    let (first_name, first) = FIRST_NAMES[number % FIRST_NAMES.len()];
+    let (last_name, last) = LAST_NAMES[number * 7 % LAST_NAMES.len()];
+    let user = Row {
+        username: &format!("{first}.{last}"),
+        first_name,
+        last_name,
+        // Django's mark for an account without a usable password (`make_password(None)`).
+        password: &format!("!{number:040}"),
+        is_staff: false,
+        is_active: number % 11 != 0,
+        is_tv_user: number * 37 % 100 < 62,
+        // Movies become more popular: from 30 of 100 users to 70.
+        is_movie_user: number * 71 % 100 < 30 + number / 6,
+        date_joined,
+    };
+    insert(connection, &user)
+}
+
+/// A time in the month that begins with `month`, `days` later, as Django stores it in SQLite.
+fn joined(month: Date, days: i64, number: usize) -> String {
+    let (hour, minute, second) = (7 + number * 5 % 15, number * 17 % 60, number * 29 % 60);
+    let day = month.saturating_add(days.days());
+    format!(
+        "{day} {hour:02}:{minute:02}:{second:02}.{:06}",
+        number * 104_729 % 1_000_000
+    )
 }
 
 /// `PBKDF2PasswordHasher.encode` (Django 5.2).
@@ -145,8 +215,6 @@ fn encode(password: &str, salt: &str, iterations: u32) -> String {
 }
 
 fn insert(connection: &mut SqliteConnection, row: &Row<'_>) -> diesel::QueryResult<()> {
-    // A week and some seconds after the user before.
-    let joined = FIRST_JOINED + SignedDuration::from_micros(612_347_004_099) * row.number as i32;
     diesel::sql_query(
         "INSERT INTO auth_user (username, first_name, last_name, email, password, is_superuser, is_staff, is_active, \
          is_tv_user, is_movie_user, date_joined) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
@@ -160,7 +228,7 @@ fn insert(connection: &mut SqliteConnection, row: &Row<'_>) -> diesel::QueryResu
     .bind::<Bool, _>(row.is_active)
     .bind::<Bool, _>(row.is_tv_user)
     .bind::<Bool, _>(row.is_movie_user)
-    .bind::<Text, _>(joined.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string())
+    .bind::<Text, _>(&row.date_joined)
     .execute(connection)
     .map(drop)
 }

@@ -181,8 +181,8 @@ fn an_address_in_use_is_a_failed_start() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-#[test]
-fn the_demos_own_lines_work_as_printed() {
+/// A running demo, and the lines that it has printed.
+fn demo() -> (Program, Vec<String>) {
     let mut child = Command::new(PROGRAM)
         .arg("demo")
         .env_clear()
@@ -199,18 +199,56 @@ fn the_demos_own_lines_work_as_printed() {
             break;
         }
     }
+    let address = printed[0].split("http://").nth(1).unwrap();
     let program = Program {
-        address: printed[0]
-            .split("http://")
-            .nth(1)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap()
-            .into(),
+        address: address.split(' ').next().unwrap().into(),
         child,
         said: Arc::default(),
     };
+    (program, printed)
+}
+
+#[test]
+fn the_demo_says_how_to_open_its_page_which_shows_users_of_three_years() {
+    let (program, printed) = demo();
+    let origin = format!("http://{}", program.address);
+    let line = printed[1].strip_prefix(&format!("Open {origin}")).unwrap();
+    let (path, line) = line.split_once(" in a browser, and log in as ").unwrap();
+    let (user, password) = line.split_once(" with the password ").unwrap();
+    // As a browser sends the page's own form.
+    let form = format!("username={user}&password={password}");
+    let headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Sec-Fetch-Site", "same-origin"),
+    ];
+    let target = format!("{path}login/");
+    let login = send(&program.address, "POST", &target, &headers, &form);
+    let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
+    let headers = [("Cookie", cookie.as_str()), ("Accept", "text/html")];
+    let page = send(&program.address, "GET", path, &headers, "");
+    assert_eq!(page.status, 200);
+    let page = String::from_utf8(page.body).unwrap();
+    let rows = page.split("<tr><th scope=\"row\">").skip(1);
+    let months: Vec<Vec<u32>> = rows
+        .map(|row| {
+            let cells = row.split("<td class=\"number\">").skip(1);
+            cells
+                .map(|cell| cell.split('<').next().unwrap().parse().unwrap())
+                .collect()
+        })
+        .collect();
+    assert_eq!(months.len(), 36);
+    for kind in 0..3 {
+        let with = months.iter().filter(|month| month[kind] > 0).count();
+        assert!(with > 18, "{kind}: {months:?}");
+    }
+    let year = |months: &[Vec<u32>]| months.iter().flatten().sum::<u32>();
+    assert!(year(&months[24..]) > 2 * year(&months[..12]), "{months:?}");
+}
+
+#[test]
+fn the_demos_own_lines_work_as_printed() {
+    let (program, printed) = demo();
     let credentials = printed
         .iter()
         .find_map(|line| line.trim().strip_prefix("-d '"))
