@@ -14,6 +14,7 @@ use crate::db::sql::{Parameter, Sql, quoted};
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::{KeyType, UserId};
+use crate::django::settings::TokenModel;
 use crate::telemetry::RateLimitedLog;
 
 /// What the configuration says of the user model.
@@ -26,6 +27,8 @@ pub(crate) struct UserModel {
     /// The fields that the model has set to `None` (DJANGO_USER_FIELDS_NONE). Such a field is no column, and its value is
     /// `None` for every user.
     none_fields: Vec<String>,
+    /// The models of DRF's tokens
+    pub(super) tokens: Vec<TokenModel>,
     /// `USE_TZ`
     pub(crate) use_tz: bool,
 }
@@ -37,6 +40,7 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
+            tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }
     }
@@ -115,8 +119,10 @@ impl UserTable {
         };
         let mut fields: BTreeSet<String> = columns.into_keys().collect();
         fields.retain(|field| !none_fields.contains(field));
-        // Each is there if its table is: two of `PermissionsMixin`, and the admin's log, whose entries refer to the user.
+        // Each is there if its table is: two of `PermissionsMixin`, and the admin's log and DRF's tokens, whose rows refer to
+        // the user.
         for (relation, table) in [
+            ("auth_token", "authtoken_token".to_owned()),
             ("groups", format!("{table}_groups")),
             ("logentry", "django_admin_log".to_owned()),
             ("user_permissions", format!("{table}_user_permissions")),
