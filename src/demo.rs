@@ -187,7 +187,7 @@ fn insert_user(
         // Django's mark for an account without a usable password (`make_password(None)`).
         password: &format!("!{number:040}"),
         is_staff: false,
-        is_active: number % 11 != 0,
+        is_active: !number.is_multiple_of(11),
         is_tv_user: number * 37 % 100 < 62,
         // Movies become more popular: from 30 of 100 users to 70.
         is_movie_user: number * 71 % 100 < 30 + number / 6,

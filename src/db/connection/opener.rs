@@ -33,6 +33,7 @@ impl ConnectionOpener {
         })
     }
 
+    #[cfg_attr(not(feature = "postgres"), allow(unused_variables))]
     fn open(&self, timeout: Duration) -> diesel::ConnectionResult<Connection> {
         match self.url.backend() {
             #[cfg(feature = "sqlite")]
