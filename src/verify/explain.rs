@@ -1,5 +1,5 @@
-//! Tells a difference that the project's own middleware or web server makes, and that changes nothing for a client of the two
-//! endpoints, from one that a client can notice.
+//! Tells a difference that the project's own middleware or web server makes, and that no client of the two endpoints goes by,
+//! from one that a client can notice.
 //!
 //! An unknown header is explained only if Django sends it with every answer of the views: then it does not come from a view.
 
@@ -8,39 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cases::{Case, Special};
 use super::compare::{BodyDifference, BodyKind, Compared, HeaderDifference, Outcome};
 use super::languages;
-
-const TO_THE_PROXY: &str = "let the proxy add it to the sidecar's answers";
-const DEFAULT_IS_SENT: &str =
-    "the sidecar sends Django's default; let the proxy set the project's value";
-const NOT_KEPT: &str =
-    "the project or its web server sets it; the sidecar lets no cache keep an answer";
-
-/// Headers that do not change what a client of the endpoints gets, if Django sends them: the name in lower case, and why.
-const FROM_DJANGO: [(&str, &str); 17] = [
-    (
-        "content-language",
-        "LocaleMiddleware adds it; verify asks for English, the language of the sidecar's refusals",
-    ),
-    ("strict-transport-security", TO_THE_PROXY),
-    ("content-security-policy", TO_THE_PROXY),
-    ("content-security-policy-report-only", TO_THE_PROXY),
-    ("permissions-policy", TO_THE_PROXY),
-    ("feature-policy", TO_THE_PROXY),
-    ("reporting-endpoints", TO_THE_PROXY),
-    ("report-to", TO_THE_PROXY),
-    ("nel", TO_THE_PROXY),
-    ("cache-control", NOT_KEPT),
-    ("expires", NOT_KEPT),
-    ("pragma", NOT_KEPT),
-    ("x-frame-options", DEFAULT_IS_SENT),
-    ("x-content-type-options", DEFAULT_IS_SENT),
-    ("referrer-policy", DEFAULT_IS_SENT),
-    ("cross-origin-opener-policy", DEFAULT_IS_SENT),
-    (
-        "server-timing",
-        "the debug toolbar or the web server adds it",
-    ),
-];
 
 /// Headers that the sidecar sends even if the project has Django's middleware for them off.
 const ALWAYS_SENT: [&str; 4] = [
@@ -184,8 +151,7 @@ impl Judge {
     fn header(&mut self, case: &Case, header: &HeaderDifference) -> Option<String> {
         let name = header.name.as_str();
         let is_from_django = header.django.is_some();
-        let known = FROM_DJANGO.iter().find(|(known, _)| *known == name);
-        let why = match (name, known) {
+        let why = match (name, added_by(name)) {
             ("vary", _) => return self.vary(header),
             ("content-length", _) if case.method == "HEAD" && self.language.is_some() => {
                 self.refusals();
@@ -194,7 +160,7 @@ impl Judge {
             ("content-type", _) if is_charset_of_a_page(case, header) => {
                 "where Django versions differ, the newest is followed"
             }
-            (_, Some((_, why))) if is_from_django || ALWAYS_SENT.contains(&name) => why,
+            (_, Some(why)) if is_from_django || ALWAYS_SENT.contains(&name) => why,
             _ if is_from_django && header.sidecar.is_none() && self.is_on_every_answer(name) => {
                 "a middleware of the project or its web server adds it to every answer"
             }
@@ -286,6 +252,44 @@ fn is_charset_of_a_page(case: &Case, header: &HeaderDifference) -> bool {
     let values = (header.django.as_deref(), header.sidecar.as_deref());
     case.special == Some(Special::NoView)
         && values == (Some("text/html"), Some("text/html; charset=utf-8"))
+}
+
+/// What adds a header that does not change what a client of the endpoints gets; the name in lower case.
+fn added_by(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "content-language" => {
+            "LocaleMiddleware adds it; verify asks for English, the language of the sidecar's refusals"
+        }
+        "cache-control" | "expires" | "pragma" => {
+            "the project or its web server sets it; the sidecar lets no cache keep an answer"
+        }
+        "strict-transport-security" => {
+            "SecurityMiddleware (SECURE_HSTS_SECONDS) or the web server adds it; let the proxy add it to the sidecar's \
+             answers"
+        }
+        "content-security-policy"
+        | "content-security-policy-report-only"
+        | "reporting-endpoints"
+        | "report-to"
+        | "nel" => {
+            "a middleware for content security policies or the web server adds it; let the proxy add it to the \
+             sidecar's answers"
+        }
+        "permissions-policy" | "feature-policy" => {
+            "a middleware for permissions policies or the web server adds it; let the proxy add it to the sidecar's \
+             answers"
+        }
+        "x-frame-options" => {
+            "XFrameOptionsMiddleware (X_FRAME_OPTIONS) decides; the sidecar sends Django's default, and the proxy can \
+             set another value"
+        }
+        "x-content-type-options" | "referrer-policy" | "cross-origin-opener-policy" => {
+            "SecurityMiddleware (SECURE_*) decides; the sidecar sends Django's default, and the proxy can set another \
+             value"
+        }
+        "server-timing" => "the debug toolbar or the web server adds it",
+        _ => return None,
+    })
 }
 
 /// A header's name as it is usually written.

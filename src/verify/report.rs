@@ -40,7 +40,7 @@ impl Report<'_> {
             }
         }
         if !quiet && !self.explanations.is_empty() {
-            text += "explained, each once: a client of the endpoints gets the same\n";
+            text += "explained, with each reason once:\n";
             for (what, explanation) in &self.explanations {
                 text += &format!("            {what} {}\n", because(explanation));
             }

@@ -261,7 +261,9 @@ fn what_middleware_adds_is_explained_once() {
     );
     let (code, table, said) = verify(&django, &sidecar, &[]);
     assert_eq!((code, said.as_str()), (0, ""), "{table}");
-    let (_, list) = table.split_once("explained, each once").unwrap();
+    let (_, list) = table
+        .split_once("explained, with each reason once:\n")
+        .unwrap();
     for (what, values) in [
         ("Content-Language", r#"; Django "en", sidecar none"#),
         ("Vary: Accept", ""),
@@ -357,7 +359,7 @@ fn refusals_in_another_language_are_explained_and_other_texts_are_not() {
     );
     const GERMAN: &str = answer!(
         "403 Forbidden",
-        "Content-Length: 32",
+        "Content-Length: 33",
         "{\"detail\":\"Anmeldedaten fehlen.\"}"
     );
     const OWN: &str = answer!(
