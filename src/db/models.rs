@@ -2,5 +2,6 @@
 
 pub(crate) mod column_text;
 pub mod sessions;
+mod tokens;
 pub mod user_table;
 pub mod users;

@@ -47,8 +47,8 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
     assert_eq!(config.django.session_cookie.age_seconds, 1_209_600);
     assert_eq!(config.django.session_cookie.same_site, Some(SameSite::Lax));
     assert_eq!(
-        config.django.rest_authentication,
-        [Authenticator::Session, Authenticator::Basic]
+        config.django.authenticators,
+        [Authenticator::session(), Authenticator::basic()]
     );
     assert_eq!(config.database_url.backend(), Backend::Sqlite);
     assert_eq!(config.database_url.target(), "/var/lib/app/db.sqlite3");

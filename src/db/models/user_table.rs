@@ -14,6 +14,7 @@ use crate::db::sql::{Parameter, Sql, quoted};
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::sessions::{KeyType, UserId};
+use crate::django::settings::TokenModel;
 use crate::telemetry::RateLimitedLog;
 
 /// What the configuration says of the user model.
@@ -26,6 +27,8 @@ pub(crate) struct UserModel {
     /// The fields that the model has set to `None` (DJANGO_USER_FIELDS_NONE). Such a field is no column, and its value is
     /// `None` for every user.
     none_fields: Vec<String>,
+    /// The models of DRF's tokens
+    pub(super) tokens: Vec<TokenModel>,
     /// `USE_TZ`
     pub(crate) use_tz: bool,
 }
@@ -37,6 +40,7 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
+            tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }
     }

@@ -79,7 +79,16 @@ impl UserTable {
         let sql = Sql::new(format!(
             "SELECT id, {username}, password, is_active, is_staff FROM {users} WHERE {column} = $1 LIMIT 2"
         ));
-        let mut found = match sql.bind(value).load(connection) {
+        self.only(connection, sql.bind(value))
+    }
+
+    /// The user whom the statement selects; `None` if it selects more than one, or a row that can't be read.
+    pub(super) fn only(
+        &self,
+        connection: &mut Connection,
+        sql: Sql,
+    ) -> Result<Option<User>, DbError> {
+        let mut found = match sql.load(connection) {
             // A user whose row can't be read is not authenticated.
             Err(diesel::result::Error::DeserializationError(why)) => {
                 let message = format!("a user's row can't be read: {why}");
