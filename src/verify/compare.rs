@@ -49,6 +49,7 @@ pub(super) enum Outcome {
 
 /// Two answers with the same status.
 pub(super) struct Compared {
+    pub(super) status: u16,
     /// The names of Django's headers, in lower case
     pub(super) sent: BTreeSet<String>,
     pub(super) headers: Vec<HeaderDifference>,
@@ -87,12 +88,11 @@ impl Outcome {
             Outcome::OwnPage(_) | Outcome::ToHttps(_) => false,
             Outcome::Different(_) => true,
             Outcome::Compared(Compared { headers, body, .. }) => {
-                let is_cookie = |header: &HeaderDifference| header.name == "set-cookie";
+                let is_of_data = |header: &HeaderDifference| {
+                    matches!(header.name.as_str(), "set-cookie" | "content-length")
+                };
                 let is_other = |body: &BodyDifference| matches!(body.kind, BodyKind::Other);
-                body.as_ref().is_some_and(is_other)
-                    || headers
-                        .iter()
-                        .any(|header| is_cookie(header) || header.is_of_body())
+                body.as_ref().is_some_and(is_other) || headers.iter().any(is_of_data)
             }
         }
     }
@@ -175,6 +175,7 @@ pub(super) fn compare(
         headers.retain(|header| !header.is_of_body());
     }
     Ok(Outcome::Compared(Compared {
+        status,
         sent,
         headers,
         body,

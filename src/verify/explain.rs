@@ -132,9 +132,14 @@ impl Judge {
                 (false, Vec::new())
             }
             Outcome::ToHttps(text) | Outcome::Different(text) => (false, vec![text.clone()]),
-            Outcome::Compared(Compared { headers, body, .. }) => {
+            Outcome::Compared(Compared {
+                status,
+                headers,
+                body,
+                ..
+            }) => {
                 let of_headers = headers.iter();
-                let of_headers = of_headers.filter_map(|header| self.header(case, header));
+                let of_headers = of_headers.filter_map(|header| self.header(case, *status, header));
                 let mut different: Vec<_> = of_headers.collect();
                 different.extend(body.as_ref().and_then(|body| self.body(body)));
                 (headers.is_empty() && body.is_none(), different)
@@ -148,7 +153,7 @@ impl Judge {
     }
 
     /// Explains a header's difference, or returns it in words.
-    fn header(&mut self, case: &Case, header: &HeaderDifference) -> Option<String> {
+    fn header(&mut self, case: &Case, status: u16, header: &HeaderDifference) -> Option<String> {
         let name = header.name.as_str();
         let is_from_django = header.django.is_some();
         let why = match (name, added_by(name)) {
@@ -156,6 +161,10 @@ impl Judge {
             ("content-length", _) if case.method == "HEAD" && self.language.is_some() => {
                 self.refusals();
                 return None;
+            }
+            // Clients send a tag back only as they got it, and that of a refusal never leads to 304.
+            ("etag", _) if is_from_django && (header.sidecar.is_some() || status >= 400) => {
+                "ConditionalGetMiddleware adds it; after the switch a client gets one whole answer and a new tag"
             }
             ("content-type", _) if is_charset_of_a_page(case, header) => {
                 "where Django versions differ, the newest is followed"
@@ -294,6 +303,9 @@ fn added_by(name: &str) -> Option<&'static str> {
 
 /// A header's name as it is usually written.
 fn title_case(name: &str) -> String {
+    if name == "etag" {
+        return "ETag".to_owned();
+    }
     let part = |part: &str| match part.split_at_checked(1) {
         Some((first, rest)) => format!("{}{rest}", first.to_ascii_uppercase()),
         None => String::new(),
