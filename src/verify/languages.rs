@@ -1,7 +1,7 @@
 //! The languages of Django REST framework's refusals, told by the text that an anonymous caller gets.
 
-/// DRF's translations (3.18) of "Authentication credentials were not provided.", each with its language.
-const NOT_PROVIDED: [(&str, &str); 37] = [
+/// DRF's translations (3.14 to 3.18) of "Authentication credentials were not provided.", each with its language.
+const NOT_PROVIDED: [(&str, &str); 38] = [
     ("ar", "لم يتم تزويد بيانات الدخول."),
     ("az", "Təsdiqləmə məlumatları təchiz edilməyib."),
     ("bg", "Носители на удостоверение не са предоставени."),
@@ -25,6 +25,10 @@ const NOT_PROVIDED: [(&str, &str); 37] = [
     ("ja", "認証情報が含まれていません。"),
     ("kk", "Аутентификация деректері берілмеген."),
     ("ko", "자격 인증 데이터가 제공되지 않았습니다."),
+    (
+        "ko",
+        "자격 인증데이터(authentication credentials)가 제공되지 않았습니다.",
+    ),
     ("lt", "Autentifikacijos duomenys nesuteikti."),
     ("lv", "Netika nodrošināti autorizācijas parametri."),
     ("mk", "Не се внесени податоци за најава."),
