@@ -58,8 +58,8 @@ def existing(text, admin_url, database, user_table):
     tables = {table for table, _ in found}
     if "authtoken_token" in tables:
         text = text.replace(TOKENS, TOKENS.removeprefix("-- "))
-    if "django_admin_log" not in tables:
-        text = "".join(line for line in text.splitlines(True) if "`django_admin_log`" not in line)
+    for table in {"authtoken_token", "django_admin_log"} - tables:
+        text = "".join(line for line in text.splitlines(True) if f"REFERENCES ON `watchtower`.`{table}`" not in line)
     return text
 
 
