@@ -60,6 +60,7 @@ pub(super) struct Compared {
 pub(super) struct HeaderDifference {
     /// In lower case
     pub(super) name: String,
+    /// Of `Set-Cookie` without a session's key
     pub(super) django: Option<String>,
     pub(super) sidecar: Option<String>,
 }
@@ -125,8 +126,6 @@ impl HeaderDifference {
     /// Both values in words.
     pub(super) fn values(&self) -> String {
         let described = |value: &Option<String>| match value {
-            // The value may be a session key.
-            Some(_) if self.name == "set-cookie" => "one".to_owned(),
             Some(value) => format!("{value:?}"),
             None => "none".to_owned(),
         };
@@ -203,7 +202,13 @@ fn differing_headers(django: &HeaderMap, sidecar: &HeaderMap) -> Vec<HeaderDiffe
         let is_addition = MAY_BE_ADDED.contains(name) && !django.contains_key(*name);
         django.get(*name) != sidecar.get(*name) && !is_addition
     };
-    let value = |headers: &Headers<'_>, name| headers.get(name).map(|values| values.join(", "));
+    let value = |headers: &Headers<'_>, name| match (name, headers.get(name)?) {
+        ("set-cookie", values) => {
+            let values: Vec<String> = values.iter().map(|cookie| without_value(cookie)).collect();
+            Some(values.join(", "))
+        }
+        (_, values) => Some(values.join(", ")),
+    };
     let names = names.into_iter().filter(differs);
     names
         .map(|name| HeaderDifference {
@@ -212,6 +217,16 @@ fn differing_headers(django: &HeaderMap, sidecar: &HeaderMap) -> Vec<HeaderDiffe
             sidecar: value(&sidecar, name),
         })
         .collect()
+}
+
+/// A cookie's name and attributes. Its value may be a session key, unless it is empty.
+fn without_value(cookie: &str) -> String {
+    let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    match value.trim_matches('"') {
+        "" => cookie.to_owned(),
+        _ => format!("{name}=(hidden);{attributes}"),
+    }
 }
 
 type Headers<'a> = BTreeMap<&'a str, Vec<String>>;

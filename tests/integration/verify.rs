@@ -308,8 +308,8 @@ fn what_a_client_goes_by_is_different_whoever_adds_it() {
             r#"header access-control-allow-origin: Django "*", sidecar none"#,
         ),
         (
-            "Set-Cookie: region=eu",
-            "header set-cookie: Django one, sidecar none",
+            "Set-Cookie: region=eu; Path=/",
+            r#"header set-cookie: Django "region=(hidden); Path=/", sidecar none"#,
         ),
         (
             "WWW-Authenticate: Token",
