@@ -1,4 +1,4 @@
-//! Tells a difference that the project's own middleware or web server makes, and that no client of the two endpoints goes by,
+//! Tells a difference that the project's own middleware or web server makes, and that no client of the two endpoints relies on,
 //! from one that a client can notice.
 //!
 //! An unknown header is explained only if Django sends it with every answer of the views: then it does not come from a view.
@@ -17,7 +17,7 @@ const ALWAYS_SENT: [&str; 4] = [
     "cross-origin-opener-policy",
 ];
 
-/// Headers that clients go by, whoever adds them.
+/// Headers that clients rely on, whatever adds them.
 const RELIED_ON: [&str; 12] = [
     "allow",
     "content-disposition",

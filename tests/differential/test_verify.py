@@ -197,7 +197,7 @@ def test_a_redirect_to_https_is_said_once_and_gone_with_the_proxys_header(bench,
     assert (code, said) == (0, ""), table
 
 
-def test_a_sidecar_that_takes_no_word_from_this_machine_is_noted(bench, place):
+def test_a_sidecar_that_does_not_trust_this_machine_is_noted(bench, place):
     """Django's CSRF check asks for a Referer only over https, so that its text tells whether the header was taken."""
     code, table, _ = compared(bench, place, UNTRUSTING, "--forwarded-proto", "https")
     assert code == 1 and table.endswith(" 1 different\n"), table

@@ -301,7 +301,7 @@ fn what_middleware_adds_is_explained_once() {
 }
 
 #[test]
-fn what_a_client_goes_by_is_different_whoever_adds_it() {
+fn what_a_client_relies_on_is_different_whatever_adds_it() {
     for (headers, words) in [
         (
             "Access-Control-Allow-Origin: *",
@@ -339,7 +339,7 @@ fn what_a_client_goes_by_is_different_whoever_adds_it() {
 }
 
 #[test]
-fn an_unknown_header_of_one_answer_alone_may_be_a_view_s() {
+fn an_unknown_header_of_one_answer_is_different() {
     const ONCE: &[&str] = &[answer!(
         "403 Forbidden",
         "Allow: GET, OPTIONS\r\nX-Site: shop",
