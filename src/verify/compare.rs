@@ -134,7 +134,8 @@ impl HeaderDifference {
     }
 }
 
-/// Compares two answers to the request of a case; `mount` is Django's path of the endpoints. The result shows no bytes of a private body.
+/// Compares two answers to the request of a case; `mount` is Django's path of the endpoints. The result shows no bytes of a
+/// private body.
 ///
 /// # Errors
 /// An answer broke off or took too long.
@@ -231,8 +232,8 @@ fn without_value(cookie: &str) -> String {
 
 type Headers<'a> = BTreeMap<&'a str, Vec<String>>;
 
-/// The values of each header that is compared, sorted; of `Allow` and `Vary` each member is a value. A byte above ASCII is one character, so that values that differ stay
-/// different.
+/// The values of each header that is compared, sorted; of `Allow` and `Vary` each member is a value. A byte above ASCII is one
+/// character, so that values that differ stay different.
 fn comparable(headers: &HeaderMap) -> Headers<'_> {
     let mut found: Headers<'_> = BTreeMap::new();
     for (name, value) in headers {
