@@ -5,6 +5,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::backends::PasswordBackend;
 use super::cookies::SessionCookie;
 use super::signing::SecretKeys;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// `AUTHENTICATION_BACKENDS`, dotted paths
     pub authentication_backends: Vec<String>,
+    /// Those that compare passwords with the stored ones, in order; none: no password is taken
+    pub password_backends: Vec<PasswordBackend>,
     /// DRF's `DEFAULT_AUTHENTICATION_CLASSES`, in order, never empty
     pub rest_authentication: Vec<Authenticator>,
     /// The `SESSION_COOKIE_*` settings

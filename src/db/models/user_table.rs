@@ -13,6 +13,7 @@ use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Parameter, Sql, quoted};
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
+use crate::django::backends::{NameLookup, lookups};
 use crate::django::sessions::{KeyType, UserId};
 use crate::telemetry::RateLimitedLog;
 
@@ -26,6 +27,8 @@ pub(crate) struct UserModel {
     /// The fields that the model has set to `None` (DJANGO_USER_FIELDS_NONE). Such a field is no column, and its value is
     /// `None` for every user.
     none_fields: Vec<String>,
+    /// Whether users log in by their e-mail address
+    pub(super) reads_addresses: bool,
     /// `USE_TZ`
     pub(crate) use_tz: bool,
 }
@@ -37,6 +40,8 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
+            reads_addresses: lookups(&config.django.password_backends)
+                .contains(&NameLookup::Email),
             use_tz: config.django.use_tz,
         }
     }
