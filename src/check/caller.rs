@@ -170,7 +170,7 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
         (false, true) => {
             Some("the user is not active (a backend admits such users, but DRF does not)")
         }
-        (false, false) => Some("the user is not active, and no backend admits such users"),
+        (false, false) => Some("no backend admits the user, who is not active"),
     };
     if let Some(why) = refusal {
         findings.error(
