@@ -26,6 +26,16 @@ END $$;
 ALTER ROLE "sidecar" CONNECTION LIMIT 34;
 
 REVOKE ALL ON "public"."auth_user", "public"."django_session" FROM "sidecar";
+DO $$ BEGIN
+    REVOKE ALL ON "public"."authtoken_token" FROM "sidecar";
+EXCEPTION WHEN undefined_table THEN
+    NULL; -- The project has no tokens.
+END $$;
+DO $$ BEGIN
+    REVOKE ALL ON "public"."account_emailaddress" FROM "sidecar";
+EXCEPTION WHEN undefined_table THEN
+    NULL; -- The project has no allauth.
+END $$;
 
 -- PART 1: always.
 
@@ -43,6 +53,14 @@ GRANT SELECT (
 
 -- GRANT INSERT (session_key, session_data, expire_date), DELETE ON "public"."django_session" TO "sidecar";
 -- GRANT UPDATE (last_login) ON "public"."auth_user" TO "sidecar";
+
+-- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATORS, which names the table and columns).
+
+-- GRANT SELECT (key, user_id) ON "public"."authtoken_token" TO "sidecar";
+
+-- PART 4: only if users log in by e-mail address with allauth (`email` in DJANGO_PASSWORD_BACKENDS).
+
+-- GRANT SELECT (email, user_id, verified) ON "public"."account_emailaddress" TO "sidecar";
 
 -- PostgreSQL grants some privileges to all roles (PUBLIC). They can only be revoked for all roles at once; owners keep
 -- theirs. Consider

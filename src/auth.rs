@@ -13,7 +13,7 @@ use crate::db::models::users::User;
 use crate::django::authentication::{Basic, parse_basic};
 use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_download};
 use crate::django::request::Query;
-use crate::django::settings::{Authenticator, Settings};
+use crate::django::settings::{AuthenticatorKind, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::request::wsgi_header;
 use crate::route::Route;
@@ -24,6 +24,7 @@ mod credentials;
 pub mod csrf;
 pub mod login;
 pub mod session;
+mod token;
 
 use session::{SessionAccess, SessionOutcome};
 
@@ -73,10 +74,11 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     };
 
     let settings = state.settings();
-    let challenges = settings.rest_authentication.first() == Some(&Authenticator::Basic);
-    let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenges);
+    let first = settings.authenticators.first();
+    let challenge = first.and_then(|first| first.challenge.clone());
+    let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenge.clone());
     let authenticated = authenticate(state, &settings, req, renderer).await;
-    let caller = authenticated.map_err(|error| error.with_challenge(challenges))?;
+    let caller = authenticated.map_err(|error| error.with_challenge(challenge.clone()))?;
     let Some((user, authenticator)) = caller else {
         state.metrics.authenticated("none", "anonymous");
         return Err(fail(ErrorKind::NotAuthenticated));
@@ -112,10 +114,17 @@ async fn authenticate(
     req: &HttpRequest,
     renderer: Renderer,
 ) -> Result<Option<(User, &'static str)>, Error> {
-    for authenticator in &settings.rest_authentication {
-        let (user, name) = match authenticator {
-            Authenticator::Session => (by_session(state, req, renderer).await?, "session"),
-            Authenticator::Basic => (by_basic(state, req, renderer).await?, "basic"),
+    for authenticator in &settings.authenticators {
+        let (user, name) = match &authenticator.kind {
+            AuthenticatorKind::Session { csrf } => {
+                (by_session(state, req, renderer, *csrf).await?, "session")
+            }
+            AuthenticatorKind::Basic => (by_basic(state, req, renderer).await?, "basic"),
+            AuthenticatorKind::Token(model) => {
+                let user = token::authenticate(state, req, renderer, model).await?;
+                (user, "token")
+            }
+            AuthenticatorKind::Django(_) => continue,
         };
         if let Some(user) = user {
             return Ok(Some((user, name)));
@@ -128,6 +137,7 @@ async fn by_session(
     state: &State,
     req: &HttpRequest,
     renderer: Renderer,
+    enforces_csrf: bool,
 ) -> Result<Option<User>, Error> {
     let count = |outcome| state.metrics.authenticated("session", outcome);
     // The answer varies with the cookie, even if the database is unavailable.
@@ -138,9 +148,10 @@ async fn by_session(
     })?;
     let is_dead = caller.outcome.is_dead();
     SessionAccess { is_dead }.note(req);
-    if caller.user.is_some() {
+    if caller.user.is_some() && enforces_csrf {
         csrf::enforce(state, req, renderer).inspect_err(|_| count("csrf"))?;
-    } else if caller.outcome != SessionOutcome::NoCookie {
+    }
+    if caller.user.is_none() && caller.outcome != SessionOutcome::NoCookie {
         count(caller.outcome.label());
     }
     Ok(caller.user)

@@ -12,6 +12,7 @@ use crate::django::cookies::SessionCookie;
 use crate::django::settings::Settings;
 use crate::django::signing::{SecretKey, SecretKeys};
 
+mod authenticators;
 mod database_url;
 mod file;
 mod local_client;
@@ -132,6 +133,15 @@ impl Config {
                  to another path, for example SIDECAR_LOGIN_MOUNT={mount}/session"
             ));
         }
+        let known = vars.value("DJANGO_REST_AUTHENTICATION", authenticators::names);
+        let all = vars.optional("DJANGO_REST_AUTHENTICATORS", authenticators::objects);
+        let authenticators = all.unwrap_or(known);
+        if authenticators.is_empty() && vars.errors.is_empty() {
+            vars.errors.push(
+                "DJANGO_REST_AUTHENTICATION is none, but DJANGO_REST_AUTHENTICATORS is not set: nobody could be let in"
+                    .to_owned(),
+            );
+        }
         Some(Config {
             database_read_url: vars.optional("DATABASE_READ_URL", DatabaseUrl::parse),
             user_table: vars.value("DJANGO_USER_TABLE", identifier),
@@ -168,7 +178,7 @@ impl Config {
                 password_backends: named
                     .unwrap_or_else(|| known_password_backends(&authentication_backends)),
                 authentication_backends,
-                rest_authentication: vars.value("DJANGO_REST_AUTHENTICATION", authenticators),
+                authenticators,
                 session_cookie: SessionCookie {
                     name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
                     age_seconds: vars

@@ -89,8 +89,8 @@ pub struct Error {
     /// What went wrong
     pub kind: ErrorKind,
     renderer: Renderer,
-    /// Whether a missing authentication is 401 with `WWW-Authenticate`: as in DRF, where its first authenticator has one
-    challenges: bool,
+    /// `WWW-Authenticate` of DRF's first authenticator: with one, a missing authentication is 401
+    challenge: Option<String>,
     /// The cause of an outage, for the log (`middleware/access_log.rs`) and never for the client
     pub cause: Option<String>,
 }
@@ -101,14 +101,15 @@ impl Error {
         Error {
             kind,
             renderer,
-            challenges: false,
+            challenge: None,
             cause: None,
         }
     }
 
-    /// If `challenges`, with 401 and `WWW-Authenticate` in place of 403 (`APIView.handle_exception`).
-    pub fn with_challenge(self, challenges: bool) -> Self {
-        Error { challenges, ..self }
+    /// With a challenge, a missing authentication is 401 with this `WWW-Authenticate` in place of 403
+    /// (`APIView.handle_exception`).
+    pub fn with_challenge(self, challenge: Option<String>) -> Self {
+        Error { challenge, ..self }
     }
 
     /// An outage.
@@ -142,9 +143,6 @@ impl fmt::Display for Error {
     }
 }
 
-/// The value of a `WWW-Authenticate` for HTTP Basic (`BasicAuthentication.authenticate_header`).
-const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="api""#);
-
 /// `Retry-After` of an outage, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
@@ -168,9 +166,9 @@ impl Error {
         use LoginRefusal as L;
         use StatusCode as S;
         let login = ErrorBody::Login;
-        let unauthenticated = match self.challenges {
-            true => S::UNAUTHORIZED,
-            false => S::FORBIDDEN,
+        let unauthenticated = match self.challenge {
+            Some(_) => S::UNAUTHORIZED,
+            None => S::FORBIDDEN,
         };
         match &self.kind {
             K::NotFound => (S::NOT_FOUND, Detail("Not found.".into())),
@@ -307,8 +305,12 @@ impl ResponseError for Error {
             }
         };
         let (name, value) = match &self.kind {
-            ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) if self.challenges => {
-                (header::WWW_AUTHENTICATE, BASIC_CHALLENGE)
+            ErrorKind::NotAuthenticated | ErrorKind::AuthenticationFailed(_) => {
+                match self.challenge.as_deref().map(HeaderValue::from_str) {
+                    Some(Ok(challenge)) => (header::WWW_AUTHENTICATE, challenge),
+                    // `config` refuses what can't be a header.
+                    Some(Err(_)) | None => return answer,
+                }
             }
             ErrorKind::Unavailable => (header::RETRY_AFTER, RETRY_AFTER_SECONDS.into()),
             ErrorKind::Throttled(wait) | ErrorKind::Login(LoginRefusal::Throttled(wait)) => {

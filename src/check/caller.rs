@@ -8,7 +8,6 @@ use crate::db::types::stored_time::Clock;
 use crate::django::backends::{NameLookup, admits, lookups};
 use crate::django::hashers::{EncodedPassword, Unusable};
 use crate::django::sessions::AuthHash;
-use crate::django::settings::Authenticator;
 use crate::django::signing::Undecodable;
 use crate::passwords::check::{PasswordOutcome, check_password};
 
@@ -22,8 +21,7 @@ pub(super) fn session(examined: &mut Examined, key: &str) -> Option<()> {
     let inspector = &mut examined.inspector;
     let decided = inspector.read(&|connection| caller(connection, &table, settings, key, now));
     let caller = findings.answer("the session", decided)?;
-    let authenticators = &settings.rest_authentication;
-    if !authenticators.contains(&Authenticator::Session) {
+    if !settings.takes_sessions() {
         findings.error(
             "session.refused.authenticator",
             "DJANGO_REST_AUTHENTICATION does not name session: no session is looked at",
@@ -184,7 +182,7 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
         let last = if last.is_empty() { "never" } else { &last };
         findings.ok("user.last-login", &format!("last login: {last}"));
     }
-    if !settings.rest_authentication.contains(&Authenticator::Basic) {
+    if !settings.takes_basic() {
         findings.ok(
             "user.basic",
             "DJANGO_REST_AUTHENTICATION does not name basic: only a session admits the user",

@@ -11,7 +11,6 @@ use jiff::tz::TimeZone;
 use super::types::{Bind, LogFormat, LoginMode, Rate};
 use crate::client_address::TrustedProxies;
 use crate::django::backends::{NameLookup, PasswordBackend};
-use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
 
 /// A parser of numbers in this range.
@@ -125,20 +124,6 @@ pub(super) fn same_site(text: &str) -> Result<Option<String>, String> {
 
 pub(super) fn time_zone(text: &str) -> Result<TimeZone, String> {
     TimeZone::get(text).map_err(|_| "is not the name of a time zone".into())
-}
-
-pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
-    let parsed = text.split(',').map(|name| match name.trim() {
-        "session" => Ok(Authenticator::Session),
-        "basic" => Ok(Authenticator::Basic),
-        _ => Err("is not a list of session and basic"),
-    });
-    let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
-    match authenticators.as_slice() {
-        [one, other] if one == other => Err("names one authenticator twice".into()),
-        [_] | [_, _] => Ok(authenticators),
-        _ => Err("names more than session and basic".into()),
-    }
 }
 
 pub(super) fn bind(text: &str) -> Result<Bind, String> {

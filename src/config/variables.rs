@@ -64,7 +64,11 @@ variables! {
         "The apps that lock accounts or addresses after failed logins, a JSON array: the sidecar warns that it does not";
     DJANGO_SECOND_FACTOR = "[]", like r#"["allauth.mfa"]"#:
         "The apps of INSTALLED_APPS by which people log in with more than a password, a JSON array";
-    DJANGO_REST_AUTHENTICATION = "session,basic": "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order";
+    DJANGO_REST_AUTHENTICATION = "session,basic":
+        "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order: session and basic; none beside DJANGO_REST_AUTHENTICATORS";
+    DJANGO_REST_AUTHENTICATORS, like
+        r#"[{"kind":"token","challenge":"Token","keyword":"Token","table":"authtoken_token","key":"key","user":"user_id"}]"#:
+        "All authenticators of the two views, in order, where the list above can't name them: a JSON array that          django-settings.py writes";
     DJANGO_ALLOWED_HOSTS or DJANGO_ALLOWED_HOSTS_FILE = "[]", like r#"["watchtower.example.com"]"#:
         "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without";
     DJANGO_DEBUG = "false": "DEBUG";

@@ -5,7 +5,6 @@ use std::iter;
 use super::Config;
 use super::database_url::Backend;
 use crate::django::backends::{AXES, difference, difference_beside, lookups};
-use crate::django::settings::Authenticator;
 use crate::django::signing::SecretKey;
 
 /// One warning about one variable.
@@ -91,9 +90,7 @@ impl Config {
         const BACKENDS: &str = "DJANGO_AUTHENTICATION_BACKENDS";
         const NO_PASSWORDS: &str = "where that is not acceptable, set DJANGO_REST_AUTHENTICATION=session and SIDECAR_LOGIN=off";
         let mut warnings = Vec::new();
-        let authenticators = &self.django.rest_authentication;
-        let has_basic = authenticators.contains(&Authenticator::Basic);
-        let what = match (has_basic, self.login) {
+        let what = match (self.django.takes_basic(), self.login) {
             (true, true) => "HTTP Basic opens the export, and login's session the whole site,",
             (false, true) => "login's session opens the whole site",
             (true, false) => "HTTP Basic opens the export, as DRF's own does,",

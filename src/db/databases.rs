@@ -67,9 +67,12 @@ impl Databases {
         };
         database.run(task, &users).map_err(failed("user_table"))?;
         match role {
-            Role::Primary => database
-                .run(task, &sessions::probe)
-                .map_err(failed("django_session")),
+            Role::Primary => {
+                let tokens = |connection: &mut Connection| table.probe_tokens(connection);
+                database.run(task, &tokens).map_err(failed("tokens"))?;
+                let sessions = database.run(task, &sessions::probe);
+                sessions.map_err(failed("django_session"))
+            }
             Role::Replica => Ok(()),
         }
     }

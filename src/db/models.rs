@@ -3,5 +3,6 @@
 pub(crate) mod column_text;
 pub mod named_users;
 pub mod sessions;
+mod tokens;
 pub mod user_table;
 pub mod users;

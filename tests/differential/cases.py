@@ -173,6 +173,12 @@ class Scenario:
         """The Cookie header of a session made by `session`."""
         return f"{self.variant.settings.get('SESSION_COOKIE_NAME', 'sessionid')}={self.session(user, **how)}"
 
+    def token(self, user, key):
+        """A row of DRF's authtoken."""
+        row = {"key": key, "created": datetime.now(timezone.utc), "user_id": self.stored_id(user.id)}
+        for database in self.databases:
+            database.insert("authtoken_token", row)
+
     @property
     def staff_cookie(self):
         return self.cookie(self.clerk)
@@ -204,6 +210,8 @@ class Scenario:
             self.execute(statement, values)
         for database in self.databases:
             database.execute("DELETE FROM django_session")
+            if self.variant.model.get("tokens"):
+                database.execute("DELETE FROM authtoken_token")
             for key in self.made:
                 database.execute(f"DELETE FROM {database.quoted(self.variant.table)} WHERE id = ?", [key])
 

@@ -224,3 +224,21 @@ fn pages_of_users_go_on_behind_unsigned_keys() {
     let login = app.login(&format!("user{}", u64::MAX), PASSWORD, None);
     assert_eq!(login.json()["user"]["id"], u64::MAX);
 }
+
+#[test]
+fn the_page_shows_users_where_the_statistics_fail() {
+    let database = Database::filled_sqlite();
+    database.execute("ALTER TABLE auth_user DROP COLUMN is_movie_user");
+    let app = App::with(&database, &[("DJANGO_USER_FIELDS_NONE", r#"["is_movie_user"]"#)]);
+    let login = app.login("admin", PASSWORD, None);
+    let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
+    let get = |target: &str| {
+        let answer = app.get(target, &[("Cookie", &cookie), ("Accept", "text/html")]);
+        (answer.status, answer.text().contains("b@example.com"))
+    };
+    assert_eq!(get(PAGE), (200, true));
+    assert_eq!(get(EXPORT), (200, true));
+    assert_eq!(get("/api/admin/export-stats/"), (500, false));
+    let json = app.get(EXPORT, &[("Cookie", &cookie)]);
+    assert!(json.text().contains(r#""movie_service":null"#), "{}", json.text());
+}

@@ -10,6 +10,7 @@ from support.environments import REPOSITORY
 PASSWORD = "of-the-role"
 LOGIN = ("-- GRANT INSERT", "-- GRANT UPDATE")
 DEBUG = ("-- GRANT REFERENCES",)
+TOKENS = ("-- GRANT SELECT (key", "-- GRANT SELECT (`key`")
 
 
 def role_url(admin_url, user_table, login, debug):
@@ -54,7 +55,11 @@ def existing(text, admin_url, database, user_table):
             text = text.replace(listed, "")
     for column in {"username", "email", "first_name", "last_name", "date_joined"} - columns:
         text = text.replace(f" {column},", "")
-    if "django_admin_log" not in {table for table, _ in found}:
+    tables = {table for table, _ in found}
+    if "authtoken_token" in tables:
+        for comment in TOKENS:
+            text = text.replace(comment, comment.removeprefix("-- "))
+    if "django_admin_log" not in tables:
         text = "".join(line for line in text.splitlines(True) if "`django_admin_log`" not in line)
     return text
 

@@ -48,8 +48,8 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
     assert_eq!(config.django.session_cookie.same_site.as_deref(), Some("Lax"));
     assert_eq!(config.login_mount, "/api");
     assert_eq!(
-        config.django.rest_authentication,
-        [Authenticator::Session, Authenticator::Basic]
+        config.django.authenticators,
+        [Authenticator::session(), Authenticator::basic()]
     );
     assert_eq!(config.database_url.backend(), Backend::Sqlite);
     assert_eq!(config.database_url.target(), "/var/lib/app/db.sqlite3");

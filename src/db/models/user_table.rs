@@ -15,6 +15,7 @@ use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
 use crate::django::backends::{NameLookup, lookups};
 use crate::django::sessions::{KeyType, UserId};
+use crate::django::settings::TokenModel;
 use crate::telemetry::RateLimitedLog;
 
 /// What the configuration says of the user model.
@@ -29,6 +30,8 @@ pub(crate) struct UserModel {
     none_fields: Vec<String>,
     /// Whether users log in by their e-mail address
     pub(super) reads_addresses: bool,
+    /// The models of DRF's tokens
+    pub(super) tokens: Vec<TokenModel>,
     /// `USE_TZ`
     pub(crate) use_tz: bool,
 }
@@ -42,6 +45,7 @@ impl UserModel {
             none_fields: config.none_fields.clone(),
             reads_addresses: lookups(&config.django.password_backends)
                 .contains(&NameLookup::Email),
+            tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }
     }

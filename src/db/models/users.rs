@@ -80,7 +80,16 @@ impl UserTable {
         let sql = Sql::new(format!(
             "SELECT id, {username}, password, is_active, is_staff FROM {users} WHERE {column} = $1 LIMIT 2"
         ));
-        let mut found = self.readable(sql.bind(value).load(connection))?;
+        self.only(connection, sql.bind(value))
+    }
+
+    /// The user whom the statement selects; `None` if it selects more than one, or a row that can't be read.
+    pub(super) fn only(
+        &self,
+        connection: &mut Connection,
+        sql: Sql,
+    ) -> Result<Option<User>, DbError> {
+        let mut found = self.readable(sql.load(connection))?;
         // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
         Ok(found.pop().filter(|_| found.is_empty()))
     }

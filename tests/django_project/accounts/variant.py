@@ -10,6 +10,7 @@ none            fields of AbstractUser that the model sets to None              
 prepare         SQL before the user table is made             []
 text            {"type": ..., "collation": ...} of the user name's column (Field.db_type, db_collation)    {}
 ascii_names     seeds no user whose name is outside ASCII     false
+tokens          DRF's authtoken is installed                  false
 """
 
 import json
@@ -25,3 +26,4 @@ NONE = _given.get("none", [])
 PREPARE = _given.get("prepare", [])
 TEXT = _given.get("text", {})
 ASCII_NAMES = _given.get("ascii_names", False)
+TOKENS = _given.get("tokens", False)

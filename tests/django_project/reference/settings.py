@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from accounts import variant
 from reference.database import from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,6 +27,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "accounts",
 ]
+if variant.TOKENS:
+    INSTALLED_APPS.append("rest_framework.authtoken")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,0 +1,29 @@
+"""Authenticators such as projects have: subclasses of DRF's, and one that only Django knows."""
+
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
+
+
+class BearerTokens(TokenAuthentication):
+    keyword = "Bearer"
+
+
+class ChallengingSessions(SessionAuthentication):
+    """Anonymous clients get 401, as in many single-page applications."""
+
+    def authenticate_header(self, request):
+        return "Session"
+
+
+class SessionsWithoutCsrf(SessionAuthentication):
+    def enforce_csrf(self, request):
+        return None
+
+
+class Keys(BaseAuthentication):
+    """Of the project's own: the sidecar leaves it to Django."""
+
+    def authenticate(self, request):
+        return None
+
+    def authenticate_header(self, request):
+        return 'ApiKey realm="reference"'
