@@ -117,7 +117,9 @@ impl Config {
                 second_factor.join(", ")
             ));
         }
-        let takes_none = named.as_ref().is_some_and(|named| lookups(named).is_empty());
+        let takes_none = named
+            .as_ref()
+            .is_some_and(|named| lookups(named).is_empty());
         if login != LoginMode::Off && takes_none {
             vars.errors.push(
                 "SIDECAR_LOGIN is on, but the project takes no password (DJANGO_PASSWORD_BACKENDS is empty, or its backends \

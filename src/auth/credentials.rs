@@ -77,10 +77,14 @@ pub async fn admit(
         return Err(NotChecked::Busy);
     };
     let mut scan = None;
-    if lookups.iter().any(|lookup| scans(*lookup, &state.username_field)) {
+    if lookups
+        .iter()
+        .any(|lookup| scans(*lookup, &state.username_field))
+    {
         scan = passwords.permit_scan(deadline(req)).await;
         if scan.is_none() {
-            let message = "names wait too long to be looked up in the whole user table: answering 503";
+            let message =
+                "names wait too long to be looked up in the whole user table: answering 503";
             log.every_minute(Level::Warn, module_path!(), message);
             return Err(NotChecked::Busy);
         }

@@ -141,7 +141,11 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
     let looked_up: Vec<_> = by.iter().map(|lookup| lookup.text()).collect();
     let looked_up = looked_up.join(" or ");
     if named.users.len() > 1 {
-        let names: Vec<_> = named.users.iter().map(|user| user.username.as_str()).collect();
+        let names: Vec<_> = named
+            .users
+            .iter()
+            .map(|user| user.username.as_str())
+            .collect();
         findings.warning(
             "user.several",
             &format!(
@@ -152,7 +156,10 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
             "give each user an e-mail address and a name that no other has",
         );
     } else if user.username != name {
-        let text = format!("users are looked up by {looked_up}: this name means {}", user.username);
+        let text = format!(
+            "users are looked up by {looked_up}: this name means {}",
+            user.username
+        );
         findings.ok("user.name", &text);
     }
     match EncodedPassword::parse(&user.password) {

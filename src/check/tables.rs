@@ -31,7 +31,10 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     let required = [&WHO[..], &[username]].concat();
     let mut exported = EXPORTED.to_vec();
     exported.retain(|column| !config.none_fields.iter().any(|field| field == column));
-    let is_movie_none = config.none_fields.iter().any(|field| field == "is_movie_user");
+    let is_movie_none = config
+        .none_fields
+        .iter()
+        .any(|field| field == "is_movie_user");
     let mut read = [&required[..], &exported].concat();
     let columns = [&read[..], &["is_movie_user", "last_login"]].concat();
     let table = table(examined, name, &required, &columns, prefix)?;

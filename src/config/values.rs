@@ -57,7 +57,13 @@ pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
 
 /// Fields of `AbstractUser` that a model may set to `None` while the two views still work.
 pub(super) fn none_fields(text: &str, username_field: &str) -> Result<Vec<String>, String> {
-    const OPTIONAL: [&str; 5] = ["username", "email", "first_name", "last_name", "is_movie_user"];
+    const OPTIONAL: [&str; 5] = [
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "is_movie_user",
+    ];
     let fields = string_array(text)?;
     for field in &fields {
         if !OPTIONAL.contains(&field.as_str()) {

@@ -78,8 +78,7 @@ pub fn known_password_backends(backends: &[String]) -> Vec<PasswordBackend> {
 /// Whether one of these backends takes the password of a user who is active, or not active.
 pub fn admits(backends: &[PasswordBackend], is_active: bool) -> bool {
     let mut backends = backends.iter();
-    backends
-        .any(|backend| !backend.names.is_empty() && (is_active || backend.admits_inactive))
+    backends.any(|backend| !backend.names.is_empty() && (is_active || backend.admits_inactive))
 }
 
 const TAKES_NO_PASSWORD: &str = "takes no password: another service vouches for the user";

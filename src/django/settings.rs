@@ -125,9 +125,11 @@ impl Settings {
 
     /// The models of DRF's tokens.
     pub fn token_models(&self) -> impl Iterator<Item = &TokenModel> {
-        self.authenticators.iter().filter_map(|one| match &one.kind {
-            AuthenticatorKind::Token(model) => Some(model),
-            _ => None,
-        })
+        self.authenticators
+            .iter()
+            .filter_map(|one| match &one.kind {
+                AuthenticatorKind::Token(model) => Some(model),
+                _ => None,
+            })
     }
 }

@@ -229,7 +229,10 @@ fn pages_of_users_go_on_behind_unsigned_keys() {
 fn the_page_shows_users_where_the_statistics_fail() {
     let database = Database::filled_sqlite();
     database.execute("ALTER TABLE auth_user DROP COLUMN is_movie_user");
-    let app = App::with(&database, &[("DJANGO_USER_FIELDS_NONE", r#"["is_movie_user"]"#)]);
+    let app = App::with(
+        &database,
+        &[("DJANGO_USER_FIELDS_NONE", r#"["is_movie_user"]"#)],
+    );
     let login = app.login("admin", PASSWORD, None);
     let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
     let get = |target: &str| {
@@ -240,5 +243,9 @@ fn the_page_shows_users_where_the_statistics_fail() {
     assert_eq!(get(EXPORT), (200, true));
     assert_eq!(get("/api/admin/export-stats/"), (500, false));
     let json = app.get(EXPORT, &[("Cookie", &cookie)]);
-    assert!(json.text().contains(r#""movie_service":null"#), "{}", json.text());
+    assert!(
+        json.text().contains(r#""movie_service":null"#),
+        "{}",
+        json.text()
+    );
 }

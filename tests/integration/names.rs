@@ -47,23 +47,37 @@ pub fn with_addresses() -> Vec<Database> {
 
 pub fn backends(names: &str, admits_inactive: bool) -> [(&'static str, String); 2] {
     [
-        ("DJANGO_AUTHENTICATION_BACKENDS", format!(r#"["{ALLAUTH}"]"#)),
+        (
+            "DJANGO_AUTHENTICATION_BACKENDS",
+            format!(r#"["{ALLAUTH}"]"#),
+        ),
         (
             "DJANGO_PASSWORD_BACKENDS",
-            format!(r#"[{{"backend":"{ALLAUTH}","names":{names},"admits_inactive":{admits_inactive}}}]"#),
+            format!(
+                r#"[{{"backend":"{ALLAUTH}","names":{names},"admits_inactive":{admits_inactive}}}]"#
+            ),
         ),
     ]
 }
 
 fn app(database: &Database, names: &str) -> App {
     let variables = backends(names, false);
-    App::with(database, &variables.each_ref().map(|(name, value)| (*name, value.as_str())))
+    App::with(
+        database,
+        &variables
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str())),
+    )
 }
 
 /// The name of the user who logs in.
 fn who(app: &App, name: &str, password: &str) -> Option<String> {
     let answer = app.login(name, password, None);
-    assert!([200, 401].contains(&answer.status), "{name}: {}", answer.text());
+    assert!(
+        [200, 401].contains(&answer.status),
+        "{name}: {}",
+        answer.text()
+    );
     let user = &answer.json()["user"]["username"];
     user.as_str().map(str::to_owned)
 }
@@ -87,22 +101,41 @@ fn an_address_is_looked_up_as_allauth_does() {
             // The users without an address have the empty one.
             ("", None),
         ] {
-            assert_eq!(who(&app, name, PASSWORD).as_deref(), user, "{} {name}", database.name());
+            assert_eq!(
+                who(&app, name, PASSWORD).as_deref(),
+                user,
+                "{} {name}",
+                database.name()
+            );
         }
         // allauth looks for the address in lower case; only a collation that ignores case finds this one.
         let mixed = (database.name() == "mysql").then_some("Dave");
-        assert_eq!(who(&app, "mixed@example.com", PASSWORD).as_deref(), mixed, "{}", database.name());
+        assert_eq!(
+            who(&app, "mixed@example.com", PASSWORD).as_deref(),
+            mixed,
+            "{}",
+            database.name()
+        );
         assert_eq!(who(&app, "admin@example.com", "wrong"), None);
         assert_eq!(who(&app, "admin@example.com", ""), None);
-        database.execute("UPDATE auth_user SET email = 'crowd@example.com' WHERE id > 10 AND id < 16");
-        assert_eq!(who(&app, "crowd@example.com", PASSWORD), None, "{}", database.name());
+        database
+            .execute("UPDATE auth_user SET email = 'crowd@example.com' WHERE id > 10 AND id < 16");
+        assert_eq!(
+            who(&app, "crowd@example.com", PASSWORD),
+            None,
+            "{}",
+            database.name()
+        );
     }
 }
 
 #[test]
 fn a_name_is_looked_up_in_any_case_or_in_lower_case() {
     for database in with_addresses() {
-        let (any, lower) = (app(&database, r#"["username-any-case"]"#), app(&database, r#"["username-lower"]"#));
+        let (any, lower) = (
+            app(&database, r#"["username-any-case"]"#),
+            app(&database, r#"["username-lower"]"#),
+        );
         let ignores_case = database.name() == "mysql";
         for (name, by_any, by_lower) in [
             ("admin", Some("admin"), Some("admin")),
@@ -115,16 +148,39 @@ fn a_name_is_looked_up_in_any_case_or_in_lower_case() {
             ("admin@example.com", None, None),
             ("", None, None),
         ] {
-            assert_eq!(who(&any, name, PASSWORD).as_deref(), by_any, "{} {name}", database.name());
-            assert_eq!(who(&lower, name, PASSWORD).as_deref(), by_lower, "{} {name}", database.name());
+            assert_eq!(
+                who(&any, name, PASSWORD).as_deref(),
+                by_any,
+                "{} {name}",
+                database.name()
+            );
+            assert_eq!(
+                who(&lower, name, PASSWORD).as_deref(),
+                by_lower,
+                "{} {name}",
+                database.name()
+            );
         }
         // SQLite's LIKE knows the case of ASCII alone.
         let other_case = (database.name() != "sqlite").then_some("ÅSA");
-        assert_eq!(who(&any, "åsa", PASSWORD).as_deref(), other_case, "{}", database.name());
+        assert_eq!(
+            who(&any, "åsa", PASSWORD).as_deref(),
+            other_case,
+            "{}",
+            database.name()
+        );
         if !ignores_case {
             database.execute("UPDATE auth_user SET username = 'CAROL' WHERE id = 12");
-            assert_eq!(who(&any, "carol", PASSWORD), None, "two users differ in case alone");
-            assert_eq!(who(&any, "Carol", PASSWORD), None, "two users differ in case alone");
+            assert_eq!(
+                who(&any, "carol", PASSWORD),
+                None,
+                "two users differ in case alone"
+            );
+            assert_eq!(
+                who(&any, "Carol", PASSWORD),
+                None,
+                "two users differ in case alone"
+            );
         }
     }
 }
@@ -132,11 +188,20 @@ fn a_name_is_looked_up_in_any_case_or_in_lower_case() {
 #[test]
 fn the_first_way_whose_password_is_right_decides() {
     let database = &with_addresses()[0];
-    database.execute("UPDATE auth_user SET username = 'eve@example.com', password = '!' WHERE id = 11");
+    database
+        .execute("UPDATE auth_user SET username = 'eve@example.com', password = '!' WHERE id = 11");
     let both = app(database, r#"["username-any-case","email"]"#);
-    assert_eq!(who(&both, "EVE@example.com", PASSWORD).as_deref(), Some("eve"));
-    database.execute(&format!("UPDATE auth_user SET password = '{ENCODED}' WHERE id = 11"));
-    assert_eq!(who(&both, "EVE@example.com", PASSWORD).as_deref(), Some("eve@example.com"));
+    assert_eq!(
+        who(&both, "EVE@example.com", PASSWORD).as_deref(),
+        Some("eve")
+    );
+    database.execute(&format!(
+        "UPDATE auth_user SET password = '{ENCODED}' WHERE id = 11"
+    ));
+    assert_eq!(
+        who(&both, "EVE@example.com", PASSWORD).as_deref(),
+        Some("eve@example.com")
+    );
     assert_eq!(who(&both, "EVE@example.com", "wrong"), None);
 }
 
@@ -154,14 +219,20 @@ fn where_no_backend_takes_a_password_basic_refuses_and_sessions_stay_good() {
     ];
     let app = App::with(&database, &variables);
     for _ in 0..2 {
-        let answer = app.get("/api/admin/export-users/", &[("Authorization", "Basic YWRtaW46Y29ycmVjdCBob3JzZQ==")]);
+        let answer = app.get(
+            "/api/admin/export-users/",
+            &[("Authorization", "Basic YWRtaW46Y29ycmVjdCBob3JzZQ==")],
+        );
         assert_eq!(
             (answer.status, answer.text()),
             (403, r#"{"detail":"Invalid username/password."}"#)
         );
     }
     let metrics = app.get("/metrics", &[]).text().to_owned();
-    assert!(!metrics.contains("password_hash_seconds_count 1"), "{metrics}");
+    assert!(
+        !metrics.contains("password_hash_seconds_count 1"),
+        "{metrics}"
+    );
     assert_eq!(app.export_as(&session).status, 200);
 }
 
@@ -170,7 +241,10 @@ fn login_moves_to_its_mount() {
     let database = Database::filled_sqlite();
     let app = App::with(
         &database,
-        &[("SIDECAR_LOGIN_MOUNT", "/shop/api/"), ("SIDECAR_MOUNT", "/shop/api/admin")],
+        &[
+            ("SIDECAR_LOGIN_MOUNT", "/shop/api/"),
+            ("SIDECAR_MOUNT", "/shop/api/admin"),
+        ],
     );
     let json = [("Content-Type", "application/json")];
     let body = format!(r#"{{"username":"admin","password":"{PASSWORD}"}}"#);
@@ -179,11 +253,18 @@ fn login_moves_to_its_mount() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let cookie = format!("sessionid={}", answer.cookie("sessionid").unwrap());
     let redirect = app.get("/shop/api/login", &[]);
-    assert_eq!((redirect.status, redirect.header("location")), (301, Some("/shop/api/login/")));
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (301, Some("/shop/api/login/"))
+    );
     let logout = app.send("POST", "/shop/api/logout/", &[("Cookie", &cookie)], "");
     assert_eq!(logout.status, 200);
     let described = app.get("/shop/api/admin/openapi.json", &[]).json();
-    for path in ["/shop/api/login/", "/shop/api/logout/", "/shop/api/admin/export-users/"] {
+    for path in [
+        "/shop/api/login/",
+        "/shop/api/logout/",
+        "/shop/api/admin/export-users/",
+    ] {
         assert!(described["paths"][path].is_object(), "{path}");
     }
     assert!(described["paths"]["/api/login/"].is_null());

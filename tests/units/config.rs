@@ -45,7 +45,10 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
     );
     assert_eq!(config.django.session_cookie.name, "sessionid");
     assert_eq!(config.django.session_cookie.age_seconds, 1_209_600);
-    assert_eq!(config.django.session_cookie.same_site.as_deref(), Some("Lax"));
+    assert_eq!(
+        config.django.session_cookie.same_site.as_deref(),
+        Some("Lax")
+    );
     assert_eq!(config.login_mount, "/api");
     assert_eq!(
         config.django.authenticators,
@@ -90,7 +93,10 @@ fn wrong_values_are_refused() {
         ("DJANGO_USER_FIELDS_NONE", r#"["username"]"#),
         ("DJANGO_USER_FIELDS_NONE", r#"["is_tv_user"]"#),
         ("DJANGO_PASSWORD_BACKENDS", "ModelBackend"),
-        ("DJANGO_PASSWORD_BACKENDS", r#"["django.contrib.auth.backends.ModelBackend"]"#),
+        (
+            "DJANGO_PASSWORD_BACKENDS",
+            r#"["django.contrib.auth.backends.ModelBackend"]"#,
+        ),
         (
             "DJANGO_PASSWORD_BACKENDS",
             r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["phone"],"admits_inactive":false}]"#,
@@ -235,7 +241,10 @@ fn login_needs_a_backend_and_paths_of_its_own() {
     let nameless = format!(r#"[{{"backend":"{MODEL}","names":[],"admits_inactive":false}}]"#);
     for login in ["on", "without-second-factor"] {
         for backends in ["[]", &nameless] {
-            let variables = [("DJANGO_PASSWORD_BACKENDS", backends), ("SIDECAR_LOGIN", login)];
+            let variables = [
+                ("DJANGO_PASSWORD_BACKENDS", backends),
+                ("SIDECAR_LOGIN", login),
+            ];
             let errors = errors(&variables);
             assert!(
                 errors.len() == 1 && errors[0].contains("the project takes no password"),
@@ -260,7 +269,12 @@ fn login_needs_a_backend_and_paths_of_its_own() {
         );
         assert_eq!(of(mount, login_mount, "off"), [""; 0]);
     }
-    for (mount, login_mount) in [("/api/admin", "/api"), ("", "/api"), ("/shop", "/"), ("/a/b", "/a/b/c")] {
+    for (mount, login_mount) in [
+        ("/api/admin", "/api"),
+        ("", "/api"),
+        ("/shop", "/"),
+        ("/a/b", "/a/b/c"),
+    ] {
         assert_eq!(of(mount, login_mount, "on"), [""; 0]);
     }
 }

@@ -110,7 +110,12 @@ fn few_names_at_a_time_are_looked_up_in_the_whole_user_table() {
         let first = passwords.permit_scan(soon()).await;
         let second = passwords.permit_scan(soon()).await;
         assert!(first.is_some() && second.is_some());
-        assert!(passwords.permit_scan(now() + Duration::from_millis(50)).await.is_none());
+        assert!(
+            passwords
+                .permit_scan(now() + Duration::from_millis(50))
+                .await
+                .is_none()
+        );
         drop(first);
         assert!(passwords.permit_scan(soon()).await.is_some());
     });

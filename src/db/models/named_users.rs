@@ -113,7 +113,13 @@ impl UserTable {
     ) -> Result<Vec<User>, DbError> {
         let is_name = format!("{} = $1", self.quoted_username);
         let lower = Parameter::AnyText(name.to_lowercase());
-        let found = self.matching(connection, &self.model.username_field, &is_name, lower, name)?;
+        let found = self.matching(
+            connection,
+            &self.model.username_field,
+            &is_name,
+            lower,
+            name,
+        )?;
         Ok(the_only(found))
     }
 
@@ -138,7 +144,13 @@ impl UserTable {
             Backend::Sqlite => (format!("{column} LIKE $1 ESCAPE '\\'"), pattern()),
         };
         let value = Parameter::Text(value);
-        let found = self.matching(connection, &self.model.username_field, &is_name, value, name)?;
+        let found = self.matching(
+            connection,
+            &self.model.username_field,
+            &is_name,
+            value,
+            name,
+        )?;
         Ok(the_only(found))
     }
 
@@ -161,7 +173,11 @@ impl UserTable {
                  ORDER BY a.verified DESC LIMIT {limit}",
                 limit = MOST_USERS + 1,
             ));
-            found = self.matches(connection, sql.bind(Parameter::AnyText(lower.clone())), email)?;
+            found = self.matches(
+                connection,
+                sql.bind(Parameter::AnyText(lower.clone())),
+                email,
+            )?;
         }
         if found.iter().any(|address| address.verified) {
             found.retain(|address| address.verified);

@@ -43,8 +43,7 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
-            reads_addresses: lookups(&config.django.password_backends)
-                .contains(&NameLookup::Email),
+            reads_addresses: lookups(&config.django.password_backends).contains(&NameLookup::Email),
             tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }

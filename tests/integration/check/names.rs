@@ -7,16 +7,32 @@ use crate::names::{backends, with_addresses};
 fn check_says_whom_a_name_means_and_what_the_lookup_needs() {
     for database in with_addresses() {
         let variables = backends(r#"["email"]"#, false);
-        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let variables = variables
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         let user = |variables: &[(&str, &str)], name: &str| {
             let output = command(&database.url, variables, &["--user", name]).output();
             Checked::of(output.unwrap())
         };
         let admin = user(&variables, "ADMIN2@example.com");
-        assert!(admin.finding("ok", "user.name").0.ends_with("this name means admin"), "{}", admin.text);
+        assert!(
+            admin
+                .finding("ok", "user.name")
+                .0
+                .ends_with("this name means admin"),
+            "{}",
+            admin.text
+        );
         assert_eq!(admin.code, 0, "{}", admin.text);
         let shared = user(&variables, "shared@example.com");
-        assert!(shared.finding("warning", "user.several").0.contains("frank, grace"), "{}", shared.text);
+        assert!(
+            shared
+                .finding("warning", "user.several")
+                .0
+                .contains("frank, grace"),
+            "{}",
+            shared.text
+        );
         let none = user(&[("DJANGO_PASSWORD_BACKENDS", "[]")], "admin");
         none.assert_error("user.refused.backend", "no backend takes a password");
 

@@ -132,16 +132,26 @@ fn a_named_backend_is_warned_of_as_it_is_used() {
             ("DJANGO_PASSWORD_BACKENDS", named),
         ])
     };
-    let warned = of(&[allauth], &named(allauth, r#"["email","username-any-case"]"#));
+    let warned = of(
+        &[allauth],
+        &named(allauth, r#"["email","username-any-case"]"#),
+    );
     assert!(
         warned.len() == 1
-            && warned[0].contains("takes the e-mail address in any case or the user name in any case and asks"),
+            && warned[0].contains(
+                "takes the e-mail address in any case or the user name in any case and asks"
+            ),
         "{warned:?}"
     );
     let directory = "shop.login.Directory";
     let warned = of(&[directory, allauth], &named(allauth, r#"["email"]"#));
-    let begin = format!("DJANGO_AUTHENTICATION_BACKENDS has {directory}, which is not in DJANGO_PASSWORD_BACKENDS");
-    assert!(warned.len() == 2 && warned[0].starts_with(&begin), "{warned:?}");
+    let begin = format!(
+        "DJANGO_AUTHENTICATION_BACKENDS has {directory}, which is not in DJANGO_PASSWORD_BACKENDS"
+    );
+    assert!(
+        warned.len() == 2 && warned[0].starts_with(&begin),
+        "{warned:?}"
+    );
     let model = "django.contrib.auth.backends.ModelBackend";
     assert_eq!(of(&[model], &named(model, r#"["username"]"#)), [""; 0]);
     let warned = of(&[model], "[]");

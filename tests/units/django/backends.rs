@@ -5,7 +5,10 @@ use watchtower_sidecar::django::backends::{admits, known_password_backends};
 const MODULE: &str = "django.contrib.auth.backends.";
 
 fn known(backends: &[&str]) -> Vec<(String, bool)> {
-    let backends: Vec<String> = backends.iter().map(|backend| (*backend).to_owned()).collect();
+    let backends: Vec<String> = backends
+        .iter()
+        .map(|backend| (*backend).to_owned())
+        .collect();
     let known = known_password_backends(&backends).into_iter();
     known
         .map(|backend| (backend.backend, backend.admits_inactive))
