@@ -57,3 +57,4 @@ GRANT REFERENCES ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 -- GRANT REFERENCES ON `watchtower`.`auth_user_groups` TO 'sidecar'@'127.0.0.1';
 -- GRANT REFERENCES ON `watchtower`.`auth_user_user_permissions` TO 'sidecar'@'127.0.0.1';
 -- GRANT REFERENCES ON `watchtower`.`django_admin_log` TO 'sidecar'@'127.0.0.1';
+-- GRANT REFERENCES ON `watchtower`.`authtoken_token` TO 'sidecar'@'127.0.0.1';

@@ -22,6 +22,7 @@ use crate::telemetry::trace::Trace;
 
 mod credentials;
 pub mod csrf;
+mod left_to_django;
 pub mod login;
 pub mod session;
 mod token;
@@ -81,6 +82,7 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let caller = authenticated.map_err(|error| error.with_challenge(challenge.clone()))?;
     let Some((user, authenticator)) = caller else {
         state.metrics.authenticated("none", "anonymous");
+        left_to_django::warn(state, &settings, req, &query);
         return Err(fail(ErrorKind::NotAuthenticated));
     };
     trace.set_user(&user.id);

@@ -118,6 +118,18 @@ pub(super) fn addresses(examined: &mut Examined) -> Option<()> {
     Some(())
 }
 
+/// Checks the tables of DRF's tokens, where an authenticator reads one.
+pub(super) fn tokens(examined: &mut Examined) -> Option<()> {
+    for model in examined.config.django.token_models() {
+        let columns = [model.key.as_str(), &model.user];
+        let table = table(examined, &model.table, &columns, &columns, "tokens")?;
+        grants(examined, &table, &[("SELECT", columns.to_vec())])?;
+        let text = format!("{} has the columns that are read", model.table);
+        examined.findings.ok("tokens.table", &text);
+    }
+    Some(())
+}
+
 /// The table; reports if it does not exist, if the role may see nothing of it, or if a required column is missing. `columns`
 /// are those that may be hidden.
 fn table(
@@ -133,7 +145,7 @@ fn table(
     if table.columns.is_empty() {
         // MySQL hides a table from an account without any right on it, as if it did not exist.
         let is_elsewhere =
-            name != SESSIONS && !inspector.user_tables().unwrap_or_default().is_empty();
+            prefix.ends_with("users") && !inspector.user_tables().unwrap_or_default().is_empty();
         if table.hidden.is_empty() || is_elsewhere {
             missing_table(examined, name, prefix);
             return None;
@@ -143,12 +155,13 @@ fn table(
     if missing.is_empty() {
         return Some(table);
     }
-    let (consequence, advice) = match name == SESSIONS {
-        true => (
+    let (consequence, advice) = match prefix {
+        "sessions" => (
             "it is not Django's",
             "point DATABASE_URL at the database of Django's sessions".to_owned(),
         ),
-        false => (
+        "tokens" => ("no token can be found", SET_AUTHENTICATORS.to_owned()),
+        _ => (
             "no user can be recognised",
             format!(
                 "{SET_USER_TABLE}, and DJANGO_USERNAME_FIELD to the column of USERNAME_FIELD{}",
@@ -218,11 +231,12 @@ fn missing_table(examined: &mut Examined, name: &str, prefix: &str) {
         Backend::Mysql => ", or the account may see nothing of it",
         _ => "",
     };
-    let advice = match name == SESSIONS {
-        true => "use Django's SESSION_ENGINE db or cached_db, run `manage.py migrate`, and point DATABASE_URL at the \
+    let advice = match prefix {
+        "sessions" => "use Django's SESSION_ENGINE db or cached_db, run `manage.py migrate`, and point DATABASE_URL at the \
                  database of Django's sessions"
             .to_owned(),
-        false => format!(
+        "tokens" => SET_AUTHENTICATORS.to_owned(),
+        _ => format!(
             "set DJANGO_USER_TABLE (now {name}) to AUTH_USER_MODEL._meta.db_table{}",
             candidates(inspector)
         ),

@@ -118,6 +118,10 @@ for keyword in ("Bearer", "Token", "bearer"):
 for value in ("Bearer x", "Token x", "Bearer", "Token a b"):
     cases.add(f"of_two_keywords_{value}_is_refused", 403, get(auth=value), variant=TWO)
 
+# Django's FieldError lists the token's relation to the user among the fields.
+NO_TV = Variant("tokens-without-tv", settings={"DEBUG": True}, model={"tokens": True, "fields": ["is_movie_user"]})
+cases.add("the_fields_of_a_model_with_tokens_are_listed", 500, get(EXPORT, auth=basic("clerk")), variant=NO_TV)
+
 # Sessions with a challenge, or without the check of CSRF tokens; in DRF's way for the others.
 CHALLENGE = variant("challenging-sessions", CHALLENGING, BASIC)
 cases.add("sessions_with_a_challenge_refuse_an_anonymous_caller_with_401", 401, get(), variant=CHALLENGE)

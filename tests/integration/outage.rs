@@ -48,6 +48,14 @@ fn a_missing_table_is_not_ready_and_its_check_is_named() {
             (answer.status, answer.text()),
             (503, r#"{"status":"unavailable","failed":"user_table"}"#)
         );
+        let tokens = r#"[{"kind": "token", "challenge": null, "keyword": "Token", "table": "no_such_table", "key": "key",
+            "user": "user_id"}]"#;
+        let app = App::with(&database, &[("DJANGO_REST_AUTHENTICATORS", tokens)]);
+        let answer = app.get("/readyz", &[]);
+        assert_eq!(
+            (answer.status, answer.text()),
+            (503, r#"{"status":"unavailable","failed":"tokens"}"#)
+        );
     }
 }
 

@@ -4,8 +4,6 @@ carry their credentials are answered by Django, and all others go to the sidecar
 import contextlib
 import json
 import os
-import socket
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,12 +12,10 @@ import pytest
 from deploy import proxies
 from deploy.stubs import Stub
 from projects import environment
-from support import clusters, environments, passwords
-from support.waiting import await_true
+from projects.django_server import HOST, django
+from support import passwords
 from support.wire import EXPORT, STATS, Request, ask, get
 
-HOST = "127.0.0.1"
-START_SECONDS = 60
 OAUTH2_TOKEN = """
 import datetime
 from django.utils import timezone
@@ -27,38 +23,6 @@ from oauth2_provider.models import AccessToken
 AccessToken.objects.create(
     user_id={user}, token="{token}", scope="read", expires=timezone.now() + datetime.timedelta(hours={hours}))
 """
-
-
-@contextlib.contextmanager
-def django(project, directory):
-    """The project, served by gunicorn; its port."""
-    url = f"sqlite:///{directory}/db.sqlite3"
-    environment.prepare(project, url)
-    if project == "oauth2":
-        tokens = [(1, "token-of-the-boss", 1), (2, "token-of-a-viewer", 1), (1, "token-that-has-expired", -1)]
-        code = "".join(OAUTH2_TOKEN.format(user=user, token=token, hours=hours) for user, token, hours in tokens)
-        done = environment.manage(project, url, "shell", "-v0", "-c", code)
-        assert done.returncode == 0, done.stderr
-    port = clusters.free_port()
-    program = environments.programs("projects", environment.PACKAGES) / "gunicorn"
-    with open(directory / "django.log", "wb") as log:
-        process = subprocess.Popen(
-            [program, "--bind", f"{HOST}:{port}", "--threads", "4", "django.core.wsgi:get_wsgi_application()"],
-            env=environment.variables(project, url), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )
-    try:
-        await_true(lambda: answers(process, port), START_SECONDS, lambda: (directory / "django.log").read_text())
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def answers(process, port):
-    assert process.poll() is None
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
-        return True
-    return False
 
 
 @contextlib.contextmanager
@@ -77,8 +41,19 @@ def project(request):
     """A running project: its name and port, and a folder that a proxy can read."""
     with tempfile.TemporaryDirectory(prefix="projects-") as directory:
         os.chmod(directory, 0o711)
-        with django(request.param, Path(directory)) as port:
+        url = f"sqlite:///{directory}/db.sqlite3"
+        environment.prepare(request.param, url)
+        if request.param == "oauth2":
+            make_tokens(url)
+        with django(request.param, url, Path(directory)) as port:
             yield request.param, port, directory
+
+
+def make_tokens(url):
+    tokens = [(1, "token-of-the-boss", 1), (2, "token-of-a-viewer", 1), (1, "token-that-has-expired", -1)]
+    code = "".join(OAUTH2_TOKEN.format(user=user, token=token, hours=hours) for user, token, hours in tokens)
+    done = environment.manage("oauth2", url, "shell", "-v0", "-c", code)
+    assert done.returncode == 0, done.stderr
 
 
 def credentials(project, send):

@@ -1,14 +1,11 @@
-"""The settings script in each project: what it writes, and what it warns of. The tables and users are there too, for what the
-sidecar will be asked about them."""
+"""The settings script in each project: what it writes, and what it warns of."""
 
 import json
-import os
 
 import pytest
 
 from deploy.sample_project import sourced
 from projects import environment
-from support import reference
 
 MODEL = "django.contrib.auth.backends.ModelBackend"
 ALLAUTH = "allauth.account.auth_backends.AuthenticationBackend"
@@ -112,15 +109,6 @@ PLAIN = {
 }
 
 
-def database(project, directory):
-    """The URL of the project's database."""
-    if project != "local_time":
-        return f"sqlite:///{directory}/db.sqlite3"
-    if "TEST_MYSQL_URL" not in os.environ:
-        pytest.skip("TEST_MYSQL_URL is not set")
-    return reference.new_database(os.environ["TEST_MYSQL_URL"], "project_local_time")
-
-
 def value(text):
     return json.loads(text) if text[:1] in "[{" else text
 
@@ -138,12 +126,3 @@ def test_the_script_writes_what_the_project_needs(project, tmp_path):
     lines = done.stderr.splitlines()
     assert [line.startswith(f"warning: {text}") for line, text in zip(lines, warnings, strict=True)] == [True] * len(warnings), lines
     assert not (tmp_path / "db.sqlite3").exists()
-
-
-@pytest.mark.parametrize("project", EXPECTED)
-def test_the_project_has_its_users(project, tmp_path):
-    url = database(project, tmp_path)
-    environment.prepare(project, url)
-    done = environment.manage(project, url, "dumpdata", f"{project}.user")
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)) == 4

@@ -59,8 +59,8 @@ def existing(text, admin_url, database, user_table):
     if "authtoken_token" in tables:
         for comment in TOKENS:
             text = text.replace(comment, comment.removeprefix("-- "))
-    if "django_admin_log" not in tables:
-        text = "".join(line for line in text.splitlines(True) if "`django_admin_log`" not in line)
+    for table in {"authtoken_token", "django_admin_log"} - tables:
+        text = "".join(line for line in text.splitlines(True) if f"REFERENCES ON `watchtower`.`{table}`" not in line)
     return text
 
 

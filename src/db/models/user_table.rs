@@ -123,8 +123,10 @@ impl UserTable {
         };
         let mut fields: BTreeSet<String> = columns.into_keys().collect();
         fields.retain(|field| !none_fields.contains(field));
-        // Each is there if its table is: two of `PermissionsMixin`, and the admin's log, whose entries refer to the user.
+        // Each is there if its table is: two of `PermissionsMixin`, and the admin's log and DRF's tokens, whose rows refer to
+        // the user.
         for (relation, table) in [
+            ("auth_token", "authtoken_token".to_owned()),
             ("groups", format!("{table}_groups")),
             ("logentry", "django_admin_log".to_owned()),
             ("user_permissions", format!("{table}_user_permissions")),

@@ -27,6 +27,35 @@ fn a_user_table_of_another_name_is_suggested() {
 }
 
 #[test]
+fn the_table_of_tokens_is_checked_where_an_authenticator_reads_it() {
+    let tokens = r#"[{"kind": "token", "challenge": null, "keyword": "Token", "table": "authtoken_token", "key": "key",
+        "user": "user_id"}]"#;
+    let variables = [("DJANGO_REST_AUTHENTICATORS", tokens)];
+    for database in Database::of_every_kind() {
+        let checked = check(&database.reading_url, &variables);
+        checked.assert_error("tokens.table", "there is no table authtoken_token");
+        let key = match database.name() {
+            "mysql" => "`key`",
+            _ => "key",
+        };
+        database.execute(&format!(
+            "CREATE TABLE authtoken_token ({key} varchar(40) PRIMARY KEY, created varchar(40), user_id integer)"
+        ));
+        if database.name() != "sqlite" {
+            let checked = check(&database.reading_url, &variables);
+            let (_, statement) = checked.finding("error", "role.missing-grant");
+            assert!(statement.contains("SELECT"), "{statement}");
+            database.execute(statement);
+        }
+        let checked = check(&database.reading_url, &variables);
+        checked.finding("ok", "tokens.table");
+        database.execute("ALTER TABLE authtoken_token DROP COLUMN user_id");
+        let checked = check(&database.reading_url, &variables);
+        checked.assert_error("tokens.columns", "has no column user_id");
+    }
+}
+
+#[test]
 fn a_column_that_the_views_read_and_a_type_that_they_cannot_are_named() {
     for database in Database::of_every_kind() {
         let column = match database.name() {

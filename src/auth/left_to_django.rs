@@ -1,0 +1,58 @@
+//! Requests with credentials that only Django's authenticators read. A proxy leaves them to Django; one that comes here is
+//! refused as if it had none, and the log says why.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use log::Level;
+
+use crate::django::cookies::cookie;
+use crate::django::request::Query;
+use crate::django::settings::{AuthenticatorKind, OtherCredentials, Settings};
+use crate::request::wsgi_header;
+use crate::state::State;
+
+/// Warns if an authenticator that is left to Django would have read the request's credentials.
+pub(super) fn warn(state: &State, settings: &Settings, req: &HttpRequest, query: &Query) {
+    for authenticator in &settings.authenticators {
+        if let AuthenticatorKind::Django(other) = &authenticator.kind
+            && carries(req, query, other)
+        {
+            let message = format!(
+                "a request with credentials for {} came here and was refused: the proxy must leave such requests to Django \
+                 (deploy/README.md, \"The proxy\")",
+                other.class
+            );
+            let log = &state.rate_limited_log;
+            log.every_minute(Level::Warn, module_path!(), &message);
+        }
+    }
+}
+
+fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials) -> bool {
+    let scheme = wsgi_header(req.headers(), header::AUTHORIZATION).and_then(|header| {
+        let scheme = header
+            .split(u8::is_ascii_whitespace)
+            .find(|word| !word.is_empty())?;
+        Some(scheme.to_vec())
+    });
+    let is_scheme = |known: &String| {
+        let is_it = |scheme: &Vec<u8>| scheme.eq_ignore_ascii_case(known.as_bytes());
+        scheme
+            .as_ref()
+            .is_some_and(|scheme| known == "*" || is_it(scheme))
+    };
+    let cookies = wsgi_header(req.headers(), header::COOKIE).unwrap_or_default();
+    other.schemes.iter().any(is_scheme)
+        || other
+            .headers
+            .iter()
+            .any(|name| req.headers().contains_key(name))
+        || other
+            .cookies
+            .iter()
+            .any(|name| cookie(&cookies, name).is_some())
+        || other
+            .parameters
+            .iter()
+            .any(|name| query.last(name).is_some())
+}
