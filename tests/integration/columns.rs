@@ -74,14 +74,21 @@ fn a_name_outside_of_the_databases_character_set_is_no_user() {
 
 #[test]
 fn a_name_outside_of_the_character_set_is_refused_at_login() {
+    let model = "django.contrib.auth.backends.ModelBackend";
+    let names = r#"["username","username-lower","username-any-case"]"#;
+    let in_any_case =
+        format!(r#"[{{"backend":"{model}","names":{names},"admits_inactive":false}}]"#);
     for database in latin1() {
-        let app = App::over(&database);
-        assert_eq!(
-            app.login("łukasz", PASSWORD, None).status,
-            401,
-            "{}",
-            database.name()
-        );
+        for variables in [
+            vec![],
+            vec![("DJANGO_PASSWORD_BACKENDS", in_any_case.as_str())],
+        ] {
+            let app = App::with(&database, &variables);
+            for (name, status) in [("łukasz", 401), ("ŁUKASZ", 401), ("admin", 200)] {
+                let login = app.login(name, PASSWORD, None);
+                assert_eq!(login.status, status, "{} {name}", database.name());
+            }
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl UserTable {
         name: &str,
     ) -> Result<NamedUsers, DbError> {
         let mut named = NamedUsers::default();
+        // On PostgreSQL a text that can't be held ends the transaction, and with it all lookups.
+        let username = &self.model.username_field;
+        if self.backend == Backend::Postgres && !self.holds(connection, username, name)? {
+            return Ok(named);
+        }
         for lookup in lookups {
             let users = match lookup {
                 NameLookup::Username => {
@@ -194,7 +199,19 @@ impl UserTable {
         Ok(users)
     }
 
-    /// The users of a condition over `column` whose column is the name in lower case.
+    /// Whether this column can hold the name, as it is and in lower case.
+    fn holds(
+        &self,
+        connection: &mut Connection,
+        column: &str,
+        name: &str,
+    ) -> Result<bool, DbError> {
+        let table = &self.model.table;
+        Ok(can_hold(connection, table, column, name)?
+            && can_hold(connection, table, column, &name.to_lowercase())?)
+    }
+
+    /// The users of a condition over `column` whose column is the name, in any case.
     fn matching(
         &self,
         connection: &mut Connection,
@@ -203,7 +220,7 @@ impl UserTable {
         value: Parameter,
         name: &str,
     ) -> Result<Vec<Match>, DbError> {
-        if !can_hold(connection, &self.model.table, column, name)? {
+        if !self.holds(connection, column, name)? {
             return Ok(Vec::new());
         }
         let (users, username) = (&self.quoted_table, &self.quoted_username);
