@@ -42,9 +42,13 @@ AUTHENTICATE = """
 import json, os
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import RequestFactory
 # axes would lock everyone after a few failures.
 settings.AXES_ENABLED = False
+# The cost of the stored hashes.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PBKDF2PasswordHasher.iterations = 1000
 request, field = RequestFactory().get("/"), get_user_model().USERNAME_FIELD
 def found(name, password):
     user = authenticate(request, **{field: name, "password": password})
@@ -127,7 +131,6 @@ def test_the_sidecar_logs_in_whom_django_finds_by_the_same_backend(site):
     module, database, url, sidecar = site
     questions = [(name, password) for name in NAMES + ADDRESSES for password in (environment.PASSWORD, OTHER_PASSWORD, "")]
     answers = [logged_in(database, sidecar, *question) for question in questions]
-    # First the sessions: Django hashes a password anew at a login, which ends them.
     opened = [answer for answer in answers if answer]
     keys = json.dumps([key for key, _, _ in opened])
     assert json.loads(shell(module, url, OPEN_SESSIONS, KEYS=keys)) == [user for _, user, _ in opened]
