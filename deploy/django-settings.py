@@ -1036,14 +1036,9 @@ LOCKOUT = re.compile(
     r"(?=$|[._])", re.IGNORECASE)
 # Libraries of second factors, for projects that have one without such an app.
 FACTOR_LIBRARIES = ("fido2", "pyotp", "webauthn", "u2flib_server", "duo_client", "duo_universal")
-# Backends of which the sidecar knows by their names that they check no stored password.
-KNOWN_WITHOUT_PASSWORD = re.compile(
-    r"axes\.backends\.|django_auth_ldap\.backend\.|django_python3_ldap\.auth\.|guardian\.backends\.|rules\.permissions\."
-    r"|(mozilla_django_oidc\.auth|(social_core|djangosaml2|django_cas_ng|oauth2_provider|sesame)\.backends)\."
-    r"|.*RemoteUserBackend$")
 
 
-def authentication(basic):
+def authentication():
     """The variables about what a login asks for, also by Basic."""
     from django.apps import apps
 
@@ -1053,10 +1048,6 @@ def authentication(basic):
     if passed_over:
         warn(f"AUTHENTICATION_BACKENDS has {', '.join(passed_over)}: Basic and the sidecar's login pass over a backend that "
              "compares no password with the stored one, or has no get_user, so that a session can't name it.")
-    # The program still treats a backend that it does not know as ModelBackend.
-    if basic and not ours and not all(map(KNOWN_WITHOUT_PASSWORD.match, backends)):
-        refuse("AUTHENTICATION_BACKENDS has no backend that takes a password and compares it with the stored one: the "
-               f"sidecar would accept stored passwords by Basic. {WAY_ROUND_BASIC}")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
@@ -1078,9 +1069,6 @@ def authentication(basic):
             "DJANGO_PASSWORD_BACKENDS": None if is_plain and ours else json_text(ours),
             "DJANGO_SECOND_FACTOR": json_text(factors) if factors else None,
             "DJANGO_LOCKOUT": json_text(lockouts) if lockouts else None}
-
-
-WAY_ROUND_BASIC = "The way round is @authentication_classes([SessionAuthentication]) on both views."
 
 
 def password_backend(path, passed_over):
@@ -1163,11 +1151,9 @@ def allauth_names(path):
     names = ["email"] if "email" in methods and app_settings.USER_MODEL_EMAIL_FIELD == "email" else []
     if "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
         names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
-    what = {"email": "an e-mail address in any case, of allauth's table too", "username-lower": "the user name in lower case",
-            "username-any-case": "the user name in any case"}
-    taken = " or ".join(what[name] for name in names) or "no name"
-    warn(f"AUTHENTICATION_BACKENDS has {path}, which takes {taken}: Basic and the sidecar's login take the user name as it "
-         "is stored.")
+    if "email" in names:
+        warn(f"AUTHENTICATION_BACKENDS has {path}, which takes e-mail addresses: the sidecar's role must read allauth's table "
+             "account_emailaddress (part 4 of deploy/grants-*.sql).")
     verification = str(getattr(app_settings.EMAIL_VERIFICATION, "value", app_settings.EMAIL_VERIFICATION))
     if verification == "mandatory":
         warn("ACCOUNT_EMAIL_VERIFICATION is mandatory: the sidecar's login also admits users whose address is not verified.")
@@ -1286,7 +1272,7 @@ def collect():
     variables = {
         **(step("AUTH_USER_MODEL", user_model, basic) or {}),
         **(step("The session settings", sessions, "session" in kinds) or {}),
-        **(step("AUTHENTICATION_BACKENDS", authentication, basic) or {}),
+        **(step("AUTHENTICATION_BACKENDS", authentication) or {}),
         **authenticator_variables(entries),
         "DJANGO_ALLOWED_HOSTS": json_text([str(host) for host in settings.ALLOWED_HOSTS]),
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,

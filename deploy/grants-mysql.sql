@@ -48,7 +48,11 @@ GRANT REFERENCES ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 
 -- GRANT SELECT (`key`, user_id) ON `watchtower`.`authtoken_token` TO 'sidecar'@'127.0.0.1';
 
--- PART 4: only with DJANGO_DEBUG, for a model without is_tv_user: the error's details list the model's relations too.
+-- PART 4: only if users log in by e-mail address with allauth (`email` in DJANGO_PASSWORD_BACKENDS).
+
+-- GRANT SELECT (email, user_id, verified) ON `watchtower`.`account_emailaddress` TO 'sidecar'@'127.0.0.1';
+
+-- PART 5: only with DJANGO_DEBUG, for a model without is_tv_user: the error's details list the model's relations too.
 
 -- GRANT REFERENCES ON `watchtower`.`auth_user_groups` TO 'sidecar'@'127.0.0.1';
 -- GRANT REFERENCES ON `watchtower`.`auth_user_user_permissions` TO 'sidecar'@'127.0.0.1';

@@ -31,6 +31,11 @@ DO $$ BEGIN
 EXCEPTION WHEN undefined_table THEN
     NULL; -- The project has no tokens.
 END $$;
+DO $$ BEGIN
+    REVOKE ALL ON "public"."account_emailaddress" FROM "sidecar";
+EXCEPTION WHEN undefined_table THEN
+    NULL; -- The project has no allauth.
+END $$;
 
 -- PART 1: always.
 
@@ -52,6 +57,10 @@ GRANT SELECT (
 -- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATORS, which names the table and columns).
 
 -- GRANT SELECT (key, user_id) ON "public"."authtoken_token" TO "sidecar";
+
+-- PART 4: only if users log in by e-mail address with allauth (`email` in DJANGO_PASSWORD_BACKENDS).
+
+-- GRANT SELECT (email, user_id, verified) ON "public"."account_emailaddress" TO "sidecar";
 
 -- PostgreSQL grants some privileges to all roles (PUBLIC). They can only be revoked for all roles at once; owners keep
 -- theirs. Consider

@@ -140,6 +140,7 @@ fn examine(config: &Config, subject: &Subject, findings: &Findings) -> Option<()
         Subject::Everything => {
             connecting::server(&mut primary)?;
             let users = tables::users(&mut primary, config.login, "users");
+            tables::addresses(&mut primary);
             let _ = tables::tokens(&mut primary);
             let sessions_are_readable = tables::sessions(&mut primary).is_some();
             if let Some(table) = &users {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
+use crate::django::backends::{known_password_backends, lookups};
 use crate::django::cookies::SessionCookie;
 use crate::django::settings::Settings;
 use crate::django::signing::{SecretKey, SecretKeys};
@@ -45,6 +46,10 @@ pub struct Config {
     pub django: Settings,
     /// The login page of the application: `LOGIN_URL` as a URL
     pub login_url: String,
+    /// Whether the project has named the backends that take passwords
+    pub names_password_backends: bool,
+    /// The installed apps that lock accounts or addresses after failed logins
+    pub lockout: Vec<String>,
     /// The installed apps that ask for a second factor at login
     pub second_factor: Vec<String>,
     /// The main listener
@@ -53,8 +58,10 @@ pub struct Config {
     pub ops_bind: Option<Bind>,
     /// The path the endpoints live under, without a trailing slash; empty for the root
     pub mount: String,
-    /// Whether `POST /api/login/` and `POST /api/logout/` are served
+    /// Whether login and logout are served
     pub login: bool,
+    /// The path above `login/` and `logout/`, without a trailing slash; empty for the root
+    pub login_mount: String,
     /// How many logins may fail, of one client address and under one name; `None`: no limit
     pub login_rate: Option<Rate>,
     /// The proxies whose `X-Forwarded-For` is believed
@@ -91,14 +98,41 @@ impl Config {
         });
         let fallbacks = vars.value("DJANGO_SECRET_KEY_FALLBACKS", secret_keys);
         let username_field = vars.value("DJANGO_USERNAME_FIELD", identifier);
+        let none_fields = vars.value("DJANGO_USER_FIELDS_NONE", |text| {
+            none_fields(text, &username_field)
+        });
+        let authentication_backends = vars.value("DJANGO_AUTHENTICATION_BACKENDS", string_array);
+        let named = vars.optional("DJANGO_PASSWORD_BACKENDS", |text| {
+            password_backends(text, &authentication_backends, &none_fields)
+        });
         let second_factor = vars.value("DJANGO_SECOND_FACTOR", string_array);
         let login = vars.value("SIDECAR_LOGIN", login_mode);
+        let mount = vars.value("SIDECAR_MOUNT", mount);
+        let login_mount = vars.value("SIDECAR_LOGIN_MOUNT", values::mount);
         if login == LoginMode::On && !second_factor.is_empty() {
             vars.errors.push(format!(
                 "SIDECAR_LOGIN is on, but the project asks for a second factor at login (DJANGO_SECOND_FACTOR: {}): the \
                  sidecar's login asks for the password alone, and its session opens the whole site; set \
                  SIDECAR_LOGIN=without-second-factor to allow that, or SIDECAR_LOGIN=off",
                 second_factor.join(", ")
+            ));
+        }
+        let takes_none = named
+            .as_ref()
+            .is_some_and(|named| lookups(named).is_empty());
+        if login != LoginMode::Off && takes_none {
+            vars.errors.push(
+                "SIDECAR_LOGIN is on, but the project takes no password (DJANGO_PASSWORD_BACKENDS is empty, or its backends \
+                 take no name): no one could log in here; set SIDECAR_LOGIN=off"
+                    .into(),
+            );
+        }
+        let below = mount.strip_prefix(login_mount.as_str());
+        let is_taken = below.is_some_and(|below| ["", "/login", "/logout"].contains(&below));
+        if login != LoginMode::Off && is_taken {
+            vars.errors.push(format!(
+                "SIDECAR_LOGIN_MOUNT is {login_mount}, where the page and its forms are (SIDECAR_MOUNT is {mount}): set it \
+                 to another path, for example SIDECAR_LOGIN_MOUNT={mount}/session"
             ));
         }
         let known = vars.value("DJANGO_REST_AUTHENTICATION", authenticators::names);
@@ -113,16 +147,17 @@ impl Config {
         Some(Config {
             database_read_url: vars.optional("DATABASE_READ_URL", DatabaseUrl::parse),
             user_table: vars.value("DJANGO_USER_TABLE", identifier),
-            none_fields: vars.value("DJANGO_USER_FIELDS_NONE", |text| {
-                none_fields(text, &username_field)
-            }),
+            none_fields,
             username_field,
+            names_password_backends: named.is_some(),
+            lockout: vars.value("DJANGO_LOCKOUT", string_array),
             login_url: vars.value("DJANGO_LOGIN_URL", login_url),
             second_factor,
             bind: vars.value("SIDECAR_BIND", bind),
             ops_bind: vars.optional("SIDECAR_OPS_BIND", bind),
-            mount: vars.value("SIDECAR_MOUNT", mount),
+            mount,
             login: login != LoginMode::Off,
+            login_mount,
             login_rate: vars.value("SIDECAR_LOGIN_RATE", rate),
             trusted_proxies: vars.value("SIDECAR_TRUSTED_PROXIES", trusted_proxies),
             cors_origins: vars.value("SIDECAR_CORS_ORIGINS", origins),
@@ -142,7 +177,9 @@ impl Config {
                 append_slash: vars.value("DJANGO_APPEND_SLASH", boolean),
                 use_tz: vars.value("DJANGO_USE_TZ", boolean),
                 time_zone: vars.value("DJANGO_TIME_ZONE", time_zone),
-                authentication_backends: vars.value("DJANGO_AUTHENTICATION_BACKENDS", string_array),
+                password_backends: named
+                    .unwrap_or_else(|| known_password_backends(&authentication_backends)),
+                authentication_backends,
                 authenticators,
                 session_cookie: SessionCookie {
                     name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),

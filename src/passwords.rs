@@ -7,21 +7,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout_at;
 
 use crate::blocking::workers::Workers;
 use crate::config::Rate;
 use crate::db::error::DbError;
-use crate::db::models::users::User;
-use crate::django::backends::authenticating;
-use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify};
+use crate::django::hashers::Work;
 use crate::django::negotiation::Renderer;
-use crate::django::sessions::UserId;
-use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind};
 
+pub mod check;
 pub mod throttle;
 
+use check::PasswordCheck;
 use throttle::{LoginAttempt, Throttle};
 
 /// Queue slots per worker thread. A full queue takes some seconds at Django's default cost.
@@ -29,6 +28,10 @@ const QUEUE_PER_WORKER: usize = 24;
 
 /// How long a password waits for a worker thread. After a flood the queue is empty by then, whatever a hash costs.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How many names are looked up at a time by reading the whole user table, as Django's `iexact` does. They leave most of the
+/// connections to other queries.
+const SCANS_AT_A_TIME: usize = 2;
 
 /// How long a check may take: the hashers refuse costs that would come near it.
 const LONGEST_CHECK: Duration = Duration::from_secs(60);
@@ -39,6 +42,7 @@ pub struct Passwords {
     workers: Arc<Workers>,
     queue: Arc<Semaphore>,
     queue_size: usize,
+    scans: Semaphore,
     /// The limit to failed logins
     pub throttle: Throttle,
     pace: Pace,
@@ -78,7 +82,7 @@ impl NotChecked {
 pub struct TimedCheck {
     /// The check
     pub check: PasswordCheck,
-    /// How long the hash took
+    /// How long the hashes took
     pub took: Duration,
     /// How long the answer is held back, so that every refusal takes the same time
     pub pause: Duration,
@@ -93,6 +97,7 @@ impl Passwords {
             workers: Workers::new("password", workers),
             queue: Arc::new(Semaphore::new(queue_size)),
             queue_size,
+            scans: Semaphore::new(SCANS_AT_A_TIME),
             throttle: Throttle::new(rate),
             pace: Pace::default(),
         })
@@ -106,6 +111,13 @@ impl Passwords {
     /// A permit for the queue; `None`: the queue is full.
     pub fn try_enqueue(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.queue).try_acquire_owned().ok()
+    }
+
+    /// A permit to look a name up by reading the whole user table; `None`: the deadline is over.
+    pub async fn permit_scan(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        let permit = timeout_at(deadline.into(), self.scans.acquire()).await;
+        // The semaphore is never closed.
+        permit.ok()?.ok()
     }
 
     /// Runs `check` on a worker thread, counts its outcome for the throttle, and says how long a refusal is held back.
@@ -134,8 +146,10 @@ impl Passwords {
         let began = Instant::now();
         let check = check();
         let took = began.elapsed();
-        let floor = self.pace.learn(check.work, took);
-        let pause = match check.user {
+        let floors = check.hashes.iter();
+        let floors = floors.map(|(work, took)| self.pace.learn(*work, *took));
+        let floor = floors.max().unwrap_or_default();
+        let pause = match check.admitted {
             Some(_) => {
                 self.throttle.record_success(attempt);
                 Duration::ZERO
@@ -146,72 +160,6 @@ impl Passwords {
             }
         };
         TimedCheck { check, took, pause }
-    }
-}
-
-/// The result of checking a name and a password.
-pub struct PasswordCheck {
-    /// The user, where the password is right and a backend admits the user
-    pub user: Option<User>,
-    /// The id of the user who has this name, admitted or not
-    pub id: Option<UserId>,
-    /// The step that decided it
-    pub outcome: PasswordOutcome,
-    /// What was computed
-    pub work: Work,
-}
-
-/// The step at which a name and a password are refused, in the order of the steps; the last is success.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PasswordOutcome {
-    /// No user has this name
-    NoSuchUser,
-    /// No password matches what is stored
-    Unusable(Unusable),
-    /// The password is wrong
-    WrongPassword,
-    /// The password is right, but no backend that checks passwords admits this user, who may be inactive
-    NotAdmitted,
-    /// The password is right
-    Good,
-}
-
-impl PasswordOutcome {
-    /// Its name in the log.
-    pub fn label(self) -> &'static str {
-        match self {
-            PasswordOutcome::NoSuchUser => "no_such_user",
-            PasswordOutcome::Unusable(_) => "unusable_password",
-            PasswordOutcome::WrongPassword => "wrong_password",
-            PasswordOutcome::NotAdmitted => "not_admitted",
-            PasswordOutcome::Good => "good",
-        }
-    }
-}
-
-/// Whether `password` is this user's, and whether a backend admits the user (`ModelBackend.authenticate`, Django 5.2). Without a
-/// user it hashes as well, as Django does. Blocking: it takes as long as the hash.
-pub fn check_password(settings: &Settings, user: Option<User>, password: &str) -> PasswordCheck {
-    let encoded = match &user {
-        Some(user) => EncodedPassword::parse(&user.password),
-        // A user who does not exist has none.
-        None => Err(Unusable::NoPassword),
-    };
-    let Verification { correct, work } = verify(&encoded, password, settings.pbkdf2_iterations);
-    let is_admitted =
-        |user: &User| authenticating(&settings.authentication_backends, user.is_active).is_some();
-    let outcome = match (&user, encoded) {
-        (None, _) => PasswordOutcome::NoSuchUser,
-        (Some(_), Err(unusable)) => PasswordOutcome::Unusable(unusable),
-        (Some(_), Ok(_)) if !correct => PasswordOutcome::WrongPassword,
-        (Some(user), Ok(_)) if !is_admitted(user) => PasswordOutcome::NotAdmitted,
-        (Some(_), Ok(_)) => PasswordOutcome::Good,
-    };
-    PasswordCheck {
-        id: user.as_ref().map(|user| user.id),
-        user: user.filter(|_| outcome == PasswordOutcome::Good),
-        outcome,
-        work,
     }
 }
 

@@ -19,18 +19,19 @@ mod view_error;
 pub struct Paths(Vec<(String, Route)>);
 
 impl Paths {
-    /// The paths under `mount`; health checks also at the root, or not at all if `SIDECAR_OPS_BIND` is set.
-    pub fn new(mount: &str, login: bool, health: bool) -> Paths {
+    /// The paths under `mount`, and login and logout under `login_mount` if they are served; health checks also at the root, or
+    /// not at all if `SIDECAR_OPS_BIND` is set.
+    pub fn new(mount: &str, login_mount: Option<&str>, health: bool) -> Paths {
         let mut paths = vec![
             (format!("{mount}/"), Route::Overview),
             (format!("{mount}/export-users/"), Route::ExportUsers),
             (format!("{mount}/export-stats/"), Route::ExportStats),
             (format!("{mount}/openapi.json"), Route::OpenApi),
         ];
-        if login {
+        if let Some(login_mount) = login_mount {
             paths.extend([
-                ("/api/login/".to_owned(), Route::Login),
-                ("/api/logout/".to_owned(), Route::Logout),
+                (format!("{login_mount}/login/"), Route::Login),
+                (format!("{login_mount}/logout/"), Route::Logout),
                 (format!("{mount}/login/"), Route::LoginForm),
                 (format!("{mount}/logout/"), Route::LogoutForm),
             ]);

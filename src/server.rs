@@ -47,7 +47,8 @@ impl Application {
         let state = Data::new(State::new(config, budget::cores())?);
 
         let address = main.0.clone();
-        let paths = Paths::new(&state.mount, state.serves_login, ops.is_none());
+        let login_mount = state.serves_login.then_some(state.login_mount.as_str());
+        let paths = Paths::new(&state.mount, login_mount, ops.is_none());
         let workers = budget::cores().min(connections);
         let keep_alive = Some(KEEP_ALIVE);
         let main = http::start(&state, paths, main, workers, connections, keep_alive)?;

@@ -48,6 +48,10 @@ pub struct State {
     pub request_ids: RequestIds,
     /// The path that the views live under; empty where the proxy strips it
     pub mount: String,
+    /// The path that login and logout live under
+    pub login_mount: String,
+    /// The column of `USERNAME_FIELD`
+    pub username_field: String,
     /// Whether login is served here
     pub serves_login: bool,
     /// Where users log in otherwise: Django's `LOGIN_URL` as a URL
@@ -79,6 +83,8 @@ impl State {
             metrics,
             request_ids: RequestIds::new().map_err(io::Error::other)?,
             mount: config.mount,
+            login_mount: config.login_mount,
+            username_field: config.username_field,
             serves_login: config.login,
             login_url: config.login_url,
         })

@@ -1,5 +1,6 @@
 //! `watchtower-sidecar verify`: sends the same requests to the live Django and to the sidecar, and prints which answers are
-//! the same and where the others differ, before the reverse proxy is pointed at the sidecar.
+//! the same, which differ for a reason that changes nothing for clients, and which are different, before the reverse proxy is
+//! pointed at the sidecar.
 //!
 //! It does not log in, and sends no request that writes. Cookie and password come from files. Bodies of the export hold
 //! personal data and are printed only with `--show-bodies`.
@@ -15,9 +16,12 @@ use crate::telemetry::say;
 mod cases;
 mod compare;
 mod credentials;
+mod explain;
+mod languages;
+mod report;
 
 use cases::{Caller, Case, cases};
-use compare::{Comparison, compare};
+use compare::{Outcome, compare};
 use credentials::Credentials;
 
 /// `EX_USAGE` of sysexits.h
@@ -25,6 +29,13 @@ const BAD_CONFIGURATION: i32 = 64;
 
 /// How long one answer may take, up to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a proxy says of a client's connection in `X-Forwarded-Proto`.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Scheme {
+    Http,
+    Https,
+}
 
 /// The two servers, the credentials and what is printed.
 #[derive(clap::Args)]
@@ -45,6 +56,10 @@ pub struct Arguments {
     /// The `Host` of the requests, one of ALLOWED_HOSTS [default: that of --against]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// Send `X-Forwarded-Proto` to both, as a proxy that ends TLS does: for a Django that redirects to https
+    /// [default: https if --against is https://, otherwise none]
+    #[arg(long, value_name = "SCHEME", hide_possible_values = true)]
+    forwarded_proto: Option<Scheme>,
     /// A file of certificate authorities for https [default: the system's]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -63,22 +78,29 @@ struct Run<'a> {
     sidecar: Server,
     /// The `Host` of the requests
     host: String,
+    /// The `X-Forwarded-Proto` of the requests
+    forwarded_proto: Option<&'static str>,
     credentials: Credentials,
     cases: Vec<Case>,
 }
 
 struct Server {
     client: Client,
+    url: String,
     /// The path of the two endpoints
     mount: String,
 }
 
-/// Sends the requests, prints the table, and gives the exit code: 0 all the same, 1 different, 64 bad arguments.
+/// Sends the requests, prints the table, and gives the exit code: 0 no difference that is not explained, 1 different, 64 bad
+/// arguments, also if Django redirects everything to https.
 pub fn run(arguments: &Arguments, lookup: impl Fn(&str) -> Option<String>) -> i32 {
     let config = LocalClientConfig::from_vars(lookup);
     let config = config.map_err(|errors| errors.to_string().trim_end().to_owned());
-    match config.and_then(|config| Run::new(arguments, config)) {
-        Ok(run) => i32::from(!run.compare_all()),
+    let compared = config
+        .and_then(|config| Run::new(arguments, config))
+        .and_then(|run| run.compare_all());
+    match compared {
+        Ok(has_no_difference) => i32::from(!has_no_difference),
         Err(error) => {
             say(error);
             BAD_CONFIGURATION
@@ -121,14 +143,22 @@ impl Run<'_> {
             &config.cookie_name,
         )?;
         let same_mount = django_mount == config.mount;
-        let cases = cases(&credentials, same_mount, config.debug, &config.cookie_name);
+        let cases = cases(&credentials, same_mount, &config.cookie_name);
+        let forwarded_proto = match arguments.forwarded_proto {
+            Some(Scheme::Https) => Some("https"),
+            Some(Scheme::Http) => Some("http"),
+            // As the proxy sends it that ends TLS.
+            None => django.starts_with("https://").then_some("https"),
+        };
         let server = |url: &str, mount| Server {
             client: Client::new(url, TIMEOUT, arguments.ca_file.as_deref()),
+            url: url.to_owned(),
             mount,
         };
         Ok(Run {
             arguments,
             host: host.to_owned(),
+            forwarded_proto,
             django: server(&django, django_mount.to_owned()),
             sidecar: server(&sidecar, config.mount),
             credentials,
@@ -136,24 +166,34 @@ impl Run<'_> {
         })
     }
 
-    /// Sends all requests and prints the table. Returns whether all answers are the same, or different on purpose.
-    fn compare_all(&self) -> bool {
-        let (mut same, mut intended, mut different) = (0, 0, 0);
+    /// Sends all requests and prints the table. Returns whether every difference is explained.
+    ///
+    /// # Errors
+    /// Django redirects to https, so that nothing can be compared.
+    fn compare_all(&self) -> Result<bool, String> {
+        if !self.arguments.quiet {
+            // Nothing can be done about a closed standard output.
+            let _ = writeln!(
+                std::io::stdout(),
+                "{} requests to Django at {}{} and to the sidecar at {}{}",
+                self.cases.len(),
+                self.django.url,
+                self.django.mount,
+                self.sidecar.url,
+                self.sidecar.mount
+            );
+        }
+        let mut results = Vec::new();
         let mut notes = Vec::new();
+        let mut unexpected = None;
         for (number, case) in self.cases.iter().enumerate() {
-            let (status, comparison) = self.outcome(case);
-            self.print(case, &comparison);
-            match comparison {
-                Comparison::Same => same += 1,
-                Comparison::Intended(_) => intended += 1,
-                Comparison::Different(_) => different += 1,
-            }
+            let (status, outcome) = self.outcome(case);
             match (number, status) {
-                // Where the first request gets no answer, the others get none.
-                (0, None) => break,
+                (0, Some(_)) if matches!(outcome, Outcome::ToHttps(_)) => {
+                    return Err(self.redirects_to_https());
+                }
                 (0, Some(status)) if !matches!(status, 401 | 403) => {
-                    different += 1;
-                    notes.push(self.unexpected(status));
+                    unexpected = Some(self.unexpected(status));
                 }
                 (1.., Some(status @ (401 | 403))) if case.shows_admission() => {
                     notes.push(format!(
@@ -164,22 +204,47 @@ impl Run<'_> {
                 }
                 _ => {}
             }
+            if self.forwarded_proto == Some("https") && outcome.is_of_csrf(case) {
+                let note = "Django and the sidecar do not both take X-Forwarded-Proto from this machine: see \
+                            SIDECAR_TRUSTED_PROXIES, and SECURE_PROXY_SSL_HEADER (gunicorn: forwarded_allow_ips)";
+                notes.push(note.to_owned());
+            }
+            results.push((case, outcome));
+            // Where the first request gets no answer, the others get none.
+            if (number, status) == (0, None) {
+                break;
+            }
         }
         if self.credentials.cookie.is_none() && self.credentials.basic.is_none() {
-            let note = "no caller was tried who is admitted: give --cookie-file or --basic-file"
-                .to_owned();
-            notes.push(note);
+            let note = "no caller was tried who is admitted: give --cookie-file or --basic-file";
+            notes.push(note.to_owned());
         }
-        let out = &mut std::io::stdout();
-        for note in notes {
-            let _ = writeln!(out, "note: {note}");
+        let (mut verdicts, explanations) = explain::judge(&results);
+        if let (Some(first), Some(text)) = (verdicts.first_mut(), unexpected) {
+            first.add_difference(text);
         }
-        let _ = writeln!(
-            out,
-            "{} requests: {same} same, {intended} different on purpose, {different} different",
-            same + intended + different
-        );
-        different == 0
+        let cases = results.iter().map(|(case, _)| *case);
+        let report = report::Report {
+            rows: cases.zip(verdicts).collect(),
+            explanations,
+            notes,
+        };
+        report.print(&self.django.mount, self.arguments.quiet);
+        Ok(!report.is_different())
+    }
+
+    /// What to do about a Django that redirects to https.
+    fn redirects_to_https(&self) -> String {
+        let what = "Django redirects to https (SECURE_SSL_REDIRECT, or its web server), so nothing can be compared";
+        match self.forwarded_proto {
+            Some("https") => format!(
+                "{what}. It ignores X-Forwarded-Proto from this machine: give the https address in --against, or \
+                 set SECURE_PROXY_SSL_HEADER (gunicorn: forwarded_allow_ips)"
+            ),
+            _ => format!(
+                "{what}: give --forwarded-proto https, as the proxy sends it, or the https address in --against"
+            ),
+        }
     }
 
     /// Why Django may have answered an anonymous caller with another status than DRF's refusal.
@@ -187,42 +252,50 @@ impl Run<'_> {
         let reason = match status {
             400 => &format!("its ALLOWED_HOSTS may not hold {}: give --host", self.host),
             404 => "it has no such URL: give the endpoints' path in --against",
-            301 | 302 | 307 | 308 => "it redirects (SECURE_SSL_REDIRECT?): give the https address",
+            301 | 302 | 307 | 308 => "it redirects, to a login page or another host: see its log",
             _ => "see its log",
         };
         format!("Django answered {status} to an anonymous caller, not 401 or 403: {reason}")
     }
 
-    /// Django's status, if it answers, and the comparison. Tries a difference a second time: the data may have changed between
-    /// the two requests.
-    fn outcome(&self, case: &Case) -> (Option<u16>, Comparison) {
+    /// Django's status, if it answers, and the result. Tries a second time if the data may have changed between the two
+    /// requests.
+    fn outcome(&self, case: &Case) -> (Option<u16>, Outcome) {
         match self.compare_once(case) {
-            (Some(_), Comparison::Different(_)) => self.compare_once(case),
+            (Some(_), outcome) if outcome.may_pass() => self.compare_once(case),
             first => first,
         }
     }
 
-    fn compare_once(&self, case: &Case) -> (Option<u16>, Comparison) {
+    fn compare_once(&self, case: &Case) -> (Option<u16>, Outcome) {
         let django = match self.send(case, &self.django) {
             Ok(django) => django,
             Err(error) => {
                 let text = format!("no answer from Django: {error}");
-                return (None, Comparison::Different(text));
+                return (None, Outcome::Different(text));
             }
         };
         let status = django.status().as_u16();
         let is_export = case.target.starts_with("/export-users");
         let is_private = is_export && status == 200 && !self.arguments.show_bodies;
         let compared = match self.send(case, &self.sidecar) {
-            Ok(sidecar) => compare(django, sidecar, case.allowance, is_private)
+            Ok(sidecar) => compare(case, &self.django.mount, django, sidecar, is_private)
                 .map_err(|error| format!("an answer broke off: {error}")),
             Err(error) => Err(format!("no answer from the sidecar: {error}")),
         };
-        (Some(status), compared.unwrap_or_else(Comparison::Different))
+        (Some(status), compared.unwrap_or_else(Outcome::Different))
     }
 
     fn send(&self, case: &Case, server: &Server) -> std::io::Result<Answer> {
-        let mut headers = vec![("Host", case.host.unwrap_or(&self.host))];
+        // The sidecar refuses in English, and LocaleMiddleware in the language that a client asks for.
+        let mut headers = vec![
+            ("Host", case.host.unwrap_or(&self.host)),
+            ("Accept-Language", "en"),
+        ];
+        headers.extend(
+            self.forwarded_proto
+                .map(|proto| ("X-Forwarded-Proto", proto)),
+        );
         let (cookie, basic) = (&self.credentials.cookie, &self.credentials.basic);
         match (case.caller, cookie, basic) {
             (Caller::Cookie, Some(cookie), _) => headers.push(("Cookie", cookie)),
@@ -233,26 +306,5 @@ impl Run<'_> {
         headers.extend(more.map(|(name, value)| (*name, value.as_str())));
         let target = format!("{}{}", server.mount, case.target);
         server.client.send(case.method, &target, &headers)
-    }
-
-    /// Prints a case's row of the table.
-    fn print(&self, case: &Case, comparison: &Comparison) {
-        let (word, more) = match comparison {
-            Comparison::Different(what) => ("DIFFERENT", what.as_str()),
-            _ if self.arguments.quiet => return,
-            Comparison::Same => ("same", ""),
-            Comparison::Intended(reason) => ("on purpose", *reason),
-        };
-        let caller = case.caller.name();
-        let label = match case.note {
-            "" => caller.to_owned(),
-            note => format!("{caller}, {note}"),
-        };
-        let target = format!("{}{}", self.django.mount, case.target);
-        let out = &mut std::io::stdout();
-        let _ = writeln!(out, "{word:<11} {:<7} {target:<39} {label}", case.method);
-        if !more.is_empty() {
-            let _ = writeln!(out, "            {more}");
-        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use watchtower_sidecar::django::authentication::{Basic, parse_basic};
-use watchtower_sidecar::django::cookies::{SameSite, SessionCookie, cookie};
+use watchtower_sidecar::django::cookies::{SessionCookie, cookie};
 use watchtower_sidecar::django::csrf::{CsrfRequest, check};
 use watchtower_sidecar::django::dates::parse::parse_datetime;
 use watchtower_sidecar::django::dates::{DateTime, http_date};
@@ -130,12 +130,6 @@ fn basic(input: &Value) -> Value {
 }
 
 fn set_and_delete(input: &Value) -> Value {
-    let same_site = match input["samesite"].as_str() {
-        Some("Lax") => Some(SameSite::Lax),
-        Some("Strict") => Some(SameSite::Strict),
-        Some(_) => Some(SameSite::None),
-        None => None,
-    };
     let cookie = SessionCookie {
         name: text(&input["name"]).to_owned(),
         age_seconds: 0,
@@ -143,7 +137,7 @@ fn set_and_delete(input: &Value) -> Value {
         domain: input["domain"].as_str().map(str::to_owned),
         secure: input["secure"].as_bool().unwrap(),
         http_only: input["httponly"].as_bool().unwrap(),
-        same_site,
+        same_site: input["samesite"].as_str().map(str::to_owned),
     };
     let (max_age, now) = (
         input["max_age"].as_i64().unwrap(),

@@ -1,5 +1,5 @@
 //! Authenticates a name and a password, for HTTP Basic and for login alike (`django.contrib.auth.authenticate` with
-//! `ModelBackend`, Django 5.2). Unknown, inactive and unusable accounts cost what a wrong password costs.
+//! `ModelBackend` and allauth's backend, Django 5.2). Unknown, inactive and unusable accounts cost what a wrong password costs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,15 @@ use log::Level;
 use zeroize::Zeroizing;
 
 use crate::db::connection::Connection;
+use crate::db::models::named_users::{NamedUsers, scans};
 use crate::db::models::user_table::UserTable;
 use crate::db::models::users::User;
+use crate::django::backends::lookups;
 use crate::django::hashers::Unusable;
 use crate::django::sessions::UserId;
+use crate::passwords::check::{Admitted, PasswordCheck, PasswordOutcome, check_password};
 use crate::passwords::throttle::LONGEST_NAME;
-use crate::passwords::{NotChecked, PasswordCheck, PasswordOutcome, TimedCheck, check_password};
+use crate::passwords::{NotChecked, TimedCheck};
 use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
 use crate::telemetry::trace::Trace;
@@ -24,18 +27,36 @@ use crate::telemetry::trace::Trace;
 /// refusals.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Returns the user if the password is right and a backend admits the user. The connection is back in the pool before hashing
-/// begins. Sends no query if the queue is full, the limit is reached, or the name is longer than any user's. Such a name
-/// counts as a failure of its address and needs no hash: the refusal's time tells nothing about existing users.
+/// The user whom [`admit`] admits.
 pub async fn authenticate(
     state: &State,
     req: &HttpRequest,
     username: String,
     password: Zeroizing<String>,
 ) -> Result<Option<User>, NotChecked> {
+    let admitted = admit(state, req, username, password).await?;
+    Ok(admitted.map(|admitted| admitted.user))
+}
+
+/// Returns the user and the backend if the password is right and a backend admits the user. The connection is back in the pool
+/// before hashing begins. Sends no query if no backend takes a password, the queue is full, the limit is reached, or the name
+/// is longer than any user's. Such a name counts as a failure of its address and needs no hash: the refusal's time tells
+/// nothing about existing users.
+pub async fn admit(
+    state: &State,
+    req: &HttpRequest,
+    username: String,
+    password: Zeroizing<String>,
+) -> Result<Option<Admitted>, NotChecked> {
     let passwords = &state.passwords;
     let throttle = &passwords.throttle;
     let (log, trace) = (&state.rate_limited_log, Trace::of(req));
+    let settings = state.settings();
+    let lookups = lookups(&settings.password_backends);
+    if lookups.is_empty() {
+        trace.audit_refused_password(None::<&UserId>, PasswordOutcome::NotAdmitted.label());
+        return Ok(None);
+    }
     let throttled = |wait: Duration| {
         let message = "limit to failed logins of a client, or under a name, reached: answering 429";
         log.every_minute(Level::Warn, module_path!(), message);
@@ -55,16 +76,30 @@ pub async fn authenticate(
         sleep(BUSY_PAUSE).await;
         return Err(NotChecked::Busy);
     };
+    let mut scan = None;
+    if lookups
+        .iter()
+        .any(|lookup| scans(*lookup, &state.username_field))
+    {
+        scan = passwords.permit_scan(deadline(req)).await;
+        if scan.is_none() {
+            let message =
+                "names wait too long to be looked up in the whole user table: answering 503";
+            log.every_minute(Level::Warn, module_path!(), message);
+            return Err(NotChecked::Busy);
+        }
+    }
     let find = move |connection: &mut Connection, table: &UserTable| {
-        table.find_by_username(connection, &username)
+        table.find_by_name(connection, &lookups, &username)
     };
-    let user = trace
+    let named = trace
         .time_database(state.db.run(deadline(req), find))
         .await
         .map_err(NotChecked::Unavailable)?;
+    drop(scan);
     let began = Instant::now();
     let checked = passwords
-        .run(attempt, checking(state, user, password))
+        .run(attempt, checking(state, named, password))
         .await;
     drop(permit);
     trace.add_hashing(began.elapsed());
@@ -73,23 +108,23 @@ pub async fn authenticate(
         other => other,
     })?;
     state.metrics.hashed(took);
-    if check.user.is_none() {
+    if check.admitted.is_none() {
         trace.audit_refused_password(check.id.as_ref(), check.outcome.label());
     }
     sleep(pause).await;
     postpone_deadline(req, began.elapsed());
-    Ok(check.user)
+    Ok(check.admitted)
 }
 
-/// The blocking work that checks whether `password` is the user's.
+/// The blocking work that checks whether `password` is that of one of these users.
 fn checking(
     state: &State,
-    user: Option<User>,
+    named: NamedUsers,
     password: Zeroizing<String>,
 ) -> impl FnOnce() -> PasswordCheck + use<> {
     let (settings, log) = (state.settings(), Arc::clone(&state.rate_limited_log));
     move || {
-        let check = check_password(&settings, user, &password);
+        let check = check_password(&settings, named, &password);
         if let PasswordOutcome::Unusable(Unusable::Malformed | Unusable::TooCostly) = check.outcome
             && let Some(id) = check.id
         {

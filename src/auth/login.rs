@@ -14,7 +14,6 @@ use crate::db::error::DbError;
 use crate::db::models::sessions::SessionRow;
 use crate::db::models::users::User;
 use crate::db::types::stored_time::StoredTime;
-use crate::django::backends::authenticating;
 use crate::django::negotiation::Renderer;
 use crate::django::sessions::{
     AUTH_HASH_NAME, AuthHash, BACKEND_NAME, KeyType, SessionData, USER_ID_NAME, new_session_key,
@@ -23,6 +22,7 @@ use crate::django::sessions::{
 use crate::django::settings::Settings;
 use crate::error::{Error, ErrorKind, LoginRefusal};
 use crate::passwords::NotChecked;
+use crate::passwords::check::Admitted;
 use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
@@ -38,15 +38,15 @@ pub async fn log_in(
 ) -> Result<(Arc<User>, String), Error> {
     let refuse = |refusal| Error::rendered(ErrorKind::Login(refusal), renderer);
     let outage = |error: DbError| Error::unavailable(&error, renderer);
-    let checked = credentials::authenticate(state, req, username, password).await;
-    let user = checked.map_err(|error| {
+    let checked = credentials::admit(state, req, username, password).await;
+    let admitted = checked.map_err(|error| {
         state.metrics.authenticated("login", error.label());
         match error {
             NotChecked::Throttled(wait) => refuse(LoginRefusal::Throttled(wait)),
             other => other.into_error(renderer),
         }
     })?;
-    let Some(user) = user else {
+    let Some(Admitted { user, backend }) = admitted else {
         state.metrics.authenticated("login", "refused");
         return Err(refuse(LoginRefusal::InvalidCredentials));
     };
@@ -63,6 +63,7 @@ pub async fn log_in(
     let (id, user) = (user.id, Arc::new(user));
     let login = Arc::new(Login {
         user: Arc::clone(&user),
+        backend,
         now,
         settings: Arc::clone(&settings),
     });
@@ -134,6 +135,8 @@ pub async fn log_out(state: &State, req: &HttpRequest, renderer: Renderer) -> Re
 /// A user who logs in.
 struct Login {
     user: Arc<User>,
+    /// The backend that admitted the user
+    backend: String,
     now: StoredTime,
     settings: Arc<Settings>,
 }
@@ -155,7 +158,7 @@ impl Login {
         });
         let mut data = old.unwrap_or_default();
         data.set_str(USER_ID_NAME, &self.user.id.to_string());
-        data.set_str(BACKEND_NAME, self.backend());
+        data.set_str(BACKEND_NAME, &self.backend);
         data.set_str(
             AUTH_HASH_NAME,
             &session_auth_hash(&self.user.password, &keys.current),
@@ -185,12 +188,5 @@ impl Login {
             Some(own) if own > 0 && own < A_HUNDRED_YEARS => (own, Some(own)),
             _ => (usual, Some(usual)),
         }
-    }
-
-    /// The backend that `authenticate()` would name.
-    fn backend(&self) -> &str {
-        // `check_password` admitted the user by one of them.
-        authenticating(&self.settings.authentication_backends, self.user.is_active)
-            .unwrap_or_default()
     }
 }

@@ -5,11 +5,11 @@ use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
 use crate::db::models::user_table::UserTable;
 use crate::db::types::stored_time::Clock;
-use crate::django::backends::authenticating;
+use crate::django::backends::{NameLookup, admits, lookups};
 use crate::django::hashers::{EncodedPassword, Unusable};
 use crate::django::sessions::AuthHash;
 use crate::django::signing::Undecodable;
-use crate::passwords::{PasswordOutcome, check_password};
+use crate::passwords::check::{PasswordOutcome, check_password};
 
 const ACTIVATE: &str = "set is_active in Django's admin";
 
@@ -107,8 +107,19 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
     let (settings, findings) = (&examined.config.django, examined.findings);
     let table = table(examined)?;
     let inspector = &mut examined.inspector;
-    let found = inspector.read(&|connection| table.find_by_username(connection, name));
-    let Some(user) = findings.answer("the user", found)? else {
+    let backends = &settings.password_backends;
+    let mut by = lookups(backends);
+    if by.is_empty() {
+        findings.error(
+            "user.refused.backend",
+            "refused: no backend takes a password, by HTTP Basic or login",
+            "compare DJANGO_PASSWORD_BACKENDS and DJANGO_AUTHENTICATION_BACKENDS with AUTHENTICATION_BACKENDS",
+        );
+        by.push(NameLookup::Username);
+    }
+    let found = inspector.read(&|connection| table.find_by_name(connection, &by, name));
+    let named = findings.answer("the user", found)?;
+    let Some(user) = named.users.first() else {
         let similar = inspector.similar_names(&table, name).unwrap_or_default();
         let (text, advice) = match similar.as_slice() {
             [] => (
@@ -120,13 +131,37 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
                 "rename all but one".to_owned(),
             ),
             names => (
-                "there is no such user; upper and lower case count",
+                "there is no such user; upper and lower case count, or several differ in it alone",
                 format!("there is: {}", names.join(", ")),
             ),
         };
         findings.error("user.refused.name", &format!("refused: {text}"), &advice);
         return None;
     };
+    let looked_up: Vec<_> = by.iter().map(|lookup| lookup.text()).collect();
+    let looked_up = looked_up.join(" or ");
+    if named.users.len() > 1 {
+        let names: Vec<_> = named
+            .users
+            .iter()
+            .map(|user| user.username.as_str())
+            .collect();
+        findings.warning(
+            "user.several",
+            &format!(
+                "users are looked up by {looked_up}: this name means {}. Each one's password is tried; the rest is about {}",
+                names.join(", "),
+                user.username
+            ),
+            "give each user an e-mail address and a name that no other has",
+        );
+    } else if user.username != name {
+        let text = format!(
+            "users are looked up by {looked_up}: this name means {}",
+            user.username
+        );
+        findings.ok("user.name", &text);
+    }
     match EncodedPassword::parse(&user.password) {
         Ok(encoded) => findings.ok("user.password", &passwords::name(encoded.work())),
         Err(reason) => findings.error(
@@ -135,16 +170,12 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
             "manage.py changepassword",
         ),
     }
-    let backends = &settings.authentication_backends;
-    let refusal = if !user.is_active && authenticating(backends, false).is_some() {
-        Some("the user is not active (a backend admits such users, but DRF does not)")
-    } else if authenticating(backends, user.is_active).is_none() {
-        Some(
-            "no backend of DJANGO_AUTHENTICATION_BACKENDS admits the user, who is not active or whose backends take no \
-             passwords",
-        )
-    } else {
-        None
+    let refusal = match (user.is_active, admits(backends, false)) {
+        (true, _) => None,
+        (false, true) => {
+            Some("the user is not active (a backend admits such users, but DRF does not)")
+        }
+        (false, false) => Some("no backend admits the user, who is not active"),
     };
     if let Some(why) = refusal {
         findings.error(
@@ -166,7 +197,7 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
     }
     let (username, is_staff) = (user.username.clone(), user.is_staff);
     if let Some(password) = password {
-        match check_password(settings, Some(user), password).outcome {
+        match check_password(settings, named, password).outcome {
             PasswordOutcome::Good => findings.ok("user.given-password", "the password is right"),
             PasswordOutcome::WrongPassword => findings.error(
                 "user.refused.given-password",

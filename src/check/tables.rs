@@ -5,7 +5,9 @@ use crate::config::Backend;
 use crate::db::inspection::inspector::Inspector;
 use crate::db::inspection::privileges::{ExcessPrivilege, excess_privilege};
 use crate::db::inspection::tables::{RequiredGrant, Table};
+use crate::db::models::named_users::{ADDRESS_COLUMNS, ADDRESSES};
 use crate::db::models::user_table::UserTable;
+use crate::django::backends::{NameLookup, lookups};
 
 /// The columns by which a user is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
@@ -29,6 +31,10 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
     let required = [&WHO[..], &[username]].concat();
     let mut exported = EXPORTED.to_vec();
     exported.retain(|column| !config.none_fields.iter().any(|field| field == column));
+    let is_movie_none = config
+        .none_fields
+        .iter()
+        .any(|field| field == "is_movie_user");
     let mut read = [&required[..], &exported].concat();
     let columns = [&read[..], &["is_movie_user", "last_login"]].concat();
     let table = table(examined, name, &required, &columns, prefix)?;
@@ -44,7 +50,7 @@ pub(super) fn users(examined: &mut Examined, writes: bool, prefix: &str) -> Opti
         needs.push(("REFERENCES", Vec::new()));
     }
     needs.push(("SELECT", read));
-    if table.has("is_movie_user") {
+    if table.has("is_movie_user") && !is_movie_none {
         // In a grant of its own: whether the model has a column that is hidden is not known here.
         needs.push(("SELECT", vec!["is_movie_user"]));
     }
@@ -81,6 +87,34 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<()> {
     }
     let text = format!("{SESSIONS} has the columns that are read");
     findings.ok("sessions.table", &text);
+    Some(())
+}
+
+/// Checks allauth's table of addresses, where users are looked up by e-mail address.
+pub(super) fn addresses(examined: &mut Examined) -> Option<()> {
+    let (config, findings) = (examined.config, examined.findings);
+    if !lookups(&config.django.password_backends).contains(&NameLookup::Email) {
+        return Some(());
+    }
+    let table = examined.inspector.table(ADDRESSES, &ADDRESS_COLUMNS);
+    let table = findings.answer(&format!("the columns of {ADDRESSES}"), table)?;
+    let missing = table.missing(&ADDRESS_COLUMNS);
+    if !missing.is_empty() {
+        findings.error(
+            "addresses.table",
+            &format!(
+                "the table {ADDRESSES} is not there or lacks {}: users are looked up by e-mail address, and every password \
+                 is answered 503",
+                missing.join(", ")
+            ),
+            "run allauth's migrations, let the role read the table, or compare DJANGO_PASSWORD_BACKENDS with what \
+             django-settings.py writes",
+        );
+        return None;
+    }
+    grants(examined, &table, &[("SELECT", ADDRESS_COLUMNS.to_vec())])?;
+    let text = format!("{ADDRESSES} has the columns that are read");
+    findings.ok("addresses.table", &text);
     Some(())
 }
 

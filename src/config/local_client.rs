@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::types::{Bind, ConfigErrors};
-use super::values::{bind, boolean, cookie_name, mount};
+use super::values::{bind, cookie_name, mount};
 use super::variables::Variables;
 
 /// The addresses of the running service, and the settings that its answers depend on.
@@ -16,8 +16,6 @@ pub struct LocalClientConfig {
     pub mount: String,
     /// `SESSION_COOKIE_NAME`
     pub cookie_name: String,
-    /// `DEBUG`
-    pub debug: bool,
 }
 
 impl LocalClientConfig {
@@ -34,7 +32,6 @@ impl LocalClientConfig {
             ops_bind: vars.optional("SIDECAR_OPS_BIND", bind),
             mount: vars.value("SIDECAR_MOUNT", mount),
             cookie_name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
-            debug: vars.value("DJANGO_DEBUG", boolean),
         };
         vars.finish(Some(config))
     }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::types::{Bind, LogFormat, LoginMode, Rate};
 use crate::client_address::TrustedProxies;
-use crate::django::cookies::SameSite;
+use crate::django::backends::{NameLookup, PasswordBackend};
 use crate::django::signing::SecretKey;
 
 /// A parser of numbers in this range.
@@ -57,7 +57,13 @@ pub(super) fn string_array(text: &str) -> Result<Vec<String>, String> {
 
 /// Fields of `AbstractUser` that a model may set to `None` while the two views still work.
 pub(super) fn none_fields(text: &str, username_field: &str) -> Result<Vec<String>, String> {
-    const OPTIONAL: [&str; 4] = ["username", "email", "first_name", "last_name"];
+    const OPTIONAL: [&str; 5] = [
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "is_movie_user",
+    ];
     let fields = string_array(text)?;
     for field in &fields {
         if !OPTIONAL.contains(&field.as_str()) {
@@ -69,6 +75,31 @@ pub(super) fn none_fields(text: &str, username_field: &str) -> Result<Vec<String
         }
     }
     Ok(fields)
+}
+
+/// The backends that take passwords. Each must be one of `AUTHENTICATION_BACKENDS`: Django drops a session that names another.
+pub(super) fn password_backends(
+    text: &str,
+    authentication_backends: &[String],
+    none_fields: &[String],
+) -> Result<Vec<PasswordBackend>, String> {
+    let backends: Vec<PasswordBackend> = serde_json::from_str(text).map_err(|_| {
+        "is not a JSON array of objects with backend, names (of username, username-lower, username-any-case, email) and \
+         admits_inactive"
+    })?;
+    for PasswordBackend { backend, names, .. } in &backends {
+        if !authentication_backends.contains(backend) {
+            return Err(format!(
+                "names {backend:?}, which is not in DJANGO_AUTHENTICATION_BACKENDS: Django takes no session of it"
+            ));
+        }
+        if names.contains(&NameLookup::Email) && none_fields.iter().any(|field| field == "email") {
+            return Err(
+                "looks users up by email, which DJANGO_USER_FIELDS_NONE says is no column".into(),
+            );
+        }
+    }
+    Ok(backends)
 }
 
 pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, String> {
@@ -89,11 +120,9 @@ pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
     checked(text, is_right, "is not a cookie's attribute")
 }
 
-pub(super) fn same_site(text: &str) -> Result<Option<SameSite>, String> {
+pub(super) fn same_site(text: &str) -> Result<Option<String>, String> {
     match text.to_ascii_lowercase().as_str() {
-        "lax" => Ok(Some(SameSite::Lax)),
-        "strict" => Ok(Some(SameSite::Strict)),
-        "none" => Ok(Some(SameSite::None)),
+        "lax" | "strict" | "none" => Ok(Some(text.to_owned())),
         "false" => Ok(None),
         _ => Err("is none of Lax, Strict, None, False".into()),
     }

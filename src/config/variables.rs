@@ -44,16 +44,24 @@ variables! {
     DJANGO_USER_TABLE = "auth_user", like "accounts_user": "AUTH_USER_MODEL._meta.db_table";
     DJANGO_USERNAME_FIELD = "username", like "email": "The column of USERNAME_FIELD";
     DJANGO_USER_FIELDS_NONE = "[]", like r#"["first_name","last_name"]"#:
-        "Fields that the user model sets to None (username, email, first_name, last_name), a JSON array: exported as null";
+        "Fields that the user model sets to None (username, email, first_name, last_name, is_movie_user), a JSON array: \
+         exported as null";
     DJANGO_SESSION_COOKIE_NAME = "sessionid": "SESSION_COOKIE_NAME";
     DJANGO_SESSION_COOKIE_AGE = "1209600": "SESSION_COOKIE_AGE, in seconds";
     DJANGO_SESSION_COOKIE_DOMAIN, like ".example.com": "SESSION_COOKIE_DOMAIN";
     DJANGO_SESSION_COOKIE_PATH = "/": "SESSION_COOKIE_PATH";
     DJANGO_SESSION_COOKIE_SECURE = "false", like "true": "SESSION_COOKIE_SECURE";
     DJANGO_SESSION_COOKIE_HTTPONLY = "true": "SESSION_COOKIE_HTTPONLY";
-    DJANGO_SESSION_COOKIE_SAMESITE = "Lax": "SESSION_COOKIE_SAMESITE: Lax, Strict, None or False";
+    DJANGO_SESSION_COOKIE_SAMESITE = "Lax": "SESSION_COOKIE_SAMESITE: Lax, Strict, None or False, spelled as Django's";
     DJANGO_AUTHENTICATION_BACKENDS = r#"["django.contrib.auth.backends.ModelBackend"]"#:
         "AUTHENTICATION_BACKENDS, a JSON array";
+    DJANGO_PASSWORD_BACKENDS,
+        like r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["username"],"admits_inactive":false}]"#:
+        "The backends that compare passwords with the stored ones, a JSON array of objects: the path, how the user is found \
+         (username, username-lower, username-any-case, email), whether inactive users are admitted; empty where no password \
+         is taken; unset, those of DJANGO_AUTHENTICATION_BACKENDS that the sidecar knows";
+    DJANGO_LOCKOUT = "[]", like r#"["axes"]"#:
+        "The apps that lock accounts or addresses after failed logins, a JSON array: the sidecar warns that it does not";
     DJANGO_SECOND_FACTOR = "[]", like r#"["allauth.mfa"]"#:
         "The apps of INSTALLED_APPS by which people log in with more than a password, a JSON array";
     DJANGO_REST_AUTHENTICATION = "session,basic":
@@ -76,8 +84,10 @@ variables! {
     SIDECAR_OPS_BIND, like "127.0.0.1:9000":
         "A second listener for healthz, readyz and metrics; the main one then has none of them";
     SIDECAR_LOGIN = "off", like "on":
-        "on: serve POST /api/login/ and POST /api/logout/, and the page's forms; refused beside DJANGO_SECOND_FACTOR, \
+        "on: serve POST login/ and logout/ under SIDECAR_LOGIN_MOUNT, and the page's forms; refused beside DJANGO_SECOND_FACTOR, \
          where without-second-factor says that a password alone may open the whole site";
+    SIDECAR_LOGIN_MOUNT = "/api", like "/shop/api":
+        "The path above login/ and logout/; / for the root";
     SIDECAR_LOGIN_RATE = "10/min":
         "How many logins may fail, by password or Basic, for one client address and under one name; or off";
     SIDECAR_TRUSTED_PROXIES = "127.0.0.1,::1,unix", like "10.0.0.5,unix":

@@ -4,7 +4,7 @@ use std::iter;
 
 use super::Config;
 use super::database_url::Backend;
-use crate::django::backends::{authenticating, difference};
+use crate::django::backends::{AXES, difference, difference_beside, lookups};
 use crate::django::signing::SecretKey;
 
 /// One warning about one variable.
@@ -96,16 +96,39 @@ impl Config {
             (true, false) => "HTTP Basic opens the export, as DRF's own does,",
             (false, false) => return warnings,
         };
-        let backends = &self.django.authentication_backends;
+        let (backends, takers) = (
+            &self.django.authentication_backends,
+            &self.django.password_backends,
+        );
         for backend in backends {
-            if let Some(difference) = difference(backend) {
+            // Said once, of DJANGO_LOCKOUT.
+            if backend.starts_with(AXES) && !self.lockout.is_empty() {
+                continue;
+            }
+            let difference = match self.names_password_backends {
+                true => difference_beside(takers, backend),
+                false => difference(backend).map(str::to_owned),
+            };
+            if let Some(difference) = difference {
                 let text = format!("has {backend}, which {difference}");
                 warnings.push(Warning::new(BACKENDS, &text, NO_PASSWORDS));
             }
         }
-        if authenticating(backends, true).is_none() {
+        if lookups(takers).is_empty() {
+            let variable = match self.names_password_backends {
+                true => "DJANGO_PASSWORD_BACKENDS",
+                false => BACKENDS,
+            };
             let text = "has no backend that checks the stored passwords: HTTP Basic and login refuse every user";
-            warnings.push(Warning::new(BACKENDS, text, NO_PASSWORDS));
+            warnings.push(Warning::new(variable, text, NO_PASSWORDS));
+        }
+        if !self.lockout.is_empty() {
+            let apps = self.lockout.join(", ");
+            let text = format!(
+                "names {apps}, whose locks after failed logins the sidecar neither obeys nor adds to: wrong passwords are \
+                 limited by SIDECAR_LOGIN_RATE alone"
+            );
+            warnings.push(Warning::new("DJANGO_LOCKOUT", &text, NO_PASSWORDS));
         }
         if !self.second_factor.is_empty() {
             let apps = self.second_factor.join(", ");

@@ -54,17 +54,6 @@ fn unquote(value: &str) -> String {
     text
 }
 
-/// `SameSite`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SameSite {
-    /// `Lax`
-    Lax,
-    /// `Strict`
-    Strict,
-    /// `None`
-    None,
-}
-
 /// The `SESSION_COOKIE_*` settings.
 #[derive(Debug, Clone)]
 pub struct SessionCookie {
@@ -80,8 +69,9 @@ pub struct SessionCookie {
     pub secure: bool,
     /// `SESSION_COOKIE_HTTPONLY`
     pub http_only: bool,
-    /// `SESSION_COOKIE_SAMESITE`; `None` is Django's `False`: no attribute at all.
-    pub same_site: Option<SameSite>,
+    /// `SESSION_COOKIE_SAMESITE`: lax, strict or none, which Django writes as the setting spells it; `None` is Django's
+    /// `False`: no attribute at all.
+    pub same_site: Option<String>,
 }
 
 impl SessionCookie {
@@ -105,12 +95,9 @@ impl SessionCookie {
         if !self.path.is_empty() {
             text += &format!("; Path={}", self.path);
         }
-        text += match self.same_site {
-            Some(SameSite::Lax) => "; SameSite=Lax",
-            Some(SameSite::Strict) => "; SameSite=Strict",
-            Some(SameSite::None) => "; SameSite=None",
-            None => "",
-        };
+        if let Some(same_site) = &self.same_site {
+            text += &format!("; SameSite={same_site}");
+        }
         if self.secure {
             text += "; Secure";
         }
@@ -120,9 +107,10 @@ impl SessionCookie {
     /// The `Set-Cookie` header of `HttpResponse.delete_cookie(name, path, domain, samesite)`, which sets `Secure` by the name
     /// and by `SameSite=None` alone.
     pub fn delete(&self) -> String {
+        let is_none = |same_site: &String| same_site.eq_ignore_ascii_case("none");
         let secure = self.name.starts_with("__Secure-")
             || self.name.starts_with("__Host-")
-            || self.same_site == Some(SameSite::None);
+            || self.same_site.as_ref().is_some_and(is_none);
         let deletion = SessionCookie {
             secure,
             http_only: false,

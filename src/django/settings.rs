@@ -6,6 +6,7 @@
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::backends::PasswordBackend;
 use super::cookies::SessionCookie;
 use super::signing::SecretKeys;
 
@@ -99,6 +100,8 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// `AUTHENTICATION_BACKENDS`, dotted paths
     pub authentication_backends: Vec<String>,
+    /// Those that compare passwords with the stored ones, in order; none: no password is taken
+    pub password_backends: Vec<PasswordBackend>,
     /// The views' `authentication_classes`, in order; one of them at least is not left to Django
     pub authenticators: Vec<Authenticator>,
     /// The `SESSION_COOKIE_*` settings

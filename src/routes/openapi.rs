@@ -11,8 +11,10 @@ use crate::state::State;
 /// The document for the default mount.
 pub const DESCRIPTION: &str = include_str!("../../openapi.json");
 
-/// What is replaced in the document: the start of a path below the mount, the server, and the session cookie's name.
+/// What is replaced in the document: the start of a path below the mount, the paths of login and logout, the server, and the
+/// session cookie's name.
 const MOUNTED: &str = r#""/api/admin/"#;
+const LOGIN: [&str; 2] = ["/login/", "/logout/"];
 const SERVER: &str = r#""url": "/""#;
 const COOKIE: &str = r#""name": "sessionid""#;
 
@@ -24,6 +26,10 @@ pub async fn openapi(state: Data<State>, req: HttpRequest) -> HttpResponse {
     let mut json = DESCRIPTION
         .replace(MOUNTED, &format!(r#""{mount}/"#))
         .replacen(COOKIE, &format!(r#""name": "{cookie}""#), 1);
+    for path in LOGIN {
+        let (known, own) = (format!(r#""/api{path}""#), &state.login_mount);
+        json = json.replacen(&known, &format!(r#""{own}{path}""#), 1);
+    }
     if mount.is_empty() {
         json = json.replacen(SERVER, r#""url": ".""#, 1);
     }

@@ -68,6 +68,10 @@ pub(super) async fn show(
     let (trace, log) = (Trace::of(req), &state.rate_limited_log);
     let (by_month, user_page) = trace.time_database(queries).await;
     let by_month = by_month.map_err(|error| stats_error(log, &error, admin.renderer))?;
+    if let (Some(Route::ExportStats), Some(details)) = (trace.route(), &by_month.stats_error) {
+        let error = ExportError::View(details.clone());
+        return Err(stats_error(log, &error, admin.renderer));
+    }
     let root = root(req);
     let users = match user_page {
         Ok(user_page) => {

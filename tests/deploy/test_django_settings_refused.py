@@ -37,10 +37,6 @@ for kind, name in (("sessions", "Session"), ("auth", "Authentication")):
         'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.OwnHash"',
         ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.OwnHash.check_password is the project's"],
     ),
-    "no_password": (
-        'AUTHENTICATION_BACKENDS = ["shop.odd.Header"]',
-        ["AUTHENTICATION_BACKENDS has no backend that takes a password"],
-    ),
     "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
     "no_authenticator": (
         'REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": []}',

@@ -124,7 +124,7 @@ def set_cookie():
     value = chars(string.ascii_lowercase + string.digits, 32, 32)
     given = {"name": name, "value": value, "max_age": pick(0, 1209600, rng.randint(-10**6, 10**9)), "now": rng.randint(0, 4 * 10**9),
              "path": pick("/", "/x", ""), "domain": pick(None, None, "", "example.com"), "secure": pick(True, False),
-             "httponly": pick(True, False), "samesite": pick(None, "Lax", "Strict", "None")}
+             "httponly": pick(True, False), "samesite": pick(None, "Lax", "Strict", "None", "lax", "NONE")}
     set_, deleted = HttpResponse(), HttpResponse()
     with mock.patch("time.time", lambda: given["now"]):
         set_.set_cookie(name, value, max_age=given["max_age"], path=given["path"], domain=given["domain"],

@@ -1,4 +1,7 @@
-"""AUTHENTICATION_BACKENDS without ModelBackend: what Django's other backends admit, by Basic and by session."""
+"""AUTHENTICATION_BACKENDS without ModelBackend: what Django's other backends admit, by Basic and by session. A project whose
+backends take no password is asked with and without the variable that says so."""
+
+import json
 
 from differential.cases import Cases, Variant
 from differential.differences import DEAD_ROW_STAYS
@@ -15,9 +18,15 @@ def of(*names):
 
 ALL_USERS = Variant("all-users", settings=of("AllowAllUsersModelBackend"))
 REMOTE = Variant("remote-only", settings=of("RemoteUserBackend"))
+NO_PASSWORD = Variant("remote-only-named", settings=of("RemoteUserBackend"), sidecar={"DJANGO_PASSWORD_BACKENDS": "[]"})
+NAMED = Variant(
+    "all-users-named", settings=of("AllowAllUsersModelBackend"),
+    sidecar={"DJANGO_PASSWORD_BACKENDS": json.dumps([
+        {"backend": BACKENDS + "AllowAllUsersModelBackend", "names": ["username"], "admits_inactive": True}])},
+)
 BOTH = Variant("model-then-all-users", settings=of("ModelBackend", "AllowAllUsersModelBackend"))
 
-for variant, clerk in ((ALL_USERS, 200), (REMOTE, 403), (BOTH, 200)):
+for variant, clerk in ((ALL_USERS, 200), (REMOTE, 403), (NO_PASSWORD, 403), (NAMED, 200), (BOTH, 200)):
     name = variant.name.replace("-", "_")
     cases.add(f"{name}_basic_by_the_clerk", clerk, get(EXPORT, auth=basic("clerk")), variant=variant)
     cases.add(f"{name}_basic_by_an_inactive_user", 403, get(EXPORT, auth=basic("retired")), variant=variant)

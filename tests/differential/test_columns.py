@@ -63,6 +63,10 @@ for target in (EXPORT, STATS):
     cases.add(f"without_user_names_the_address_gets_in_{target}", 200, get(target, auth=basic("clerk@example.com")), variant=BY_EMAIL)
     cases.add(f"without_user_names_a_session_gets_in_{target}", 200, lambda w, target=target: get(target, cookie=w.staff_cookie), variant=BY_EMAIL)
 cases.add("without_a_username_column_a_username_is_refused", 403, get(auth=basic("clerk")), variant=BY_EMAIL)
+# The statistics see that there is such an attribute, and filter by it.
+NO_MOVIES = Variant("movies-are-none", model={"fields": ["is_tv_user"], "none": ["is_movie_user"]}, settings={"DEBUG": True})
+cases.add("movies_that_the_model_has_set_to_none_are_null", 200, get(EXPORT, auth=basic("clerk")), variant=NO_MOVIES)
+cases.add("statistics_of_movies_that_are_none_fail", 500, get(STATS, auth=basic("clerk")), variant=NO_MOVIES)
 cases.add("an_export_without_dates_fails", 500, get(EXPORT, auth=basic("clerk")), variant=NO_DATE)
 cases.add("statistics_without_dates_do_not", 200, get(STATS, auth=basic("clerk")), variant=NO_DATE)
 

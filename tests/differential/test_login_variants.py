@@ -33,6 +33,7 @@ VARIANTS = [
     variant("backends", settings={"AUTHENTICATION_BACKENDS": [BACKENDS + "RemoteUserBackend", BACKENDS + "ModelBackend"]}),
     variant("lax-cookie", settings={"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": True}),
     variant("plain-cookie", settings={"SESSION_COOKIE_SAMESITE": False, "SESSION_COOKIE_AGE": 60, "SESSION_COOKIE_DOMAIN": ".example.com"}),
+    variant("lower-case-cookie", settings={"SESSION_COOKIE_SAMESITE": "lax"}),
     variant("host-cookie", settings={"SESSION_COOKIE_NAME": "__Host-sid", "SESSION_COOKIE_SECURE": True}),
 ]
 

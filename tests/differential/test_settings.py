@@ -73,7 +73,7 @@ OTHER_COOKIE = Variant("other-cookie", settings=COOKIE)
 cases.add("a_session_cookie_of_another_name", 200, lambda w: get(cookie=w.staff_cookie), variant=OTHER_COOKIE)
 cases.add("a_dead_cookie_of_another_name_is_deleted_where_it_was_set", 403, get(cookie="sid=abcdefghijkl"), variant=OTHER_COOKIE)
 cases.add("a_cookie_of_the_usual_name_is_nothing_then", 403, get(cookie="sessionid=abcdefghijkl"), variant=OTHER_COOKIE)
-for text, value in (("none", "None"), ("false", False)):
+for text, value in (("none", "None"), ("false", False), ("lower_case", "lax"), ("none_in_upper_case", "NONE")):
     variant = Variant(f"same-site-{text}", settings={"SESSION_COOKIE_SAMESITE": value})
     cases.add(f"a_dead_cookie_with_same_site_{text}", 403, get(cookie="sessionid=abcdefghijkl"), variant=variant)
 variant = Variant("host-prefix", settings={"SESSION_COOKIE_NAME": "__Host-sid"})

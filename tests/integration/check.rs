@@ -16,6 +16,7 @@ use crate::database::{Database, ENCODED, PASSWORD};
 use crate::program::PROGRAM;
 
 mod callers;
+mod names;
 mod rows;
 mod tables;
 

@@ -74,14 +74,21 @@ fn a_name_outside_of_the_databases_character_set_is_no_user() {
 
 #[test]
 fn a_name_outside_of_the_character_set_is_refused_at_login() {
+    let model = "django.contrib.auth.backends.ModelBackend";
+    let names = r#"["username","username-lower","username-any-case"]"#;
+    let in_any_case =
+        format!(r#"[{{"backend":"{model}","names":{names},"admits_inactive":false}}]"#);
     for database in latin1() {
-        let app = App::over(&database);
-        assert_eq!(
-            app.login("łukasz", PASSWORD, None).status,
-            401,
-            "{}",
-            database.name()
-        );
+        for variables in [
+            vec![],
+            vec![("DJANGO_PASSWORD_BACKENDS", in_any_case.as_str())],
+        ] {
+            let app = App::with(&database, &variables);
+            for (name, status) in [("łukasz", 401), ("ŁUKASZ", 401), ("admin", 200)] {
+                let login = app.login(name, PASSWORD, None);
+                assert_eq!(login.status, status, "{} {name}", database.name());
+            }
+        }
     }
 }
 
@@ -223,4 +230,29 @@ fn pages_of_users_go_on_behind_unsigned_keys() {
     assert_eq!(page.text().matches("scope=\"row\">user").count(), 3);
     let login = app.login(&format!("user{}", u64::MAX), PASSWORD, None);
     assert_eq!(login.json()["user"]["id"], u64::MAX);
+}
+
+#[test]
+fn the_page_shows_users_where_the_statistics_fail() {
+    let database = Database::filled_sqlite();
+    database.execute("ALTER TABLE auth_user DROP COLUMN is_movie_user");
+    let app = App::with(
+        &database,
+        &[("DJANGO_USER_FIELDS_NONE", r#"["is_movie_user"]"#)],
+    );
+    let login = app.login("admin", PASSWORD, None);
+    let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
+    let get = |target: &str| {
+        let answer = app.get(target, &[("Cookie", &cookie), ("Accept", "text/html")]);
+        (answer.status, answer.text().contains("b@example.com"))
+    };
+    assert_eq!(get(PAGE), (200, true));
+    assert_eq!(get(EXPORT), (200, true));
+    assert_eq!(get("/api/admin/export-stats/"), (500, false));
+    let json = app.get(EXPORT, &[("Cookie", &cookie)]);
+    assert!(
+        json.text().contains(r#""movie_service":null"#),
+        "{}",
+        json.text()
+    );
 }

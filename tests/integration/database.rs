@@ -158,6 +158,15 @@ impl Database {
 
     /// Runs the operator's file for both roles, over this user table. New tables want it once more.
     pub fn grant(&self, user_table: &str) {
+        self.grant_with(user_table, None);
+    }
+
+    /// The same, with what the file has for allauth's table of addresses.
+    pub fn grant_addresses(&self) {
+        self.grant_with("auth_user", Some("-- GRANT SELECT (email"));
+    }
+
+    fn grant_with(&self, user_table: &str, optional: Option<&str>) {
         let name = self.database_name();
         let (file, password) = match self.kind {
             Kind::Sqlite(_) => return,
@@ -175,6 +184,9 @@ impl Database {
         };
         for (role, login) in [(login_role(name), true), (reading_role(name), false)] {
             let mut sql = file.to_owned();
+            if let Some(line) = optional {
+                sql = sql.replace(line, line.trim_start_matches("-- "));
+            }
             if login {
                 sql = sql.replace("-- GRANT INSERT", "GRANT INSERT");
                 sql = sql.replace("-- GRANT UPDATE", "GRANT UPDATE");

@@ -25,6 +25,7 @@
 //! * `login`: login and logout
 //! * `logs`: the log file, audit lines of logins, how often an outage is logged
 //! * `models`: custom user models
+//! * `names`: by which names users log in, and where
 //! * `openapi`: openapi.json, against which `client` checks every answer
 //! * `outage`: the database cannot be reached
 //! * `page`: the HTML page
@@ -66,6 +67,7 @@ mod listeners;
 mod login;
 mod logs;
 mod models;
+mod names;
 mod openapi;
 mod outage;
 mod page;

@@ -4,6 +4,7 @@ settings script writes and with nothing else."""
 import contextlib
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from deploy.sample_project import Sidecar, sourced
 from projects import environment
 from projects.django_server import HOST, django
 from support import reference
+from support.environments import binary
 from support.passwords import basic
 from support.wire import EXPORT, STATS, Request, ask, get
 
@@ -135,6 +137,21 @@ def test_tokens_open_what_they_open_in_django(site):
         for name, key in TOKENS.items():
             answer = site.same(get(EXPORT, auth=f"{keyword} {key}"))
             assert (answer.status == 200) == (name == "boss"), (keyword, name)
+
+
+def test_verify_finds_no_difference_that_it_does_not_explain(site, tmp_path):
+    field = site.variables["DJANGO_USERNAME_FIELD"]
+    (tmp_path / "cookie").write_text(site.sessions["boss"])
+    (tmp_path / "basic").write_text(f"{'boss' if field == 'username' else 'boss@example.com'}:{environment.PASSWORD}")
+    done = subprocess.run(
+        [
+            binary(), "verify", "--against", f"http://{HOST}:{site.django}", "--sidecar", f"http://{HOST}:{site.sidecar}",
+            "--cookie-file", tmp_path / "cookie", "--basic-file", tmp_path / "basic", "--forwarded-proto", "https",
+        ],
+        env=site.variables, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "33 requests: " in done.stdout and " 0 different" in done.stdout
 
 
 @contextlib.contextmanager

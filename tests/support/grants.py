@@ -10,7 +10,7 @@ from support.environments import REPOSITORY
 PASSWORD = "of-the-role"
 LOGIN = ("-- GRANT INSERT", "-- GRANT UPDATE")
 DEBUG = ("-- GRANT REFERENCES",)
-TOKENS = "-- GRANT SELECT"
+TOKENS = ("-- GRANT SELECT (key", "-- GRANT SELECT (`key`")
 
 
 def role_url(admin_url, user_table, login, debug):
@@ -57,7 +57,8 @@ def existing(text, admin_url, database, user_table):
         text = text.replace(f" {column},", "")
     tables = {table for table, _ in found}
     if "authtoken_token" in tables:
-        text = text.replace(TOKENS, TOKENS.removeprefix("-- "))
+        for comment in TOKENS:
+            text = text.replace(comment, comment.removeprefix("-- "))
     for table in {"authtoken_token", "django_admin_log"} - tables:
         text = "".join(line for line in text.splitlines(True) if f"REFERENCES ON `watchtower`.`{table}`" not in line)
     return text

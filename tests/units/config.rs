@@ -7,7 +7,7 @@ use std::time::Duration;
 use watchtower_sidecar::config::{
     Backend, Bind, Config, ConfigErrors, DatabaseUrl, Rate, VARIABLES,
 };
-use watchtower_sidecar::django::cookies::SameSite;
+use watchtower_sidecar::django::backends::{NameLookup, PasswordBackend};
 use watchtower_sidecar::django::settings::Authenticator;
 
 mod database_url;
@@ -45,7 +45,11 @@ fn two_variables_are_enough_and_the_rest_is_djangos_default() {
     );
     assert_eq!(config.django.session_cookie.name, "sessionid");
     assert_eq!(config.django.session_cookie.age_seconds, 1_209_600);
-    assert_eq!(config.django.session_cookie.same_site, Some(SameSite::Lax));
+    assert_eq!(
+        config.django.session_cookie.same_site.as_deref(),
+        Some("Lax")
+    );
+    assert_eq!(config.login_mount, "/api");
     assert_eq!(
         config.django.authenticators,
         [Authenticator::session(), Authenticator::basic()]
@@ -87,6 +91,21 @@ fn wrong_values_are_refused() {
         ("DJANGO_TIME_ZONE", "Mars/Olympus"),
         ("DJANGO_USER_FIELDS_NONE", r#"["is_active"]"#),
         ("DJANGO_USER_FIELDS_NONE", r#"["username"]"#),
+        ("DJANGO_USER_FIELDS_NONE", r#"["is_tv_user"]"#),
+        ("DJANGO_PASSWORD_BACKENDS", "ModelBackend"),
+        (
+            "DJANGO_PASSWORD_BACKENDS",
+            r#"["django.contrib.auth.backends.ModelBackend"]"#,
+        ),
+        (
+            "DJANGO_PASSWORD_BACKENDS",
+            r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["phone"],"admits_inactive":false}]"#,
+        ),
+        (
+            "DJANGO_PASSWORD_BACKENDS",
+            r#"[{"backend":"shop.login.ByEmail","names":["username"],"admits_inactive":false}]"#,
+        ),
+        ("DJANGO_LOCKOUT", "axes"),
         ("DJANGO_SESSION_COOKIE_NAME", "a b"),
         ("DJANGO_SESSION_COOKIE_AGE", "0"),
         ("DJANGO_SESSION_COOKIE_SAMESITE", "maybe"),
@@ -97,6 +116,7 @@ fn wrong_values_are_refused() {
         ("SIDECAR_BIND", "unix:relative"),
         ("SIDECAR_MOUNT", "api"),
         ("SIDECAR_MOUNT", "/api/../admin"),
+        ("SIDECAR_LOGIN_MOUNT", "shop/api"),
         ("SIDECAR_LOG", "info,,=x="),
         ("SIDECAR_LOG", "inof"),
         ("SIDECAR_LOG", "info/only messages with this"),
@@ -154,7 +174,109 @@ fn values_are_read_as_djangos_tools_write_them() {
         ),
         ("", None)
     );
+    let spelled = self::config(&[("DJANGO_SESSION_COOKIE_SAMESITE", "lAX")]);
+    let same_site = spelled.ok().unwrap().django.session_cookie.same_site;
+    assert_eq!(same_site.as_deref(), Some("lAX"));
     assert_eq!(config.bind, Bind::Unix("/run/s".into()));
+}
+
+#[test]
+fn the_backends_that_take_passwords_are_named_or_known_by_their_paths() {
+    let backends = (
+        "DJANGO_AUTHENTICATION_BACKENDS",
+        r#"["guardian.backends.ObjectPermissionBackend", "shop.login.Everyone",
+            "django.contrib.auth.backends.AllowAllUsersModelBackend"]"#,
+    );
+    let takers = |variables: &[(&str, &str)]| {
+        let config = config(variables).ok().unwrap();
+        config.django.password_backends
+    };
+    let entry = |backend: &str, names: &[NameLookup], admits_inactive| PasswordBackend {
+        backend: backend.to_owned(),
+        names: names.to_vec(),
+        admits_inactive,
+    };
+    let by_name = [NameLookup::Username];
+    assert_eq!(
+        takers(&[backends]),
+        [
+            entry("shop.login.Everyone", &by_name, false),
+            entry(
+                "django.contrib.auth.backends.AllowAllUsersModelBackend",
+                &by_name,
+                true
+            ),
+        ]
+    );
+    let named = r#"[{"backend": "shop.login.Everyone", "names": ["email", "username-any-case", "username-lower"],
+                     "admits_inactive": true}]"#;
+    assert_eq!(
+        takers(&[backends, ("DJANGO_PASSWORD_BACKENDS", named)]),
+        [entry(
+            "shop.login.Everyone",
+            &[
+                NameLookup::Email,
+                NameLookup::UsernameAnyCase,
+                NameLookup::UsernameLower
+            ],
+            true
+        )]
+    );
+    assert_eq!(takers(&[("DJANGO_PASSWORD_BACKENDS", "[]")]), []);
+    let without_column = [
+        backends,
+        ("DJANGO_PASSWORD_BACKENDS", named),
+        ("DJANGO_USER_FIELDS_NONE", r#"["email"]"#),
+    ];
+    let errors = errors(&without_column);
+    assert!(
+        errors.len() == 1 && errors[0].contains("looks users up by email"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn login_needs_a_backend_and_paths_of_its_own() {
+    const MODEL: &str = "django.contrib.auth.backends.ModelBackend";
+    let nameless = format!(r#"[{{"backend":"{MODEL}","names":[],"admits_inactive":false}}]"#);
+    for login in ["on", "without-second-factor"] {
+        for backends in ["[]", &nameless] {
+            let variables = [
+                ("DJANGO_PASSWORD_BACKENDS", backends),
+                ("SIDECAR_LOGIN", login),
+            ];
+            let errors = errors(&variables);
+            assert!(
+                errors.len() == 1 && errors[0].contains("the project takes no password"),
+                "{errors:?}"
+            );
+        }
+    }
+    assert!(config(&[("DJANGO_PASSWORD_BACKENDS", "[]")]).is_ok());
+
+    let of = |mount, login_mount, login| {
+        errors(&[
+            ("SIDECAR_MOUNT", mount),
+            ("SIDECAR_LOGIN_MOUNT", login_mount),
+            ("SIDECAR_LOGIN", login),
+        ])
+    };
+    for (mount, login_mount) in [("/api", "/api"), ("", "/"), ("/shop/login", "/shop")] {
+        let errors = of(mount, login_mount, "on");
+        assert!(
+            errors.len() == 1 && errors[0].starts_with("SIDECAR_LOGIN_MOUNT is "),
+            "{errors:?}"
+        );
+        assert_eq!(of(mount, login_mount, "off"), [""; 0]);
+    }
+    for (mount, login_mount) in [
+        ("/api/admin", "/api"),
+        ("", "/api"),
+        ("/shop", "/"),
+        ("/a/b", "/a/b/c"),
+    ] {
+        assert_eq!(of(mount, login_mount, "on"), [""; 0]);
+    }
 }
 
 #[test]

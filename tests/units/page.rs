@@ -22,6 +22,7 @@ fn overview(months: &[(i32, u8, u64, u64, u64)], undated: u64) -> String {
         });
     let joined = UsersByMonth {
         stats: stats(),
+        stats_error: None,
         months: months.collect(),
         undated,
     };

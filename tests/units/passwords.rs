@@ -1,9 +1,10 @@
-//! The limit to failed logins.
+//! The limit to failed logins, and to names that are looked up in the whole user table.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watchtower_sidecar::config::Rate;
+use watchtower_sidecar::passwords::Passwords;
 use watchtower_sidecar::passwords::throttle::{LoginAttempt, Throttle};
 
 fn throttle() -> Throttle {
@@ -98,4 +99,24 @@ fn a_flood_of_names_and_addresses_does_not_free_the_worst() {
 #[test]
 fn without_a_limit_no_one_is_held_up() {
     fail(&Throttle::new(None), address(1), "alice", 100);
+}
+
+#[test]
+fn few_names_at_a_time_are_looked_up_in_the_whole_user_table() {
+    actix_web::rt::System::new().block_on(async {
+        let passwords = Passwords::new(2, None);
+        let now = Instant::now;
+        let soon = || now() + Duration::from_secs(60);
+        let first = passwords.permit_scan(soon()).await;
+        let second = passwords.permit_scan(soon()).await;
+        assert!(first.is_some() && second.is_some());
+        assert!(
+            passwords
+                .permit_scan(now() + Duration::from_millis(50))
+                .await
+                .is_none()
+        );
+        drop(first);
+        assert!(passwords.permit_scan(soon()).await.is_some());
+    });
 }

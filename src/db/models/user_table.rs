@@ -13,6 +13,7 @@ use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Parameter, Sql, quoted};
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
+use crate::django::backends::{NameLookup, lookups};
 use crate::django::sessions::{KeyType, UserId};
 use crate::django::settings::TokenModel;
 use crate::telemetry::RateLimitedLog;
@@ -27,6 +28,8 @@ pub(crate) struct UserModel {
     /// The fields that the model has set to `None` (DJANGO_USER_FIELDS_NONE). Such a field is no column, and its value is
     /// `None` for every user.
     none_fields: Vec<String>,
+    /// Whether users log in by their e-mail address
+    pub(super) reads_addresses: bool,
     /// The models of DRF's tokens
     pub(super) tokens: Vec<TokenModel>,
     /// `USE_TZ`
@@ -40,6 +43,7 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
+            reads_addresses: lookups(&config.django.password_backends).contains(&NameLookup::Email),
             tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }

@@ -1,5 +1,6 @@
 //! One user of the user table: found by key or by name, and marked as logged in.
 
+use diesel::QueryResult;
 use diesel::row::Row;
 use zeroize::Zeroizing;
 
@@ -88,18 +89,22 @@ impl UserTable {
         connection: &mut Connection,
         sql: Sql,
     ) -> Result<Option<User>, DbError> {
-        let mut found = match sql.load(connection) {
-            // A user whose row can't be read is not authenticated.
+        let mut found = self.readable(sql.load(connection))?;
+        // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
+        Ok(found.pop().filter(|_| found.is_empty()))
+    }
+
+    /// The rows of users, or none if one can't be read: such a user is not authenticated.
+    pub(super) fn readable<T>(&self, rows: QueryResult<Vec<T>>) -> Result<Vec<T>, DbError> {
+        match rows {
             Err(diesel::result::Error::DeserializationError(why)) => {
                 let message = format!("a user's row can't be read: {why}");
                 self.rate_limited_log
                     .warn_hourly(module_path!(), (), &message);
-                return Ok(None);
+                Ok(Vec::new())
             }
-            found => found?,
-        };
-        // Django raises `MultipleObjectsReturned` for two names that are equal in the column's collation.
-        Ok(found.pop().filter(|_| found.is_empty()))
+            rows => Ok(rows?),
+        }
     }
 
     /// Sets `last_login` (`django.contrib.auth.models.update_last_login`).
@@ -122,6 +127,10 @@ impl UserTable {
 
     /// Selects the columns that authentication reads, to see that the role may read them.
     pub(crate) fn probe(&self, connection: &mut Connection) -> Result<(), DbError> {
-        self.find_by_username(connection, "").map(drop)
+        self.find_by_username(connection, "").map(drop)?;
+        match self.model.reads_addresses {
+            true => self.probe_addresses(connection),
+            false => Ok(()),
+        }
     }
 }

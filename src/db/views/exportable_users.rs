@@ -51,9 +51,10 @@ impl UserTable {
             ),
             _ => ("date_joined", ""),
         };
-        let is_movie_user = match self.has("is_movie_user") {
-            true => "is_movie_user",
-            false => "FALSE",
+        let is_movie_user = match "is_movie_user" {
+            column if self.has(column) => column,
+            column if self.is_none(column) => "CAST(NULL AS CHAR)",
+            _ => "FALSE",
         };
         let [is_active, is_tv_user] =
             ["is_active", "is_tv_user"].map(|column| self.is_true(column));
@@ -105,7 +106,7 @@ impl UserTable {
         let Some(missing) = EXPORTED.into_iter().find(|column| !is_there(column)) else {
             return Ok(());
         };
-        if missing == "username" || self.stats(connection)?.tv_users > 0 {
+        if missing == "username" || self.counts(connection)?.tv_users > 0 {
             let details = format!("'User' object has no attribute '{missing}'");
             return Err(ExportError::View(details));
         }

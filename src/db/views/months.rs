@@ -34,6 +34,8 @@ pub struct Month {
 pub struct UsersByMonth {
     /// What `export_stats` says of the same rows
     pub stats: Stats,
+    /// Why `export_stats` fails on this user model all the same
+    pub stats_error: Option<String>,
     /// The months in which users joined, oldest first, in the time zone in which `date_joined` is exported
     pub months: Vec<Month>,
     /// Users without a month: the model has no `date_joined`, or theirs can't be read
@@ -92,7 +94,11 @@ impl UserTable {
              FROM {users} WHERE {is_active} GROUP BY 1) AS months"
         ));
         let groups: Vec<Group> = sql.load(connection).map_err(DbError::from)?;
-        Ok(UsersByMonth::of(&groups))
+        let stats_error = self.require_countable_movies().err();
+        Ok(UsersByMonth {
+            stats_error: stats_error.map(|error| error.to_string()),
+            ..UsersByMonth::of(&groups)
+        })
     }
 }
 
@@ -131,6 +137,7 @@ impl UsersByMonth {
         }
         UsersByMonth {
             stats,
+            stats_error: None,
             months: months.into_values().collect(),
             undated,
         }

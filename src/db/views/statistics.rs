@@ -35,8 +35,24 @@ impl UserTable {
     /// The three counts, in one scan of the table.
     ///
     /// # Errors
-    /// [`ExportError::View`] for a model without `is_tv_user`.
+    /// [`ExportError::View`] for a model without `is_tv_user`, or whose `is_movie_user` is `None`: the view finds that the
+    /// model has such an attribute, and filters by it.
     pub fn stats(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
+        let counts = self.counts(connection)?;
+        self.require_countable_movies()?;
+        Ok(counts)
+    }
+
+    /// Fails as `export_stats` does on a model whose `is_movie_user` is `None`.
+    pub(super) fn require_countable_movies(&self) -> Result<(), ExportError> {
+        match self.is_none("is_movie_user") {
+            true => self.require_field("is_movie_user"),
+            false => Ok(()),
+        }
+    }
+
+    /// The three counts, with no movie users where the model has no such column.
+    pub(super) fn counts(&self, connection: &mut Connection) -> Result<Stats, ExportError> {
         self.require_field("is_tv_user")?;
         let users = &self.quoted_table;
         let [is_active, is_tv_user, is_movie_user] =

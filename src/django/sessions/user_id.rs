@@ -15,7 +15,7 @@ pub enum KeyType {
 }
 
 /// A user's primary key. Prints as `_meta.pk.value_to_string(user)`, the text `login()` stores.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum UserId {
     /// An integer key: from -2^63 to 2^64 - 1, since MySQL has unsigned ones
     Integer(i128),

@@ -98,6 +98,13 @@ fn what_basic_and_login_do_not_ask_for_is_warned_of() {
         "{factor:?}"
     );
 
+    let lockout = ("DJANGO_LOCKOUT", r#"["axes"]"#);
+    let axes = of(&["axes.backends.AxesStandaloneBackend", MODEL], &[lockout]);
+    assert!(
+        axes.len() == 1 && axes[0].starts_with("DJANGO_LOCKOUT names axes, whose locks"),
+        "{axes:?}"
+    );
+
     // The cookie of a login.
     let login = ("SIDECAR_LOGIN", "on");
     let cookie = of(&[MODEL], &[login]);
@@ -108,4 +115,48 @@ fn what_basic_and_login_do_not_ask_for_is_warned_of() {
     for quiet in ["DJANGO_SESSION_COOKIE_SECURE", "DJANGO_DEBUG"] {
         assert_eq!(of(&[MODEL], &[login, (quiet, "true")]), [""; 0]);
     }
+}
+
+#[test]
+fn a_named_backend_is_warned_of_as_it_is_used() {
+    let allauth = "allauth.account.auth_backends.AuthenticationBackend";
+    let named = |backend: &str, names: &str| {
+        format!(r#"[{{"backend":"{backend}","names":{names},"admits_inactive":false}}]"#)
+    };
+    let of = |backends: &[&str], named: &str| {
+        let backends = format!("{backends:?}");
+        warnings(&[
+            ("DJANGO_ALLOWED_HOSTS", r#"["*"]"#),
+            ("DJANGO_SECRET_KEY", "k4@v9w_x!m2#q8z$r5t7y1u3i6o0p-as"),
+            ("DJANGO_AUTHENTICATION_BACKENDS", &backends),
+            ("DJANGO_PASSWORD_BACKENDS", named),
+        ])
+    };
+    let warned = of(
+        &[allauth],
+        &named(allauth, r#"["email","username-any-case"]"#),
+    );
+    assert!(
+        warned.len() == 1
+            && warned[0].contains(
+                "takes the e-mail address in any case or the user name in any case and asks"
+            ),
+        "{warned:?}"
+    );
+    let directory = "shop.login.Directory";
+    let warned = of(&[directory, allauth], &named(allauth, r#"["email"]"#));
+    let begin = format!(
+        "DJANGO_AUTHENTICATION_BACKENDS has {directory}, which is not in DJANGO_PASSWORD_BACKENDS"
+    );
+    assert!(
+        warned.len() == 2 && warned[0].starts_with(&begin),
+        "{warned:?}"
+    );
+    let model = "django.contrib.auth.backends.ModelBackend";
+    assert_eq!(of(&[model], &named(model, r#"["username"]"#)), [""; 0]);
+    let warned = of(&[model], "[]");
+    assert!(
+        warned.len() == 1 && warned[0].starts_with("DJANGO_PASSWORD_BACKENDS has no backend"),
+        "{warned:?}"
+    );
 }

@@ -1,37 +1,43 @@
-//! Which backend `authenticate()` would name.
+//! Which backends take passwords, as far as their paths tell.
 
-use watchtower_sidecar::django::backends::authenticating;
+use watchtower_sidecar::django::backends::{admits, known_password_backends};
 
 const MODULE: &str = "django.contrib.auth.backends.";
 
-fn list(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| format!("{MODULE}{name}")).collect()
+fn known(backends: &[&str]) -> Vec<(String, bool)> {
+    let backends: Vec<String> = backends
+        .iter()
+        .map(|backend| (*backend).to_owned())
+        .collect();
+    let known = known_password_backends(&backends).into_iter();
+    known
+        .map(|backend| (backend.backend, backend.admits_inactive))
+        .collect()
 }
 
 #[test]
-fn the_first_backend_that_admits_the_user_is_named() {
-    let backends = list(&[
+fn djangos_backends_are_known() {
+    let paths = [
         "RemoteUserBackend",
         "ModelBackend",
         "AllowAllUsersModelBackend",
-    ]);
-    assert_eq!(authenticating(&backends, true), Some(backends[1].as_str()));
-    assert_eq!(authenticating(&backends, false), Some(backends[2].as_str()));
-    assert_eq!(authenticating(&list(&["ModelBackend"]), false), None);
+        "AllowAllUsersRemoteUserBackend",
+    ]
+    .map(|name| format!("{MODULE}{name}"));
     assert_eq!(
-        authenticating(&list(&["AllowAllUsersRemoteUserBackend"]), true),
-        None
+        known(&paths.each_ref().map(String::as_str)),
+        [(paths[1].clone(), false), (paths[2].clone(), true)]
     );
+    let backends = known_password_backends(&paths);
+    assert!(admits(&backends, true) && admits(&backends, false));
+    assert!(!admits(&backends[..1], false));
+    assert!(!admits(&[], true));
 }
 
 #[test]
 fn a_backend_of_the_projects_own_is_a_model_backend() {
-    let backends = ["accounts.backends.ByEmail".to_owned()];
-    assert_eq!(
-        authenticating(&backends, true),
-        Some("accounts.backends.ByEmail")
-    );
-    assert_eq!(authenticating(&backends, false), None);
+    let own = "accounts.backends.ByEmail";
+    assert_eq!(known(&[own]), [(own.to_owned(), false)]);
 }
 
 /// Recorded from Django 5.2.19 with django-axes 8.3.1 and django-guardian 3.5.2: `authenticate()` names ModelBackend
@@ -45,8 +51,6 @@ fn a_backend_that_checks_no_stored_password_is_passed_over() {
         "shop.auth.ShibbolethRemoteUserBackend",
     ] {
         let model = format!("{MODULE}ModelBackend");
-        let both = [first.to_owned(), model.clone()];
-        assert_eq!(authenticating(&both, true), Some(model.as_str()), "{first}");
-        assert_eq!(authenticating(&both[..1], true), None, "{first}");
+        assert_eq!(known(&[first, &model]), [(model, false)], "{first}");
     }
 }
