@@ -11,3 +11,5 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 ANONYMOUS_USER_NAME = None
+# The tests give more wrong passwords than axes lets pass.
+AXES_FAILURE_LIMIT = 100
