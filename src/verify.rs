@@ -53,6 +53,9 @@ pub struct Arguments {
     /// A file with a line `user:password`, for HTTP Basic; - is standard input
     #[arg(long, value_name = "FILE")]
     basic_file: Option<PathBuf>,
+    /// A file with a token of DRF: its key, or a line `keyword key` where the keyword is not Token; - is standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// The `Host` of the requests, one of ALLOWED_HOSTS [default: that of --against]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
@@ -136,10 +139,10 @@ impl Run<'_> {
             ("", mount) => mount,
             (path, _) => path,
         };
-        let (cookie_file, basic_file) = (&arguments.cookie_file, &arguments.basic_file);
         let credentials = Credentials::read(
-            cookie_file.as_deref(),
-            basic_file.as_deref(),
+            arguments.cookie_file.as_deref(),
+            arguments.basic_file.as_deref(),
+            arguments.token_file.as_deref(),
             &config.cookie_name,
         )?;
         let same_mount = django_mount == config.mount;
@@ -215,8 +218,12 @@ impl Run<'_> {
                 break;
             }
         }
-        if self.credentials.cookie.is_none() && self.credentials.basic.is_none() {
-            let note = "no caller was tried who is admitted: give --cookie-file or --basic-file";
+        if self
+            .cases
+            .iter()
+            .all(|case| case.caller == Caller::Anonymous)
+        {
+            let note = "no caller was tried who is admitted: give --cookie-file, --basic-file or --token-file";
             notes.push(note.to_owned());
         }
         let (mut verdicts, explanations) = explain::judge(&results);
@@ -296,12 +303,13 @@ impl Run<'_> {
             self.forwarded_proto
                 .map(|proto| ("X-Forwarded-Proto", proto)),
         );
-        let (cookie, basic) = (&self.credentials.cookie, &self.credentials.basic);
-        match (case.caller, cookie, basic) {
-            (Caller::Cookie, Some(cookie), _) => headers.push(("Cookie", cookie)),
-            (Caller::Basic, _, Some(basic)) => headers.push(("Authorization", basic)),
-            _ => {}
-        }
+        let (name, secret) = match case.caller {
+            Caller::Anonymous => ("", &None),
+            Caller::Cookie => ("Cookie", &self.credentials.cookie),
+            Caller::Basic => ("Authorization", &self.credentials.basic),
+            Caller::Token => ("Authorization", &self.credentials.token),
+        };
+        headers.extend(secret.iter().map(|secret| (name, secret.as_str())));
         let more = case.header.iter();
         headers.extend(more.map(|(name, value)| (*name, value.as_str())));
         let target = format!("{}{}", server.mount, case.target);

@@ -11,6 +11,7 @@ pub(super) enum Caller {
     Anonymous,
     Cookie,
     Basic,
+    Token,
 }
 
 impl Caller {
@@ -19,6 +20,7 @@ impl Caller {
             Caller::Anonymous => "anonymous",
             Caller::Cookie => "cookie",
             Caller::Basic => "password",
+            Caller::Token => "token",
         }
     }
 }
@@ -90,6 +92,7 @@ pub(super) fn cases(credentials: &Credentials, same_mount: bool, cookie_name: &s
         (Caller::Anonymous, true),
         (Caller::Cookie, credentials.cookie.is_some()),
         (Caller::Basic, credentials.basic.is_some()),
+        (Caller::Token, credentials.token.is_some()),
     ] {
         if !is_given {
             continue;

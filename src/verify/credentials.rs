@@ -1,4 +1,4 @@
-//! The session cookie and the user and password that both servers get. They come from files, since other users of the machine
+//! The session cookie, the user and password, and the token that both servers get. They come from files, since other users of the machine
 //! can read a command line.
 
 use std::io::Read;
@@ -12,8 +12,10 @@ use zeroize::Zeroizing;
 pub(super) struct Credentials {
     /// The value of `Cookie`
     pub(super) cookie: Option<Zeroizing<String>>,
-    /// The value of `Authorization`
+    /// The value of `Authorization` with a name and a password
     pub(super) basic: Option<Zeroizing<String>>,
+    /// The value of `Authorization` with a token
+    pub(super) token: Option<Zeroizing<String>>,
 }
 
 impl Credentials {
@@ -24,11 +26,19 @@ impl Credentials {
     pub(super) fn read(
         cookie_file: Option<&Path>,
         basic_file: Option<&Path>,
+        token_file: Option<&Path>,
         cookie_name: &str,
     ) -> Result<Credentials, String> {
-        let stdin = Path::new("-");
-        if cookie_file == Some(stdin) && basic_file == Some(stdin) {
-            return Err("--cookie-file and --basic-file can't both be standard input".to_owned());
+        let options = [
+            ("--cookie-file", cookie_file),
+            ("--basic-file", basic_file),
+            ("--token-file", token_file),
+        ];
+        let mut of_stdin = options
+            .iter()
+            .filter(|(_, file)| *file == Some(Path::new("-")));
+        if let (Some((one, _)), Some((other, _))) = (of_stdin.next(), of_stdin.next()) {
+            return Err(format!("{one} and {other} can't both be standard input"));
         }
         let read = |option: &str, file: Option<&Path>, parse: &dyn Fn(&str) -> Secret| {
             let secret = file.map(|path| contents(path).and_then(|text| parse(&text)));
@@ -41,6 +51,7 @@ impl Credentials {
                 cookie(text, cookie_name)
             })?,
             basic: read("--basic-file", basic_file, &basic)?,
+            token: read("--token-file", token_file, &token)?,
         })
     }
 }
@@ -63,6 +74,19 @@ fn basic(text: &str) -> Secret {
     match line.contains(':') && !line.contains('\n') {
         true => Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(line)))),
         false => Err("holds no line user:password".to_owned()),
+    }
+}
+
+/// The value of `Authorization` out of a file's text: a key, or keyword and key.
+fn token(text: &str) -> Secret {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let is_right = words
+        .iter()
+        .all(|word| word.bytes().all(|byte| byte.is_ascii_graphic()));
+    match words.as_slice() {
+        [key] if is_right => Ok(Zeroizing::new(format!("Token {key}"))),
+        [keyword, key] if is_right => Ok(Zeroizing::new(format!("{keyword} {key}"))),
+        _ => Err("holds no token".to_owned()),
     }
 }
 

@@ -71,7 +71,7 @@ fn two_that_answer_alike_are_the_same() {
     assert_eq!(code, 0);
     assert_eq!(
         table,
-        "note: no caller was tried who is admitted: give --cookie-file or --basic-file\n\
+        "note: no caller was tried who is admitted: give --cookie-file, --basic-file or --token-file\n\
          13 requests: 13 same, 0 explained, 0 different\n"
     );
 }
@@ -471,6 +471,12 @@ fn bad_arguments_are_64_and_a_unix_socket_is_the_configured_one() {
             "--against",
             "http://127.0.0.1:1",
             "--basic-file",
+            "/dev/null",
+        ],
+        [
+            "--against",
+            "http://127.0.0.1:1",
+            "--token-file",
             "/dev/null",
         ],
     ] {
