@@ -10,7 +10,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends cmake python
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target \
-    cargo build --profile dist --locked --features mysql && cp target/dist/watchtower-sidecar /usr/local/bin/ && \
+    cargo build --release --locked --features mysql && cp target/release/watchtower-sidecar /usr/local/bin/ && \
     mkdir /doc && cp deploy/debian/copyright /doc/ && deploy/sbom >/doc/sbom.cdx.json
 
 FROM debian:bookworm-slim

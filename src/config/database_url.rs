@@ -54,7 +54,7 @@ impl DatabaseUrl {
         let feature = backend.feature();
         if !crate::features().contains(&feature) {
             return Err(format!(
-                "needs a build with the feature {feature}: cargo build --profile dist --features {feature}"
+                "needs a build with the feature {feature}: cargo build --release --features {feature}"
             ));
         }
         if backend != Backend::Sqlite {

@@ -68,7 +68,8 @@ variables! {
         "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order: session and basic; none beside DJANGO_REST_AUTHENTICATORS";
     DJANGO_REST_AUTHENTICATORS, like
         r#"[{"kind":"token","challenge":"Token","keyword":"Token","table":"authtoken_token","key":"key","user":"user_id"}]"#:
-        "All authenticators of the two views, in order, where the list above can't name them: a JSON array that          django-settings.py writes";
+        "All authenticators of the two views, in order, where the list above can't name them: a JSON array that \
+         django-settings.py writes";
     DJANGO_ALLOWED_HOSTS or DJANGO_ALLOWED_HOSTS_FILE = "[]", like r#"["watchtower.example.com"]"#:
         "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without";
     DJANGO_DEBUG = "false": "DEBUG";

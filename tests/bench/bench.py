@@ -59,10 +59,10 @@ class Bench:
     @staticmethod
     def passwords_program():
         """What cargo built of passwords.rs last."""
-        built = (target_directory() / "dist" / "deps").glob("passwords-*")
+        built = (target_directory() / "release" / "deps").glob("passwords-*")
         programs = [path for path in built if not path.suffix and os.access(path, os.X_OK)]
         if not programs:
-            raise RuntimeError("passwords.rs is not built: cargo bench --profile dist --features mysql --bench passwords --no-run")
+            raise RuntimeError("passwords.rs is not built: cargo bench --features mysql --bench passwords --no-run")
         return max(programs, key=lambda path: path.stat().st_mtime)
 
     def close(self):
@@ -109,7 +109,7 @@ def parsed_options():
         return number
 
     results = target_directory() / "bench" / "results.json"
-    binary = target_directory() / "dist" / "watchtower-sidecar"
+    binary = target_directory() / "release" / "watchtower-sidecar"
     kinds, parts = list(data.LABELS), list(SCENARIOS)
     add = parser.add_argument
     add("--users", type=several(count), default=[100_000, 1_000_000], help="sizes of the databases (100000,1000000)")
@@ -118,7 +118,7 @@ def parsed_options():
     add("--seconds", type=count, default=3, help="how long one run of wrk takes (3)")
     add("--only", type=several(str, parts), default=parts, help=f"of {','.join(parts)} (all)")
     add("--json", type=Path, default=results, help="where the figures are written as JSON (target/bench/results.json)")
-    add("--binary", type=Path, default=binary, help="the sidecar (target/dist/watchtower-sidecar)")
+    add("--binary", type=Path, default=binary, help="the sidecar (target/release/watchtower-sidecar)")
     add("--before", type=Path, help="another build of the sidecar: compares the two, and nothing else")
     add("--no-build", action="store_true", help="measure what is built already")
     add("--update-readme", action="store_true", help="put the table into docs/performance.md")
@@ -169,7 +169,7 @@ def main():
     if missing:
         return f"not installed: {', '.join(missing)}"
     if not options.binary.is_file():
-        return f"{options.binary} is not built: cargo build --profile dist --features mysql"
+        return f"{options.binary} is not built: cargo build --release --features mysql"
     for number in SIGNALS:
         signal.signal(number, interrupt)
     try:

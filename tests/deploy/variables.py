@@ -49,7 +49,9 @@ def example(found):
 
 
 def roff(text):
-    return text.replace("\\", "\\\\").replace("-", "\\-").replace("'", "\\(aq")
+    text = text.replace("\\", "\\\\").replace("-", "\\-").replace("'", "\\(aq")
+    # JSON may be broken behind a comma.
+    return text.replace(',"', ',\\:"')
 
 
 def manual(found, page):

@@ -63,7 +63,7 @@ fn a_build_without_the_database_says_so() {
         .err()
         .unwrap();
     assert!(
-        error.contains("cargo build --profile dist --features mysql"),
+        error.contains("cargo build --release --features mysql"),
         "{error}"
     );
 }

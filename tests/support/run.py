@@ -139,7 +139,7 @@ class Run:
         if shutil.which("cmake") and shutil.which("c++"):
             return ["--features", "mysql"]
         self.skip("MariaDB in the Rust tests", "cmake or a C++ compiler is missing")
-        return ["--features", "postgres"]
+        return []
 
     def cargo(self, *arguments, **more):
         """Runs cargo, showing its output as it comes; whether it succeeded."""
