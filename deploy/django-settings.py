@@ -730,9 +730,9 @@ def token_entry(cls):
 
 # What every view and middleware reads. An authenticator that asks for these takes no credentials from them.
 NO_CREDENTIALS = re.compile(
-    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|(HTTP_)?CONTENT|PATH|QUERY|SCRIPT|REMOTE_(ADDR|HOST|PORT)|HTTP_(HOST"
-    r"|X_FORWARDED_(FOR|HOST|PORT|PROTO|SERVER|SSL)|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER|ACCEPT|X_CSRFTOKEN"
-    r"|COOKIE$)).*")
+    r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|PATH|QUERY|SCRIPT)_\w+|REMOTE_(ADDR|HOST|PORT)|(HTTP_)?CONTENT_(LENGTH|TYPE)"
+    r"|HTTP_(HOST|X_FORWARDED_(FOR|HOST|PORT|PROTO|SERVER|SSL)|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER"
+    r"|ACCEPT(_CHARSET|_ENCODING|_LANGUAGE)?|X_CSRFTOKEN|COOKIE)")
 SCHEMES = "Bearer Token JWT Basic ApiKey Api-Key Key Digest Negotiate".split()
 
 
@@ -817,6 +817,8 @@ def left_to_django(cls, endpoint):
         parameters |= {"access_token"} if cls.__module__.startswith("oauth2_provider.") else set()
     schemes = schemes_of(cls, endpoint) if "HTTP_AUTHORIZATION" in headers else []
     headers -= {"*", "HTTP_AUTHORIZATION"}
+    if any(asked.values()) and not (schemes or headers or cookies or parameters):
+        return "reads no scheme, header, cookie or parameter, by which a proxy could know its requests"
     return {
         "kind": "django", "class": path_of(cls), "schemes": schemes,
         "headers": sorted(name[5:].replace("_", "-").title() for name in headers),
@@ -1149,7 +1151,12 @@ def allauth_names(path):
     methods = {str(getattr(method, "value", method)) for method in methods}
     field = get_user_model().USERNAME_FIELD
     names = ["email"] if "email" in methods and app_settings.USER_MODEL_EMAIL_FIELD == "email" else []
-    if "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
+    # DRF and Django's form give the name as USERNAME_FIELD, and allauth looks for the keys "username" and "email" alone.
+    if field not in ("username", "email"):
+        warn(f"AUTHENTICATION_BACKENDS has {path}, which takes no name as USERNAME_FIELD, {field}: so Basic and the sidecar's "
+             "login take none.")
+        return []
+    if field == "username" and "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
         names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
     if "email" in names:
         warn(f"AUTHENTICATION_BACKENDS has {path}, which takes e-mail addresses: the sidecar's role must read allauth's table "

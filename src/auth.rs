@@ -78,11 +78,10 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     let first = settings.authenticators.first();
     let challenge = first.and_then(|first| first.challenge.clone());
     let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenge.clone());
-    let authenticated = authenticate(state, &settings, req, renderer).await;
+    let authenticated = authenticate(state, &settings, req, &query, renderer).await;
     let caller = authenticated.map_err(|error| error.with_challenge(challenge.clone()))?;
     let Some((user, authenticator)) = caller else {
         state.metrics.authenticated("none", "anonymous");
-        left_to_django::warn(state, &settings, req, &query);
         return Err(fail(ErrorKind::NotAuthenticated));
     };
     trace.set_user(&user.id);
@@ -114,6 +113,7 @@ async fn authenticate(
     state: &State,
     settings: &Settings,
     req: &HttpRequest,
+    query: &Query,
     renderer: Renderer,
 ) -> Result<Option<(User, &'static str)>, Error> {
     for authenticator in &settings.authenticators {
@@ -125,6 +125,10 @@ async fn authenticate(
             AuthenticatorKind::Token(model) => {
                 let user = token::authenticate(state, req, renderer, model).await?;
                 (user, "token")
+            }
+            AuthenticatorKind::Django(other) if left_to_django::carries(req, query, other) => {
+                left_to_django::warn(state, other);
+                return Ok(None);
             }
             AuthenticatorKind::Django(_) => continue,
         };

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::blocking::workers::Workers;
@@ -42,7 +42,7 @@ pub struct Passwords {
     workers: Arc<Workers>,
     queue: Arc<Semaphore>,
     queue_size: usize,
-    scans: Semaphore,
+    scans: Arc<Semaphore>,
     /// The limit to failed logins
     pub throttle: Throttle,
     pace: Pace,
@@ -97,7 +97,7 @@ impl Passwords {
             workers: Workers::new("password", workers),
             queue: Arc::new(Semaphore::new(queue_size)),
             queue_size,
-            scans: Semaphore::new(SCANS_AT_A_TIME),
+            scans: Arc::new(Semaphore::new(SCANS_AT_A_TIME)),
             throttle: Throttle::new(rate),
             pace: Pace::default(),
         })
@@ -114,8 +114,9 @@ impl Passwords {
     }
 
     /// A permit to look a name up by reading the whole user table; `None`: the deadline is over.
-    pub async fn permit_scan(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        let permit = timeout_at(deadline.into(), self.scans.acquire()).await;
+    pub async fn permit_scan(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let acquired = Arc::clone(&self.scans).acquire_owned();
+        let permit = timeout_at(deadline.into(), acquired).await;
         // The semaphore is never closed.
         permit.ok()?.ok()
     }

@@ -90,13 +90,14 @@ pub async fn admit(
         }
     }
     let find = move |connection: &mut Connection, table: &UserTable| {
+        // The statement may go on after its caller has left, and holds the permit until it ends.
+        let _permit = &scan;
         table.find_by_name(connection, &lookups, &username)
     };
     let named = trace
         .time_database(state.db.run(deadline(req), find))
         .await
         .map_err(NotChecked::Unavailable)?;
-    drop(scan);
     let began = Instant::now();
     let checked = passwords
         .run(attempt, checking(state, named, password))

@@ -1,5 +1,5 @@
 //! Requests with credentials that only Django's authenticators read. A proxy leaves them to Django; one that comes here is
-//! refused as if it had none, and the log says why.
+//! refused, even if it also carries credentials that a later authenticator would take, and the log says why.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -7,28 +7,23 @@ use log::Level;
 
 use crate::django::cookies::cookie;
 use crate::django::request::Query;
-use crate::django::settings::{AuthenticatorKind, OtherCredentials, Settings};
+use crate::django::settings::OtherCredentials;
 use crate::request::wsgi_header;
 use crate::state::State;
 
-/// Warns if an authenticator that is left to Django would have read the request's credentials.
-pub(super) fn warn(state: &State, settings: &Settings, req: &HttpRequest, query: &Query) {
-    for authenticator in &settings.authenticators {
-        if let AuthenticatorKind::Django(other) = &authenticator.kind
-            && carries(req, query, other)
-        {
-            let message = format!(
-                "a request with credentials for {} came here and was refused: the proxy must leave such requests to Django \
-                 (deploy/README.md, \"The proxy\")",
-                other.class
-            );
-            let log = &state.rate_limited_log;
-            log.every_minute(Level::Warn, module_path!(), &message);
-        }
-    }
+/// Warns that the proxy should have left this request to Django.
+pub(super) fn warn(state: &State, other: &OtherCredentials) {
+    let message = format!(
+        "a request with credentials for {} came here and was refused: the proxy must leave such requests to Django \
+         (deploy/README.md, \"The proxy\")",
+        other.class
+    );
+    let log = &state.rate_limited_log;
+    log.every_minute(Level::Warn, module_path!(), &message);
 }
 
-fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials) -> bool {
+/// Whether the request carries credentials that this authenticator reads.
+pub(super) fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials) -> bool {
     let scheme = wsgi_header(req.headers(), header::AUTHORIZATION).and_then(|header| {
         let scheme = header
             .split(u8::is_ascii_whitespace)

@@ -30,8 +30,9 @@ pub(super) fn objects(text: &str) -> Result<Vec<Authenticator>, String> {
         return Err("names no authenticator that the sidecar has".into());
     }
     for authenticator in &authenticators {
-        let challenge = authenticator.challenge.as_deref().unwrap_or("Basic");
-        if challenge.is_empty() || !challenge.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        let is_value =
+            |text: &String| !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if !authenticator.challenge.as_ref().is_none_or(is_value) {
             return Err("has a challenge that can't be a header".into());
         }
         let AuthenticatorKind::Token(model) = &authenticator.kind else {

@@ -31,7 +31,7 @@ def django(project, url, directory, **variables):
         yield port
     finally:
         process.terminate()
-        process.wait()
+        process.wait(START_SECONDS)
 
 
 def answers(process, port):

@@ -184,11 +184,13 @@ impl UserTable {
                 email,
             )?;
         }
+        // Also where a verified address decides: the time of a refusal must not tell whether there is one.
+        let own = Parameter::AnyText(lower);
+        let own = self.matching(connection, "email", "email = $1", own, email)?;
         if found.iter().any(|address| address.verified) {
             found.retain(|address| address.verified);
         } else {
-            let own = Parameter::AnyText(lower);
-            found.extend(self.matching(connection, "email", "email = $1", own, email)?);
+            found.extend(own);
         }
         let mut users: Vec<User> = found.into_iter().map(|found| found.user).collect();
         users.sort_by_key(|user| user.id);
