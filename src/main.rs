@@ -71,7 +71,7 @@ fn main() {
 /// Ends the process without the C libraries' exit handlers: they free what threads that close connections still use. No
 /// thread is waited for, as one may hang in a database.
 fn exit(code: i32) -> ! {
-    // Standard output may be closed, and nobody is left to tell.
+    // An error is dropped: the process ends with its own exit code.
     let _ = std::io::stdout().flush();
     signal_hook::low_level::exit(code)
 }

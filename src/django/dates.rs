@@ -82,10 +82,10 @@ impl DateTime {
         let [hour, minute, second] = time.map(|field| field.unsigned_abs().into());
         let fields = [year / 100, year, month, day, hour, minute, second];
         let [century, year, month, day, hour, minute, second] = fields.map(two_digits);
-        let s = separator;
         out.extend_from_slice(&[
             century[0], century[1], year[0], year[1], b'-', month[0], month[1], b'-', day[0],
-            day[1], s, hour[0], hour[1], b':', minute[0], minute[1], b':', second[0], second[1],
+            day[1], separator, hour[0], hour[1], b':', minute[0], minute[1], b':', second[0],
+            second[1],
         ]);
         if microsecond != 0 {
             out.push(b'.');

@@ -191,10 +191,15 @@ class Scenario:
             assert error.args[0] == NO_SUCH_THREAD, error
 
     def kill_sessions(self):
-        """Has the database close all of the sidecar's connections."""
-        for number, *_ in self.sessions():
-            self.kill(number)
-        await_true(lambda: not self.sessions(), 5, "the sessions end")
+        """Has the database close all of the sidecar's connections, also those that it opens meanwhile."""
+
+        def are_gone():
+            sessions = self.sessions()
+            for number, *_ in sessions:
+                self.kill(number)
+            return not sessions
+
+        await_true(are_gone, 5, "the sessions end")
 
     def busy_sessions(self):
         return [session for session in self.sessions() if session[1] != "idle"]
