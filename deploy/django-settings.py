@@ -33,8 +33,17 @@ from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
-REFUSED, WARNINGS = [], []
+REFUSED, WARNINGS, NOT_SUGGESTED = [], [], set()
 refuse, warn = REFUSED.append, WARNINGS.append
+
+
+def refuse_passwords(basic, text):
+    """Refuses what the sidecar's check of passwords does otherwise. Without Basic only the sidecar's login checks passwords:
+    then it is a warning, and the login is not suggested."""
+    if basic:
+        return refuse(text)
+    warn(f"{text} So SIDECAR_LOGIN should stay off.")
+    NOT_SUGGESTED.add("SIDECAR_LOGIN")
 
 
 def write_privately(path, data):
@@ -389,11 +398,12 @@ def user_model(basic):
     username = meta.get_field(model.USERNAME_FIELD).column
     if username != "username" and model.USERNAME_FIELD == "username":
         refuse(f"{label}.username has another column, {username}: the sidecar reads the one named username.")
-    methods = ["get_session_auth_hash", "_get_session_auth_hash"] + (["check_password"] if basic else [])
     for owner in model.__mro__:
-        for method in methods:
-            if method in vars(owner) and owner is not AbstractBaseUser:
-                refuse(f"{path_of(owner)}.{method} is the project's own.")
+        for method in ("get_session_auth_hash", "_get_session_auth_hash", "check_password"):
+            if method not in vars(owner) or owner is AbstractBaseUser:
+                continue
+            text = f"{path_of(owner)}.{method} is the project's own."
+            refuse_passwords(basic, text) if method == "check_password" else refuse(text)
     for name in ("objects", "_default_manager"):
         manager = getattr(model, name, None)
         if manager is None:
@@ -453,13 +463,14 @@ def passwords(basic):
         "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "Argon2PasswordHasher", "BCryptSHA256PasswordHasher",
         "BCryptPasswordHasher", "ScryptPasswordHasher")]
     ours = hashers.get_hashers()
-    for hasher in ours if basic else []:
+    for hasher in ours:
         base = next((base for base in known if isinstance(hasher, base) and base.algorithm == hasher.algorithm), None)
         if base and all(getattr(type(hasher), name) is getattr(base, name) for name in ("verify", "encode", "decode")):
             continue
         if hasher is ours[0]:
-            refuse(f"PASSWORD_HASHERS begins with {path_of(hasher)}, whose hashes the sidecar does not know.")
-        else:
+            refuse_passwords(
+                basic, f"PASSWORD_HASHERS begins with {path_of(hasher)}, whose hashes the sidecar does not know.")
+        elif basic:
             warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses users whose password it hashed.")
     missing = {base.algorithm for base in known[:4]} - {hasher.algorithm for hasher in ours}
     if basic and missing:
@@ -851,6 +862,10 @@ def authenticator_variables(entries):
     variables = {"DJANGO_REST_AUTHENTICATION": ",".join(dict.fromkeys(known)) or "none"}
     if any(entry not in plain for entry in entries):
         variables["DJANGO_REST_AUTHENTICATORS"] = json_text(entries)
+    tables = [entry["table"] for entry in entries if entry["kind"] == "token"]
+    if tables:
+        warn(f"The sidecar's role must read the table of tokens, {' and '.join(dict.fromkeys(tables))} (part 3 of "
+             "deploy/grants-*.sql).")
     return variables
 
 
@@ -1049,7 +1064,8 @@ def authentication():
     ours = [entry for path in backends for entry in [password_backend(path, passed_over)] if entry]
     if passed_over:
         warn(f"AUTHENTICATION_BACKENDS has {', '.join(passed_over)}: Basic and the sidecar's login pass over a backend that "
-             "compares no password with the stored one, or has no get_user, so that a session can't name it.")
+             "compares no password with the stored one, takes no name as USERNAME_FIELD, or has no get_user, so that a session "
+             "can't name it.")
     captchas = [name for name in names if "captcha" in name or "turnstile" in name]
     if captchas:
         warn(f"INSTALLED_APPS has {', '.join(captchas)}: Basic and the sidecar's login ask for no captcha.")
@@ -1082,19 +1098,23 @@ def password_backend(path, passed_over):
     backend, model = import_string(path)(), get_user_model()
     cls = type(backend)
     owner, getter = defining_class(cls, "authenticate"), defining_class(cls, "get_user")
-    if owner in (None, BaseBackend):
-        return None
-    try:
-        # As DRF's BasicAuthentication calls it, and as Django's login form does.
-        for name in {model.USERNAME_FIELD, "username"}:
+
+    def can_call(name):
+        try:
             inspect.signature(backend.authenticate).bind(None, **{name: "", "password": ""})
-    except TypeError:
+        except TypeError:
+            return False
+        return True
+
+    # As DRF's BasicAuthentication calls it, and as Django's login form does.
+    by_basic, by_form = can_call(model.USERNAME_FIELD), can_call("username")
+    if owner in (None, BaseBackend) or not (by_basic or by_form):
         return None
     if owner is not ModelBackend and not compares_password(cls, owner):
         # These decide about permissions and locks only.
         passed_over += [] if re.match(r"(axes|guardian|rules)\.", path) else [path]
         return None
-    if getter in (None, BaseBackend):
+    if getter in (None, BaseBackend) or not by_basic:
         passed_over.append(path)
         return None
     names = names_taken(path, cls, owner)
@@ -1128,15 +1148,28 @@ def compares_password(cls, owner):
 def names_taken(path, cls, owner):
     """How a backend looks a user up by the name, in its order: `username` (the column, as it is), `username-lower` (the name
     in lower case), `username-any-case`, `email` (as allauth looks for an address)."""
+    from django.contrib.auth import get_user_model
     from django.contrib.auth.backends import ModelBackend
 
     if owner is ModelBackend:
         return ["username"]
-    if owner.__module__ != "allauth.account.auth_backends":
-        warn(f"AUTHENTICATION_BACKENDS has {path}, whose authenticate is the project's own: Basic and the sidecar's login "
-             "look the user up by the user name, and ask for the password alone.")
-        return ["username"]
-    return allauth_names(path)
+    if owner.__module__ == "allauth.account.auth_backends":
+        return allauth_names(path)
+    field = get_user_model().USERNAME_FIELD
+    parameters = inspect.signature(inspect.unwrap(vars(owner)["authenticate"])).parameters.values()
+    names = {one.name for one in parameters if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+    names -= {"self", "request", "password"}
+    if names and not names & {field, "username"}:
+        return takes_no_name(path, field)
+    warn(f"AUTHENTICATION_BACKENDS has {path}, whose authenticate is the project's own: Basic and the sidecar's login "
+         "look the user up by the user name, and ask for the password alone.")
+    return ["username"]
+
+
+def takes_no_name(path, field):
+    warn(f"AUTHENTICATION_BACKENDS has {path}, which takes no name as USERNAME_FIELD, {field}: so Basic and the sidecar's "
+         "login take none.")
+    return []
 
 
 def allauth_names(path):
@@ -1153,9 +1186,7 @@ def allauth_names(path):
     names = ["email"] if "email" in methods and app_settings.USER_MODEL_EMAIL_FIELD == "email" else []
     # DRF and Django's form give the name as USERNAME_FIELD, and allauth looks for the keys "username" and "email" alone.
     if field not in ("username", "email"):
-        warn(f"AUTHENTICATION_BACKENDS has {path}, which takes no name as USERNAME_FIELD, {field}: so Basic and the sidecar's "
-             "login take none.")
-        return []
+        return takes_no_name(path, field)
     if field == "username" and "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
         names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
     if "email" in names:
@@ -1294,9 +1325,10 @@ def collect():
         # Projects behind PgBouncer in transaction mode set this.
         variables["SIDECAR_PREPARED_STATEMENTS"] = "off"
     step("The settings", surroundings)
-    suggested = dict(SUGGESTIONS)
-    if variables.get("DJANGO_SECOND_FACTOR") or variables.get("DJANGO_PASSWORD_BACKENDS") == "[]":
-        del suggested["SIDECAR_LOGIN"]
+    backends = json.loads(variables.get("DJANGO_PASSWORD_BACKENDS") or "null")
+    if variables.get("DJANGO_SECOND_FACTOR") or (backends is not None and not any(one["names"] for one in backends)):
+        NOT_SUGGESTED.add("SIDECAR_LOGIN")
+    suggested = {name: value for name, value in SUGGESTIONS.items() if name not in NOT_SUGGESTED}
     if getattr(settings, "CORS_ALLOWED_ORIGINS", None):
         suggested["SIDECAR_CORS_ORIGINS"] = json.dumps(list(settings.CORS_ALLOWED_ORIGINS))
     # Required variables come last, so that a truncated file does not start a sidecar.

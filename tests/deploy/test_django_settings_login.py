@@ -29,9 +29,13 @@ BACKENDS = {
     "directory": (["shop.login.Directory", MODEL], [entry(MODEL)], ["shop.login.Directory: Basic and"]),
     "header": (["shop.login.Header", MODEL], [entry(MODEL)], []),
     "magic_link": (["shop.login.MagicLink", MODEL], [entry(MODEL)], []),
-    "by_email": (
+    "own_lookup": (
         ["shop.login.ByEmail", MODEL], [entry("shop.login.ByEmail"), entry(MODEL)],
         ["shop.login.ByEmail, whose authenticate is the project's own"],
+    ),
+    "by_other_name": (
+        ["shop.login.EmailAndMore", MODEL], [entry("shop.login.EmailAndMore", []), entry(MODEL)],
+        ["shop.login.EmailAndMore, which takes no name as USERNAME_FIELD, username"],
     ),
     "stricter": (
         ["shop.login.Stricter"], [entry("shop.login.Stricter")],
@@ -39,11 +43,21 @@ BACKENDS = {
          "shop.login.Stricter with a user_can_authenticate and a get_user that is not Django's"],
     ),
 }
+# name: settings with a user model whose USERNAME_FIELD is email; DJANGO_PASSWORD_BACKENDS; warnings as above
+BY_EMAIL = {
+    # DRF's Basic calls it, Django's login form does not.
+    "email_alone": (
+        ["shop.login.EmailAlone"], [entry("shop.login.EmailAlone")],
+        ["shop.login.EmailAlone, whose authenticate is the project's own"],
+    ),
+    "username_alone": (["shop.login.UsernameAlone", MODEL], [entry(MODEL)], ["shop.login.UsernameAlone: Basic and"]),
+}
 # name: settings
 NO_PASSWORD = {
     "header_alone": 'AUTHENTICATION_BACKENDS = ["shop.login.Header"]',
     "directory_alone": 'AUTHENTICATION_BACKENDS = ["shop.login.Directory"]',
     "no_get_user_alone": 'AUTHENTICATION_BACKENDS = ["shop.login.NoGetUser"]',
+    "no_name": 'AUTHENTICATION_BACKENDS = ["shop.login.EmailAndMore"]',
 }
 # name: settings; DJANGO_SECOND_FACTOR; DJANGO_LOCKOUT
 FACTORS = {
@@ -110,6 +124,12 @@ class ByEmail(backends.ModelBackend):
     def authenticate(self, request, username=None, password=None, **more):
         user = get_user_model().objects.filter(email=username).first()
         return user if user and user.check_password(password) else None
+class EmailAlone(backends.ModelBackend):
+    def authenticate(self, request, email=None, password=None): return get_user_model()(email=email).check_password(password)
+class UsernameAlone(backends.ModelBackend):
+    def authenticate(self, request, username=None, password=None): return get_user_model()().check_password(password)
+class EmailAndMore(backends.ModelBackend):
+    def authenticate(self, request, email=None, password=None, **more): return get_user_model()().check_password(password)
 class Stricter(backends.ModelBackend):
     def authenticate(self, request, **more): return super().authenticate(request, **more)
     def user_can_authenticate(self, user): return user.is_staff and super().user_can_authenticate(user)
@@ -161,7 +181,9 @@ def outcomes(tmp_path_factory):
     project = sample_project.Project(tmp_path_factory.mktemp("login") / "project")
     for path, text in FILES.items():
         project.write(path, text)
-    variations = {name: f"AUTHENTICATION_BACKENDS = {backends!r}" for name, (backends, *_) in BACKENDS.items()}
+    variations = {name: f"AUTHENTICATION_BACKENDS = {backends!r}" for name, (backends, *_) in (BACKENDS | BY_EMAIL).items()}
+    for name in BY_EMAIL:
+        variations[name] = f"from shop.by_email import *\n{variations[name]}"
     variations |= {name: case[0] for name, case in (FACTORS | PAGES | VARIABLES).items()}
     variations |= NO_PASSWORD
     for name, text in variations.items():
@@ -174,10 +196,10 @@ def warnings(done):
     return [line.removeprefix("warning: ") for line in done.stderr.splitlines() if line.startswith("warning: ")]
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", BACKENDS | BY_EMAIL)
 def test_the_backends_are_named_that_compare_passwords_and_that_a_session_can_name(outcomes, name):
     done, file = outcomes[name]
-    backends, entries, expected = BACKENDS[name]
+    backends, entries, expected = (BACKENDS | BY_EMAIL)[name]
     assert done.returncode == 0, done.stderr
     found = sample_project.sourced(file)
     assert json.loads(found["DJANGO_AUTHENTICATION_BACKENDS"]) == backends
@@ -190,7 +212,8 @@ def test_the_backends_are_named_that_compare_passwords_and_that_a_session_can_na
 def test_without_a_backend_that_compares_passwords_no_password_is_taken(outcomes, name):
     done, file = outcomes[name]
     assert done.returncode == 0, done.stderr
-    assert sample_project.sourced(file)["DJANGO_PASSWORD_BACKENDS"] == "[]"
+    found = json.loads(sample_project.sourced(file)["DJANGO_PASSWORD_BACKENDS"])
+    assert not any(entry["names"] for entry in found)
     assert "SIDECAR_LOGIN=on" not in file.read_text()
 
 

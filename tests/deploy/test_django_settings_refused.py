@@ -35,7 +35,7 @@ for kind, name in (("sessions", "Session"), ("auth", "Authentication")):
     "own_engine": ('SESSION_ENGINE = "shop.sessions"', ["SESSION_ENGINE is shop.sessions"]),
     "own_hash": (
         'INSTALLED_APPS += ["odd"]\nAUTH_USER_MODEL = "odd.OwnHash"',
-        ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.OwnHash.check_password is the project's"],
+        ["odd.models.Mixin.get_session_auth_hash is the project's own", "odd.models.Check.check_password is the project's"],
     ),
     "routers": ('DATABASE_ROUTERS = ["shop.odd.Router"]', ["DATABASE_ROUTERS is set"]),
     "no_authenticator": (
@@ -179,13 +179,16 @@ AUTH_USER_MODEL = "odd.Natural"
          "PASSWORD_HASHERS lacks argon2, bcrypt_sha256, pbkdf2_sha1", "odd.models.Manager.get_by_natural_key is not Django's",
          "odd.Natural has no field is_tv_user: the export fails"],
     ),
-    # Without Basic, the hashers do not matter.
+    # Without Basic, only the sidecar's login checks passwords.
     "session_only": (
         """
 REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+INSTALLED_APPS += ["odd"]
+AUTH_USER_MODEL = "odd.OwnCheck"
 """,
-        [],
+        ["PASSWORD_HASHERS begins with django.contrib.auth.hashers.MD5PasswordHasher, whose hashes the sidecar does not know. So",
+         "odd.models.Check.check_password is the project's own. So SIDECAR_LOGIN should stay off"],
     ),
     "wrapped_engine": (
         'DATABASES["default"] = {"ENGINE": "shop.engine", "NAME": "/x"}',
@@ -267,8 +270,10 @@ class Flags(AbstractUser):
     class Meta: abstract = True
 class Mixin:
     def get_session_auth_hash(self): return "constant"
-class OwnHash(Mixin, Flags):
+class Check:
     def check_password(self, raw_password): return True
+class OwnCheck(Check, Flags): pass
+class OwnHash(Mixin, Check, Flags): pass
 class Sealed(models.CharField):
     def from_db_value(self, value, expression, connection): return value[::-1]
 class Columns(AbstractBaseUser):
@@ -376,4 +381,10 @@ def test_fields_that_the_model_has_set_to_none_are_named(outcomes):
 def test_without_the_middleware_no_slash_is_appended(outcomes):
     found = sample_project.sourced(outcomes["bare"][1])
     assert (found["DJANGO_APPEND_SLASH"], found["SIDECAR_MOUNT"]) == ("false", "/api/admin")
-    assert sample_project.sourced(outcomes["session_only"][1])["DJANGO_REST_AUTHENTICATION"] == "session"
+
+
+def test_a_login_that_would_check_passwords_otherwise_is_not_suggested(outcomes):
+    file = outcomes["session_only"][1]
+    assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "session"
+    assert "SIDECAR_LOGIN=on" not in file.read_text()
+    assert "SIDECAR_LOGIN=on" in outcomes["legacy"][1].read_text()
