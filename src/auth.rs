@@ -7,7 +7,6 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
-use zeroize::Zeroizing;
 
 use crate::db::models::users::User;
 use crate::django::authentication::{Basic, parse_basic};
@@ -20,6 +19,7 @@ use crate::route::Route;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
+mod authorization;
 mod credentials;
 pub mod csrf;
 mod left_to_django;
@@ -27,6 +27,7 @@ pub mod login;
 pub mod session;
 mod token;
 
+use authorization::{INACTIVE, authorization, refusal};
 use session::{SessionAccess, SessionOutcome};
 
 /// A caller that `IsAuthenticated` and `IsAdminUser` admit, with a method that the views know (GET or OPTIONS).
@@ -168,15 +169,11 @@ async fn by_basic(
     req: &HttpRequest,
     renderer: Renderer,
 ) -> Result<Option<User>, Error> {
-    let refuse = |outcome, detail| {
-        state.metrics.authenticated("basic", outcome);
-        let kind = ErrorKind::AuthenticationFailed(detail);
-        Err(Error::rendered(kind, renderer))
-    };
-    let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
+    let refuse = |outcome, detail| Err(refusal(state, "basic", outcome, detail, renderer));
+    let Some(header) = authorization(req) else {
         return Ok(None);
     };
-    let (username, password) = match parse_basic(&Zeroizing::new(header)) {
+    let (username, password) = match parse_basic(&header) {
         Basic::NotBasic => return Ok(None),
         Basic::Malformed(detail) => return refuse("malformed", detail),
         Basic::Credentials { username, password } => (username, password),
@@ -185,7 +182,7 @@ async fn by_basic(
         Ok(Some(user)) if user.is_active => Ok(Some(user)),
         Ok(Some(user)) => {
             Trace::of(req).audit_refused_password(Some(&user.id), "inactive");
-            refuse("refused", "User inactive or deleted.")
+            refuse("refused", INACTIVE)
         }
         Ok(None) => refuse("refused", "Invalid username/password."),
         Err(error) => {

@@ -117,13 +117,13 @@ impl Config {
                 second_factor.join(", ")
             ));
         }
-        let takes_none = named
-            .as_ref()
-            .is_some_and(|named| lookups(named).is_empty());
-        if login != LoginMode::Off && takes_none {
+        let names_password_backends = named.is_some();
+        let password_backends =
+            named.unwrap_or_else(|| known_password_backends(&authentication_backends));
+        if login != LoginMode::Off && lookups(&password_backends).is_empty() {
             vars.errors.push(
-                "SIDECAR_LOGIN is on, but the project takes no password (DJANGO_PASSWORD_BACKENDS is empty, or its backends \
-                 take no name): no one could log in here; set SIDECAR_LOGIN=off"
+                "SIDECAR_LOGIN is on, but no backend takes a name and a password (DJANGO_PASSWORD_BACKENDS, or without it \
+                 DJANGO_AUTHENTICATION_BACKENDS): no one could log in here; set SIDECAR_LOGIN=off"
                     .into(),
             );
         }
@@ -149,7 +149,7 @@ impl Config {
             user_table: vars.value("DJANGO_USER_TABLE", identifier),
             none_fields,
             username_field,
-            names_password_backends: named.is_some(),
+            names_password_backends,
             lockout: vars.value("DJANGO_LOCKOUT", string_array),
             login_url: vars.value("DJANGO_LOGIN_URL", login_url),
             second_factor,
@@ -177,8 +177,7 @@ impl Config {
                 append_slash: vars.value("DJANGO_APPEND_SLASH", boolean),
                 use_tz: vars.value("DJANGO_USE_TZ", boolean),
                 time_zone: vars.value("DJANGO_TIME_ZONE", time_zone),
-                password_backends: named
-                    .unwrap_or_else(|| known_password_backends(&authentication_backends)),
+                password_backends,
                 authentication_backends,
                 authenticators,
                 session_cookie: SessionCookie {

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use actix_web::rt::time::sleep;
 use log::Level;
+use scopeguard::{ScopeGuard, guard};
 use zeroize::Zeroizing;
 
 use crate::db::connection::Connection;
 use crate::db::models::named_users::{NamedUsers, scans};
 use crate::db::models::user_table::UserTable;
 use crate::db::models::users::User;
-use crate::django::backends::lookups;
+use crate::django::backends::{NameLookup, lookups};
 use crate::django::hashers::Unusable;
 use crate::django::sessions::UserId;
 use crate::passwords::check::{Admitted, PasswordCheck, PasswordOutcome, check_password};
-use crate::passwords::throttle::LONGEST_NAME;
+use crate::passwords::throttle::{LONGEST_NAME, LoginAttempt};
 use crate::passwords::{NotChecked, TimedCheck};
 use crate::request::{client, deadline, postpone_deadline};
 use crate::state::State;
@@ -39,9 +40,9 @@ pub async fn authenticate(
 }
 
 /// Returns the user and the backend if the password is right and a backend admits the user. The connection is back in the pool
-/// before hashing begins. Sends no query if no backend takes a password, the queue is full, the limit is reached, or the name
-/// is longer than any user's. Such a name counts as a failure of its address and needs no hash: the refusal's time tells
-/// nothing about existing users.
+/// before hashing begins. Sends no query if the limit is reached, the queue is full, no backend takes a password, or the name
+/// is longer than any user's. The last two count as a failure of the address and need no hash: the refusal's time tells nothing
+/// about existing users.
 pub async fn admit(
     state: &State,
     req: &HttpRequest,
@@ -53,10 +54,6 @@ pub async fn admit(
     let (log, trace) = (&state.rate_limited_log, Trace::of(req));
     let settings = state.settings();
     let lookups = lookups(&settings.password_backends);
-    if lookups.is_empty() {
-        trace.audit_refused_password(None::<&UserId>, PasswordOutcome::NotAdmitted.label());
-        return Ok(None);
-    }
     let throttled = |wait: Duration| {
         let message = "limit to failed logins of a client, or under a name, reached: answering 429";
         log.every_minute(Level::Warn, module_path!(), message);
@@ -64,7 +61,7 @@ pub async fn admit(
     };
     // The address decides before anything that costs.
     let attempt = throttle.attempt(client(state, req)).map_err(throttled)?;
-    if username.chars().nth(LONGEST_NAME).is_some() {
+    if lookups.is_empty() || username.chars().nth(LONGEST_NAME).is_some() {
         throttle.record_failure(attempt);
         trace.audit_refused_password(None::<&UserId>, PasswordOutcome::NoSuchUser.label());
         return Ok(None);
@@ -76,28 +73,7 @@ pub async fn admit(
         sleep(BUSY_PAUSE).await;
         return Err(NotChecked::Busy);
     };
-    let mut scan = None;
-    if lookups
-        .iter()
-        .any(|lookup| scans(*lookup, &state.username_field))
-    {
-        scan = passwords.permit_scan(deadline(req)).await;
-        if scan.is_none() {
-            let message =
-                "names wait too long to be looked up in the whole user table: answering 503";
-            log.every_minute(Level::Warn, module_path!(), message);
-            return Err(NotChecked::Busy);
-        }
-    }
-    let find = move |connection: &mut Connection, table: &UserTable| {
-        // The statement may go on after its caller has left, and holds the permit until it ends.
-        let _permit = &scan;
-        table.find_by_name(connection, &lookups, &username)
-    };
-    let named = trace
-        .time_database(state.db.run(deadline(req), find))
-        .await
-        .map_err(NotChecked::Unavailable)?;
+    let named = find(state, req, attempt, lookups, username).await?;
     let began = Instant::now();
     let checked = passwords
         .run(attempt, checking(state, named, password))
@@ -115,6 +91,42 @@ pub async fn admit(
     sleep(pause).await;
     postpone_deadline(req, began.elapsed());
     Ok(check.admitted)
+}
+
+/// The users whom the name may mean. A client that leaves before the answer counts as failed, or it could ask for one look
+/// through the whole user table after the other.
+async fn find(
+    state: &State,
+    req: &HttpRequest,
+    attempt: LoginAttempt,
+    lookups: Vec<NameLookup>,
+    username: String,
+) -> Result<NamedUsers, NotChecked> {
+    let (passwords, deadline) = (&state.passwords, deadline(req));
+    let mut permit = None;
+    let mut all = lookups.iter();
+    if all.any(|lookup| scans(*lookup, &state.username_field)) {
+        permit = passwords.permit_scan(deadline).await;
+        if permit.is_none() {
+            let message =
+                "names wait too long to be looked up in the whole user table: answering 503";
+            let log = &state.rate_limited_log;
+            log.every_minute(Level::Warn, module_path!(), message);
+            return Err(NotChecked::Busy);
+        }
+    }
+    let find = move |connection: &mut Connection, table: &UserTable| {
+        // The statement may go on after its caller has left, and holds the permit until it ends.
+        let _permit = &permit;
+        table.find_by_name(connection, &lookups, &username)
+    };
+    let leaving = guard(attempt, |attempt| {
+        passwords.throttle.record_failure(attempt)
+    });
+    let trace = Trace::of(req);
+    let found = trace.time_database(state.db.run(deadline, find)).await;
+    ScopeGuard::into_inner(leaving);
+    found.map_err(NotChecked::Unavailable)
 }
 
 /// The blocking work that checks whether `password` is that of one of these users.

@@ -1,17 +1,16 @@
 //! DRF's `TokenAuthentication` (`rest_framework.authentication`, DRF 3.18): one indexed query for each request.
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
-use zeroize::Zeroizing;
 
+use super::authorization::{INACTIVE, authorization, refusal};
 use crate::db::connection::Connection;
 use crate::db::models::user_table::UserTable;
 use crate::db::models::users::User;
 use crate::django::authentication::{Token, parse_token};
 use crate::django::negotiation::Renderer;
 use crate::django::settings::TokenModel;
-use crate::error::{Error, ErrorKind};
-use crate::request::{deadline, wsgi_header};
+use crate::error::Error;
+use crate::request::deadline;
 use crate::state::State;
 use crate::telemetry::trace::Trace;
 
@@ -22,15 +21,11 @@ pub(super) async fn authenticate(
     renderer: Renderer,
     model: &TokenModel,
 ) -> Result<Option<User>, Error> {
-    let refuse = |outcome, detail| {
-        state.metrics.authenticated("token", outcome);
-        let kind = ErrorKind::AuthenticationFailed(detail);
-        Err(Error::rendered(kind, renderer))
-    };
-    let Some(header) = wsgi_header(req.headers(), header::AUTHORIZATION) else {
+    let refuse = |outcome, detail| Err(refusal(state, "token", outcome, detail, renderer));
+    let Some(header) = authorization(req) else {
         return Ok(None);
     };
-    let key = match parse_token(&Zeroizing::new(header), &model.keyword) {
+    let key = match parse_token(&header, &model.keyword) {
         Token::OtherScheme => return Ok(None),
         Token::Malformed(detail) => return refuse("malformed", detail),
         Token::Key(key) => key,
@@ -47,7 +42,7 @@ pub(super) async fn authenticate(
     })?;
     match found {
         None => refuse("refused", "Invalid token."),
-        Some(user) if !user.is_active => refuse("refused", "User inactive or deleted."),
+        Some(user) if !user.is_active => refuse("refused", INACTIVE),
         Some(user) => Ok(Some(user)),
     }
 }

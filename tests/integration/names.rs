@@ -1,7 +1,9 @@
 //! The names by which users log in: `DJANGO_PASSWORD_BACKENDS`, with allauth's ways to find a user.
 
 use crate::app::{App, KEY, insert_session};
+use crate::client::{Wire, basic};
 use crate::database::{Database, ENCODED, PASSWORD};
+use crate::telemetry::{eventually, free_address, get};
 
 const ALLAUTH: &str = "allauth.account.auth_backends.AuthenticationBackend";
 
@@ -218,18 +220,79 @@ fn where_no_backend_takes_a_password_basic_refuses_and_sessions_stay_good() {
         ("SIDECAR_LOGIN_RATE", "1/hour"),
     ];
     let app = App::with(&database, &variables);
-    // The second one is not held up: no password was checked.
-    for _ in 0..2 {
-        let answer = app.get(
-            "/api/admin/export-users/",
-            &[("Authorization", "Basic YWRtaW46Y29ycmVjdCBob3JzZQ==")],
-        );
-        assert_eq!(
-            (answer.status, answer.text()),
-            (403, r#"{"detail":"Invalid username/password."}"#)
-        );
-    }
+    let basic = [("Authorization", "Basic YWRtaW46Y29ycmVjdCBob3JzZQ==")];
+    let answer = app.get("/api/admin/export-users/", &basic);
+    assert_eq!(
+        (answer.status, answer.text()),
+        (403, r#"{"detail":"Invalid username/password."}"#)
+    );
+    let second = app.get("/api/admin/export-users/", &basic);
+    assert_eq!(second.status, 429);
     assert_eq!(app.export_as(&session).status, 200);
+}
+
+/// Waits until this many passwords are being checked, or wait.
+fn wait_for_queue(ops: &str, length: usize) {
+    let line = format!("\nsidecar_password_queue_length {length}\n");
+    eventually(&line, || {
+        let metrics = get(ops, "/metrics", &[]);
+        metrics.text().contains(&line).then_some(())
+    });
+}
+
+#[test]
+fn clients_that_leave_start_no_more_looks_through_the_table_than_two_and_count_as_failed() {
+    let Some(database) = Database::postgres() else {
+        return;
+    };
+    database.insert_the_usual_users();
+    let mut variables = backends(r#"["username-any-case"]"#, false).to_vec();
+    let ops = free_address();
+    variables.push(("SIDECAR_OPS_BIND", ops.clone()));
+    variables.push(("SIDECAR_LOGIN_RATE", "3/hour".to_owned()));
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let app = App::with(&database, &variables);
+    assert_eq!(who(&app, "admin", PASSWORD).as_deref(), Some("admin"));
+    let mut locker = database.connect();
+    locker("BEGIN; LOCK TABLE auth_user");
+    // The body that never comes lets the server see that its client is gone.
+    let request = |name: &str| {
+        format!(
+            "GET /api/admin/export-stats/ HTTP/1.1\r\nHost: testserver\r\nAuthorization: {}\r\nContent-Length: 9\r\n\r\n",
+            basic(name, "wrong")
+        )
+    };
+    let ask = |name: &str| {
+        let mut client = Wire::to(&app.address);
+        assert!(client.say(request(name)));
+        client
+    };
+    let looks = || {
+        database.count(
+            "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    };
+    let clients = ["a", "b", "c", "d"].map(ask);
+    wait_for_queue(&ops, 4);
+    eventually("two looks", || (looks() == 2).then_some(()));
+    clients.into_iter().for_each(Wire::reset);
+    wait_for_queue(&ops, 0);
+    // The two statements go on, so that the next client waits.
+    let mut next = ask("e");
+    wait_for_queue(&ops, 1);
+    assert_eq!(looks(), 2);
+    locker("ROLLBACK");
+    next.say("123456789");
+    assert_eq!(next.answer().unwrap().status, 403);
+    let basic = basic("admin", PASSWORD);
+    let answer = app.get(
+        "/api/admin/export-stats/",
+        &[("Authorization", basic.as_str())],
+    );
+    assert_eq!(answer.status, 429, "{}", answer.text());
 }
 
 #[test]

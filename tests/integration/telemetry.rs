@@ -15,7 +15,7 @@ pub const STATS: &str = "/api/admin/export-stats/";
 pub const EXPORT: &str = "/api/admin/export-users/";
 
 /// A free address; another process could take it first.
-fn free_address() -> String {
+pub fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }

@@ -60,16 +60,16 @@ pub fn scans(lookup: NameLookup, username_field: &str) -> bool {
     }
 }
 
-/// A user, the column that was compared with the name, and whether an address was verified.
-struct Match {
+/// A user whom a lookup has found, the text that was compared with the name, and whether it is a verified address.
+struct Candidate {
     user: User,
     compared: Option<String>,
     verified: bool,
 }
 
-impl FromRow for Match {
-    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Match, ValueError> {
-        Ok(Match {
+impl FromRow for Candidate {
+    fn from_row<'a, DB: DjangoBackend>(row: &impl Row<'a, DB>) -> Result<Candidate, ValueError> {
+        Ok(Candidate {
             user: User::from_row(row)?,
             compared: text(row, 5)?,
             verified: is_true(row, 6)?,
@@ -86,9 +86,13 @@ impl UserTable {
         name: &str,
     ) -> Result<NamedUsers, DbError> {
         let mut named = NamedUsers::default();
+        let lower = name.to_lowercase();
+        let (users, username) = (&self.model.table, &self.model.username_field);
         // On PostgreSQL a text that can't be held ends the transaction, and with it all lookups.
-        let username = &self.model.username_field;
-        if self.backend == Backend::Postgres && !self.holds(connection, username, name)? {
+        if self.backend == Backend::Postgres
+            && !(can_hold(connection, users, username, name)?
+                && can_hold(connection, users, username, &lower)?)
+        {
             return Ok(named);
         }
         for lookup in lookups {
@@ -99,9 +103,16 @@ impl UserTable {
                 }
                 // `_authenticate` of allauth's backend
                 _ if name.is_empty() => Vec::new(),
-                NameLookup::UsernameLower => self.find_in_lower_case(connection, name)?,
-                NameLookup::UsernameAnyCase => self.find_in_any_case(connection, name)?,
-                NameLookup::Email => self.find_by_email(connection, name)?,
+                NameLookup::UsernameLower => {
+                    let is_name = format!("{} = $1", self.quoted_username);
+                    let value = Parameter::AnyText(lower.clone());
+                    self.find_one(connection, &is_name, value, &lower)?
+                }
+                NameLookup::UsernameAnyCase => {
+                    let (is_name, value) = self.in_any_case(name);
+                    self.find_one(connection, &is_name, value, name)?
+                }
+                NameLookup::Email => self.find_by_email(connection, &lower)?,
             };
             for user in users {
                 named.add(*lookup, user);
@@ -110,66 +121,51 @@ impl UserTable {
         Ok(named)
     }
 
-    /// `get_user_by_username` with `ACCOUNT_PRESERVE_USERNAME_CASING = False`.
-    fn find_in_lower_case(
-        &self,
-        connection: &mut Connection,
-        name: &str,
-    ) -> Result<Vec<User>, DbError> {
-        let is_name = format!("{} = $1", self.quoted_username);
-        let lower = Parameter::AnyText(name.to_lowercase());
-        let found = self.matching(
-            connection,
-            &self.model.username_field,
-            &is_name,
-            lower,
-            name,
-        )?;
-        Ok(the_only(found))
-    }
-
-    /// `get_user_by_username` of allauth: the lookup `iexact`, as Django writes it for each database.
-    fn find_in_any_case(
-        &self,
-        connection: &mut Connection,
-        name: &str,
-    ) -> Result<Vec<User>, DbError> {
+    /// The lookup `iexact` over the user name, as Django writes it for each database (`prep_for_iexact_query`).
+    fn in_any_case(&self, name: &str) -> (String, Parameter) {
         let column = &self.quoted_username;
-        // `prep_for_iexact_query`
-        let pattern = || {
-            let pattern = name.replace('\\', "\\\\");
-            pattern.replace('%', "\\%").replace('_', "\\_")
+        let escaped = || {
+            let name = name.replace('\\', "\\\\");
+            name.replace('%', "\\%").replace('_', "\\_")
         };
-        let (is_name, value) = match self.backend {
+        let (condition, value) = match self.backend {
             Backend::Postgres => (
                 format!("UPPER({column}::text) = UPPER($1)"),
                 name.to_owned(),
             ),
-            Backend::Mysql => (format!("{column} LIKE $1"), pattern()),
-            Backend::Sqlite => (format!("{column} LIKE $1 ESCAPE '\\'"), pattern()),
+            Backend::Mysql => (format!("{column} LIKE $1"), escaped()),
+            Backend::Sqlite => (format!("{column} LIKE $1 ESCAPE '\\'"), escaped()),
         };
-        let value = Parameter::Text(value);
-        let found = self.matching(
-            connection,
-            &self.model.username_field,
-            &is_name,
-            value,
-            name,
-        )?;
-        Ok(the_only(found))
+        (condition, Parameter::Text(value))
+    }
+
+    /// The user of a condition over the user name, if there is exactly one (`get_user_by_username` of allauth).
+    fn find_one(
+        &self,
+        connection: &mut Connection,
+        is_name: &str,
+        value: Parameter,
+        name: &str,
+    ) -> Result<Vec<User>, DbError> {
+        let column = &self.model.username_field;
+        let found = self.candidates(connection, column, is_name, value, name)?;
+        Ok(match found.len() {
+            1 => found.into_iter().map(|found| found.user).collect(),
+            _ => Vec::new(),
+        })
     }
 
     /// `filter_users_by_email(email, prefer_verified=True, for_login=True)`: the users of allauth's addresses, or those alone
     /// whose address is verified; and without a verified address the users who have it in their own column. allauth tries
-    /// them in the order of a Python set, the sidecar by key.
+    /// them in the order of a Python set, the sidecar by key. `email` is in lower case.
     fn find_by_email(
         &self,
         connection: &mut Connection,
         email: &str,
     ) -> Result<Vec<User>, DbError> {
-        let lower = email.to_lowercase();
+        let value = || Parameter::AnyText(email.to_owned());
         let mut found = Vec::new();
-        if can_hold(connection, ADDRESSES, "email", &lower)? {
+        if can_hold(connection, ADDRESSES, "email", email)? {
             let (users, username) = (&self.quoted_table, &self.quoted_username);
             let addresses = quoted(self.backend, ADDRESSES);
             let sql = Sql::new(format!(
@@ -178,15 +174,10 @@ impl UserTable {
                  ORDER BY a.verified DESC LIMIT {limit}",
                 limit = MOST_USERS + 1,
             ));
-            found = self.matches(
-                connection,
-                sql.bind(Parameter::AnyText(lower.clone())),
-                email,
-            )?;
+            found = self.load_candidates(connection, sql.bind(value()), email)?;
         }
         // Also where a verified address decides: the time of a refusal must not tell whether there is one.
-        let own = Parameter::AnyText(lower);
-        let own = self.matching(connection, "email", "email = $1", own, email)?;
+        let own = self.candidates(connection, "email", "email = $1", value(), email)?;
         if found.iter().any(|address| address.verified) {
             found.retain(|address| address.verified);
         } else {
@@ -201,28 +192,16 @@ impl UserTable {
         Ok(users)
     }
 
-    /// Whether this column can hold the name, as it is and in lower case.
-    fn holds(
-        &self,
-        connection: &mut Connection,
-        column: &str,
-        name: &str,
-    ) -> Result<bool, DbError> {
-        let table = &self.model.table;
-        Ok(can_hold(connection, table, column, name)?
-            && can_hold(connection, table, column, &name.to_lowercase())?)
-    }
-
-    /// The users of a condition over `column` whose column is the name, in any case.
-    fn matching(
+    /// The users of a condition over `column`, whose value is compared with `name` once more.
+    fn candidates(
         &self,
         connection: &mut Connection,
         column: &str,
         condition: &str,
         value: Parameter,
         name: &str,
-    ) -> Result<Vec<Match>, DbError> {
-        if !self.holds(connection, column, name)? {
+    ) -> Result<Vec<Candidate>, DbError> {
+        if !can_hold(connection, &self.model.table, column, name)? {
             return Ok(Vec::new());
         }
         let (users, username) = (&self.quoted_table, &self.quoted_username);
@@ -232,18 +211,18 @@ impl UserTable {
              LIMIT {limit}",
             limit = MOST_USERS + 1,
         ));
-        self.matches(connection, sql.bind(value), name)
+        self.load_candidates(connection, sql.bind(value), name)
     }
 
-    /// The rows of a query whose compared column is the name, in any case, which the database's collation may take more
+    /// The rows of a query whose compared text is the name, in any case, which the database's collation may take more
     /// loosely; none if there are more rows than may be tried. A verified address comes first, and counts whatever follows.
-    fn matches(
+    fn load_candidates(
         &self,
         connection: &mut Connection,
         sql: Sql,
         name: &str,
-    ) -> Result<Vec<Match>, DbError> {
-        let mut found: Vec<Match> = self.readable(sql.load(connection))?;
+    ) -> Result<Vec<Candidate>, DbError> {
+        let mut found: Vec<Candidate> = self.readable(sql.load(connection))?;
         if found.len() > MOST_USERS && !found[0].verified {
             let message = format!("a name means more than {MOST_USERS} users, and none is tried");
             self.rate_limited_log
@@ -268,13 +247,5 @@ impl UserTable {
             Sql::new(sql).load::<Option<String>>(connection)?;
         }
         Ok(())
-    }
-}
-
-/// The user, if there is exactly one.
-fn the_only(found: Vec<Match>) -> Vec<User> {
-    match found.len() {
-        1 => found.into_iter().map(|found| found.user).collect(),
-        _ => Vec::new(),
     }
 }
