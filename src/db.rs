@@ -1,4 +1,4 @@
-//! The Django application's database: connections, the queries over its two tables, and [`Db`], through which the rest of the
+//! The Django application's database: connections, the queries over its tables, and [`Db`], through which the rest of the
 //! program runs them.
 //!
 //! All differences between SQLite, PostgreSQL and MySQL, and between one project's user table and another's, stay inside this

@@ -19,7 +19,7 @@
 //! * `db::connection`: one connection to any of the three databases
 //! * `db::sql`: statements over tables whose names are known at run time
 //! * `db::pool`: workers, their connections, and what happens when the database hangs
-//! * `db::models`: Django's two tables
+//! * `db::models`: Django's tables of sessions, users, tokens and addresses
 //! * `db::views`: the queries of the two views and of the page
 //! * `db::inspection`: the queries of `check`
 //! * [`db`]: everything that the rest of the program may ask of the database

@@ -226,13 +226,13 @@ impl Run<'_> {
             let note = "no caller was tried who is admitted: give --cookie-file, --basic-file or --token-file";
             notes.push(note.to_owned());
         }
-        let (mut verdicts, explanations) = explain::judge(&results);
-        if let (Some(first), Some(text)) = (verdicts.first_mut(), unexpected) {
+        let (mut comparisons, explanations) = explain::explain_all(&results);
+        if let (Some(first), Some(text)) = (comparisons.first_mut(), unexpected) {
             first.add_difference(text);
         }
         let cases = results.iter().map(|(case, _)| *case);
         let report = report::Report {
-            rows: cases.zip(verdicts).collect(),
+            rows: cases.zip(comparisons).collect(),
             explanations,
             notes,
         };

@@ -1,4 +1,4 @@
-//! Whether the two tables exist with the columns and types that the queries rely on, and which grants the role lacks.
+//! Whether the tables exist with the columns and types that the queries rely on, and which grants the role lacks.
 
 use super::findings::*;
 use crate::config::Backend;

@@ -45,18 +45,18 @@ const VARY: [(&str, &str); 4] = [
 ];
 
 /// A case's result.
-pub(super) enum Verdict {
+pub(super) enum Comparison {
     Same,
     Explained,
     /// Each difference that is not explained, in words
     Different(Vec<String>),
 }
 
-impl Verdict {
+impl Comparison {
     pub(super) fn add_difference(&mut self, text: String) {
         match self {
-            Verdict::Different(differences) => differences.push(text),
-            Verdict::Same | Verdict::Explained => *self = Verdict::Different(vec![text]),
+            Comparison::Different(differences) => differences.push(text),
+            Comparison::Same | Comparison::Explained => *self = Comparison::Different(vec![text]),
         }
     }
 }
@@ -69,17 +69,19 @@ pub(super) struct Explanation {
     pub(super) values: Option<String>,
 }
 
-/// Judges all results together: a verdict for each, and every explanation by what it explains.
-pub(super) fn judge(results: &[(&Case, Outcome)]) -> (Vec<Verdict>, BTreeMap<String, Explanation>) {
-    let mut judge = Judge {
+/// Compares each case's answers in the light of all results, and returns every explanation by what it explains.
+pub(super) fn explain_all(
+    results: &[(&Case, Outcome)],
+) -> (Vec<Comparison>, BTreeMap<String, Explanation>) {
+    let mut explainer = Explainer {
         on_every_answer: on_every_answer(results),
         language: language(results),
         explanations: BTreeMap::new(),
     };
-    let verdicts = results
+    let comparisons = results
         .iter()
-        .map(|(case, outcome)| judge.verdict(case, outcome));
-    (verdicts.collect(), judge.explanations)
+        .map(|(case, outcome)| explainer.compare(case, outcome));
+    (comparisons.collect(), explainer.explanations)
 }
 
 /// The headers that Django sends with every answer of the views, or with every one that a caller gets.
@@ -118,14 +120,14 @@ fn language(results: &[(&Case, Outcome)]) -> Option<&'static str> {
     })
 }
 
-struct Judge {
+struct Explainer {
     on_every_answer: BTreeSet<String>,
     language: Option<&'static str>,
     explanations: BTreeMap<String, Explanation>,
 }
 
-impl Judge {
-    fn verdict(&mut self, case: &Case, outcome: &Outcome) -> Verdict {
+impl Explainer {
+    fn compare(&mut self, case: &Case, outcome: &Outcome) -> Comparison {
         let (is_same, different) = match outcome {
             Outcome::OwnPage(why) => {
                 self.explain("Page for text/html".to_owned(), why, None);
@@ -146,9 +148,9 @@ impl Judge {
             }
         };
         match (is_same, different.is_empty()) {
-            (true, _) => Verdict::Same,
-            (false, true) => Verdict::Explained,
-            (false, false) => Verdict::Different(different),
+            (true, _) => Comparison::Same,
+            (false, true) => Comparison::Explained,
+            (false, false) => Comparison::Different(different),
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::cases::Case;
-use super::explain::{Explanation, Verdict};
+use super::explain::{Comparison, Explanation};
 
 /// The results of a whole run.
 pub(super) struct Report<'a> {
-    pub(super) rows: Vec<(&'a Case, Verdict)>,
+    pub(super) rows: Vec<(&'a Case, Comparison)>,
     pub(super) explanations: BTreeMap<String, Explanation>,
     pub(super) notes: Vec<String>,
 }
@@ -16,7 +16,7 @@ pub(super) struct Report<'a> {
 impl Report<'_> {
     /// Whether a difference is not explained.
     pub(super) fn is_different(&self) -> bool {
-        self.count(|verdict| matches!(verdict, Verdict::Different(_))) > 0
+        self.count(|comparison| matches!(comparison, Comparison::Different(_))) > 0
     }
 
     /// Prints it; `mount` is Django's path of the endpoints. If `quiet`, differences, notes and the total alone.
@@ -27,12 +27,12 @@ impl Report<'_> {
 
     fn text(&self, mount: &str, quiet: bool) -> String {
         let mut text = String::new();
-        for (case, verdict) in &self.rows {
-            let (word, differences) = match verdict {
-                Verdict::Different(differences) => ("DIFFERENT", differences.as_slice()),
+        for (case, comparison) in &self.rows {
+            let (word, differences) = match comparison {
+                Comparison::Different(differences) => ("DIFFERENT", differences.as_slice()),
                 _ if quiet => continue,
-                Verdict::Same => ("same", [].as_slice()),
-                Verdict::Explained => ("explained", [].as_slice()),
+                Comparison::Same => ("same", [].as_slice()),
+                Comparison::Explained => ("explained", [].as_slice()),
             };
             text += &row(word, mount, case);
             for difference in differences {
@@ -48,8 +48,8 @@ impl Report<'_> {
         for note in &self.notes {
             text += &format!("note: {note}\n");
         }
-        let same = self.count(|verdict| matches!(verdict, Verdict::Same));
-        let explained = self.count(|verdict| matches!(verdict, Verdict::Explained));
+        let same = self.count(|comparison| matches!(comparison, Comparison::Same));
+        let explained = self.count(|comparison| matches!(comparison, Comparison::Explained));
         let different = self.rows.len() - same - explained;
         text += &format!(
             "{} requests: {same} same, {explained} explained, {different} different\n",
@@ -58,9 +58,9 @@ impl Report<'_> {
         text
     }
 
-    fn count(&self, counted: impl Fn(&Verdict) -> bool) -> usize {
+    fn count(&self, counted: impl Fn(&Comparison) -> bool) -> usize {
         let rows = self.rows.iter();
-        rows.filter(|(_, verdict)| counted(verdict)).count()
+        rows.filter(|(_, comparison)| counted(comparison)).count()
     }
 }
 

@@ -76,7 +76,7 @@ def test_the_wheel_says_what_it_is_and_holds_the_licences(wheel):
     assert script == (REPOSITORY / "deploy" / "django-settings.py").read_bytes()
 
 
-def test_the_demo_answers_within_ten_seconds(environment):
+def test_the_demo_answers_within_ten_seconds_of_processor_time(environment):
     demo = subprocess.Popen(
         [environment / "watchtower-sidecar", "demo"], env={"SIDECAR_BIND": "127.0.0.1:0"}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
