@@ -11,6 +11,7 @@ from bench import data
 from support import clusters, reference, servers
 from support.django_sessions import SECRET_KEY
 from support.environments import SUITE
+from support.ports import free_port
 
 EXPORT = "/api/admin/export-users/"
 STATS = "/api/admin/export-stats/"
@@ -88,7 +89,7 @@ class Sidecar(WebServer):
         self.binary = binary
 
     def start(self):
-        self.port = clusters.free_port()
+        self.port = free_port()
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "DATABASE_URL": self.database.sidecar_url,

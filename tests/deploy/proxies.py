@@ -12,6 +12,7 @@ from pathlib import Path
 
 from support import clusters
 from support.environments import REPOSITORY
+from support.ports import free_port
 
 DEPLOY = REPOSITORY / "deploy"
 START_SECONDS = 10
@@ -51,9 +52,9 @@ class Proxy:
 
     def __init__(self, directory, django, sidecars, edit=None, upstream_edit=None):
         self.program = clusters.program(self.name)
-        self.directory = Path(directory) / f"{self.name}-{clusters.free_port()}"
+        self.directory = Path(directory) / f"{self.name}-{free_port()}"
         self.directory.mkdir(mode=0o711)
-        self.port = clusters.free_port()
+        self.port = free_port()
         self.django = django
         self.sidecars = sidecars
         self.edit = edit or (lambda text: text)
@@ -145,7 +146,7 @@ class Caddy(Proxy):
     name = "caddy"
 
     def configure(self):
-        self.admin = f"127.0.0.1:{clusters.free_port()}"
+        self.admin = f"127.0.0.1:{free_port()}"
         self.environment |= {
             "WATCHTOWER_SITE": f"http://:{self.port}",
             "WATCHTOWER_DJANGO": f"127.0.0.1:{self.django}",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from deploy import proxies
 from support import clusters, django_sessions, grants, passwords, reference, servers
 from support.environments import SUITE
+from support.ports import free_port
 from support.scenario import ADMIN_KEY
 from support.waiting import await_true
 
@@ -108,7 +109,7 @@ class Replication:
 
     def nginx(self, *sidecars, django=None):
         ports = [sidecar.port for sidecar in sidecars]
-        return self.kept(proxies.Nginx(self.directory, django.port if django else clusters.free_port(), ports))
+        return self.kept(proxies.Nginx(self.directory, django.port if django else free_port(), ports))
 
     def sessions(self, on):
         """The number of connections of the sidecars' role."""

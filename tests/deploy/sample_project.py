@@ -12,6 +12,7 @@ from pathlib import Path
 
 from support import reference
 from support.environments import REPOSITORY, SUITE, TESTS, binary
+from support.ports import free_port
 
 SCRIPT = REPOSITORY / "deploy" / "django-settings.py"
 PASSWORD = "correct horse battery staple"
@@ -128,9 +129,7 @@ class Sidecar:
     """The program, with the variables of the file only: `with Sidecar(file) as sidecar`."""
 
     def __init__(self, file):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.log = Path(f"{file}.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(

@@ -8,6 +8,7 @@ import urllib.request
 from deploy.nspawn import new_database
 from support import clusters
 from support.environments import REPOSITORY, TESTS, binary
+from support.ports import free_port
 from support.waiting import await_true
 
 ALERTS = REPOSITORY / "deploy" / "prometheus" / "alerts.yml"
@@ -37,7 +38,7 @@ def test_every_alert_has_a_unit_test():
 
 def test_every_metric_is_one_that_the_program_has(tmp_path):
     wanted = set(re.findall(r"\b(?:sidecar|process)_\w+", ALERTS.read_text()))
-    port, main_port = clusters.free_port(), clusters.free_port()
+    port, main_port = free_port(), free_port()
     new_database(tmp_path / "db.sqlite3")
     environment = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3", "DJANGO_SECRET_KEY": "k" * 50,

@@ -16,6 +16,7 @@ import pytest
 from deploy.nspawn import DATABASE, UNIT, Machine, build_package, new_database
 from support import clusters
 from support.environments import REPOSITORY, binary
+from support.ports import free_port
 from support.waiting import await_true
 
 SYSTEMD = REPOSITORY / "deploy" / "systemd"
@@ -323,7 +324,7 @@ def test_it_tells_systemd_what_it_does(tmp_path, systemd):
 
 
 def test_it_takes_the_listener_that_it_is_given(tmp_path, systemd):
-    port = clusters.free_port()
+    port = free_port()
     more = environment(tmp_path, systemd, SIDECAR_BIND="127.0.0.1:1")
     pairs = [f"--setenv={name}={value}" for name, value in more.items()]
     command = ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", "--fdname=main", *pairs, binary(), "serve"]

@@ -7,6 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from support import clusters
+from support.ports import free_port
 
 START_SECONDS = 10
 SERVER_CONNECTIONS = 2
@@ -22,7 +23,7 @@ class Bouncer:
         self.program = program
         self.more = more
         self.place = urlsplit(scenario.url)
-        self.port = clusters.free_port()
+        self.port = free_port()
         self.directory = scenario.directory / "pgbouncer"
         self.account = clusters.account("postgres")
 

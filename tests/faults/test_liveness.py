@@ -8,18 +8,13 @@ import pytest
 
 from support import wire
 from support.client import Client
+from support.ports import free_port
 from support.scenario import REQUESTS, Scenario
 from support.wire import get
 
 # Three a second for more than the 5 seconds that each of them waits.
 READYZ = 20
 PROMPT_SECONDS = 1
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def seconds(port, path):

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::database::Database;
+use crate::ports::free_address;
 use crate::program::{Program, run};
 
 /// The exit code, and the only line.
@@ -12,11 +13,6 @@ fn healthcheck(variables: &[(&str, &str)]) -> (i32, String) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).unwrap();
     (output.status.code().unwrap(), said)
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 #[test]

@@ -71,6 +71,7 @@ mod names;
 mod openapi;
 mod outage;
 mod page;
+mod ports;
 mod program;
 mod readers;
 mod secrets;

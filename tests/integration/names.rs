@@ -3,7 +3,8 @@
 use crate::app::{App, KEY, insert_session};
 use crate::client::{Wire, basic};
 use crate::database::{Database, ENCODED, PASSWORD};
-use crate::telemetry::{eventually, free_address, get};
+use crate::ports::free_address;
+use crate::telemetry::{eventually, get};
 
 const ALLAUTH: &str = "allauth.account.auth_backends.AuthenticationBackend";
 

@@ -9,16 +9,11 @@ use serde_json::Value;
 use crate::app::{KEY, OLD_KEY, insert_session};
 use crate::client::{Answer, basic, send};
 use crate::database::{Database, PASSWORD};
+use crate::ports::free_address;
 use crate::program::Program;
 
 pub const STATS: &str = "/api/admin/export-stats/";
 pub const EXPORT: &str = "/api/admin/export-users/";
-
-/// A free address; another process could take it first.
-pub fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
 
 /// Waits until this holds, for as long as no sane machine takes.
 pub fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {

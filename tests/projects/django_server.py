@@ -5,7 +5,8 @@ import socket
 import subprocess
 
 from projects import environment
-from support import clusters, environments
+from support import environments
+from support.ports import free_port
 from support.waiting import await_true
 
 HOST = "127.0.0.1"
@@ -15,7 +16,7 @@ START_SECONDS = 60
 @contextlib.contextmanager
 def django(project, url, directory, **variables):
     """Serves the project, whose database is prepared; its port."""
-    port = clusters.free_port()
+    port = free_port()
     program = environments.programs("projects", environment.PACKAGES) / "python"
     log = directory / "django.log"
     with open(log, "wb") as output:

@@ -25,6 +25,7 @@ def backend(path, *names):
     return {"backend": path, "names": list(names), "admits_inactive": False}
 
 
+TABLE = "The sidecar's role must read the table of tokens, authtoken_token (part 3 of deploy/grants-*.sql)"
 # What differs from a project of startproject, as Python values where the text is JSON; and how the warnings begin.
 EXPECTED = {
     "cookiecutter": (
@@ -35,8 +36,8 @@ EXPECTED = {
             "DJANGO_SECOND_FACTOR": ["allauth.mfa"], "DJANGO_REST_AUTHENTICATION": "session",
             "DJANGO_REST_AUTHENTICATORS": [SESSION, TOKEN], "DJANGO_LOGIN_URL": "/accounts/login/",
         },
-        ["ACCOUNT_EMAIL_VERIFICATION is",
-         "The project asks for a second factor (allauth.mfa)", LOCALE, NOT_RUN + "allauth.account"],
+        ["ACCOUNT_EMAIL_VERIFICATION is", "The project asks for a second factor (allauth.mfa)", TABLE, LOCALE,
+         NOT_RUN + "allauth.account"],
     ),
     "email_login": (
         {
@@ -60,7 +61,7 @@ EXPECTED = {
             "DJANGO_REST_AUTHENTICATORS": [
                 TOKEN, TOKEN | {"keyword": "Bearer", "challenge": "Bearer"}, SESSION | {"csrf": False}],
         },
-        [],
+        [TABLE],
     ),
     "own_handler": (
         {"DJANGO_SESSION_COOKIE_SAMESITE": "strict"},

@@ -8,13 +8,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 from support import certificates
 from support.environments import Unavailable
+from support.ports import free_port
 
 PASSWORD = "throw-away"
 START_SECONDS = 60
@@ -206,12 +206,6 @@ def account(name):
 
 def children(process):
     return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def program(name):

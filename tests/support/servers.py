@@ -13,6 +13,7 @@ from pathlib import Path
 from support import reference
 from support.django_sessions import SECRET_KEY
 from support.environments import binary
+from support.ports import free_port
 
 START_SECONDS = 30
 
@@ -119,9 +120,7 @@ class Django(Server):
 class Sidecar(Server):
     def __init__(self, variant, url, directory):
         super().__init__(f"sidecar-{variant.name}", directory)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         environment = variant.sidecar_environment(url) | {
             "SIDECAR_BIND": f"127.0.0.1:{self.port}", "MALLOC_ARENA_MAX": "2",
         }
