@@ -403,7 +403,10 @@ def user_model(basic):
             if method not in vars(owner) or owner is AbstractBaseUser:
                 continue
             text = f"{path_of(owner)}.{method} is the project's own."
-            refuse_passwords(basic, text) if method == "check_password" else refuse(text)
+            if method == "check_password":
+                refuse_passwords(basic, text)
+            else:
+                refuse(text)
     for name in ("objects", "_default_manager"):
         manager = getattr(model, name, None)
         if manager is None:
@@ -413,8 +416,9 @@ def user_model(basic):
         if query.where or query.distinct or query.is_sliced or query.combinator:
             refuse(f"{label}.{name} hides some users from Django: the sidecar sees and exports all of them.")
         natural = getattr(type(manager), "get_by_natural_key", None)
-        if basic and name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
-            warn(f"{path_of(natural)} is not Django's: Basic finds names by the database's own comparison.")
+        if name == "_default_manager" and natural is not BaseUserManager.get_by_natural_key:
+            warn(f"{path_of(natural)} is not Django's: Basic and the sidecar's login find names by the database's own "
+                 "comparison.")
     none_fields = {"DJANGO_USER_FIELDS_NONE": json.dumps(nones)} if nones else {}
     return {"DJANGO_USER_TABLE": meta.db_table, "DJANGO_USERNAME_FIELD": username, **none_fields}
 
@@ -470,11 +474,11 @@ def passwords(basic):
         if hasher is ours[0]:
             refuse_passwords(
                 basic, f"PASSWORD_HASHERS begins with {path_of(hasher)}, whose hashes the sidecar does not know.")
-        elif basic:
-            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic refuses users whose password it hashed.")
+        else:
+            warn(f"PASSWORD_HASHERS has {path_of(hasher)}: Basic and the sidecar's login refuse users whose password it hashed.")
     missing = {base.algorithm for base in known[:4]} - {hasher.algorithm for hasher in ours}
-    if basic and missing:
-        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic accepts their passwords anyway.")
+    if missing:
+        warn(f"PASSWORD_HASHERS lacks {', '.join(sorted(missing))}: Basic and the sidecar's login accept their passwords anyway.")
     first = ours[0] if isinstance(ours[0], known[0]) else known[0]
     if not 1 <= first.iterations <= 10_000_000:
         refuse(f"{path_of(first)} has {first.iterations} iterations: the sidecar accepts at most 10000000.")
@@ -714,7 +718,9 @@ def enforces_csrf(cls, endpoint):
             return str(error.detail)
 
     ours = refusal(cls())
-    return False if ours is None else True if ours == refusal(SessionAuthentication()) else None
+    if ours is None:
+        return False
+    return True if ours == refusal(SessionAuthentication()) else None
 
 
 def token_entry(cls):
@@ -728,6 +734,8 @@ def token_entry(cls):
     query = model.objects.all().query
     is_plain = (
         key.get_internal_type() == "CharField" and not hasattr(key, "from_db_value")
+        # Without an index each stranger's token would read the whole table.
+        and (key.primary_key or key.unique or key.db_index)
         and all(field.model._meta.db_table == model._meta.db_table for field in (key, user))
         and user.related_model is get_user_model() and user.target_field.primary_key
         and not (query.where or query.distinct or query.is_sliced or query.combinator)
@@ -744,6 +752,8 @@ NO_CREDENTIALS = re.compile(
     r"(wsgi|werkzeug|gunicorn)\..*|(SERVER|REQUEST|PATH|QUERY|SCRIPT)_\w+|REMOTE_(ADDR|HOST|PORT)|(HTTP_)?CONTENT_(LENGTH|TYPE)"
     r"|HTTP_(HOST|X_FORWARDED_(FOR|HOST|PORT|PROTO|SERVER|SSL)|X_REAL_IP|X_REQUESTED_WITH|USER_AGENT|ORIGIN|REFERER"
     r"|ACCEPT(_CHARSET|_ENCODING|_LANGUAGE)?|X_CSRFTOKEN|COOKIE)")
+# By these alone it may let a client in, or by what else it finds among all headers.
+ALSO_READ = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_COOKIE", "QUERY_STRING", "*")
 SCHEMES = "Bearer Token JWT Basic ApiKey Api-Key Key Digest Negotiate".split()
 
 
@@ -762,6 +772,18 @@ def noting(base, asked):
         def get(self, key, default=None):
             asked.add(key)
             return super().get(key, default)
+
+        def __iter__(self):
+            asked.add("*")
+            return super().__iter__()
+
+        def keys(self):
+            asked.add("*")
+            return super().keys()
+
+        def values(self):
+            asked.add("*")
+            return super().values()
 
         def items(self):
             asked.add("*")
@@ -790,7 +812,19 @@ def watched(request):
             asked["attributes"].add(name)
             return self.__dict__[f"_{name}"]
 
-        user, session = (property(lambda self, name=name: self.note(name)) for name in ("user", "session"))
+        @property
+        def user(self):
+            return self.note("user")
+
+        @property
+        def session(self):
+            return self.note("session")
+
+        def __getattr__(self, name):
+            # A middleware of the project may set it.
+            if not name.startswith("_"):
+                asked["attributes"].add(name)
+            raise AttributeError(name)
 
     headers = dict(request.headers)
     request.__dict__.update(_user=request.__dict__.pop("user"), _session=request.__dict__.pop("session"))
@@ -814,6 +848,7 @@ def left_to_django(cls, endpoint):
         return f"reads the request's {' and '.join(sorted(asked['attributes']))}, by which a proxy can't know its requests"
     headers = {name.upper().replace("-", "_") for name in asked["headers"]}
     headers = {"HTTP_" + name for name in headers - {"*"}} | (headers & {"*"}) | asked["META"]
+    also = [name for name in ALSO_READ if name in headers | asked["COOKIES"]]
     headers = {name for name in headers if not NO_CREDENTIALS.fullmatch(name)}
     unseen = sorted(name for name in headers - {"*"} if not name.startswith("HTTP_"))
     if unseen:
@@ -821,15 +856,19 @@ def left_to_django(cls, endpoint):
     cookies = asked["COOKIES"] - {settings.CSRF_COOKIE_NAME, "*"}
     if settings.SESSION_COOKIE_NAME in cookies:
         return "reads the session's cookie, by which a proxy can't know its requests"
-    # A class that copies all headers reads the usual one, as oauthlib's does, which also takes a parameter.
     parameters = asked["GET"] - {"*"}
-    if "*" in headers:
-        headers.add("HTTP_AUTHORIZATION")
-        parameters |= {"access_token"} if cls.__module__.startswith("oauth2_provider.") else set()
-    schemes = schemes_of(cls, endpoint) if "HTTP_AUTHORIZATION" in headers else []
+    # oauthlib copies all headers and reads the one, and also takes a parameter.
+    is_oauthlib = "*" in headers and cls.__module__.startswith("oauth2_provider.")
+    parameters |= {"access_token"} if is_oauthlib else set()
+    schemes = schemes_of(cls, endpoint) if headers & {"*", "HTTP_AUTHORIZATION"} else []
+    if "HTTP_AUTHORIZATION" in headers and not schemes:
+        schemes = ["*"]
     headers -= {"*", "HTTP_AUTHORIZATION"}
-    if any(asked.values()) and not (schemes or headers or cookies or parameters):
+    if not (schemes or headers or cookies or parameters):
         return "reads no scheme, header, cookie or parameter, by which a proxy could know its requests"
+    if also and not is_oauthlib:
+        named = "all headers or cookies" if "*" in also else " and ".join(also)
+        warn(f"{path_of(cls)} also reads {named}: a client whom it lets in by that alone is refused by the sidecar.")
     return {
         "kind": "django", "class": path_of(cls), "schemes": schemes,
         "headers": sorted(name[5:].replace("_", "-").title() for name in headers),
@@ -838,7 +877,7 @@ def left_to_django(cls, endpoint):
 
 
 def schemes_of(cls, endpoint):
-    """The schemes of `Authorization` that an authenticator does not pass over; `*` if they can't be told apart."""
+    """The schemes of `Authorization` that an authenticator does not pass over; none if they can't be told apart."""
 
     def takes(scheme):
         view = endpoint.view(HTTP_AUTHORIZATION=f"{scheme} x")
@@ -851,22 +890,19 @@ def schemes_of(cls, endpoint):
     challenge = cls().authenticate_header(endpoint.view().request) or ""
     words = [word for word in [*challenge.split()[:1], *words, *SCHEMES] if re.fullmatch(r"[\w.~+-]+", word, re.ASCII)]
     words = list({word.lower(): word for word in reversed(words)}.values())
-    found = [] if takes("no-such-scheme") else sorted(filter(takes, words), key=str.lower)
-    return found or ["*"]
+    return [] if takes("no-such-scheme") else sorted(filter(takes, words), key=str.lower)
 
 
-def authenticator_variables(entries):
-    """The variables of the authenticators. DJANGO_REST_AUTHENTICATORS is there where DRF's own two do not tell everything."""
-    known = [entry["kind"] for entry in entries if entry["kind"] in ("session", "basic")]
+def rest_authentication(entries):
+    """DJANGO_REST_AUTHENTICATION: names where DRF's own two tell everything, and JSON otherwise."""
     plain = [{"kind": "session", "csrf": True, "challenge": None}, {"kind": "basic", "challenge": 'Basic realm="api"'}]
-    variables = {"DJANGO_REST_AUTHENTICATION": ",".join(dict.fromkeys(known)) or "none"}
-    if any(entry not in plain for entry in entries):
-        variables["DJANGO_REST_AUTHENTICATORS"] = json_text(entries)
     tables = [entry["table"] for entry in entries if entry["kind"] == "token"]
     if tables:
         warn(f"The sidecar's role must read the table of tokens, {' and '.join(dict.fromkeys(tables))} (part 3 of "
              "deploy/grants-*.sql).")
-    return variables
+    if all(entry in plain for entry in entries):
+        return ",".join(entry["kind"] for entry in entries)
+    return json_text(entries)
 
 
 def for_the_proxy(entries):
@@ -882,8 +918,9 @@ def for_the_proxy(entries):
         scheme = {"basic": "Basic", "token": entry.get("keyword")}.get(entry["kind"])
         if scheme and not taken & {scheme.lower(), "*"}:
             ours.append(scheme)
-    lines = [f"a header Authorization of {'any scheme but ' + ' and '.join(ours) if ours else 'any scheme'}"] * any(
-        entry["schemes"] for entry in others)
+    lines = []
+    if any(entry["schemes"] for entry in others):
+        lines.append("a header Authorization of any scheme" + (f" but {' and '.join(ours)}" if ours else ""))
     for key, word in (("headers", "the header"), ("cookies", "the cookie"), ("parameters", "the parameter")):
         lines += [f"{word} {name}" for name in sorted({name for entry in others for name in entry[key]})]
     return lines
@@ -1061,6 +1098,8 @@ def authentication():
 
     backends, names = list(settings.AUTHENTICATION_BACKENDS), [app.name for app in apps.get_app_configs()]
     passed_over = []
+    for path in backends:
+        warn_of_own_methods(path)
     ours = [entry for path in backends for entry in [password_backend(path, passed_over)] if entry]
     if passed_over:
         warn(f"AUTHENTICATION_BACKENDS has {', '.join(passed_over)}: Basic and the sidecar's login pass over a backend that "
@@ -1112,25 +1151,32 @@ def password_backend(path, passed_over):
         return None
     if owner is not ModelBackend and not compares_password(cls, owner):
         # These decide about permissions and locks only.
-        passed_over += [] if re.match(r"(axes|guardian|rules)\.", path) else [path]
+        if not re.match(r"(axes|guardian|rules)\.", path):
+            passed_over.append(path)
         return None
     if getter in (None, BaseBackend) or not by_basic:
         passed_over.append(path)
         return None
-    names = names_taken(path, cls, owner)
-    admits = getattr(backend, "user_can_authenticate", lambda _user: True)
-    with without_database():
-        try:
-            entry = {"backend": path, "names": names, "admits_inactive": bool(admits(model(is_active=False)))}
-        except Exception:
-            entry = {"backend": path, "names": names, "admits_inactive": False}
-    if not path.startswith("django.contrib.auth.backends."):
-        own = [name for name in ("user_can_authenticate", "get_user")
-               if hasattr(cls, name) and not defining_class(cls, name).__module__.startswith("django.contrib.auth.")]
-        if own:
-            warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} that is not Django's: the sidecar does "
-                 "not run it.")
-    return entry
+    return {"backend": path, "names": names_taken(path, cls, owner)}
+
+
+# The backends whose methods the sidecar mirrors.
+MIRRORED = ("django.contrib.auth.backends", "allauth.account.auth_backends")
+# Their methods beside `authenticate` that decide who is admitted.
+ADMITTING = ("get_user", "user_can_authenticate", "_check_password", "_authenticate_by_email", "_authenticate_by_username")
+
+
+def warn_of_own_methods(path):
+    """Warns of methods of a backend that decide who is admitted and that the sidecar does not run: also `get_user`, which
+    decides about sessions."""
+    cls = type(import_string(path)())
+    owners = {name: defining_class(cls, name) for name in ADMITTING}
+    own = [name for name, owner in owners.items() if owner and owner.__module__ not in MIRRORED]
+    if own:
+        warn(f"AUTHENTICATION_BACKENDS has {path} with a {' and a '.join(own)} of its own, which the sidecar does not run.")
+    admits_all = import_string("django.contrib.auth.backends.AllowAllUsersModelBackend")
+    if issubclass(cls, admits_all) and cls is not admits_all:
+        warn(f"AUTHENTICATION_BACKENDS has {path}, which admits users who are not active: the sidecar does not.")
 
 
 def compares_password(cls, owner):
@@ -1189,9 +1235,13 @@ def allauth_names(path):
         return takes_no_name(path, field)
     if field == "username" and "username" in methods and app_settings.USER_MODEL_USERNAME_FIELD == field:
         names.append("username-any-case" if app_settings.PRESERVE_USERNAME_CASING else "username-lower")
+    if not names:
+        return takes_no_name(path, field)
     if "email" in names:
-        warn(f"AUTHENTICATION_BACKENDS has {path}, which takes e-mail addresses: the sidecar's role must read allauth's table "
-             "account_emailaddress (part 4 of deploy/grants-*.sql).")
+        warn(f"AUTHENTICATION_BACKENDS has {path}, which takes e-mail addresses: with Basic or SIDECAR_LOGIN=on the sidecar's "
+             "role must read allauth's table account_emailaddress (part 4 of deploy/grants-*.sql).")
+        if getattr(app_settings, "LOGIN_METHODS", None) is None:
+            warn("This allauth also finds addresses that are stored in capitals, which the sidecar refuses.")
     verification = str(getattr(app_settings.EMAIL_VERIFICATION, "value", app_settings.EMAIL_VERIFICATION))
     if verification == "mandatory":
         warn("ACCOUNT_EMAIL_VERIFICATION is mandatory: the sidecar's login also admits users whose address is not verified.")
@@ -1311,7 +1361,7 @@ def collect():
         **(step("AUTH_USER_MODEL", user_model, basic) or {}),
         **(step("The session settings", sessions, "session" in kinds) or {}),
         **(step("AUTHENTICATION_BACKENDS", authentication) or {}),
-        **authenticator_variables(entries),
+        "DJANGO_REST_AUTHENTICATION": rest_authentication(entries),
         "DJANGO_ALLOWED_HOSTS": json_text([str(host) for host in settings.ALLOWED_HOSTS]),
         "DJANGO_DEBUG": settings.DEBUG, "DJANGO_USE_TZ": settings.USE_TZ, "DJANGO_TIME_ZONE": settings.TIME_ZONE,
         "DJANGO_APPEND_SLASH":
@@ -1390,14 +1440,15 @@ def main():
     if left:
         warn(f"The proxy must leave requests to Django that have {', or '.join(left)}: deploy/nginx-upstream.conf and the "
              "Caddyfile have the lines for that.")
-    for text in WARNINGS:
-        print(f"warning: {sentence(text)}", file=sys.stderr)
+    warnings = list(dict.fromkeys(map(sentence, WARNINGS)))
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
     if REFUSED:
         print("No environment file was written. The sidecar can't honour:", file=sys.stderr)
         for text in dict.fromkeys(REFUSED):
             print(f"  - {sentence(text)}", file=sys.stderr)
         sys.exit(1)
-    lines = [HEADER, *(f"# Warning: {sentence(text)}" for text in WARNINGS), ""]
+    lines = [HEADER, *(f"# Warning: {text}" for text in warnings), ""]
     if directory:
         read_file = keep_in_files(directory, texts, read_url)
         suggested["DATABASE_READ_URL_FILE"] = read_file

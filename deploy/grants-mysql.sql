@@ -44,7 +44,7 @@ GRANT REFERENCES ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 -- GRANT INSERT (session_key, session_data, expire_date), DELETE ON `watchtower`.`django_session` TO 'sidecar'@'127.0.0.1';
 -- GRANT UPDATE (last_login) ON `watchtower`.`auth_user` TO 'sidecar'@'127.0.0.1';
 
--- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATORS, which names the table and columns).
+-- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATION, which names the table and columns).
 
 -- GRANT SELECT (`key`, user_id) ON `watchtower`.`authtoken_token` TO 'sidecar'@'127.0.0.1';
 

@@ -54,7 +54,7 @@ GRANT SELECT (
 -- GRANT INSERT (session_key, session_data, expire_date), DELETE ON "public"."django_session" TO "sidecar";
 -- GRANT UPDATE (last_login) ON "public"."auth_user" TO "sidecar";
 
--- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATORS, which names the table and columns).
+-- PART 3: only with DRF's TokenAuthentication (`token` in DJANGO_REST_AUTHENTICATION, which names the table and columns).
 
 -- GRANT SELECT (key, user_id) ON "public"."authtoken_token" TO "sidecar";
 

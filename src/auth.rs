@@ -14,6 +14,7 @@ use crate::django::negotiation::{Download, Renderer, negotiate, negotiate_downlo
 use crate::django::request::Query;
 use crate::django::settings::{AuthenticatorKind, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::passwords::check::Admitted;
 use crate::request::wsgi_header;
 use crate::route::Route;
 use crate::state::State;
@@ -178,9 +179,9 @@ async fn by_basic(
         Basic::Malformed(detail) => return refuse("malformed", detail),
         Basic::Credentials { username, password } => (username, password),
     };
-    match credentials::authenticate(state, req, username, password).await {
-        Ok(Some(user)) if user.is_active => Ok(Some(user)),
-        Ok(Some(user)) => {
+    match credentials::admit(state, req, username, password).await {
+        Ok(Some(Admitted { user, .. })) if user.is_active => Ok(Some(user)),
+        Ok(Some(Admitted { user, .. })) => {
             Trace::of(req).audit_refused_password(Some(&user.id), "inactive");
             refuse("refused", INACTIVE)
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
-use crate::django::backends::{known_password_backends, lookups};
+use crate::django::backends::{NameLookup, known_password_backends, lookups};
 use crate::django::cookies::SessionCookie;
 use crate::django::settings::Settings;
 use crate::django::signing::{SecretKey, SecretKeys};
@@ -90,6 +90,12 @@ impl Config {
         vars.finish(config)
     }
 
+    /// Whether a password that is checked may belong to an e-mail address.
+    pub fn reads_addresses(&self) -> bool {
+        (self.login || self.django.takes_basic())
+            && lookups(&self.django.password_backends).contains(&NameLookup::Email)
+    }
+
     /// `None` if a required variable is unset or wrong. Other mistakes are left in `vars`, with a default in their place.
     fn read(vars: &mut Variables<'_>) -> Option<Config> {
         let database_url = vars.required("DATABASE_URL", DatabaseUrl::parse_primary);
@@ -135,15 +141,6 @@ impl Config {
                  to another path, for example SIDECAR_LOGIN_MOUNT={mount}/session"
             ));
         }
-        let known = vars.value("DJANGO_REST_AUTHENTICATION", authenticators::names);
-        let all = vars.optional("DJANGO_REST_AUTHENTICATORS", authenticators::objects);
-        let authenticators = all.unwrap_or(known);
-        if authenticators.is_empty() && vars.errors.is_empty() {
-            vars.errors.push(
-                "DJANGO_REST_AUTHENTICATION is none, but DJANGO_REST_AUTHENTICATORS is not set: nobody could be let in"
-                    .to_owned(),
-            );
-        }
         Some(Config {
             database_read_url: vars.optional("DATABASE_READ_URL", DatabaseUrl::parse),
             user_table: vars.value("DJANGO_USER_TABLE", identifier),
@@ -179,7 +176,8 @@ impl Config {
                 time_zone: vars.value("DJANGO_TIME_ZONE", time_zone),
                 password_backends,
                 authentication_backends,
-                authenticators,
+                authenticators: vars
+                    .value("DJANGO_REST_AUTHENTICATION", authenticators::authenticators),
                 session_cookie: SessionCookie {
                     name: vars.value("DJANGO_SESSION_COOKIE_NAME", cookie_name),
                     age_seconds: vars

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use crate::db::connection::Connection;
 use crate::db::models::named_users::{NamedUsers, scans};
 use crate::db::models::user_table::UserTable;
-use crate::db::models::users::User;
 use crate::django::backends::{NameLookup, lookups};
 use crate::django::hashers::Unusable;
 use crate::django::sessions::UserId;
@@ -27,17 +26,6 @@ use crate::telemetry::trace::Trace;
 /// How long a refusal is held back while the queue is full. Without it, clients that ask again at once take all cores for their
 /// refusals.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-
-/// The user whom [`admit`] admits.
-pub async fn authenticate(
-    state: &State,
-    req: &HttpRequest,
-    username: String,
-    password: Zeroizing<String>,
-) -> Result<Option<User>, NotChecked> {
-    let admitted = admit(state, req, username, password).await?;
-    Ok(admitted.map(|admitted| admitted.user))
-}
 
 /// Returns the user and the backend if the password is right and a backend admits the user. The connection is back in the pool
 /// before hashing begins. Sends no query if the limit is reached, the queue is full, no backend takes a password, or the name
@@ -93,8 +81,8 @@ pub async fn admit(
     Ok(check.admitted)
 }
 
-/// The users whom the name may mean. A client that leaves before the answer counts as failed, or it could ask for one look
-/// through the whole user table after the other.
+/// The users whom the name may mean. A client that leaves while the whole user table is read counts as failed, or it could ask
+/// for one such look after the other.
 async fn find(
     state: &State,
     req: &HttpRequest,
@@ -115,17 +103,19 @@ async fn find(
             return Err(NotChecked::Busy);
         }
     }
+    let leaving = permit.is_some().then(|| {
+        guard(attempt, |attempt| {
+            passwords.throttle.record_failure(attempt)
+        })
+    });
     let find = move |connection: &mut Connection, table: &UserTable| {
         // The statement may go on after its caller has left, and holds the permit until it ends.
         let _permit = &permit;
         table.find_by_name(connection, &lookups, &username)
     };
-    let leaving = guard(attempt, |attempt| {
-        passwords.throttle.record_failure(attempt)
-    });
     let trace = Trace::of(req);
     let found = trace.time_database(state.db.run(deadline, find)).await;
-    ScopeGuard::into_inner(leaving);
+    leaving.map(ScopeGuard::into_inner);
     found.map_err(NotChecked::Unavailable)
 }
 

@@ -22,7 +22,8 @@ pub(super) fn warn(state: &State, other: &OtherCredentials) {
     log.every_minute(Level::Warn, module_path!(), &message);
 }
 
-/// Whether the request carries credentials that this authenticator reads.
+/// Whether the request carries credentials that this authenticator reads. Empty ones count as none, as in most classes and in
+/// nginx's variables.
 pub(super) fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials) -> bool {
     let scheme = wsgi_header(req.headers(), header::AUTHORIZATION).and_then(|header| {
         let scheme = header
@@ -41,13 +42,16 @@ pub(super) fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials
         || other
             .headers
             .iter()
-            .any(|name| req.headers().contains_key(name))
+            .filter_map(|name| req.headers().get(name))
+            .any(|value| !value.is_empty())
         || other
             .cookies
             .iter()
-            .any(|name| cookie(&cookies, name).is_some())
+            .filter_map(|name| cookie(&cookies, name))
+            .any(|value| !value.is_empty())
         || other
             .parameters
             .iter()
-            .any(|name| query.last(name).is_some())
+            .filter_map(|name| query.last(name))
+            .any(|value| !value.is_empty())
 }

@@ -115,6 +115,11 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
             "refused: no backend takes a password, by HTTP Basic or login",
             "compare DJANGO_PASSWORD_BACKENDS and DJANGO_AUTHENTICATION_BACKENDS with AUTHENTICATION_BACKENDS",
         );
+    }
+    if !examined.config.reads_addresses() {
+        by.retain(|lookup| *lookup != NameLookup::Email);
+    }
+    if by.is_empty() {
         by.push(NameLookup::Username);
     }
     let found = inspector.read(&|connection| table.find_by_name(connection, &by, name));

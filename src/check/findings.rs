@@ -12,7 +12,7 @@ use crate::db::inspection::inspector::Inspector;
 pub(super) const LOG_IN: &str = "log in again";
 pub(super) const LOG_IN_ONCE: &str = "log in to Django once, and check again";
 pub(super) const SET_AUTHENTICATORS: &str =
-    "run `manage.py migrate`, and set DJANGO_REST_AUTHENTICATORS as django-settings.py writes it";
+    "run `manage.py migrate`, and set DJANGO_REST_AUTHENTICATION as django-settings.py writes it";
 pub(super) const SET_USER_TABLE: &str = "set DJANGO_USER_TABLE to AUTH_USER_MODEL._meta.db_table";
 
 /// How bad a finding is.

@@ -7,7 +7,6 @@ use crate::db::inspection::privileges::{ExcessPrivilege, excess_privilege};
 use crate::db::inspection::tables::{RequiredGrant, Table};
 use crate::db::models::named_users::{ADDRESS_COLUMNS, ADDRESSES};
 use crate::db::models::user_table::UserTable;
-use crate::django::backends::{NameLookup, lookups};
 
 /// The columns by which a user is recognised.
 const WHO: [&str; 4] = ["id", "password", "is_active", "is_staff"];
@@ -93,7 +92,7 @@ pub(super) fn sessions(examined: &mut Examined) -> Option<()> {
 /// Checks allauth's table of addresses, where users are looked up by e-mail address.
 pub(super) fn addresses(examined: &mut Examined) -> Option<()> {
     let (config, findings) = (examined.config, examined.findings);
-    if !lookups(&config.django.password_backends).contains(&NameLookup::Email) {
+    if !config.reads_addresses() {
         return Some(());
     }
     let table = examined.inspector.table(ADDRESSES, &ADDRESS_COLUMNS);

@@ -1,17 +1,22 @@
-//! The parsers of `DJANGO_REST_AUTHENTICATION` and `DJANGO_REST_AUTHENTICATORS`.
+//! The parser of `DJANGO_REST_AUTHENTICATION`.
 
 use super::values::identifier;
 use crate::django::settings::{Authenticator, AuthenticatorKind};
 
-/// `session`, `basic`, both in either order, or `none`.
-pub(super) fn names(text: &str) -> Result<Vec<Authenticator>, String> {
-    if text.trim() == "none" {
-        return Ok(Vec::new());
+/// Names, or a JSON array.
+pub(super) fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
+    match text.trim_start().starts_with('[') {
+        true => objects(text),
+        false => names(text),
     }
+}
+
+/// `session`, `basic`, or both in either order.
+fn names(text: &str) -> Result<Vec<Authenticator>, String> {
     let parsed = text.split(',').map(|name| match name.trim() {
         "session" => Ok(Authenticator::session()),
         "basic" => Ok(Authenticator::basic()),
-        _ => Err("is not a list of session and basic, nor none"),
+        _ => Err("is neither a list of session and basic nor a JSON array"),
     });
     let authenticators = parsed.collect::<Result<Vec<_>, _>>()?;
     match authenticators.as_slice() {
@@ -22,7 +27,7 @@ pub(super) fn names(text: &str) -> Result<Vec<Authenticator>, String> {
 }
 
 /// The array that `deploy/django-settings.py` writes.
-pub(super) fn objects(text: &str) -> Result<Vec<Authenticator>, String> {
+fn objects(text: &str) -> Result<Vec<Authenticator>, String> {
     let authenticators: Vec<Authenticator> = serde_json::from_str(text)
         .map_err(|error| format!("is not a JSON array of authenticators: {error}"))?;
     let is_left = |one: &Authenticator| matches!(one.kind, AuthenticatorKind::Django(_));

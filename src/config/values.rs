@@ -84,10 +84,9 @@ pub(super) fn password_backends(
     none_fields: &[String],
 ) -> Result<Vec<PasswordBackend>, String> {
     let backends: Vec<PasswordBackend> = serde_json::from_str(text).map_err(|_| {
-        "is not a JSON array of objects with backend, names (of username, username-lower, username-any-case, email) and \
-         admits_inactive"
+        "is not a JSON array of objects with backend and names (of username, username-lower, username-any-case, email)"
     })?;
-    for PasswordBackend { backend, names, .. } in &backends {
+    for PasswordBackend { backend, names } in &backends {
         if !authentication_backends.contains(backend) {
             return Err(format!(
                 "names {backend:?}, which is not in DJANGO_AUTHENTICATION_BACKENDS: Django takes no session of it"

@@ -56,20 +56,16 @@ variables! {
     DJANGO_AUTHENTICATION_BACKENDS = r#"["django.contrib.auth.backends.ModelBackend"]"#:
         "AUTHENTICATION_BACKENDS, a JSON array";
     DJANGO_PASSWORD_BACKENDS,
-        like r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["username"],"admits_inactive":false}]"#:
-        "The backends that compare passwords with the stored ones, a JSON array of objects: the path, how the user is found \
-         (username, username-lower, username-any-case, email), whether inactive users are admitted; empty where no password \
-         is taken; unset, those of DJANGO_AUTHENTICATION_BACKENDS that the sidecar knows";
+        like r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["username"]}]"#:
+        "The backends that compare passwords with the stored ones, a JSON array of objects: the path, and how the user is \
+         found (username, username-lower, username-any-case, email); empty where no password is taken; unset, those of DJANGO_AUTHENTICATION_BACKENDS that the sidecar knows";
     DJANGO_LOCKOUT = "[]", like r#"["axes"]"#:
         "The apps that lock accounts or addresses after failed logins, a JSON array: the sidecar warns that it does not";
     DJANGO_SECOND_FACTOR = "[]", like r#"["allauth.mfa"]"#:
         "The apps of INSTALLED_APPS by which people log in with more than a password, a JSON array";
     DJANGO_REST_AUTHENTICATION = "session,basic":
-        "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order: session and basic; none beside DJANGO_REST_AUTHENTICATORS";
-    DJANGO_REST_AUTHENTICATORS, like
-        r#"[{"kind":"token","challenge":"Token","keyword":"Token","table":"authtoken_token","key":"key","user":"user_id"}]"#:
-        "All authenticators of the two views, in order, where the list above can't name them: a JSON array that \
-         django-settings.py writes";
+        "DRF's DEFAULT_AUTHENTICATION_CLASSES, in order: session and basic; or a JSON array that django-settings.py writes, \
+         where these can't name them";
     DJANGO_ALLOWED_HOSTS or DJANGO_ALLOWED_HOSTS_FILE = "[]", like r#"["watchtower.example.com"]"#:
         "ALLOWED_HOSTS, a JSON array; as in Django, empty allows the local names with DEBUG and no host without";
     DJANGO_DEBUG = "false": "DEBUG";

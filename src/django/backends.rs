@@ -16,8 +16,6 @@ pub struct PasswordBackend {
     pub backend: String,
     /// How it finds the user of a name, in order
     pub names: Vec<NameLookup>,
-    /// `user_can_authenticate`: whether it admits users who are not active
-    pub admits_inactive: bool,
 }
 
 /// How a backend finds the user of a name.
@@ -70,7 +68,6 @@ pub fn known_password_backends(backends: &[String]) -> Vec<PasswordBackend> {
     let known = backends.map(|backend| PasswordBackend {
         backend: backend.clone(),
         names: vec![NameLookup::Username],
-        admits_inactive: admits_inactive(backend),
     });
     known.collect()
 }
@@ -78,7 +75,7 @@ pub fn known_password_backends(backends: &[String]) -> Vec<PasswordBackend> {
 /// Whether one of these backends takes the password of a user who is active, or not active.
 pub fn admits(backends: &[PasswordBackend], is_active: bool) -> bool {
     let mut backends = backends.iter();
-    backends.any(|backend| !backend.names.is_empty() && (is_active || backend.admits_inactive))
+    backends.any(|one| !one.names.is_empty() && (is_active || admits_inactive(&one.backend)))
 }
 
 const TAKES_NO_PASSWORD: &str = "takes no password: another service vouches for the user";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::db::models::named_users::NamedUsers;
 use crate::db::models::users::User;
-use crate::django::backends::PasswordBackend;
+use crate::django::backends::{PasswordBackend, admits_inactive};
 use crate::django::hashers::{EncodedPassword, Unusable, Verification, Work, verify};
 use crate::django::sessions::UserId;
 use crate::django::settings::Settings;
@@ -68,7 +68,7 @@ pub fn check_password(settings: &Settings, mut named: NamedUsers, password: &str
     for (backend, index) in attempts(&settings.password_backends, &named, password) {
         let user = &named.users[index];
         let outcome = match hashing.outcome(index, user) {
-            PasswordOutcome::Good if !user.is_active && !backend.admits_inactive => {
+            PasswordOutcome::Good if !user.is_active && !admits_inactive(&backend.backend) => {
                 PasswordOutcome::NotAdmitted
             }
             outcome => outcome,

@@ -1,5 +1,5 @@
-//! The session cookie, the user and password, and the token that both servers get. They come from files, since other users of the machine
-//! can read a command line.
+//! The session cookie, the user and password, and the token that both servers get. They come from files, since other users of
+//! the machine can read a command line.
 
 use std::io::Read;
 use std::path::Path;

@@ -3,7 +3,7 @@ exception handlers and views of the project's own."""
 
 REST = '''
 from rest_framework import authentication, exceptions, renderers
-from people.models import MachineKey, Member
+from people.models import LooseKey, MachineKey, Member
 
 class BearerToken(authentication.TokenAuthentication):
     keyword = "Bearer"
@@ -60,6 +60,42 @@ class Allowed(authentication.BaseAuthentication):
 class ByAddress(authentication.BaseAuthentication):
     def authenticate(self, request):
         if request.META["REMOTE_ADDR"].startswith("10."): return Member(is_staff=True), None
+
+class ByAllOfMeta(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if dict(request.META).get("HTTP_X_KEY") == "right": return Member(is_staff=True), None
+
+class ByPath(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if request.path == "/open": return Member(is_staff=True), None
+
+class ByMiddleware(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        user = getattr(request, "jwt_user", None)
+        return user and (user, None)
+
+class AddressOrKey(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if request.META["REMOTE_ADDR"].startswith("10.") or request.headers.get("X-Api-Key") == "right":
+            return Member(is_staff=True), None
+
+class AnyHeader(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        for name, value in request.headers.items():
+            if name.endswith("-Key") and value == "right": return Member(is_staff=True), None
+
+class AnyOrKey(AnyHeader):
+    def authenticate(self, request):
+        if request.headers.get("X-Api-Key"): raise exceptions.AuthenticationFailed()
+        return super().authenticate(request)
+
+class CookieOrBearer(authentication.BaseAuthentication):
+    def authenticate(self, request):
+        if "jwt=right" in request.META.get("HTTP_COOKIE", "") or request.META.get("HTTP_AUTHORIZATION", "").startswith("Bearer "):
+            raise exceptions.AuthenticationFailed()
+
+class LooseToken(authentication.TokenAuthentication):
+    keyword, model = "Loose", LooseKey
 
 class HeaderKey(authentication.BaseAuthentication):
     def authenticate(self, request):
@@ -142,6 +178,10 @@ class MachineKey(models.Model):
     key = models.CharField(max_length=40, db_column="text", unique=True)
     user = models.ForeignKey(Member, models.CASCADE, db_column="owner_id")
     class Meta: db_table = "machine keys"
+
+class LooseKey(models.Model):
+    key = models.CharField(max_length=40)
+    user = models.ForeignKey(Member, models.CASCADE)
 """
 # Both views name their own classes, one of them by the arguments of as_view and under a path with a parameter.
 OWN_URLS = """

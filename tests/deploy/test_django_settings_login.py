@@ -11,8 +11,8 @@ from deploy import sample_project
 MODEL = "django.contrib.auth.backends.ModelBackend"
 
 
-def entry(backend, names=("username",), admits_inactive=False):
-    return {"backend": backend, "names": list(names), "admits_inactive": admits_inactive}
+def entry(backend, names=("username",)):
+    return {"backend": backend, "names": list(names)}
 
 
 # name: AUTHENTICATION_BACKENDS; DJANGO_PASSWORD_BACKENDS; how each warning goes on behind "AUTHENTICATION_BACKENDS has "
@@ -20,15 +20,27 @@ BACKENDS = {
     "model": ([MODEL], None, []),
     "all_users": (["django.contrib.auth.backends.AllowAllUsersModelBackend"], None, []),
     "renamed": (["shop.login.Renamed"], [entry("shop.login.Renamed")], []),
-    "inactive": (["shop.login.Everyone"], [entry("shop.login.Everyone", admits_inactive=True)], []),
+    "inactive": (
+        ["shop.login.Everyone"], [entry("shop.login.Everyone")],
+        ["shop.login.Everyone, which admits users who are not active"],
+    ),
+    # It decides by itself whether an inactive user may log in.
+    "base": (
+        ["shop.login.Base"], [entry("shop.login.Base")],
+        ["shop.login.Base with a get_user of its own", "shop.login.Base, whose authenticate is the project's own"],
+    ),
     # Neither can be named by a session: a page of Django would be an error, or its user logged out.
     "without_get_user": (
         ["shop.login.Permissions", "shop.login.NoGetUser", "shop.login.BaseGetUser", MODEL], [entry(MODEL)],
         ["shop.login.Permissions, shop.login.NoGetUser, shop.login.BaseGetUser: Basic and the sidecar's login pass over"],
     ),
-    "directory": (["shop.login.Directory", MODEL], [entry(MODEL)], ["shop.login.Directory: Basic and"]),
+    "directory": (
+        ["shop.login.Directory", MODEL], [entry(MODEL)],
+        ["shop.login.Directory with a get_user of its own", "shop.login.Directory: Basic and"],
+    ),
     "header": (["shop.login.Header", MODEL], [entry(MODEL)], []),
-    "magic_link": (["shop.login.MagicLink", MODEL], [entry(MODEL)], []),
+    # It takes no password, and its `get_user` decides about sessions.
+    "magic_link": (["shop.login.MagicLink", MODEL], [entry(MODEL)], ["shop.login.MagicLink with a get_user of its own"]),
     "own_lookup": (
         ["shop.login.ByEmail", MODEL], [entry("shop.login.ByEmail"), entry(MODEL)],
         ["shop.login.ByEmail, whose authenticate is the project's own"],
@@ -39,8 +51,8 @@ BACKENDS = {
     ),
     "stricter": (
         ["shop.login.Stricter"], [entry("shop.login.Stricter")],
-        ["shop.login.Stricter, whose authenticate is the project's own",
-         "shop.login.Stricter with a user_can_authenticate and a get_user that is not Django's"],
+        ["shop.login.Stricter with a get_user and a user_can_authenticate of its own",
+         "shop.login.Stricter, whose authenticate is the project's own"],
     ),
 }
 # name: settings with a user model whose USERNAME_FIELD is email; DJANGO_PASSWORD_BACKENDS; warnings as above
@@ -120,6 +132,11 @@ class Header(backends.RemoteUserBackend): pass
 class MagicLink:
     def authenticate(self, request, token): return None
     def get_user(self, key): return get_user_model().objects.get(pk=key)
+class Base(backends.BaseBackend):
+    def authenticate(self, request, username=None, password=None, **more):
+        user = get_user_model().objects.get(username=username)
+        return user if user.is_active and user.check_password(password) else None
+    def get_user(self, key): return get_user_model().objects.filter(pk=key, is_active=True).first()
 class ByEmail(backends.ModelBackend):
     def authenticate(self, request, username=None, password=None, **more):
         user = get_user_model().objects.filter(email=username).first()

@@ -188,6 +188,7 @@ INSTALLED_APPS += ["odd"]
 AUTH_USER_MODEL = "odd.OwnCheck"
 """,
         ["PASSWORD_HASHERS begins with django.contrib.auth.hashers.MD5PasswordHasher, whose hashes the sidecar does not know. So",
+         "PASSWORD_HASHERS lacks argon2, bcrypt_sha256, pbkdf2_sha1, pbkdf2_sha256",
          "odd.models.Check.check_password is the project's own. So SIDECAR_LOGIN should stay off"],
     ),
     "wrapped_engine": (

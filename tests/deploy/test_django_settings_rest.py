@@ -27,57 +27,69 @@ def left(name, challenge=None, schemes=(), headers=(), cookies=(), parameters=()
     }
 
 
-# name: the authenticators; DJANGO_REST_AUTHENTICATION; DJANGO_REST_AUTHENTICATORS; what the proxy must leave to Django
+# name: the authenticators; DJANGO_REST_AUTHENTICATION; what the proxy must leave to Django
 ACCEPTED = {
-    "session_basic": (["Session", "Basic"], "session,basic", None, None),
-    "basic_session": (["Basic", "Session"], "basic,session", None, None),
-    "twice": (["Session", "Basic", "Session"], "session,basic", None, None),
-    "second_session": (["Session", "rest.ExemptSession", "Basic"], "session,basic", None, None),
-    "token_session": (["Token", "Session"], "session", [TOKEN, SESSION], None),
-    "session_token_basic": (["Session", "Token", "Basic"], "session,basic", [SESSION, TOKEN, BASIC], None),
-    "token_alone": (["Token"], "none", [TOKEN], None),
+    "session_basic": (["Session", "Basic"], "session,basic", None),
+    "basic_session": (["Basic", "Session"], "basic,session", None),
+    "twice": (["Session", "Basic", "Session"], "session,basic", None),
+    "second_session": (["Session", "rest.ExemptSession", "Basic"], "session,basic", None),
+    "token_session": (["Token", "Session"], [TOKEN, SESSION], None),
+    "session_token_basic": (["Session", "Token", "Basic"], [SESSION, TOKEN, BASIC], None),
+    "token_alone": (["Token"], [TOKEN], None),
     "bearer": (
-        ["rest.BearerToken", "Token", "Session"], "session",
+        ["rest.BearerToken", "Token", "Session"],
         [TOKEN | {"keyword": "Bearer", "challenge": "Bearer"}, TOKEN, SESSION], None,
     ),
     "own_model": (
-        ["Session", "rest.ApiKeyToken"], "session",
+        ["Session", "rest.ApiKeyToken"],
         [SESSION, TOKEN | {"keyword": "Api-Key", "challenge": 'Api-Key realm="shop"', "table": "machine keys", "key": "text",
                            "user": "owner_id"}], None,
     ),
-    "exempt": (["rest.ExemptSession", "Basic"], "session,basic", [SESSION | {"csrf": False}, BASIC], None),
-    "session_with_challenge": (["rest.Session401"], "session", [SESSION | {"challenge": "Session"}], None),
-    "realm": (["rest.ShopBasic", "Session"], "basic,session", [BASIC | {"challenge": 'Basic realm="shop"'}, SESSION], None),
+    # Each unknown key would read the whole table.
+    "token_without_index": (
+        ["Session", "rest.LooseToken"], [SESSION, left("LooseToken", "Loose", ["Loose"])],
+        "a header Authorization of any scheme",
+    ),
+    "exempt": (["rest.ExemptSession", "Basic"], [SESSION | {"csrf": False}, BASIC], None),
+    "session_with_challenge": (["rest.Session401"], [SESSION | {"challenge": "Session"}], None),
+    "realm": (["rest.ShopBasic", "Session"], [BASIC | {"challenge": 'Basic realm="shop"'}, SESSION], None),
     "expiring": (
-        ["rest.ExpiringToken", "Session", "Basic"], "session,basic",
+        ["rest.ExpiringToken", "Session", "Basic"],
         [left("ExpiringToken", "Token", ["Token"]), SESSION, BASIC], "a header Authorization of any scheme but Basic",
     ),
     "hashed_keys": (
-        ["Session", "rest.HashedToken"], "session", [SESSION, left("HashedToken", "Hashed", ["Hashed"])],
+        ["Session", "rest.HashedToken"], [SESSION, left("HashedToken", "Hashed", ["Hashed"])],
         "a header Authorization of any scheme",
     ),
     # Its Basic comes before DRF's, so that all of that scheme is Django's.
     "own_basic": (
-        ["rest.DirectoryBasic", "Basic", "Token"], "basic",
+        ["rest.DirectoryBasic", "Basic", "Token"],
         [left("DirectoryBasic", 'Basic realm="api"', ["Basic"]), BASIC, TOKEN], "a header Authorization of any scheme but Token",
     ),
     "key_in_a_header": (
-        ["Session", "rest.HeaderKey"], "session", [SESSION, left("HeaderKey", None, [], ["X-Api-Key"])],
+        ["Session", "rest.HeaderKey"], [SESSION, left("HeaderKey", None, [], ["X-Api-Key"])],
         "the header X-Api-Key",
     ),
     "key_of_a_proxy": (
-        ["Session", "rest.ProxyUser"], "session", [SESSION, left("ProxyUser", None, [], ["X-Forwarded-User"])],
+        ["Session", "rest.ProxyUser"], [SESSION, left("ProxyUser", None, [], ["X-Forwarded-User"])],
         "the header X-Forwarded-User",
     ),
     "cookie_and_parameter": (
-        ["rest.Anywhere", "Session"], "session",
+        ["rest.Anywhere", "Session"],
         [left("Anywhere", 'JWT realm="api"', ["JWT"], [], ["jwt"], ["token"]), SESSION],
         "a header Authorization of any scheme, or the cookie jwt, or the parameter token",
     ),
     "any_scheme": (
-        ["Session", "rest.AnyScheme"], "session", [SESSION, left("AnyScheme", None, ["*"])],
+        ["Session", "rest.AnyScheme"], [SESSION, left("AnyScheme", None, ["*"])],
         "a header Authorization of any scheme",
     ),
+}
+# name: the authenticators; the entry of the second one; what it also reads
+ALSO_READ = {
+    "address_or_key": (["Session", "rest.AddressOrKey"], left("AddressOrKey", None, [], ["X-Api-Key"]), "REMOTE_ADDR"),
+    "any_or_key": (["Session", "rest.AnyOrKey"], left("AnyOrKey", None, [], ["X-Api-Key"]), "all headers or cookies"),
+    "raw_cookie_or_bearer": (
+        ["Session", "rest.CookieOrBearer"], left("CookieOrBearer", None, ["Bearer"]), "HTTP_COOKIE"),
 }
 # name: the authenticators, and the refusals
 REFUSED = {
@@ -87,6 +99,10 @@ REFUSED = {
     "by_cookie": (["Basic", "rest.SessionCookie"], ["shop.rest.SessionCookie reads the session's cookie, by which a proxy"]),
     "own_csrf": (["rest.OtherCsrf"], ["shop.rest.OtherCsrf has a CSRF check of the project's own"]),
     "by_address": (["Session", "rest.ByAddress"], ["shop.rest.ByAddress reads no scheme, header, cookie or parameter, by which a"]),
+    "by_all_of_meta": (["Session", "rest.ByAllOfMeta"], ["shop.rest.ByAllOfMeta reads no scheme, header, cookie or parameter"]),
+    "by_any_header": (["Session", "rest.AnyHeader"], ["shop.rest.AnyHeader reads no scheme, header, cookie or parameter, by"]),
+    "by_path": (["Session", "rest.ByPath"], ["shop.rest.ByPath reads no scheme, header, cookie or parameter, by which a"]),
+    "by_middleware": (["Session", "rest.ByMiddleware"], ["shop.rest.ByMiddleware reads the request's jwt_user, by which a"]),
     "database": (["Session", "rest.Allowed"], ["shop.rest.Allowed can't be tried without a client and a database (RuntimeError"]),
 }
 # name: settings beside the authenticators, and warnings
@@ -136,7 +152,7 @@ def settings():
         return f"REST_FRAMEWORK = {values!r}"
 
     by_name = {}
-    for name, case in (ACCEPTED | REFUSED).items():
+    for name, case in (ACCEPTED | ALSO_READ | REFUSED).items():
         by_name[name] = framework(DEFAULT_AUTHENTICATION_CLASSES=paths(case[0]))
     for name, (handler, _) in HANDLERS.items():
         by_name[name] = framework(EXCEPTION_HANDLER=handler, DEFAULT_AUTHENTICATION_CLASSES=paths(["Session"]))
@@ -178,17 +194,27 @@ def said(done, mark):
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_each_authenticator_is_known_or_left_to_django(outcomes, name):
     done, file = outcomes[name]
-    _, plain, entries, proxy = ACCEPTED[name]
+    _, expected, proxy = ACCEPTED[name]
     assert done.returncode == 0, done.stderr
     warnings = said(done, "warning: ")
-    tables = [entry["table"] for entry in entries or [] if entry["kind"] == "token"]
+    entries = expected if isinstance(expected, list) else []
+    tables = [entry["table"] for entry in entries if entry["kind"] == "token"]
     if tables:
         assert warnings.pop(0).startswith(f"The sidecar's role must read the table of tokens, {' and '.join(dict.fromkeys(tables))} (")
     assert len(warnings) == (proxy is not None)
     assert all(f" that have {proxy}: deploy/nginx-upstream.conf" in warning for warning in warnings), warnings
-    found = sample_project.sourced(file)
-    assert found["DJANGO_REST_AUTHENTICATION"] == plain
-    assert json.loads(found.get("DJANGO_REST_AUTHENTICATORS", "null")) == entries
+    found = sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"]
+    assert (json.loads(found) if found.startswith("[") else found) == expected
+
+
+@pytest.mark.parametrize("name", ALSO_READ)
+def test_what_an_authenticator_reads_besides_is_a_warning(outcomes, name):
+    done, file = outcomes[name]
+    _, entry, also = ALSO_READ[name]
+    assert done.returncode == 0, done.stderr
+    assert json.loads(sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"]) == [SESSION, entry]
+    assert said(done, "warning: ")[0] == (
+        f"{entry['class']} also reads {also}: a client whom it lets in by that alone is refused by the sidecar.")
 
 
 def test_a_challenge_that_depends_on_the_request_is_a_warning(outcomes):

@@ -26,7 +26,7 @@ KEYS = (OWN + "Keys", {
 def variant(name, *authenticators):
     return Variant(
         name, settings={"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": [path for path, _ in authenticators]}},
-        model={"tokens": True}, sidecar={"DJANGO_REST_AUTHENTICATORS": json.dumps([entry for _, entry in authenticators])},
+        model={"tokens": True}, sidecar={"DJANGO_REST_AUTHENTICATION": json.dumps([entry for _, entry in authenticators])},
     )
 
 

@@ -22,7 +22,7 @@ NO_PASSWORD = Variant("remote-only-named", settings=of("RemoteUserBackend"), sid
 NAMED = Variant(
     "all-users-named", settings=of("AllowAllUsersModelBackend"),
     sidecar={"DJANGO_PASSWORD_BACKENDS": json.dumps([
-        {"backend": BACKENDS + "AllowAllUsersModelBackend", "names": ["username"], "admits_inactive": True}])},
+        {"backend": BACKENDS + "AllowAllUsersModelBackend", "names": ["username"]}])},
 )
 BOTH = Variant("model-then-all-users", settings=of("ModelBackend", "AllowAllUsersModelBackend"))
 

@@ -48,7 +48,7 @@ pub fn with_addresses() -> Vec<Database> {
     databases
 }
 
-pub fn backends(names: &str, admits_inactive: bool) -> [(&'static str, String); 2] {
+pub fn backends(names: &str) -> [(&'static str, String); 2] {
     [
         (
             "DJANGO_AUTHENTICATION_BACKENDS",
@@ -56,15 +56,13 @@ pub fn backends(names: &str, admits_inactive: bool) -> [(&'static str, String); 
         ),
         (
             "DJANGO_PASSWORD_BACKENDS",
-            format!(
-                r#"[{{"backend":"{ALLAUTH}","names":{names},"admits_inactive":{admits_inactive}}}]"#
-            ),
+            format!(r#"[{{"backend":"{ALLAUTH}","names":{names}}}]"#),
         ),
     ]
 }
 
 fn app(database: &Database, names: &str) -> App {
-    let variables = backends(names, false);
+    let variables = backends(names);
     App::with(
         database,
         &variables
@@ -247,7 +245,7 @@ fn clients_that_leave_start_no_more_looks_through_the_table_than_two_and_count_a
         return;
     };
     database.insert_the_usual_users();
-    let mut variables = backends(r#"["username-any-case"]"#, false).to_vec();
+    let mut variables = backends(r#"["username-any-case"]"#).to_vec();
     let ops = free_address();
     variables.push(("SIDECAR_OPS_BIND", ops.clone()));
     variables.push(("SIDECAR_LOGIN_RATE", "3/hour".to_owned()));

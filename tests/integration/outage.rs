@@ -50,7 +50,7 @@ fn a_missing_table_is_not_ready_and_its_check_is_named() {
         );
         let tokens = r#"[{"kind": "token", "challenge": null, "keyword": "Token", "table": "no_such_table", "key": "key",
             "user": "user_id"}]"#;
-        let app = App::with(&database, &[("DJANGO_REST_AUTHENTICATORS", tokens)]);
+        let app = App::with(&database, &[("DJANGO_REST_AUTHENTICATION", tokens)]);
         let answer = app.get("/readyz", &[]);
         assert_eq!(
             (answer.status, answer.text()),

@@ -22,7 +22,7 @@ def left(path, challenge, schemes, parameters=()):
 
 
 def backend(path, *names):
-    return {"backend": path, "names": list(names), "admits_inactive": False}
+    return {"backend": path, "names": list(names)}
 
 
 TABLE = "The sidecar's role must read the table of tokens, authtoken_token (part 3 of deploy/grants-*.sql)"
@@ -33,8 +33,8 @@ EXPECTED = {
             "DJANGO_USER_FIELDS_NONE": ["first_name", "last_name"], "DJANGO_SESSION_COOKIE_NAME": "__Secure-sessionid",
             "DJANGO_SESSION_COOKIE_SECURE": "true", "DJANGO_AUTHENTICATION_BACKENDS": [MODEL, ALLAUTH],
             "DJANGO_PASSWORD_BACKENDS": [backend(MODEL, "username"), backend(ALLAUTH, "username-any-case")],
-            "DJANGO_SECOND_FACTOR": ["allauth.mfa"], "DJANGO_REST_AUTHENTICATION": "session",
-            "DJANGO_REST_AUTHENTICATORS": [SESSION, TOKEN], "DJANGO_LOGIN_URL": "/accounts/login/",
+            "DJANGO_SECOND_FACTOR": ["allauth.mfa"], "DJANGO_REST_AUTHENTICATION": [SESSION, TOKEN],
+            "DJANGO_LOGIN_URL": "/accounts/login/",
         },
         ["ACCOUNT_EMAIL_VERIFICATION is", "The project asks for a second factor (allauth.mfa)", TABLE, LOCALE,
          NOT_RUN + "allauth.account"],
@@ -57,8 +57,7 @@ EXPECTED = {
     ),
     "token_first": (
         {
-            "DJANGO_REST_AUTHENTICATION": "session",
-            "DJANGO_REST_AUTHENTICATORS": [
+            "DJANGO_REST_AUTHENTICATION": [
                 TOKEN, TOKEN | {"keyword": "Bearer", "challenge": "Bearer"}, SESSION | {"csrf": False}],
         },
         [TABLE],
@@ -80,8 +79,7 @@ EXPECTED = {
     ),
     "web_tokens": (
         {
-            "DJANGO_REST_AUTHENTICATION": "session",
-            "DJANGO_REST_AUTHENTICATORS": [
+            "DJANGO_REST_AUTHENTICATION": [
                 left("rest_framework_simplejwt.authentication.JWTAuthentication", 'Bearer realm="api"', ["Bearer"]),
                 left("knox.auth.TokenAuthentication", "Token", ["Token"]), SESSION],
         },
@@ -89,7 +87,7 @@ EXPECTED = {
     ),
     "oauth2": (
         {
-            "DJANGO_REST_AUTHENTICATORS": [
+            "DJANGO_REST_AUTHENTICATION": [
                 SESSION,
                 left("oauth2_provider.contrib.rest_framework.authentication.OAuth2Authentication", 'Bearer realm="api"',
                      ["Bearer"], ["access_token"]),

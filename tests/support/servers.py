@@ -52,7 +52,7 @@ class Variant:
         settings = {"SECRET_KEY": SECRET_KEY, "ALLOWED_HOSTS": ["*"]} | self.settings
         environment = {f"DJANGO_{name}": spelled(value) for name, value in settings.items() if name in names}
         classes = self.settings.get("REST_FRAMEWORK", {}).get("DEFAULT_AUTHENTICATION_CLASSES")
-        if classes and "DJANGO_REST_AUTHENTICATORS" not in self.sidecar:
+        if classes and "DJANGO_REST_AUTHENTICATION" not in self.sidecar:
             short = ["session" if "Session" in path else "basic" for path in classes]
             environment["DJANGO_REST_AUTHENTICATION"] = ",".join(short)
         if "username_field" in self.model:

@@ -99,11 +99,11 @@ fn wrong_values_are_refused() {
         ),
         (
             "DJANGO_PASSWORD_BACKENDS",
-            r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["phone"],"admits_inactive":false}]"#,
+            r#"[{"backend":"django.contrib.auth.backends.ModelBackend","names":["phone"]}]"#,
         ),
         (
             "DJANGO_PASSWORD_BACKENDS",
-            r#"[{"backend":"shop.login.ByEmail","names":["username"],"admits_inactive":false}]"#,
+            r#"[{"backend":"shop.login.ByEmail","names":["username"]}]"#,
         ),
         ("DJANGO_LOCKOUT", "axes"),
         ("DJANGO_SESSION_COOKIE_NAME", "a b"),
@@ -191,25 +191,22 @@ fn the_backends_that_take_passwords_are_named_or_known_by_their_paths() {
         let config = config(variables).ok().unwrap();
         config.django.password_backends
     };
-    let entry = |backend: &str, names: &[NameLookup], admits_inactive| PasswordBackend {
+    let entry = |backend: &str, names: &[NameLookup]| PasswordBackend {
         backend: backend.to_owned(),
         names: names.to_vec(),
-        admits_inactive,
     };
     let by_name = [NameLookup::Username];
     assert_eq!(
         takers(&[backends]),
         [
-            entry("shop.login.Everyone", &by_name, false),
+            entry("shop.login.Everyone", &by_name),
             entry(
                 "django.contrib.auth.backends.AllowAllUsersModelBackend",
-                &by_name,
-                true
+                &by_name
             ),
         ]
     );
-    let named = r#"[{"backend": "shop.login.Everyone", "names": ["email", "username-any-case", "username-lower"],
-                     "admits_inactive": true}]"#;
+    let named = r#"[{"backend": "shop.login.Everyone", "names": ["email", "username-any-case", "username-lower"]}]"#;
     assert_eq!(
         takers(&[backends, ("DJANGO_PASSWORD_BACKENDS", named)]),
         [entry(
@@ -218,8 +215,7 @@ fn the_backends_that_take_passwords_are_named_or_known_by_their_paths() {
                 NameLookup::Email,
                 NameLookup::UsernameAnyCase,
                 NameLookup::UsernameLower
-            ],
-            true
+            ]
         )]
     );
     assert_eq!(takers(&[("DJANGO_PASSWORD_BACKENDS", "[]")]), []);
@@ -239,7 +235,7 @@ fn the_backends_that_take_passwords_are_named_or_known_by_their_paths() {
 fn login_needs_a_backend_and_paths_of_its_own() {
     const MODEL: &str = "django.contrib.auth.backends.ModelBackend";
     const REMOTE: &str = r#"["django.contrib.auth.backends.RemoteUserBackend"]"#;
-    let nameless = format!(r#"[{{"backend":"{MODEL}","names":[],"admits_inactive":false}}]"#);
+    let nameless = format!(r#"[{{"backend":"{MODEL}","names":[]}}]"#);
     for login in ["on", "without-second-factor"] {
         for backends in [
             ("DJANGO_PASSWORD_BACKENDS", "[]"),

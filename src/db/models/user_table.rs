@@ -13,7 +13,6 @@ use crate::db::error::{DbError, ExportError};
 use crate::db::sql::{Parameter, Sql, quoted};
 use crate::db::types::row::{FromRow, text};
 use crate::db::types::value::{DjangoBackend, ValueError};
-use crate::django::backends::{NameLookup, lookups};
 use crate::django::sessions::{KeyType, UserId};
 use crate::django::settings::TokenModel;
 use crate::telemetry::RateLimitedLog;
@@ -43,7 +42,7 @@ impl UserModel {
             table: config.user_table.clone(),
             username_field: config.username_field.clone(),
             none_fields: config.none_fields.clone(),
-            reads_addresses: lookups(&config.django.password_backends).contains(&NameLookup::Email),
+            reads_addresses: config.reads_addresses(),
             tokens: config.django.token_models().cloned().collect(),
             use_tz: config.django.use_tz,
         }

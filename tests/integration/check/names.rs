@@ -6,7 +6,7 @@ use crate::names::{backends, with_addresses};
 #[test]
 fn check_says_whom_a_name_means_and_what_the_lookup_needs() {
     for database in with_addresses() {
-        let variables = backends(r#"["email"]"#, false);
+        let variables = backends(r#"["email"]"#);
         let variables = variables
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));

@@ -30,7 +30,7 @@ fn a_user_table_of_another_name_is_suggested() {
 fn the_table_of_tokens_is_checked_where_an_authenticator_reads_it() {
     let tokens = r#"[{"kind": "token", "challenge": null, "keyword": "Token", "table": "authtoken_token", "key": "key",
         "user": "user_id"}]"#;
-    let variables = [("DJANGO_REST_AUTHENTICATORS", tokens)];
+    let variables = [("DJANGO_REST_AUTHENTICATION", tokens)];
     for database in Database::of_every_kind() {
         // MySQL refuses an account without rights on a table in the same words whether or not the table exists.
         if database.name() != "mysql" {

@@ -120,9 +120,8 @@ fn what_basic_and_login_do_not_ask_for_is_warned_of() {
 #[test]
 fn a_named_backend_is_warned_of_as_it_is_used() {
     let allauth = "allauth.account.auth_backends.AuthenticationBackend";
-    let named = |backend: &str, names: &str| {
-        format!(r#"[{{"backend":"{backend}","names":{names},"admits_inactive":false}}]"#)
-    };
+    let named =
+        |backend: &str, names: &str| format!(r#"[{{"backend":"{backend}","names":{names}}}]"#);
     let of = |backends: &[&str], named: &str| {
         let backends = format!("{backends:?}");
         warnings(&[

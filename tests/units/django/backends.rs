@@ -1,6 +1,6 @@
 //! Which backends take passwords, as far as their paths tell.
 
-use watchtower_sidecar::django::backends::{admits, known_password_backends};
+use watchtower_sidecar::django::backends::{admits, admits_inactive, known_password_backends};
 
 const MODULE: &str = "django.contrib.auth.backends.";
 
@@ -11,7 +11,7 @@ fn known(backends: &[&str]) -> Vec<(String, bool)> {
         .collect();
     let known = known_password_backends(&backends).into_iter();
     known
-        .map(|backend| (backend.backend, backend.admits_inactive))
+        .map(|one| (one.backend.clone(), admits_inactive(&one.backend)))
         .collect()
 }
 
