@@ -143,5 +143,10 @@ for name, order, status in (("first", (KEYS, SESSION, BASIC), 401), ("last", (SE
     one = variant(f"keys-{name}", *order)
     cases.add(f"an_own_authenticator_{name}_decides_the_refusal", status, get(), variant=one)
     cases.add(f"an_own_authenticator_{name}_does_not_keep_staff_out", 200, lambda w: get(cookie=w.staff_cookie), variant=one)
+    # With a wrong key and a session the first of the two authenticators decides. An empty key is none.
+    build = lambda w: get(STATS, ("X-Api-Key", "wrong"), cookie=w.staff_cookie)
+    cases.add(f"an_own_authenticator_{name}_refuses_a_wrong_key", 401 if name == "first" else 200, build, variant=one)
+    build = lambda w: get(STATS, ("X-Api-Key", ""), cookie=w.staff_cookie)
+    cases.add(f"an_own_authenticator_{name}_passes_over_an_empty_key", 200, build, variant=one)
 
 test_answers = cases.test()

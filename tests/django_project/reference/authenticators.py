@@ -1,6 +1,7 @@
 """Authenticators such as projects have: subclasses of DRF's, and one that only Django knows."""
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 
 
 class BearerTokens(TokenAuthentication):
@@ -20,9 +21,11 @@ class SessionsWithoutCsrf(SessionAuthentication):
 
 
 class Keys(BaseAuthentication):
-    """Of the project's own: the sidecar leaves it to Django."""
+    """Of the project's own: the sidecar leaves it to Django. No key is right."""
 
     def authenticate(self, request):
+        if request.headers.get("X-Api-Key"):
+            raise AuthenticationFailed("Authentication credentials were not provided.")
         return None
 
     def authenticate_header(self, request):
