@@ -15,6 +15,7 @@ answer; what a login asks for; the login page; the file.
 
 import configparser
 import contextlib
+import dis
 import getpass
 import inspect
 import json
@@ -384,6 +385,8 @@ def user_model(basic):
                 warn(f"{label}.{name} is None: the export fails, as it does in Django.")
             elif hasattr(model, name) or name not in EXPORTED:
                 refuse(f"{label}.{name} is no field with a column, and the sidecar reads columns.")
+            elif name == "is_tv_user":
+                warn(f"{label} has no field {name}: the export and the statistics fail, as they do in Django.")
             elif name != "is_movie_user":
                 warn(f"{label} has no field {name}: the export fails, as it does in Django.")
             continue
@@ -435,9 +438,12 @@ def sessions(by_session):
         refuse(f"SESSION_ENGINE is {engine}: the sidecar reads only sessions of db and cached_db.")
     if import_string(settings.SESSION_SERIALIZER) is not JSONSerializer:
         refuse(f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: the sidecar reads only JSON.")
-    for name in ("SESSION_SAVE_EVERY_REQUEST", "SESSION_EXPIRE_AT_BROWSER_CLOSE"):
-        if getattr(settings, name):
-            refuse(f"{name} is set: the sidecar does not write to sessions.")
+    if settings.SESSION_SAVE_EVERY_REQUEST:
+        refuse("SESSION_SAVE_EVERY_REQUEST is set: the sidecar does not write to sessions.")
+    if settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
+        warn("SESSION_EXPIRE_AT_BROWSER_CLOSE is set: the cookie of the sidecar's login would outlive the browser. So "
+             "SIDECAR_LOGIN should stay off.")
+        NOT_SUGGESTED.add("SIDECAR_LOGIN")
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
@@ -446,7 +452,8 @@ def sessions(by_session):
                                   for method in ("__call__", "process_request")):
                 refuse(f"{path_of(middleware)} decides by itself who is logged in.")
             if not middleware:
-                refuse(f"MIDDLEWARE lacks {name}, by which Django knows who is logged in.")
+                refuse(f"MIDDLEWARE has neither {name}, by which Django knows who is logged in, nor a subclass; the sidecar runs "
+                       "no other.")
     cookie = {name: getattr(settings, f"SESSION_COOKIE_{name}") for name in (
         "NAME", "AGE", "DOMAIN", "PATH", "SECURE", "HTTPONLY", "SAMESITE")}
     if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", str(cookie["NAME"]), re.ASCII):
@@ -1052,8 +1059,9 @@ def changed(names):
 def surroundings():
     middleware = list(settings.MIDDLEWARE)
     headers = changed(HEADERS)
-    headers += [name for name in ("security.Security", "clickjacking.XFrameOptions")
-                if not has_middleware(f"django.middleware.{name}Middleware")]
+    for name in ("security.SecurityMiddleware", "clickjacking.XFrameOptionsMiddleware"):
+        if not has_middleware(f"django.middleware.{name}"):
+            warn(f"MIDDLEWARE lacks {name.split('.')[1]}, whose headers the sidecar sends all the same.")
     if headers:
         warn(f"The headers of {', '.join(headers)} are not Django's defaults, which the sidecar sends: let the proxy "
              "set them.")
@@ -1071,11 +1079,47 @@ def surroundings():
     elif settings.PREPEND_WWW or settings.DISALLOWED_USER_AGENTS:
         warn("PREPEND_WWW and DISALLOWED_USER_AGENTS are not applied.")
     locale = has_middleware("django.middleware.locale.LocaleMiddleware")
-    if locale or (settings.USE_I18N and not settings.LANGUAGE_CODE.lower().startswith("en")):
+    if settings.USE_I18N and (locale or not settings.LANGUAGE_CODE.lower().startswith("en")):
         warn("LocaleMiddleware or LANGUAGE_CODE: the sidecar's refusals are in English; statuses are the same.")
+    allows_all = [name for name in ("CORS_ALLOW_ALL_ORIGINS", "CORS_ORIGIN_ALLOW_ALL", "CORS_ALLOWED_ORIGIN_REGEXES")
+                  if getattr(settings, name, None)]
+    if allows_all:
+        warn(f"{allows_all[0]}: the sidecar lets pages of other sites in only if SIDECAR_CORS_ORIGINS lists their origins.")
     others = [name for name in middleware if not KNOWN_MIDDLEWARE.fullmatch(name)]
+    signs = {name: signs_of_decisions(import_string(name)) for name in others}
+    for name in filter(signs.get, others):
+        warn(f"MIDDLEWARE has {name}, which may decide who is let in (its code has {', '.join(signs[name])}): the sidecar does "
+             "not run it.")
+        if {"logout", "flush"} & set(signs[name]):
+            # It may end a session that it did not see begin.
+            NOT_SUGGESTED.add("SIDECAR_LOGIN")
+    others = [name for name in others if not signs[name]]
     if others:
-        warn(f"MIDDLEWARE has {', '.join(others)}: the sidecar does not run them for the two paths.")
+        warn(f"MIDDLEWARE has {', '.join(others)}: the sidecar runs no middleware of the project.")
+
+
+# What lets a client in, keeps it out or ends its session, among the names and texts in a middleware's code.
+SIGNS = {"logout", "flush", "authenticate", "_dont_enforce_csrf_checks", "HTTP_AUTHORIZATION", "Authorization", "HTTP_X_API_KEY",
+         "X-Api-Key", "X-API-Key"}
+
+
+def signs_of_decisions(middleware):
+    """Those of SIGNS that a middleware's code has, and `request.user` if it sets that."""
+    things = [middleware]
+    if isinstance(middleware, type):
+        bases = [base for base in middleware.__mro__ if base is not object and not base.__module__.startswith("django.")]
+        things = [thing for base in bases for thing in vars(base).values() if inspect.isroutine(thing)]
+    codes = [inspect.unwrap(thing).__code__ for thing in things if hasattr(inspect.unwrap(thing), "__code__")]
+    found = set()
+    for code in codes:
+        codes += filter(inspect.iscode, code.co_consts)
+        for instruction in dis.get_instructions(code):
+            name = instruction.argval
+            if isinstance(name, str) and name in SIGNS:
+                found.add(name)
+            if (instruction.opname, name) == ("STORE_ATTR", "user"):
+                found.add("request.user")
+    return sorted(found)
 
 
 # What a login asks for
@@ -1269,11 +1313,13 @@ def login_url():
 
 
 def found_at(path):
-    """What the URL conf has at a path, or None."""
-    try:
-        return resolve(path)
-    except Resolver404:
-        return None
+    """What the URL conf has at a path, or at the one with a language to which LocaleMiddleware redirects; or None."""
+    from django.utils import translation
+
+    for candidate in (path, f"/{settings.LANGUAGE_CODE}{path}"):
+        with translation.override(settings.LANGUAGE_CODE), contextlib.suppress(Resolver404):
+            return resolve(candidate)
+    return None
 
 
 def is_login_page(url, script):
@@ -1348,10 +1394,8 @@ def keys():
 
 def collect():
     """Every variable, and the suggestions."""
-    if not (4, 0) <= django.VERSION[:2] < (7, 0):
-        refuse(f"This is Django {django.__version__}: the sidecar knows 4.0 to 6.x.")
     url, read_url = databases()
-    secret = keys()
+    secret = step("SECRET_KEY", keys) or {}
     found = step("ROOT_URLCONF", endpoints)
     views, mount = found or ([], "/api/admin")
     entries = step("REST_FRAMEWORK", rest_framework, views) or []
@@ -1426,6 +1470,10 @@ def spelled(value):
 
 def main():
     output = Output()
+    if not (4, 0) <= django.VERSION[:2] < (7, 0):
+        print(f"No environment file was written. This is Django {django.__version__}: the sidecar knows 4.0 to 6.x.",
+              file=sys.stderr)
+        sys.exit(1)
     variables, suggested, read_url, left = collect()
     directory = os.environ.get("SIDECAR_SECRETS_DIR")
     texts = {name: spelled(value) for name, value in variables.items() if value is not None}

@@ -88,7 +88,7 @@ impl Config {
     /// Warnings about checks that Django's login makes and HTTP Basic and login here do not, where one of them is served.
     fn password_warnings(&self) -> Vec<Warning> {
         const BACKENDS: &str = "DJANGO_AUTHENTICATION_BACKENDS";
-        const NO_PASSWORDS: &str = "where that is not acceptable, set DJANGO_REST_AUTHENTICATION=session and SIDECAR_LOGIN=off";
+        const NO_PASSWORDS: &str = "where that is not acceptable, take basic out of DJANGO_REST_AUTHENTICATION and set SIDECAR_LOGIN=off";
         let mut warnings = Vec::new();
         let what = match (self.django.takes_basic(), self.login) {
             (true, true) => "HTTP Basic opens the export, and login's session the whole site,",

@@ -153,9 +153,9 @@ pub fn difference_beside(named: &[PasswordBackend], backend: &str) -> Option<Str
         return None;
     }
     let Some(entry) = named.iter().find(|entry| entry.backend == backend) else {
-        let known = of_package(backend).filter(|_| !backend.starts_with(ALLAUTH));
-        let unknown = "is not in DJANGO_PASSWORD_BACKENDS: the sidecar checks no password for it";
-        return Some(known.unwrap_or(unknown).to_owned());
+        // The settings script has named those that take passwords, and left the others out.
+        let known = of_package(backend).filter(|does| *does == OTHER_PASSWORDS);
+        return known.map(str::to_owned);
     };
     let names: Vec<_> = entry.names.iter().map(|lookup| lookup.text()).collect();
     let taken = match names.as_slice() {

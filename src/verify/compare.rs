@@ -37,8 +37,11 @@ const SHORT: u64 = 1024 * 1024;
 
 /// The result of one request.
 pub(super) enum Outcome {
-    /// The page for text/html is the sidecar's own, and no more than the statuses are compared
-    OwnPage(&'static str),
+    /// What the two answers are differs for a known reason, and nothing more is compared
+    Explained {
+        what: &'static str,
+        why: &'static str,
+    },
     /// Both have the same status
     Compared(Compared),
     /// Django redirects to the same URL by https
@@ -86,7 +89,7 @@ impl Outcome {
     /// Whether the data may have changed between the two requests.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Outcome::OwnPage(_) | Outcome::ToHttps(_) => false,
+            Outcome::Explained { .. } | Outcome::ToHttps(_) => false,
             Outcome::Different(_) => true,
             Outcome::Compared(Compared { headers, body, .. }) => {
                 let is_of_data = |header: &HeaderDifference| {
@@ -153,12 +156,22 @@ pub(super) fn compare(
             return Ok(Outcome::ToHttps(text));
         }
         Some(Special::OwnPage) if status == ours => {
-            return Ok(Outcome::OwnPage("the sidecar has a page of its own"));
+            return Ok(Outcome::Explained {
+                what: "Page for text/html",
+                why: "the sidecar has a page of its own",
+            });
         }
         Some(Special::OwnPage) if (status, ours) == (406, 200) => {
-            return Ok(Outcome::OwnPage(
-                "the sidecar has a page where Django has none (406)",
-            ));
+            return Ok(Outcome::Explained {
+                what: "Page for text/html",
+                why: "the sidecar has a page where Django has none (406)",
+            });
+        }
+        Some(Special::NoView) if status == 200 && is_html(&django) && matches!(ours, 301 | 404) => {
+            return Ok(Outcome::Explained {
+                what: "Path without a slash",
+                why: "a catch-all of the project's URL conf answers it with a page, and no client of the endpoints asks for it",
+            });
         }
         _ if status != ours => {
             let text = format!("status: Django {status}, sidecar {ours}");

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cases::{Case, Special};
+use super::cases::{Caller, Case, Special};
 use super::compare::{BodyDifference, BodyKind, Compared, HeaderDifference, Outcome};
 use super::languages;
 
@@ -129,8 +129,8 @@ struct Explainer {
 impl Explainer {
     fn compare(&mut self, case: &Case, outcome: &Outcome) -> Comparison {
         let (is_same, different) = match outcome {
-            Outcome::OwnPage(why) => {
-                self.explain("Page for text/html".to_owned(), why, None);
+            Outcome::Explained { what, why } => {
+                self.explain((*what).to_owned(), why, None);
                 (false, Vec::new())
             }
             Outcome::ToHttps(text) | Outcome::Different(text) => (false, vec![text.clone()]),
@@ -171,6 +171,14 @@ impl Explainer {
             ("content-type", _) if is_charset_of_a_page(case, header) => {
                 "where Django versions differ, the newest is followed"
             }
+            // To the client of a session it may mean that Django keeps the session alive.
+            ("set-cookie", _)
+                if case.caller != Caller::Cookie
+                    && header.sidecar.is_none()
+                    && self.on_every_answer.contains(name) =>
+            {
+                "a middleware of the project sets it on every answer to a client without a session; the sidecar sets none"
+            }
             (_, Some(why)) if is_from_django || ALWAYS_SENT.contains(&name) => why,
             _ if is_from_django && header.sidecar.is_none() && self.is_on_every_answer(name) => {
                 "a middleware of the project or its web server adds it to every answer"
@@ -182,7 +190,7 @@ impl Explainer {
     }
 
     fn is_on_every_answer(&self, name: &str) -> bool {
-        let is_relied_on = RELIED_ON.contains(&name) || name.starts_with("access-control-");
+        let is_relied_on = RELIED_ON.contains(&name) || name.starts_with("access-control-allow-");
         !is_relied_on && self.on_every_answer.contains(name)
     }
 

@@ -88,6 +88,10 @@ PAGES = {
     "beside_cms": ('LOGIN_URL = "/members/login/"\nROOT_URLCONF = "shop.urls_of_cms"', "/members/login/"),
     # The application in the browser has a route of its own for it.
     "single_page": ('LOGIN_URL = "/app/login"\nROOT_URLCONF = "shop.urls_of_cms"', "/app/login"),
+    # LocaleMiddleware redirects to the path with a language.
+    "languages": (
+        'LOGIN_URL = "/user/login"\nROOT_URLCONF = "shop.urls_of_languages"\n'
+        'MIDDLEWARE.insert(2, "django.middleware.locale.LocaleMiddleware")', "/user/login"),
     "name": ('LOGIN_URL = "enter"\nROOT_URLCONF = "shop.urls_of_cms"', "/members/login/"),
     "script": ('FORCE_SCRIPT_NAME = "/shop"\nLOGIN_URL = "/shop/admin/login/"', "/shop/admin/login/"),
     "script_is_missing": ('FORCE_SCRIPT_NAME = "/shop/"\nLOGIN_URL = "/admin/login/"', "/shop/admin/login/"),
@@ -166,6 +170,14 @@ class Axes:
 from django.urls import include, path
 from shop.urls import urlpatterns as inner
 urlpatterns = [path("linkding/", include(inner))]
+""",
+    "shop/urls_of_languages.py": """
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib.auth import views
+from django.urls import include, path
+urlpatterns = [
+    path("api/admin/", include("api.urls.admin_urls")), *i18n_patterns(path("user/login", views.LoginView.as_view())),
+]
 """,
     "shop/urls_of_cms.py": """
 from django.contrib.auth import get_user_model, views
@@ -251,7 +263,8 @@ def test_second_factors_and_lockouts_are_named(outcomes, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_login_page_is_one(outcomes, name):
     done, file = outcomes[name]
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert [warning for warning in warnings(done) if not warning.startswith("LocaleMiddleware or")] == []
     assert sample_project.sourced(file)["DJANGO_LOGIN_URL"] == PAGES[name][1]
 
 

@@ -14,13 +14,13 @@ REFUSED = {
         """
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_SERIALIZER = "shop.odd.Serializer"
-SESSION_SAVE_EVERY_REQUEST = SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_SAVE_EVERY_REQUEST = True
 SESSION_COOKIE_NAME, SESSION_COOKIE_AGE, SESSION_COOKIE_PATH = "a b", 0, ""
 MIDDLEWARE.remove("django.contrib.sessions.middleware.SessionMiddleware")
 """,
         ["SESSION_ENGINE is django.contrib.sessions.backends.signed_cookies", "SESSION_SERIALIZER is shop.odd.Serializer",
-         "SESSION_SAVE_EVERY_REQUEST is set", "SESSION_EXPIRE_AT_BROWSER_CLOSE is set", "SESSION_COOKIE_NAME holds",
-         "SESSION_COOKIE_AGE is no", "SESSION_COOKIE_PATH or", "MIDDLEWARE lacks django.contrib.sessions.middleware"],
+         "SESSION_SAVE_EVERY_REQUEST is set", "SESSION_COOKIE_NAME holds", "SESSION_COOKIE_AGE is no", "SESSION_COOKIE_PATH or",
+         "MIDDLEWARE has neither django.contrib.sessions.middleware"],
     ),
     "middleware": (
         """
@@ -104,6 +104,7 @@ DATABASES = {
          "DATABASES['replica'] can't be used"],
     ),
     "dummy": ('DATABASES = {"default": {}}', ["DATABASES['default'] is django.db.backends.dummy"]),
+    "no_key": ('SECRET_KEY = ""', ["SECRET_KEY can't be read: ImproperlyConfigured"]),
     "keys": ('SECRET_KEY_FALLBACKS = ["old", ""]', ["SECRET_KEY or SECRET_KEY_FALLBACKS holds a key that is empty"]),
 }
 # An exported field that the model sets to None: the warnings, and DJANGO_USER_FIELDS_NONE.
@@ -149,8 +150,21 @@ for name in ("common.Common", "security.Security", "clickjacking.XFrameOptions")
 LANGUAGE_CODE = "de"
 ROOT_URLCONF = "shop.no_urls"
 """,
-        ["The headers of security.Security, clickjacking.XFrameOptions", "MIDDLEWARE lacks CommonMiddleware",
+        ["MIDDLEWARE lacks SecurityMiddleware", "MIDDLEWARE lacks XFrameOptionsMiddleware", "MIDDLEWARE lacks CommonMiddleware",
          "LocaleMiddleware or LANGUAGE_CODE", "The URL conf has no plain path", "No login page was found"],
+    ),
+    "deciding_middleware": (
+        """
+MIDDLEWARE += [f"shop.own_middleware.{name}" for name in ("KeyUser", "inactivity", "Plain")]
+CORS_ALLOW_ALL_ORIGINS = True
+""",
+        ["MIDDLEWARE has shop.own_middleware.KeyUser, which may decide who is let in (its code has HTTP_AUTHORIZATION, request.user)",
+         "MIDDLEWARE has shop.own_middleware.inactivity, which may decide who is let in (its code has logout)",
+         "MIDDLEWARE has shop.own_middleware.Plain: the sidecar runs no middleware", "CORS_ALLOW_ALL_ORIGINS: the sidecar lets"],
+    ),
+    "browser_close": ("SESSION_EXPIRE_AT_BROWSER_CLOSE = True", ["SESSION_EXPIRE_AT_BROWSER_CLOSE is set"]),
+    "one_language": (
+        'USE_I18N = False\nLANGUAGE_CODE = "de"\nMIDDLEWARE += ["django.middleware.locale.LocaleMiddleware"]', [],
     ),
     "rest": (
         """
@@ -177,7 +191,7 @@ AUTH_USER_MODEL = "odd.Natural"
 """,
         ["PASSWORD_HASHERS has django.contrib.auth.hashers.MD5PasswordHasher",
          "PASSWORD_HASHERS lacks argon2, bcrypt_sha256, pbkdf2_sha1", "odd.models.Manager.get_by_natural_key is not Django's",
-         "odd.Natural has no field is_tv_user: the export fails"],
+         "odd.Natural has no field is_tv_user: the export and the statistics fail"],
     ),
     # Without Basic, only the sidecar's login checks passwords.
     "session_only": (
@@ -221,6 +235,18 @@ class Session(SessionMiddleware):
     def __call__(self, request): return super().__call__(request)
 class Authentication(AuthenticationMiddleware):
     def process_request(self, request): super().process_request(request)
+class Plain:
+    def __init__(self, get_response): self.get_response = get_response
+    def __call__(self, request): return self.get_response(request)
+class KeyUser(Plain):
+    def __call__(self, request):
+        request.user = find_user(request.META.get("HTTP_AUTHORIZATION"))
+        return super().__call__(request)
+def inactivity(get_response):
+    def middleware(request):
+        if is_old(request.session): logout(request)
+        return get_response(request)
+    return middleware
 """,
     "shop/engine/__init__.py": "",
     "shop/engine/base.py": "from django.db.backends.sqlite3.base import DatabaseWrapper",
@@ -388,4 +414,5 @@ def test_a_login_that_would_check_passwords_otherwise_is_not_suggested(outcomes)
     file = outcomes["session_only"][1]
     assert sample_project.sourced(file)["DJANGO_REST_AUTHENTICATION"] == "session"
     assert "SIDECAR_LOGIN=on" not in file.read_text()
+    assert "SIDECAR_LOGIN=on" not in outcomes["deciding_middleware"][1].read_text()
     assert "SIDECAR_LOGIN=on" in outcomes["legacy"][1].read_text()

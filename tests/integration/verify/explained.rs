@@ -10,7 +10,8 @@ fn what_middleware_adds_is_explained_once() {
             "403 Forbidden",
             "Allow: GET, OPTIONS\r\nContent-Language: en\r\nVary: Cookie, Accept-Language, origin\r\n\
              Strict-Transport-Security: max-age=60\r\nCache-Control: private\r\nX-Frame-Options: SAMEORIGIN\r\n\
-             Content-Security-Policy: default-src 'self'\r\nX-Site: shop",
+             Content-Security-Policy: default-src 'self'\r\nX-Site: shop\r\nSet-Cookie: region=eu; Path=/\r\n\
+             Access-Control-Expose-Headers: X-Site",
             "hello"
         ),
     );
@@ -48,6 +49,14 @@ fn what_middleware_adds_is_explained_once() {
             r#"; Django "default-src 'self'", sidecar none"#,
         ),
         ("X-Site", r#"; Django "shop", sidecar none"#),
+        (
+            "Set-Cookie",
+            r#"; Django "region=(hidden); Path=/", sidecar none"#,
+        ),
+        (
+            "Access-Control-Expose-Headers",
+            r#"; Django "X-Site", sidecar none"#,
+        ),
     ] {
         let line = format!("            {what} (13 answers{values}): ");
         assert_eq!(list.matches(&line).count(), 1, "{line}: {table}");
@@ -61,15 +70,31 @@ fn what_middleware_adds_is_explained_once() {
 }
 
 #[test]
+fn a_catch_all_that_answers_the_path_without_a_slash_is_explained() {
+    const PAGE: &str = answer!("200 OK", "Content-Type: text/html", "<app-root>");
+    const REDIRECT: &str = answer!(
+        "301 Moved Permanently",
+        "Location: /api/admin/export-stats/\r\nContent-Length: 0",
+        ""
+    );
+    let (django, sidecar) = (server(&[PLAIN; 12], PAGE), server(&[PLAIN; 12], REDIRECT));
+    let (code, table, _) = verify(&django, &sidecar, &[]);
+    assert_eq!(code, 0, "{table}");
+    assert!(
+        table.contains("Path without a slash (1 answer): a catch-all of the project's URL conf"),
+        "{table}"
+    );
+    // A page in place of a refusal is none.
+    let (code, table, _) = verify(&server(&[], PAGE), &server(&[], PLAIN), &[]);
+    assert!(code == 1 && !table.contains("catch-all"), "{table}");
+}
+
+#[test]
 fn what_a_client_relies_on_is_different_whatever_adds_it() {
     for (headers, words) in [
         (
             "Access-Control-Allow-Origin: *",
             r#"header access-control-allow-origin: Django "*", sidecar none"#,
-        ),
-        (
-            "Set-Cookie: region=eu; Path=/",
-            r#"header set-cookie: Django "region=(hidden); Path=/", sidecar none"#,
         ),
         (
             "WWW-Authenticate: Token",
@@ -100,15 +125,17 @@ fn what_a_client_relies_on_is_different_whatever_adds_it() {
 
 #[test]
 fn an_unknown_header_of_one_answer_is_different() {
-    const ONCE: &[&str] = &[answer!(
+    // A request whose answers differ in a cookie is asked again.
+    const TWICE: &[&str] = &[answer!(
         "403 Forbidden",
-        "Allow: GET, OPTIONS\r\nX-Site: shop",
+        "Allow: GET, OPTIONS\r\nX-Site: shop\r\nSet-Cookie: region=eu",
         "hello world"
-    )];
-    let (code, table, _) = verify(&server(ONCE, PLAIN), &server(&[], PLAIN), &[]);
+    ); 2];
+    let (code, table, _) = verify(&server(TWICE, PLAIN), &server(&[], PLAIN), &[]);
     assert_eq!(code, 1, "{table}");
     assert!(
         table.contains("header x-site: Django \"shop\", sidecar none")
+            && table.contains("header set-cookie: Django \"region=(hidden);\", sidecar none")
             && table.ends_with("13 requests: 12 same, 0 explained, 1 different\n"),
         "{table}"
     );
