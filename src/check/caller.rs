@@ -3,7 +3,9 @@
 use super::findings::*;
 use super::passwords;
 use crate::auth::session::{SessionOutcome, caller};
+use crate::db::models::named_users::NamedUsers;
 use crate::db::models::user_table::UserTable;
+use crate::db::models::users::User;
 use crate::db::types::stored_time::Clock;
 use crate::django::backends::{NameLookup, admits, lookups};
 use crate::django::hashers::{EncodedPassword, Unusable};
@@ -126,47 +128,10 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
     let named = findings.answer("the user", found)?;
     let Some(user) = named.users.first() else {
         let similar = inspector.similar_names(&table, name).unwrap_or_default();
-        let (text, advice) = match similar.as_slice() {
-            [] => (
-                "there is no such user",
-                "compare the name with Django's admin".to_owned(),
-            ),
-            [_, _, ..] if similar.iter().all(|other| other == name) => (
-                "more than one user has this name",
-                "rename all but one".to_owned(),
-            ),
-            names => (
-                "there is no such user; upper and lower case count, or several differ in it alone",
-                format!("there is: {}", names.join(", ")),
-            ),
-        };
-        findings.error("user.refused.name", &format!("refused: {text}"), &advice);
+        no_such_user(findings, &similar, name);
         return None;
     };
-    let looked_up: Vec<_> = by.iter().map(|lookup| lookup.text()).collect();
-    let looked_up = looked_up.join(" or ");
-    if named.users.len() > 1 {
-        let names: Vec<_> = named
-            .users
-            .iter()
-            .map(|user| user.username.as_str())
-            .collect();
-        findings.warning(
-            "user.several",
-            &format!(
-                "users are looked up by {looked_up}: this name means {}. Each one's password is tried; the rest is about {}",
-                names.join(", "),
-                user.username
-            ),
-            "give each user an e-mail address and a name that no other has",
-        );
-    } else if user.username != name {
-        let text = format!(
-            "users are looked up by {looked_up}: this name means {}",
-            user.username
-        );
-        findings.ok("user.name", &text);
-    }
+    meaning(findings, &by, &named, user, name);
     match EncodedPassword::parse(&user.password) {
         Ok(encoded) => findings.ok("user.password", &passwords::name(encoded.work())),
         Err(reason) => findings.error(
@@ -217,6 +182,50 @@ pub(super) fn user(examined: &mut Examined, name: &str, password: Option<&str>) 
     }
     staff("user", &username, is_staff, "", findings);
     Some(())
+}
+
+/// Reports that no user has this name; `similar` names differ in case alone.
+fn no_such_user(findings: &Findings, similar: &[String], name: &str) {
+    let (text, advice) = match similar {
+        [] => (
+            "there is no such user",
+            "compare the name with Django's admin".to_owned(),
+        ),
+        [_, _, ..] if similar.iter().all(|other| other == name) => (
+            "more than one user has this name",
+            "rename all but one".to_owned(),
+        ),
+        names => (
+            "there is no such user; upper and lower case count, or several differ in it alone",
+            format!("there is: {}", names.join(", ")),
+        ),
+    };
+    findings.error("user.refused.name", &format!("refused: {text}"), &advice);
+}
+
+/// Reports whom a name means if it is not the name of one user alone.
+fn meaning(findings: &Findings, by: &[NameLookup], named: &NamedUsers, user: &User, name: &str) {
+    let by: Vec<_> = by.iter().map(|lookup| lookup.text()).collect();
+    let by = by.join(" or ");
+    if named.users.len() > 1 {
+        let users = named.users.iter();
+        let names: Vec<_> = users.map(|user| user.username.as_str()).collect();
+        findings.warning(
+            "user.several",
+            &format!(
+                "users are looked up by {by}: this name means {}. Each one's password is tried; the rest is about {}",
+                names.join(", "),
+                user.username
+            ),
+            "give each user an e-mail address and a name that no other has",
+        );
+    } else if user.username != name {
+        let text = format!(
+            "users are looked up by {by}: this name means {}",
+            user.username
+        );
+        findings.ok("user.name", &text);
+    }
 }
 
 fn unusable(reason: Unusable) -> &'static str {
