@@ -126,10 +126,11 @@ impl Config {
         let names_password_backends = named.is_some();
         let password_backends =
             named.unwrap_or_else(|| known_password_backends(&authentication_backends));
-        if login != LoginMode::Off && lookups(&password_backends).is_empty() {
+        let takes_none = names_password_backends && lookups(&password_backends).is_empty();
+        if login != LoginMode::Off && takes_none {
             vars.errors.push(
-                "SIDECAR_LOGIN is on, but no backend takes a name and a password (DJANGO_PASSWORD_BACKENDS, or without it \
-                 DJANGO_AUTHENTICATION_BACKENDS): no one could log in here; set SIDECAR_LOGIN=off"
+                "SIDECAR_LOGIN is on, but the project takes no password (DJANGO_PASSWORD_BACKENDS is empty, or its backends \
+                 take no name): no one could log in here; set SIDECAR_LOGIN=off"
                     .into(),
             );
         }
