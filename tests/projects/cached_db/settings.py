@@ -4,6 +4,7 @@ from common import *
 
 INSTALLED_APPS += ["cached_db"]
 AUTH_USER_MODEL = "cached_db.User"
+MIGRATION_MODULES = {"cached_db": "plain_user.migrations"}
 ROOT_URLCONF = "cached_db.urls"
 FORCE_SCRIPT_NAME = "/shop"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

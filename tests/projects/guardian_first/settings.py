@@ -5,6 +5,7 @@ from common import *
 INSTALLED_APPS += ["guardian", "axes", "guardian_first"]
 MIDDLEWARE.append("axes.middleware.AxesMiddleware")
 AUTH_USER_MODEL = "guardian_first.User"
+MIGRATION_MODULES = {"guardian_first": "plain_user.migrations"}
 AUTHENTICATION_BACKENDS = [
     "guardian.backends.ObjectPermissionBackend",
     "axes.backends.AxesStandaloneBackend",

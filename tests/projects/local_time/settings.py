@@ -4,6 +4,7 @@ from common import *
 
 INSTALLED_APPS += ["local_time"]
 AUTH_USER_MODEL = "local_time.User"
+MIGRATION_MODULES = {"local_time": "plain_user.migrations"}
 USE_TZ = False
 TIME_ZONE = "Europe/Berlin"
 APPEND_SLASH = False

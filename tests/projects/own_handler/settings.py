@@ -6,6 +6,7 @@ INSTALLED_APPS += ["own_handler"]
 MIDDLEWARE.insert(2, "own_handler.middleware.RegionMiddleware")
 MIDDLEWARE[3] = "own_handler.middleware.RegionCommonMiddleware"
 AUTH_USER_MODEL = "own_handler.User"
+MIGRATION_MODULES = {"own_handler": "plain_user.migrations"}
 LANGUAGE_CODE = "de"
 SESSION_COOKIE_SAMESITE = "strict"
 REST_FRAMEWORK = {

@@ -4,6 +4,7 @@ from common import *
 
 INSTALLED_APPS += ["rest_framework.authtoken", "token_first"]
 AUTH_USER_MODEL = "token_first.User"
+MIGRATION_MODULES = {"token_first": "plain_user.migrations"}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",

@@ -4,6 +4,7 @@ from common import *
 
 INSTALLED_APPS += ["rest_framework_simplejwt", "knox", "web_tokens"]
 AUTH_USER_MODEL = "web_tokens.User"
+MIGRATION_MODULES = {"web_tokens": "plain_user.migrations"}
 ROOT_URLCONF = "web_tokens.urls"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
