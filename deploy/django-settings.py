@@ -42,7 +42,12 @@ def refuse_passwords(basic, text):
     """Refuses what the sidecar's check of passwords does otherwise. Without Basic only the sidecar's login checks passwords:
     then it is a warning, and the login is not suggested."""
     if basic:
-        return refuse(text)
+        refuse(text)
+    else:
+        advise_against_login(text)
+
+
+def advise_against_login(text):
     warn(f"{text} So SIDECAR_LOGIN should stay off.")
     NOT_SUGGESTED.add("SIDECAR_LOGIN")
 
@@ -166,6 +171,12 @@ def sample_request(path, method="GET", **headers):
 def defining_class(cls, method):
     """The class among `cls` and its bases that defines the method, or None."""
     return next((base for base in cls.__mro__ if method in vars(base)), None)
+
+
+def codes_of(classes):
+    """The code of every method that these classes define."""
+    methods = [inspect.unwrap(thing) for cls in classes for thing in vars(cls).values() if inspect.isroutine(thing)]
+    return [method.__code__ for method in methods if hasattr(method, "__code__")]
 
 
 def has_middleware(path):
@@ -441,9 +452,8 @@ def sessions(by_session):
     if settings.SESSION_SAVE_EVERY_REQUEST:
         refuse("SESSION_SAVE_EVERY_REQUEST is set: the sidecar does not write to sessions.")
     if settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
-        warn("SESSION_EXPIRE_AT_BROWSER_CLOSE is set: the cookie of the sidecar's login would outlive the browser. So "
-             "SIDECAR_LOGIN should stay off.")
-        NOT_SUGGESTED.add("SIDECAR_LOGIN")
+        advise_against_login(
+            "SESSION_EXPIRE_AT_BROWSER_CLOSE is set: the cookie of the sidecar's login would outlive the browser.")
     if by_session:
         for name in ("django.contrib.sessions.middleware.SessionMiddleware",
                      "django.contrib.auth.middleware.AuthenticationMiddleware"):
@@ -1105,11 +1115,11 @@ SIGNS = {"logout", "flush", "authenticate", "_dont_enforce_csrf_checks", "HTTP_A
 
 def signs_of_decisions(middleware):
     """Those of SIGNS that a middleware's code has, and `request.user` if it sets that."""
-    things = [middleware]
     if isinstance(middleware, type):
-        bases = [base for base in middleware.__mro__ if base is not object and not base.__module__.startswith("django.")]
-        things = [thing for base in bases for thing in vars(base).values() if inspect.isroutine(thing)]
-    codes = [inspect.unwrap(thing).__code__ for thing in things if hasattr(inspect.unwrap(thing), "__code__")]
+        codes = codes_of(base for base in middleware.__mro__ if not base.__module__.startswith(("django.", "builtins")))
+    else:
+        # Any other callable may have none.
+        codes = [code for code in [getattr(inspect.unwrap(middleware), "__code__", None)] if code]
     found = set()
     for code in codes:
         codes += filter(inspect.iscode, code.co_consts)
@@ -1189,9 +1199,11 @@ def password_backend(path, passed_over):
             return False
         return True
 
+    if owner in (None, BaseBackend):
+        return None
     # As DRF's BasicAuthentication calls it, and as Django's login form does.
     by_basic, by_form = can_call(model.USERNAME_FIELD), can_call("username")
-    if owner in (None, BaseBackend) or not (by_basic or by_form):
+    if not (by_basic or by_form):
         return None
     if owner is not ModelBackend and not compares_password(cls, owner):
         # These decide about permissions and locks only.
@@ -1228,8 +1240,7 @@ def compares_password(cls, owner):
     from django.contrib.auth.backends import BaseBackend, ModelBackend
 
     classes = [base for base in cls.__mro__ if base not in (object, BaseBackend, ModelBackend)]
-    functions = [inspect.unwrap(thing) for base in classes for thing in vars(base).values() if inspect.isroutine(thing)]
-    calls = {name for function in functions if hasattr(function, "__code__") for name in function.__code__.co_names}
+    calls = {name for code in codes_of(classes) for name in code.co_names}
     authenticate = inspect.unwrap(vars(owner)["authenticate"]).__code__.co_names
     return "check_password" in calls or (
         {"super", "authenticate"} <= set(authenticate) and ModelBackend in cls.__mro__[cls.__mro__.index(owner):])

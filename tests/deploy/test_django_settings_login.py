@@ -31,7 +31,7 @@ BACKENDS = {
     ),
     # Neither can be named by a session: a page of Django would be an error, or its user logged out.
     "without_get_user": (
-        ["shop.login.Permissions", "shop.login.NoGetUser", "shop.login.BaseGetUser", MODEL], [entry(MODEL)],
+        ["shop.login.Rights", "shop.login.Permissions", "shop.login.NoGetUser", "shop.login.BaseGetUser", MODEL], [entry(MODEL)],
         ["shop.login.Permissions, shop.login.NoGetUser, shop.login.BaseGetUser: Basic and the sidecar's login pass over"],
     ),
     "directory": (
@@ -120,6 +120,8 @@ from django.contrib.auth import backends, get_user_model
 from django.contrib.auth.hashers import check_password
 class Renamed(backends.ModelBackend): pass
 class Everyone(backends.AllowAllUsersModelBackend): pass
+class Rights:
+    def has_perm(self, user, permission, thing=None): return False
 class Permissions:
     def authenticate(self, request, username, password): return None
 class NoGetUser:
