@@ -25,17 +25,11 @@ pub(super) fn warn(state: &State, other: &OtherCredentials) {
 /// Whether the request carries credentials that this authenticator reads. Empty ones count as none, as in most classes and in
 /// nginx's variables.
 pub(super) fn carries(req: &HttpRequest, query: &Query, other: &OtherCredentials) -> bool {
-    let scheme = wsgi_header(req.headers(), header::AUTHORIZATION).and_then(|header| {
-        let scheme = header
-            .split(u8::is_ascii_whitespace)
-            .find(|word| !word.is_empty())?;
-        Some(scheme.to_vec())
-    });
+    let authorization = wsgi_header(req.headers(), header::AUTHORIZATION).unwrap_or_default();
+    let mut words = authorization.split(u8::is_ascii_whitespace);
+    let scheme = words.find(|word| !word.is_empty());
     let is_scheme = |known: &String| {
-        let is_it = |scheme: &Vec<u8>| scheme.eq_ignore_ascii_case(known.as_bytes());
-        scheme
-            .as_ref()
-            .is_some_and(|scheme| known == "*" || is_it(scheme))
+        scheme.is_some_and(|scheme| known == "*" || scheme.eq_ignore_ascii_case(known.as_bytes()))
     };
     let cookies = wsgi_header(req.headers(), header::COOKIE).unwrap_or_default();
     other.schemes.iter().any(is_scheme)
