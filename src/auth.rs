@@ -77,11 +77,11 @@ async fn admit(req: &HttpRequest) -> Result<AdminUser, Error> {
     };
 
     let settings = state.settings();
-    let first = settings.authenticators.first();
-    let challenge = first.and_then(|first| first.challenge.clone());
-    let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenge.clone());
+    // Only a refusal needs it.
+    let challenge = || settings.authenticators.first()?.challenge.clone();
+    let fail = |kind| Error::rendered(kind, renderer).with_challenge(challenge());
     let authenticated = authenticate(state, &settings, req, &query, renderer).await;
-    let caller = authenticated.map_err(|error| error.with_challenge(challenge.clone()))?;
+    let caller = authenticated.map_err(|error| error.with_challenge(challenge()))?;
     let Some((user, authenticator)) = caller else {
         state.metrics.authenticated("none", "anonymous");
         return Err(fail(ErrorKind::NotAuthenticated));
